@@ -1,0 +1,108 @@
+"""The analyses of Fig. 1-3 and of the solver: numbers of section 2.1, formulas by hand, curves that mean what they say."""
+
+import math
+
+import pytest
+import torch
+
+from toykit import datasets
+from toykit.experiments.moves import MOVES, potentials_along
+from toykit.experiments.optimality import to_optimum
+from toykit.experiments.potentials import logit_gradient, over_logits, over_square
+from toykit.experiments.uncertainty import (
+    best_label,
+    best_prediction,
+    label_gradient,
+    loss_curve,
+    prediction_gradient,
+)
+from toykit.neighborhoods import NearestNeighbors
+
+
+def test_numbers_of_section_2_1():
+    t, on_a = potentials_along("a", 11)
+    assert t[0] == 0
+    assert t[-1] == 1
+    assert on_a["BL"][[0, 5, 10]].tolist() == pytest.approx([0, 0.5, 0], abs=1e-15)
+    assert on_a["Q"].abs().max() == 0
+    _, on_b = potentials_along("b", 11)
+    assert on_b["Q"][[0, 5, 10]].tolist() == pytest.approx([1, 0.75, 1])
+    assert on_b["BL"].tolist() == pytest.approx([1] * 11)
+    assert on_b["CD"].isinf().all()
+    assert on_b["CCE"].isinf().all()
+    assert on_b["LQ"].isinf().tolist() == [True] + [False] * 9 + [True]
+    assert on_b["LQ"][5] == pytest.approx(-math.log(0.25))
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_moves_stay_in_the_simplex_and_end_at_vertices(move):
+    for y in MOVES[move](torch.linspace(0, 1, 7)):
+        assert (y >= 0).all()
+        assert torch.allclose(y.sum(1), torch.ones(7))
+        assert set(y[[0, -1]].flatten().tolist()) == {0.0, 1.0}
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match="move: expected one of a, b"):
+        potentials_along("c")
+    with pytest.raises(ValueError, match="steps: expected at least 2"):
+        potentials_along("a", 1)
+    with pytest.raises(ValueError, match="relaxation: expected one of BL"):
+        over_square("TV")
+    with pytest.raises(ValueError, match="cross_entropy: expected one of CE"):
+        loss_curve("KL", 0.5)
+    with pytest.raises(ValueError, match=r"probability in \[0, 1\]"):
+        loss_curve("CE", 1.5)
+    with pytest.raises(ValueError, match="strictly between"):
+        prediction_gradient("CE", 0.5, 1.0)
+
+
+def test_potentials_by_hand():
+    x, values = over_square("Q", 5)
+    for row in range(5):
+        for column in range(5):
+            assert values[row, column] == pytest.approx(float(x[row] - x[column]) ** 2)
+    logits, values = over_logits("BL", limit=2, n=5)
+    a, b = (1 / (1 + math.exp(-2 * float(logits[k]))) for k in (1, 4))
+    assert values[4, 1] == pytest.approx(1 - a * b - (1 - a) * (1 - b))
+    assert logits.tolist() == [-2, -1, 0, 1, 2]
+
+
+def test_logit_gradient_by_finite_differences():
+    l_i, l_j, h = torch.tensor([-0.7, 0.2]).double(), torch.tensor([0.9, -1.1]).double(), 1e-6
+    x = [torch.sigmoid(2 * (l_i + s * h)) for s in (-1, 1)]
+    z = torch.sigmoid(2 * l_j)
+    low, high = (-(a * z + (1 - a) * (1 - z)).log() for a in x)
+    assert torch.allclose(logit_gradient("CCE", l_i, l_j), (high - low) / (2 * h), rtol=1e-6)
+
+
+def test_who_mimics_whom():
+    assert best_prediction("CE", 0.7).tolist() == pytest.approx([0.7])
+    assert best_prediction("CCE", 0.7).tolist() == [1]
+    assert len(best_prediction("CCE", 0.5)) == 1001  # every prediction is as good as any other
+    assert best_label("RCE", 0.7).tolist() == pytest.approx([0.7])
+    assert best_label("CE", 0.7).tolist() == [1]
+    assert best_label("Q", 0.3).tolist() == pytest.approx([0.3])
+
+
+def test_gradients_in_logits_by_hand():
+    assert prediction_gradient("CE", 0.5, 0.9) == pytest.approx(0.9 - 0.5)
+    assert prediction_gradient("RCE", 0.8, 0.6) == pytest.approx(-0.6 * 0.4 * math.log(0.8 / 0.2))
+    collision = 0.8 * 0.6 + 0.2 * 0.4
+    assert label_gradient("CCE", 0.8, 0.6) == pytest.approx(-0.8 * 0.2 * (0.6 - 0.4) / collision)
+
+
+def test_trajectories_end_at_the_optimum_and_arguments_matter():
+    sample = datasets.photo("chelsea", 48)
+    gd, adam = to_optimum(sample, steps=150)
+    assert (gd.optimizer, adam.optimizer, adam.name) == ("gd", "adam", "chelsea")
+    assert len(adam.energies) == len(adam.jaccard) == 151
+    assert adam.excess[-1] < 1e-2 < gd.excess[-1] < gd.excess[0]
+    assert adam.jaccard[-1] > 0.995 > adam.jaccard[0]
+    assert (adam.excess > -1e-9).all()
+    for change in ({"eta": 1.0}, {"lam": 1.0}, {"neighborhood": NearestNeighbors(20.0)}):
+        (changed,) = to_optimum(sample, ("adam",), steps=2, **change)
+        assert changed.optimum != pytest.approx(adam.optimum, rel=1e-3)
+    _, seeds = sample.tensors()
+    logits = torch.zeros(1, len(sample.classes), *seeds.shape[1:])
+    assert to_optimum(sample, ("adam",), steps=2, logits=logits)[0].optimum != pytest.approx(adam.optimum, rel=1e-3)

@@ -1,0 +1,118 @@
+"""Pictures hold the numbers that they claim; figures have the axes, curves and labels that the text speaks of."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt
+
+from toykit import datasets, plots
+from toykit.experiments.optimality import to_optimum
+from toykit.palette import LINE_COLORS, voc_palette
+from toykit.potts import RELAXATIONS
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def test_the_palette_is_vocs():
+    expected = [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [0, 0, 128]]
+    assert (voc_palette(5) * 255).round().astype(int).tolist() == expected
+    assert (voc_palette(21)[20] * 255).round().astype(int).tolist() == [0, 64, 128]
+    assert (voc_palette(256)[255] * 255).round().astype(int).tolist() == [224, 224, 192]
+    assert len(np.unique(voc_palette(256), axis=0)) == 256
+    with pytest.raises(ValueError, match="expected 1 to 256"):
+        voc_palette(257)
+
+
+def test_soft_colors_are_convex_combinations():
+    y = torch.rand(4, 3, 5, generator=torch.Generator().manual_seed(0)).softmax(0)
+    picture, colors = plots.soft_colors(y), voc_palette(4)
+    assert picture.shape == (3, 5, 3)
+    assert picture[1, 2] == pytest.approx(sum(float(y[k, 1, 2]) * colors[k] for k in range(4)), abs=1e-6)
+    assert np.array_equal(plots.soft_colors(y[None]), picture)
+    assert (plots.hard_colors(y)[1, 2] == colors[int(y[:, 1, 2].argmax())]).all()
+    with pytest.raises(ValueError, match=r"labels: expected \(K, H, W\)"):
+        plots.soft_colors(torch.rand(2, 4, 3, 5))
+
+
+def test_entropy_map_is_a_share():
+    y = torch.tensor([[[1.0, 0.5, 0.25]], [[0.0, 0.5, 0.25]], [[0.0, 0.0, 0.25]], [[0.0, 0.0, 0.25]]])
+    assert plots.entropy_map(y)[0] == pytest.approx([0, 0.5, 1], abs=1e-6)
+
+
+def test_seeds_lie_over_the_faded_photo():
+    image, seeds = np.full((9, 9, 3), 100, np.uint8), np.full((9, 9), 255, np.uint8)
+    seeds[4, 4], seeds[0, 8] = 1, 254
+    picture = plots.overlay_seeds(image, seeds, 2, fade=0.5)
+    assert picture[4, 4] == pytest.approx(voc_palette(2)[1])
+    assert (picture[3, 4] == 1).all()  # the rim
+    assert picture[0, 8] == pytest.approx(0.5 * 100 / 255 + 0.5)  # padding is no seed
+    assert image.max() == 100  # the photo itself is left alone
+
+
+def test_panels_have_titles_and_a_legend():
+    picture = np.zeros((4, 6, 3))
+    figure = plots.panels({"one": picture, "two": picture, "three": picture}, columns=2, legend=("cat", "dog"))
+    assert [axis.get_title() for axis in figure.axes] == ["one", "two", "three", ""]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cat", "dog"]
+
+
+def test_move_figure_marks_a_time():
+    plain, marked = plots.move_figure("b"), plots.move_figure("b", at=0.5)
+    assert len(marked.axes[1].lines) == len(plain.axes[1].lines) + 1
+    labels = [text.get_text() for text in plain.axes[1].get_legend().get_texts()]
+    assert labels == ["BL", "Q", "NQ", "CCE (infinite)", "CD (infinite)", "LQ (infinite at the ends)"]
+    quadratic = plain.axes[1].lines[1]
+    assert quadratic.get_color() == LINE_COLORS[1]
+    assert min(quadratic.get_ydata()) == pytest.approx(0.75)
+
+
+def test_contours_and_surfaces_show_all_six():
+    for figure in (plots.contours(), plots.surfaces()):
+        assert [axis.get_title() for axis in figure.axes] == [f"$P_{{{name}}}$" for name in RELAXATIONS]
+    assert len(plots.contours(("Q",), columns=1).axes) == 1
+
+
+def test_loss_curves_follow_their_label():
+    figure = plots.loss_curves(("CE", "CCE"), labels=(0.5,))
+    assert [axis.get_title() for axis in figure.axes] == ["$H_{CE}$", "$H_{CCE}$"]
+    flat = figure.axes[1].lines[0].get_ydata()
+    assert max(flat) - min(flat) < 1e-9
+    assert len(figure.axes[0].lines) == 2  # the curve and its minimum
+    assert figure.axes[0].lines[1].get_xdata() == pytest.approx(0.5)
+
+
+def test_convergence_curves_show_each_photo_and_the_median():
+    runs = [run for name in ("chelsea", "coffee") for run in to_optimum(datasets.photo(name, 32), steps=12)]
+    left, right = plots.convergence_curves(runs).axes
+    assert len(left.lines) == 2 * (2 + 1)
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["gd", "adam"]
+    assert len(right.lines) == 2 * (2 + 1) + 1  # and the paper's figure
+    assert left.lines[0].get_ydata()[-1] == pytest.approx(float(runs[0].excess[-1]))
+
+
+def test_figure_format_is_checked():
+    with pytest.raises(ValueError, match='kind: expected "png" or "jpeg"'):
+        plots.figure_format("bmp")
+
+
+def test_style_changes_what_figures_look_like():
+    with mpl.rc_context():
+        mpl.rcParams["axes.spines.top"] = True
+        plots.style()
+        assert not mpl.rcParams["axes.spines.top"]
+
+
+def test_the_readmes_picture_can_be_made_anew():
+    from toykit.plots.overview import overview
+
+    figure = overview("chelsea", long_side=24)
+    assert len(figure.axes) == 9
+    assert figure.axes[7].get_title() == "CD: collision divergence"

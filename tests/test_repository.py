@@ -1,0 +1,86 @@
+"""The repository agrees with itself: environment.yml with pyproject.toml, the README with its notebooks, tables with text."""
+
+import csv
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from toykit import __version__, files
+from toykit.notebooks import find
+
+ROOT = Path(__file__).parent.parent
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib is in Python 3.11 and newer")
+def test_environment_yml_is_pyproject():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {f"python{project['requires-python']}"}
+    extras = project["optional-dependencies"]
+    for requirement in [*project["dependencies"], *extras["notebooks"], *extras["dev"]]:
+        name, version = re.fullmatch(r"([\w-]+)(?:\[\w+\])?(.*)", requirement).groups()
+        if name != "toykit":
+            wanted.add(CONDA_NAMES.get(name, name) + version)
+    lines = (ROOT / "environment.yml").read_text().splitlines()
+    found = {line.strip()[2:] for line in lines if line.startswith("  - ")} - {"conda-forge", "pip", "pip:"}
+    assert found == wanted
+
+
+def test_readme_maps_every_notebook_and_shows_its_picture():
+    readme = (ROOT / "README.md").read_text()
+    for path in find():
+        assert f"notebooks/{path.name}" in readme
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", readme):
+        assert (ROOT / target).exists(), target
+    blocks = re.findall(r"^```\w*\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    assert "toykit run" in blocks[0]
+    assert "pytest" in blocks[1]
+    assert len(blocks[0].strip().splitlines()) == len(blocks[1].strip().splitlines()) == 1  # one command each
+
+
+def test_one_version_everywhere():
+    assert f"version: {__version__}" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_no_path_of_a_machine_in_the_text():
+    text_files = [p for folder in ("toykit", "tests", "data", "notebooks") for p in (ROOT / folder).rglob("*")]
+    for path in [*text_files, *ROOT.glob("*.*")]:
+        if path.suffix in {".py", ".md", ".csv", ".json", ".ipynb", ".toml", ".yml"} and "share" not in path.parts:
+            assert not re.search(r"/(home|root|work)/\w", path.read_text(encoding="utf-8")), path
+
+
+def rows(name):
+    with (ROOT / "data" / "reference" / name).open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_reference_tables_hold_the_papers_best_numbers():
+    table3 = {(r["relaxation"], r["scribble_length_ratio"]): float(r["miou"]) for r in rows("table3.csv")}
+    assert len(table3) == 30
+    assert max(table3, key=table3.get)[0] == "CD"
+    assert table3["Q", "1.0"] == 71.05
+    table4 = {(r["training"], r["neighborhood"]): float(r["miou"]) for r in rows("table4.csv")}
+    assert table4["soft", "NN"] == max(table4.values()) == 71.1
+    assert len(rows("table5.csv")) == 23
+    assert {r["dataset"] for r in rows("table6.csv")} == {"Cityscapes", "ADE20k"}
+    assert len({r["id"] for r in rows("figures_text.csv")}) == len(rows("figures_text.csv"))
+
+
+def test_files_appear_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "folder" / "file.bin"
+    files.write_atomically(target, lambda file: file.write(b"first"))
+    assert target.read_bytes() == b"first"
+
+    def fail(file):
+        file.write(b"half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        files.write_atomically(target, fail)
+    assert target.read_bytes() == b"first"
+    assert [path.name for path in target.parent.iterdir()] == ["file.bin"]

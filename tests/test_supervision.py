@@ -1,0 +1,118 @@
+"""Scribbles: the JSON format, drawing, indexed PNGs, and files that are not what they should be."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from toykit.palette import voc_palette
+from toykit.supervision import Scribbles, Stroke, read_scribbles, read_seeds, write_seeds
+
+CONTENT = {
+    "photo": "cat",
+    "size": [40, 20],
+    "classes": ["background", "cat"],
+    "strokes": [
+        {"class": "cat", "width": 3, "points": [[5, 10], [15, 10]]},
+        {"class": "background", "width": 1, "points": [[30, 5]]},
+    ],
+}
+
+
+@pytest.fixture
+def scribble_file(tmp_path):
+    def write(**changes):
+        path = tmp_path / "cat.json"
+        path.write_text(json.dumps(CONTENT | changes))
+        return path
+
+    return write
+
+
+def test_strokes_are_drawn_where_they_are(scribble_file):
+    seeds = read_scribbles(scribble_file()).draw()
+    assert seeds.shape == (20, 40)
+    assert (seeds[9:12, 5:16] == 1).all()
+    assert (seeds[[7, 13]] == 255).all()
+    assert seeds[5, 30] == 0
+    assert set(np.unique(seeds)) == {0, 1, 255}
+
+
+def test_strokes_scale_with_the_photo(scribble_file):
+    seeds = read_scribbles(scribble_file()).draw((80, 40))
+    assert seeds.shape == (40, 80)
+    assert (seeds[18:22, 12:30] == 1).all()
+    assert 3 <= (seeds[:, 20] == 1).sum() <= 8  # about twice as wide
+
+
+def test_later_strokes_cover_earlier_ones():
+    strokes = (Stroke("a", 5, ((2, 5), (8, 5))), Stroke("b", 5, ((2, 5), (8, 5))))
+    assert set(np.unique(Scribbles("x", (10, 10), ("a", "b"), strokes).draw())) == {1, 255}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": ["cat"]}, "expected 2 to 253 different classes"),
+        ({"classes": ["cat", "cat"]}, "expected 2 to 253 different classes"),
+        ({"size": [0, 5]}, "expected a size"),
+        ({"size": None}, "not a scribble file"),
+        ({"strokes": [{"class": "dog", "width": 3, "points": [[1, 1]]}]}, "stroke 0 is of class 'dog'"),
+        ({"strokes": [{"class": "cat", "width": 0, "points": [[1, 1]]}]}, "stroke 0 needs a positive width"),
+        ({"strokes": [{"class": "cat", "width": 3, "points": []}]}, "at least one finite point"),
+        ({"strokes": [{"class": "cat", "width": 3, "points": [[1, float("nan")]]}]}, "at least one finite point"),
+        ({"strokes": [{"class": "cat", "width": 3, "points": [[1, 2, 3]]}]}, "not a scribble file"),
+        ({"strokes": [{"class": "cat", "points": [[1, 2]]}]}, "not a scribble file .KeyError"),
+    ],
+)
+def test_bad_scribbles_name_the_file(scribble_file, changes, message):
+    path = scribble_file(**changes)
+    with pytest.raises(ValueError, match=message) as error:
+        read_scribbles(path)
+    assert str(path) in str(error.value)
+
+
+def test_broken_and_missing_files_are_named(tmp_path):
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    with pytest.raises(ValueError, match=r"broken\.json: not a scribble file"):
+        read_scribbles(broken)
+    for read in (read_scribbles, lambda path: read_seeds(path, (5, 5))):
+        with pytest.raises(FileNotFoundError, match=r"absent\.json"):
+            read(tmp_path / "absent.json")
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"not a picture")
+    with pytest.raises(ValueError, match=r"broken\.png: cannot be read"):
+        read_seeds(broken, (5, 5))
+    with pytest.raises(FileNotFoundError):
+        read_seeds(tmp_path / "absent.png", (5, 5))
+
+
+def test_indexed_png_round_trip(tmp_path):
+    seeds = np.full((6, 9), 255, np.uint8)
+    seeds[1, 2], seeds[3, 4], seeds[5] = 3, 0, 254
+    write_seeds(tmp_path / "new" / "seeds.png", seeds)
+    back, classes = read_seeds(tmp_path / "new" / "seeds.png", (9, 6))
+    assert np.array_equal(back, seeds)
+    assert classes == ("class 0", "class 1", "class 2", "class 3")
+    with Image.open(tmp_path / "new" / "seeds.png") as file:
+        assert file.mode == "P"
+        assert np.allclose(np.array(file.convert("RGB"))[1, 2] / 255, voc_palette(4)[3], atol=1 / 255)
+
+
+def test_a_truncated_png_is_named(tmp_path):
+    path = tmp_path / "seeds.png"
+    write_seeds(path, np.random.default_rng(0).integers(0, 3, (60, 60)).astype(np.uint8))
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(ValueError, match=r"seeds\.png: cannot be read"):
+        read_seeds(path, (60, 60))
+
+
+def test_colours_and_wrong_sizes_are_refused(tmp_path):
+    Image.new("RGB", (9, 6)).save(tmp_path / "colours.png")
+    with pytest.raises(ValueError, match=r"colours\.png: expected an indexed PNG .* got mode RGB"):
+        read_seeds(tmp_path / "colours.png", (9, 6))
+    write_seeds(tmp_path / "seeds.png", np.zeros((6, 9), np.uint8))
+    with pytest.raises(ValueError, match=r"the seeds are 9 x 6 pixels, the photo 10 x 6"):
+        read_seeds(tmp_path / "seeds.png", (10, 6))

@@ -1,0 +1,121 @@
+"""The command line: `toykit run` executes the course, `toykit segment` labels one photo."""
+
+import os
+import sys
+from pathlib import Path
+
+# Threads that wait should sleep: where another program wants a core, spinning made the solvers ten times slower. Kernels
+# started from here inherit it. OpenMP reads it once, so it stands before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+try:
+    import click
+except ImportError:
+    sys.exit("toykit's command line needs the notebooks extra: pip install 'toykit[notebooks]'")
+
+from toykit import __version__
+from toykit.cross_entropy import CROSS_ENTROPIES
+from toykit.potts import RELAXATIONS
+from toykit.solvers import SOLVERS
+from toykit.solvers.gradient import OPTIMIZERS
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="toykit")
+def main() -> None:
+    """Soft self-labelling and Potts relaxations for weakly-supervised segmentation."""
+
+
+@main.command()
+@click.argument("notebooks", nargs=-1, metavar="[NOTEBOOK]...")
+@click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter (repeatable).")
+@click.option("--full", is_flag=True, help="Full size instead of smoke size.")
+@click.option("-o", "output", type=click.Path(file_okay=False, path_type=Path), default="executed", show_default=True,
+              help="Folder for executed notebooks, HTML and metrics.json.")  # fmt: skip
+@click.option("--in-place", is_flag=True, help="Also store the outputs in the notebooks themselves (for maintainers).")
+@click.option("--list", "only_list", is_flag=True, help="List notebooks with their parameters; run nothing.")
+def run(notebooks, given, full, output, in_place, only_list) -> None:
+    """Run the course's notebooks headlessly, all of them by default.
+
+    NOTEBOOK is a name (04_random_walker), a number (04) or a file. A failing notebook keeps its partial output and the
+    rest still run; the exit code is then 1.
+    """
+    from toykit import notebooks as course
+
+    try:
+        paths = course.find(notebooks)
+        if only_list:
+            for path in paths:
+                defaults = ", ".join(f"{name}={value!r}" for name, value in course.parameters(path).items())
+                click.echo(f"{path.stem}: {defaults}")
+            return
+        if in_place and (given or full):
+            raise ValueError("--in-place stores the default run; leave -p and --full out")
+        plans = course.plan(paths, dict(given), full)
+    except (ValueError, FileNotFoundError) as error:
+        raise click.UsageError(str(error)) from error
+    results = course.run(paths, plans, output, in_place=in_place)
+    click.echo(course.table(results))
+    click.echo(f"\nexecuted notebooks, HTML and metrics.json: {output}")
+    sys.exit(any(r.status != "ok" for r in results))
+
+
+@main.command()
+@click.argument("image", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@click.argument("seeds", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@click.option("-o", "output", type=click.Path(file_okay=False, path_type=Path),
+              help="Folder for the results.  [default: IMAGE's name + -segments]")  # fmt: skip
+@click.option("--relaxation", type=click.Choice(list(RELAXATIONS)), help="P between neighbours.  [default: CD]")
+@click.option("--cross-entropy", type=click.Choice(list(CROSS_ENTROPIES)), help="H to the unary.  [default: CCE]")
+@click.option("--unary", default="seeds", show_default=True, metavar="seeds|none|FILE.npy",
+              help="Predictions: a colour-and-position model of the seeds, none (eta = 0), or a network's logits.")  # fmt: skip
+@click.option("--eta", type=click.FloatRange(min=0), default=0.3, show_default=True, help="Weight of the unary.")
+@click.option("--lambda", "lam", type=click.FloatRange(min=0), default=6.0, show_default=True, help="Weight of P.")
+@click.option("--bandwidth", default="9", show_default=True, help="Colour bandwidth in units of 0..255, or auto.")
+@click.option("--connectivity", type=click.Choice(["4", "8"]), default="4", show_default=True)
+@click.option("--solver", type=click.Choice([name.replace("_", "-") for name in SOLVERS]), default="gradient",
+              show_default=True, help="closed-form is exact; its terms are Q and Q.")  # fmt: skip
+@click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), default="adam", show_default=True)
+@click.option("--steps", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=0.075, show_default=True)
+def segment(image, seeds, output, relaxation, cross_entropy, unary, eta, lam, bandwidth, connectivity, solver,
+            optimizer, steps, lr) -> None:  # fmt: skip
+    """Soft labels, a hard mask and a picture for one IMAGE with scribbles SEEDS.
+
+    SEEDS is an indexed PNG (class ids, 255 = unlabelled, 254 = padding) or a JSON file of strokes (see
+    toykit/supervision.py). Writes NAME_labels.npz, NAME_mask.png and NAME_picture.png.
+    """
+    import matplotlib
+
+    matplotlib.use("agg")
+    from tqdm import tqdm
+
+    from toykit.energy import Energy
+    from toykit.neighborhoods import NearestNeighbors
+    from toykit.segment import read_logits, read_sample
+    from toykit.segment import segment as segment_sample
+
+    method = solver.replace("-", "_")
+    usual = {"cross_entropy": "Q", "relaxation": "Q"} if method == "closed_form" else {}
+    chosen = {"cross_entropy": cross_entropy, "relaxation": relaxation}
+    options = {"optimizer": optimizer, "steps": steps, "lr": lr} if method == "gradient" else {}
+    try:
+        colors = NearestNeighbors(bandwidth if bandwidth == "auto" else float(bandwidth), int(connectivity))
+        terms = usual | {name: value for name, value in chosen.items() if value is not None}
+        energy = Energy(**terms, eta=0.0 if unary == "none" else eta, lam=lam, neighborhood=colors)
+        sample = read_sample(image, seeds)
+        size = sample.image.shape[1::-1]
+        logits = None if unary in ("seeds", "none") else read_logits(unary, len(sample.classes), size)
+        with tqdm(total=steps + 1, desc="solving", unit="step", disable=None if options else True) as bar:
+            found = segment_sample(
+                sample, output or Path(f"{image.stem}-segments"), energy, method, logits=logits,
+                callback=lambda *_: bar.update(), **options,
+            )  # fmt: skip
+    except (ValueError, TypeError, FileNotFoundError) as error:
+        raise click.ClickException(str(error)) from error
+    mask = found.solution.labels[0].argmax(0)
+    for number, name in enumerate(sample.classes):
+        click.echo(f"{name}: {float((mask == number).float().mean()):.1%} of the pixels")
+    click.echo(found.solution.message)
+    for path in found.files.values():
+        click.echo(path)

@@ -1,0 +1,152 @@
+"""The self-labelling loss, eq. (8), and the weakly-supervised loss, eq. (4): what a solver and a network minimise.
+
+                sum_{i in S} -ln sigma_i^{y_i}  +  eta sum_{i not in S} H(y_i, sigma_i)  +  lam sum_{ij in N} w_ij P(y_i, y_j)
+                \\_____ NLL on the seeds _____/     \\_____________________ the sub-problem in y ______________________/
+
+Given the network's predictions sigma, a solver looks for pseudo-labels y (`Subproblem`); given y, the network takes a
+step on the whole (`Energy.self_labeling_loss`). Without y, eq. (4) has the entropy of sigma and the Potts term on sigma
+itself (`Energy.weakly_supervised_loss`).
+
+In the sub-problem eta and lam multiply sums, so only their ratio matters. In a network's loss each sum is divided by
+its pixel count in the image, so that a scribble's length or a crop's size does not change the step: NLL by the number
+of seeds, the other two by the number of unlabelled pixels (which keeps the sub-problem's ratio). Then the batch's mean.
+An image without seeds, or without unlabelled pixels, contributes zero for what it lacks.
+"""
+
+import math
+from dataclasses import dataclass, field
+from numbers import Real
+
+import torch
+from torch import Tensor
+
+from toykit.conventions import PADDING, UNLABELLED, check_inputs
+from toykit.cross_entropy import CROSS_ENTROPIES, entropy
+from toykit.neighborhoods import GridEdges, NearestNeighbors
+from toykit.potts import RELAXATIONS
+from toykit.simplex import one_hot, softmax
+
+
+@dataclass(frozen=True)
+class Energy:
+    """A choice of the terms of eq. (8). Defaults are the paper's best on PASCAL VOC (section 3).
+
+    cross_entropy: H between pseudo-labels and predictions: a key of `toykit.cross_entropy.CROSS_ENTROPIES`.
+    relaxation: P between neighbours: a key of `toykit.potts.RELAXATIONS`.
+    eta, lam: weights of the two sums, finite and >= 0.
+    neighborhood: the neighbourhood system and its affinities, e.g. `toykit.NearestNeighbors`.
+
+    Called as ``energy(y, logits, image, seeds)`` it returns the sub-problem's value at y, per image: (B,). The inputs
+    are those of `toykit.conventions`; y is (B, K, H, W) in the logits' dtype and is taken as it is, seeds included.
+
+    Raises: ValueError for an unknown name or a negative or infinite weight.
+    """
+
+    cross_entropy: str = "CCE"
+    relaxation: str = "CD"
+    eta: float = 0.3
+    lam: float = 6.0
+    neighborhood: NearestNeighbors = field(default_factory=NearestNeighbors)
+
+    def __post_init__(self):
+        for name, choices in (("cross_entropy", CROSS_ENTROPIES), ("relaxation", RELAXATIONS)):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}: expected one of {', '.join(choices)}; got {getattr(self, name)!r}")
+        for name in ("eta", "lam"):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= value < math.inf:
+                raise ValueError(f"{name}: expected a finite number >= 0, got {value!r}")
+        if isinstance(self.neighborhood, type) or not hasattr(self.neighborhood, "edges"):
+            raise ValueError(f"neighborhood: expected e.g. NearestNeighbors(), got {self.neighborhood!r}")
+
+    def __call__(self, y: Tensor, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
+        return self.subproblem(logits, image, seeds).value(y)
+
+    def subproblem(self, logits: Tensor, image: Tensor, seeds: Tensor) -> "Subproblem":
+        """Check the inputs, compute predictions and affinities once: what every solver works on.
+
+        Raises: TypeError or ValueError, see `toykit.conventions.check_inputs`.
+        """
+        logits, image, seeds = check_inputs(logits, image, seeds)
+        edges = self.neighborhood.edges(image, seeds == PADDING)
+        return Subproblem(self, logits, seeds, softmax(logits), edges)
+
+    def self_labeling_loss(self, y: Tensor, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
+        """Eq. (8) as a network's loss, a scalar, at given pseudo-labels y (through which no gradient passes)."""
+        problem = self.subproblem(logits, image, seeds)
+        y = y.detach().to(problem.sigma.dtype)
+        per_pixel = self.eta * problem.unary(y) + self.lam * problem.pairwise(y)
+        return problem.network_loss(per_pixel)
+
+    def weakly_supervised_loss(self, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
+        """Eq. (4) as a network's loss, a scalar, for direct gradient descent: entropy and Potts term on sigma itself.
+
+        The choice of `cross_entropy` plays no part in it. With eta = lam = 0 it is the NLL (3) on the seeds.
+        """
+        problem = self.subproblem(logits, image, seeds)
+        decisiveness = problem.sum_unlabelled(entropy(problem.sigma))
+        return problem.network_loss(self.eta * decisiveness + self.lam * problem.pairwise(problem.sigma))
+
+
+@dataclass(frozen=True)
+class Subproblem:
+    """Eq. (8) in y for given predictions: checked inputs and all that does not depend on y.
+
+    logits, sigma: (B, K, H, W); seeds: int64 (B, H, W); edges: the neighbourhood's weighted edges.
+    """
+
+    energy: Energy
+    logits: Tensor
+    seeds: Tensor
+    sigma: Tensor
+    edges: GridEdges
+
+    def __post_init__(self):
+        unlabelled, padding = self.seeds == UNLABELLED, self.seeds == PADDING
+        is_seed = ~(unlabelled | padding)
+        vertices = one_hot(self.seeds.where(is_seed, 0), self.sigma.shape[1], dtype=self.sigma.dtype)
+        derived = {"unlabelled": unlabelled, "padding": padding, "is_seed": is_seed, "vertices": vertices}
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
+
+    def value(self, y: Tensor) -> Tensor:
+        """eta sum_{i not in S} H(y_i, sigma_i) + lam sum_{ij in N} w_ij P(y_i, y_j), per image: (B,)."""
+        return self.energy.eta * self.unary(y) + self.energy.lam * self.pairwise(y)
+
+    def unary(self, y: Tensor) -> Tensor:
+        """sum_{i not in S} H(y_i, sigma_i), per image: (B,)."""
+        self._check(y)
+        return self.sum_unlabelled(CROSS_ENTROPIES[self.energy.cross_entropy](y, self.sigma))
+
+    def pairwise(self, y: Tensor) -> Tensor:
+        """sum_{ij in N} w_ij P(y_i, y_j), per image: (B,). Edges between two seeds count (a constant in y)."""
+        self._check(y)
+        return self.edges.potts(y, RELAXATIONS[self.energy.relaxation])
+
+    def constant(self) -> Tensor:
+        """The part of `value` that no y changes, lam times the Potts term between neighbouring seeds, per image: (B,)."""
+        between_seeds = self.edges.between(self.is_seed)
+        return self.energy.lam * between_seeds.potts(self.vertices, RELAXATIONS[self.energy.relaxation])
+
+    def fix_seeds(self, y: Tensor) -> Tensor:
+        """y with the ground truth's vertex on each seed, and the prediction, which nothing reads, on padding."""
+        y = torch.where(self.is_seed[:, None], self.vertices, y)
+        return torch.where(self.padding[:, None], self.sigma, y)
+
+    def sum_unlabelled(self, values: Tensor) -> Tensor:
+        """Sum of (B, H, W) over the unlabelled pixels, per image: (B,)."""
+        return values.where(self.unlabelled, 0).flatten(1).sum(1)
+
+    def network_loss(self, per_pixel: Tensor) -> Tensor:
+        """NLL (3) over the seeds plus `per_pixel` (B,), each over its pixel count; mean over the batch."""
+        log_sigma = self.logits.log_softmax(1)
+        nll = -(self.vertices * log_sigma).sum(1).where(self.is_seed, 0).flatten(1).sum(1)
+        num_seeds, num_unlabelled = self.is_seed.flatten(1).sum(1), self.unlabelled.flatten(1).sum(1)
+        return (nll / num_seeds.clamp_min(1) + per_pixel * (num_unlabelled > 0) / num_unlabelled.clamp_min(1)).mean()
+
+    def _check(self, y: Tensor) -> None:
+        if y.shape != self.sigma.shape or y.dtype != self.sigma.dtype or y.device != self.sigma.device:
+            raise ValueError(
+                f"y: expected {self.sigma.dtype} {tuple(self.sigma.shape)} on {self.sigma.device} like the "
+                f"predictions, got {y.dtype} {tuple(y.shape)} on {y.device}"
+            )

@@ -1,0 +1,217 @@
+"""Checks of the course's exercises: `check("01.1", answer)` says whether an answer is right, and if not, what to try.
+
+A check computes what is true with the library; none compares with a stored number. An answer of `...` is one that has
+not been given: the notebooks run from top to bottom with their exercises open. The solutions are folded away in the
+notebooks; the tests run them through these checks.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from toykit import cross_entropy, potts
+from toykit.datasets import photo
+from toykit.experiments.potentials import logit_gradient
+from toykit.neighborhoods import NearestNeighbors
+from toykit.palette import voc_palette
+from toykit.plots import soft_colors
+
+CHECKS: dict[str, Callable[[object], str | None]] = {}
+
+
+def check(name: str, answer: object) -> bool:
+    """Print whether `answer` solves exercise `name`; returns True if it does.
+
+    Raises: ValueError for an unknown exercise. A wrong answer, of whatever type, never raises.
+    """
+    if name not in CHECKS:
+        raise ValueError(f"exercise: expected one of {', '.join(CHECKS)}; got {name!r}")
+    try:
+        hint = "not answered yet" if answer is ... else CHECKS[name](answer)
+    except NotImplementedError:
+        hint = "not answered yet"
+    except Exception as error:
+        hint = f"{type(error).__name__}: {error}"
+    print(f"{name}: right" if hint is None else f"{name}: {hint}")
+    return hint is None
+
+
+def exercise(name: str):
+    """Register a check: a function of the answer that returns None if it is right, and else a hint."""
+
+    def register(function):
+        CHECKS[name] = function
+        return function
+
+    return register
+
+
+def _call(function: Callable, *arguments):
+    """The value of a function that was asked for; one that still returns `...` has not been written."""
+    value = function(*arguments)
+    if value is ...:
+        raise NotImplementedError
+    return value
+
+
+def _random_pairs(classes: int = 4, n: int = 50) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    p, q = torch.rand(2, n, classes, dtype=torch.float64, generator=generator)
+    return p / p.sum(1, keepdim=True), q / q.sum(1, keepdim=True)
+
+
+def _distribution(answer: object, classes: int) -> Tensor:
+    y = torch.as_tensor(answer, dtype=torch.float64)
+    if y.shape != (classes,) or (y < 0).any() or abs(float(y.sum()) - 1) > 1e-6:
+        raise ValueError(f"expected a distribution over {classes} classes: numbers >= 0 that sum to 1")
+    return y
+
+
+def _close(found: Tensor, true: Tensor, hint: str, tolerance: float = 1e-9) -> str | None:
+    found = torch.as_tensor(found, dtype=torch.float64)
+    return None if found.shape == true.shape and (found - true).abs().max() < tolerance else hint
+
+
+@exercise("00.1")
+def _seeded_share(answer):
+    true = photo("rocket").seeded_share()
+    return (
+        None if abs(float(answer) - true) < 1e-3 else "Count pixels of rocket.seeds that are not 255, over all pixels."
+    )
+
+
+@exercise("00.2")
+def _soft_color(answer):
+    y = torch.tensor([0.5, 0.25, 0.25], dtype=torch.float64)
+    true = torch.from_numpy(soft_colors(y[:, None, None])[0, 0])
+    return _close(answer, true, "Weigh the rows of voc_palette(3) by the label and add them up.", 1e-3)
+
+
+@exercise("01.1")
+def _quadratic_from_products(answer):
+    p, q = _random_pairs()
+    found = _call(answer, (p * q).sum(1), (p * p).sum(1), (q * q).sum(1))
+    return _close(found, potts.quadratic(p, q), "Expand ||p - q||^2 into p.p, q.q and p.q.")
+
+
+@exercise("01.2")
+def _worst_for_bilinear(answer):
+    y = _distribution(answer, 4)[None]
+    worst = torch.full((1, 4), 0.25, dtype=torch.float64)
+    return _close(
+        potts.bilinear(y, y), potts.bilinear(worst, worst), "Which label has the smallest sum of squares?", 1e-6
+    )
+
+
+@exercise("01.3")
+def _soft_boundary(answer):
+    y = _distribution(answer, 4)
+    if y[0] > 1e-6:
+        return "The pixel must not take the neighbour's class, 0, at all."
+    best = torch.tensor([0, 1, 1, 1], dtype=torch.float64) / 3
+    vertex = torch.eye(4, dtype=torch.float64)[:1]
+    return _close(
+        potts.quadratic(vertex, y[None]), potts.quadratic(vertex, best[None]), "Spread what is left evenly.", 1e-6
+    )
+
+
+@exercise("02.1")
+def _log_version(answer):
+    p, q = _random_pairs()
+    found = _call(answer, potts.quadratic)(p, q)
+    return _close(found, potts.log_quadratic(p, q), "Return a function of p and q: -ln(1 - potential(p, q)).")
+
+
+@exercise("02.2")
+def _flat_for_quadratic(answer):
+    l_i, l_j = (torch.tensor(float(x)) for x in answer)
+    flat, steep = (abs(float(logit_gradient(name, l_i, l_j))) for name in ("Q", "CD"))
+    if flat < 1e-3 and steep > 0.5:
+        return None
+    return f"There |dP/dl_i| is {flat:.2g} for Q and {steep:.2g} for CD. Look where the two pixels disagree firmly."
+
+
+@exercise("02.3")
+def _bilinear_not_convex(answer):
+    (p0, q0), (p1, q1) = ((_distribution(p, 2), _distribution(q, 2)) for p, q in answer)
+    ends = (potts.bilinear(p0, q0, 0) + potts.bilinear(p1, q1, 0)) / 2
+    middle = potts.bilinear((p0 + p1) / 2, (q0 + q1) / 2, 0)
+    return None if middle > ends + 1e-9 else "Move (a) of notebook 01 has a barrier: take its two ends."
+
+
+@exercise("03.1")
+def _says_nothing(answer):
+    y = _distribution(answer, 3)[None]
+    _, sigma = _random_pairs(3)
+    losses = cross_entropy.collision_cross_entropy(y, sigma)
+    return None if losses.max() - losses.min() < 1e-6 else "sigma^T y must not depend on sigma: all y^k are equal."
+
+
+@exercise("03.2")
+def _reverse(answer):
+    y, sigma = _random_pairs()
+    return _close(
+        _call(answer, y, sigma),
+        cross_entropy.reverse_cross_entropy(y, sigma),
+        "Swap the two arguments of cross_entropy.",
+    )
+
+
+@exercise("03.3")
+def _best_label(answer):
+    y = _distribution(answer, 3)[None]
+    sigma = torch.tensor([[0.6, 0.3, 0.1]], dtype=torch.float64)
+    best = cross_entropy.collision_cross_entropy(torch.eye(3, dtype=torch.float64), sigma).min()
+    found = cross_entropy.collision_cross_entropy(y, sigma)[0]
+    return None if found < best + 1e-6 else f"Your label costs {float(found):.3f}; {float(best):.3f} is possible."
+
+
+@exercise("04.1")
+def _three_pixels(answer):
+    y = _distribution(answer, 2)
+    return _close(
+        y, torch.tensor([0.25, 0.75], dtype=torch.float64), "The middle averages its neighbours by weight.", 1e-3
+    )
+
+
+@exercise("04.2")
+def _one_pixel_with_prior(answer):
+    sigma, neighbour = (torch.tensor(t, dtype=torch.float64) for t in ([0.8, 0.2], [0.0, 1.0]))
+    eta, lam, weight = 0.3, 6.0, 0.1
+    true = (2 * eta * sigma + lam * weight * neighbour) / (2 * eta + lam * weight)
+    return _close(_distribution(answer, 2), true, "(2 eta + lam w) y = 2 eta sigma + lam w neighbour.", 1e-3)
+
+
+@exercise("04.3")
+def _jacobi_sweep(answer):
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.rand(5, 5, dtype=torch.float64, generator=generator).triu(1)
+    weights = weights + weights.T
+    y, sigma = _random_pairs(3, 5)
+    true = (2 * 0.3 * sigma + 6 * weights @ y) / (2 * 0.3 + 6 * weights.sum(1, keepdim=True))
+    return _close(
+        _call(answer, y, sigma, weights, 0.3, 6.0), true, "Solve each pixel's equation, all others held fixed."
+    )
+
+
+@exercise("05.1")
+def _mean_affinity(answer):
+    image, _ = photo("coffee", 200).tensors()
+    edges = NearestNeighbors(float(answer)).edges(image)
+    mean = float(torch.cat([w.flatten() for w in edges.weights]).mean())
+    return None if abs(mean - 0.8) < 0.02 else f"With that bandwidth the mean affinity is {mean:.3f}."
+
+
+@exercise("05.2")
+def _entropy_of_two(answer):
+    half = torch.tensor([[0.5, 0.5, 0.0]], dtype=torch.float64)
+    true = cross_entropy.entropy(half)[0] / torch.tensor(3.0).double().log()
+    return _close(answer, true, "ln 2 over ln 3.", 1e-3)
+
+
+@exercise("05.3")
+def _paint(answer):
+    y = torch.rand(3, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).softmax(0)
+    true = torch.from_numpy(soft_colors(y))
+    return _close(_call(answer, y, torch.from_numpy(voc_palette(3))), true, "Sum over the classes: label times colour.")

@@ -1,0 +1,47 @@
+"""The two moves of Fig. 1: local minima that gradient descent may meet between three classes A, B and C.
+
+(a) Inside an object: both pixels go from A to B together.          Potts costs nothing along the way.
+(b) At a boundary: one pixel stays A, the other goes from C to B.   Potts costs 1 along the way.
+"""
+
+import torch
+from torch import Tensor
+
+from toykit.potts import RELAXATIONS
+
+CLASS_NAMES = ("A", "B", "C")
+
+
+def move_a(t: Tensor) -> tuple[Tensor, Tensor]:
+    """Labels (T, 3) of both pixels at times t (T,) in [0, 1]: y_i = y_j = (1 - t, t, 0)."""
+    y = torch.stack([1 - t, t, torch.zeros_like(t)], 1)
+    return y, y
+
+
+def move_b(t: Tensor) -> tuple[Tensor, Tensor]:
+    """Labels (T, 3) of both pixels at times t (T,) in [0, 1]: y_i = (1, 0, 0), y_j = (0, t, 1 - t)."""
+    zero, one = torch.zeros_like(t), torch.ones_like(t)
+    return torch.stack([one, zero, zero], 1), torch.stack([zero, t, 1 - t], 1)
+
+
+MOVES = {"a": move_a, "b": move_b}
+
+
+def potentials_along(move: str, steps: int = 101) -> tuple[Tensor, dict[str, Tensor]]:
+    """Times (T,) and, for each relaxation, its potential (T,) along move "a" or "b", float64.
+
+    On move (b) the supports are disjoint, so CCE and CD are infinite throughout, and LQ is at both ends; they are
+    reported as such here, while the functions in `toykit.potts` keep them finite.
+    Raises: ValueError for another move or fewer than two steps.
+    """
+    if move not in MOVES:
+        raise ValueError(f"move: expected one of {', '.join(MOVES)}; got {move!r}")
+    if steps < 2:
+        raise ValueError(f"steps: expected at least 2, got {steps}")
+    t = torch.linspace(0, 1, steps, dtype=torch.float64)
+    p, q = MOVES[move](t)
+    disjoint = (p * q).sum(1) == 0
+    far = (p - q).square().sum(1) == 2
+    infinite = {"CCE": disjoint, "CD": disjoint, "LQ": far}
+    values = {name: relaxation(p, q) for name, relaxation in RELAXATIONS.items()}
+    return t, {name: v.masked_fill(infinite[name], torch.inf) if name in infinite else v for name, v in values.items()}

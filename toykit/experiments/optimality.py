@@ -1,0 +1,73 @@
+"""How close the paper's solver comes to the optimum (section A): on H_Q + P_Q, where the optimum is known exactly."""
+
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from toykit.datasets.sample import Sample
+from toykit.energy import Energy
+from toykit.neighborhoods import NearestNeighbors
+from toykit.predictions import seed_logits
+from toykit.simplex import soft_jaccard
+from toykit.solvers import ConvergenceWarning, random_walker, solve
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One solver's way to the optimum on one photo.
+
+    name, optimizer: of the photo and the solver. optimum: the closed form's energy.
+    energies, jaccard: (T + 1,) after each step: the energy, and the soft Jaccard index with the closed form over the
+    unlabelled pixels.
+    """
+
+    name: str
+    optimizer: str
+    optimum: float
+    energies: Tensor
+    jaccard: Tensor
+
+    @property
+    def excess(self) -> Tensor:
+        """(T + 1,): (energy - optimum) / optimum."""
+        return self.energies / self.optimum - 1
+
+
+def to_optimum(
+    sample: Sample,
+    optimizers: tuple[str, ...] = ("gd", "adam"),
+    *,
+    eta: float = 0.3,
+    lam: float = 6.0,
+    neighborhood: NearestNeighbors | None = None,
+    logits: Tensor | None = None,
+    **options,
+) -> list[Trajectory]:
+    """Follow each optimiser from the prediction towards the closed form on one photo, in float64.
+
+    eta, lam, neighborhood (default `NearestNeighbors()`): of the energy eta H_Q + lam P_Q. logits: (1, K, H, W);
+    default: the stand-in `toykit.predictions.seed_logits`. options: of the gradient solver, e.g. steps, lr.
+    """
+    neighborhood = NearestNeighbors() if neighborhood is None else neighborhood
+    image, seeds = sample.tensors()
+    logits = (seed_logits(image, seeds, len(sample.classes)) if logits is None else logits).double()
+    energy = Energy("Q", "Q", eta, lam, neighborhood)
+    exact = random_walker(logits, image, seeds, eta, lam, neighborhood)
+    unlabelled = energy.subproblem(logits, image, seeds).unlabelled
+
+    trajectories = []
+    for optimizer in optimizers:
+        jaccard = []
+
+        def record(step, labels, energies, jaccard=jaccard):
+            jaccard.append(soft_jaccard(labels, exact.labels, unlabelled))
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a curve shows it better than a warning
+            solution = solve(logits, image, seeds, energy, optimizer=optimizer, callback=record, **options)
+        trajectories.append(
+            Trajectory(sample.name, optimizer, exact.energies.item(), solution.energies[:, 0], torch.cat(jaccard))
+        )
+    return trajectories

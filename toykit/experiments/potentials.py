@@ -1,0 +1,42 @@
+"""Interaction potentials of two pixels with K = 2 (Fig. 2): over probabilities, over logits, and their gradients.
+
+A binary distribution is (x, 1 - x), and its logit l is that of Fig. 2: x = 1 / (1 + exp(-2 l)).
+"""
+
+import torch
+from torch import Tensor
+
+from toykit.potts import RELAXATIONS
+
+
+def binary(x: Tensor) -> Tensor:
+    """Distributions (..., 2) of the first class' probability x (...)."""
+    return torch.stack([x, 1 - x], -1)
+
+
+def over_square(relaxation: str, n: int = 101) -> tuple[Tensor, Tensor]:
+    """x (n,) from 0 to 1 and P(x_i, x_j) as (n, n) with rows x_j and columns x_i, float64: Fig. 2's contour maps."""
+    x = torch.linspace(0, 1, n, dtype=torch.float64)
+    return x, _potential(relaxation, x[None, :], x[:, None])
+
+
+def over_logits(relaxation: str, limit: float = 3.0, n: int = 61) -> tuple[Tensor, Tensor]:
+    """l (n,) from -limit to limit and P as (n, n) with rows l_j and columns l_i, float64: Fig. 2's surfaces."""
+    logits = torch.linspace(-limit, limit, n, dtype=torch.float64)
+    x = torch.sigmoid(2 * logits)
+    return logits, _potential(relaxation, x[None, :], x[:, None])
+
+
+def logit_gradient(relaxation: str, logits_i: Tensor, logits_j: Tensor) -> Tensor:
+    """dP/dl_i at logits (...) of both pixels: what gradient descent feels."""
+    with torch.enable_grad():
+        l_i = logits_i.detach().double().requires_grad_()
+        potential = _potential(relaxation, torch.sigmoid(2 * l_i), torch.sigmoid(2 * logits_j.detach().double()))
+        (gradient,) = torch.autograd.grad(potential.sum(), l_i)
+    return gradient
+
+
+def _potential(relaxation: str, x_i: Tensor, x_j: Tensor) -> Tensor:
+    if relaxation not in RELAXATIONS:
+        raise ValueError(f"relaxation: expected one of {', '.join(RELAXATIONS)}; got {relaxation!r}")
+    return RELAXATIONS[relaxation](binary(x_i), binary(x_j), dim=-1)

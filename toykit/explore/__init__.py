@@ -1,0 +1,11 @@
+"""Interactive explorers for the notebooks: what a reader wants to turn or drag. Needs ipywidgets and plotly.
+
+Each has a static twin in `toykit.plots`, which draws what the explorer first shows.
+"""
+
+from toykit.explore.moves import play_move
+from toykit.explore.photos import pseudo_labels
+from toykit.explore.potentials import potential_surface
+from toykit.explore.uncertainty import cross_entropies
+
+__all__ = ["cross_entropies", "play_move", "potential_surface", "pseudo_labels"]

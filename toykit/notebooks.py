@@ -1,0 +1,226 @@
+"""Run the course headlessly: papermill underneath, checked parameters above, metrics and HTML beside the result.
+
+A notebook's parameters are the literal assignments of its cell tagged `parameters`. Its headline numbers are what it
+hands to `record`. A notebook that fails keeps what it had computed; the others still run.
+"""
+
+import ast
+import json
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from toykit.files import write_atomically
+from toykit.resources import shipped
+
+METRICS = "application/vnd.toykit.metrics+json"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+#: Larger result files are reported: a notebook of megabytes is one that nobody opens twice.
+SIZE_LIMIT = 1_000_000
+
+
+@dataclass
+class Result:
+    """How one notebook's run ended."""
+
+    name: str
+    status: str  # "ok" or "failed"
+    seconds: float
+    metrics: dict = field(default_factory=dict)
+    error: str = ""
+    too_large: list[str] = field(default_factory=list)  # files over SIZE_LIMIT
+
+
+def record(**numbers: float) -> None:
+    """In a notebook: hand its headline numbers to whoever runs it headlessly (and show them)."""
+    from IPython.display import display
+
+    text = "\n".join(f"{name}: {value:g}" for name, value in numbers.items())
+    display({METRICS: {name: float(value) for name, value in numbers.items()}, "text/plain": text}, raw=True)
+
+
+def find(names: tuple[str, ...] = ()) -> list[Path]:
+    """The notebooks meant by paths, names ("04_random_walker") or numbers ("04"); all of the course by default.
+
+    Raises: ValueError that lists the choices for a name that fits none or several.
+    """
+    course = sorted(shipped("notebooks").glob("[0-9][0-9]_*.ipynb"))
+    if not names:
+        return course
+    found = []
+    for name in names:
+        if name.endswith(".ipynb") and Path(name).is_file():
+            found.append(Path(name))
+            continue
+        stem = Path(name).stem if name.endswith(".ipynb") else name
+        fits = [path for path in course if path.stem == stem] or [p for p in course if p.stem.startswith(stem)]
+        if not stem or len(fits) != 1:
+            raise ValueError(f"notebook {name!r}: expected one of {', '.join(path.stem for path in course)}, or a file")
+        found.append(fits[0])
+    return found
+
+
+def read(path: Path):
+    """Read a notebook. Raises: ValueError that names the file if it is none."""
+    import nbformat
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError, AttributeError) as error:
+        raise ValueError(f"{path}: not a notebook ({type(error).__name__})") from error
+
+
+def parameters(path: Path) -> dict:
+    """Names and defaults of a notebook's parameters, from the literals in its cell tagged `parameters`."""
+    defaults = {}
+    for cell in read(path).cells:
+        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
+            for statement in ast.parse(cell.source).body:
+                if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+                    defaults[statement.targets[0].id] = ast.literal_eval(statement.value)
+    return defaults
+
+
+def parse_value(name: str, text: str, default):
+    """A parameter's value from the command line, in its default's type.
+
+    Raises: ValueError that says what was expected.
+    """
+    if isinstance(default, str):
+        return text
+    try:
+        value = {"true": True, "false": False}.get(text.lower())
+        value = ast.literal_eval(text) if value is None else value
+    except (ValueError, SyntaxError):
+        value = text
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if isinstance(default, list | tuple) and isinstance(value, list | tuple):
+        value = type(default)(value)
+    if type(value) is not type(default):
+        raise ValueError(f"parameter {name}: expected {type(default).__name__} like {default!r}, got {text!r}")
+    return value
+
+
+def plan(paths: list[Path], given: dict[str, str], full: bool) -> list[dict]:
+    """What to inject into each notebook; parameters go to the notebooks that have them.
+
+    given: name -> text from the command line. full: sets `smoke` to False where there is such a parameter.
+    Raises: ValueError, before anything runs, for a parameter that no chosen notebook has, or of another type.
+    """
+    defaults = [parameters(path) for path in paths]
+    known = sorted({name for d in defaults for name in d})
+    for name in given:
+        if name not in known:
+            raise ValueError(f"parameter {name!r}: the chosen notebooks have {', '.join(known) or 'none'}")
+    plans = []
+    for own in defaults:
+        values = {name: parse_value(name, text, own[name]) for name, text in given.items() if name in own}
+        plans.append(({"smoke": False} if full and "smoke" in own else {}) | values)
+    return plans
+
+
+def run(
+    paths: list[Path], plans: list[dict], output: Path, progress: bool = True, in_place: bool = False
+) -> list[Result]:
+    """Execute notebooks one after the other into `output`: NAME.ipynb, NAME.html and, for all, metrics.json.
+
+    plans: parameters to inject into each, see `plan`. progress: a bar for each notebook's cells on standard error.
+    in_place: also store the executed notebook, cleaned of times and paths, over its source (for maintainers).
+    """
+    import papermill
+
+    output.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    results = []
+    for number, (path, values) in enumerate(zip(paths, plans, strict=True), 1):
+        target = output / path.name
+        started, status, error = time.perf_counter(), "ok", ""
+        try:
+            papermill.execute_notebook(
+                str(path), str(target), parameters=values, kernel_name="python3", extra_arguments=["--log-level=40"],
+                progress_bar={"desc": f"{number}/{len(paths)} {path.stem}", "leave": True} if progress else False,
+            )  # fmt: skip
+        except papermill.exceptions.PapermillExecutionError as failure:
+            status, error = "failed", f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
+        except Exception as failure:  # a kernel that died or did not start: the rest should still run
+            status, error = "failed", f"{type(failure).__name__}: {failure}"
+        result = Result(path.stem, status, time.perf_counter() - started, error=error)
+        files = [target] if target.is_file() else []
+        if files:
+            executed = _without_widgets(target)
+            result.metrics = _metrics(executed)
+            files.append(_export_html(executed, target.with_suffix(".html")))
+            if in_place and status == "ok":
+                store(executed, path)
+        result.too_large = [file.name for file in files if file.stat().st_size > SIZE_LIMIT]
+        results.append(result)
+        _write_metrics(output / "metrics.json", results, plans)
+    return results
+
+
+def store(executed, path: Path) -> None:
+    """Write an executed notebook over its source: outputs stay, times and paths go."""
+    import nbformat
+
+    executed.metadata = {"kernelspec": executed.metadata.kernelspec, "language_info": {"name": "python"}}
+    executed.metadata["kernelspec"].pop("path", None)
+    for cell in executed.cells:
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = {"tags": tags} if tags else {}
+    text = nbformat.writes(executed)
+    write_atomically(path, lambda file: file.write((text.rstrip("\n") + "\n").encode()))
+
+
+def table(results: list[Result]) -> str:
+    """The runs as a plain-text table: notebook, status, seconds, headline numbers; then what went wrong."""
+    width = max(len("notebook"), *(len(r.name) for r in results))
+    lines = [f"{'notebook':{width}}  status  seconds  headline numbers"]
+    for r in results:
+        numbers = ", ".join(f"{name} {value:g}" for name, value in r.metrics.items())
+        lines.append(f"{r.name:{width}}  {r.status:6}  {r.seconds:7.1f}  {numbers}")
+    lines += [f"{r.name}: {r.error}" for r in results if r.error]
+    lines += [f"{r.name}: over {SIZE_LIMIT / 1e6:g} MB: {', '.join(r.too_large)}" for r in results if r.too_large]
+    return "\n".join(lines)
+
+
+def _without_widgets(path: Path):
+    """The executed notebook at `path`, less its widgets, in the file too: they live only beside a kernel, and their state
+    can be megabytes. A static figure stands beside each."""
+    import nbformat
+
+    executed = read(path)
+    executed.metadata.pop("widgets", None)
+    for cell in executed.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
+    write_atomically(path, lambda file: file.write(nbformat.writes(executed).encode()))
+    return executed
+
+
+def _metrics(executed) -> dict:
+    outputs = (out for cell in executed.cells for out in cell.get("outputs", []))
+    return {k: v for out in outputs for k, v in out.get("data", {}).get(METRICS, {}).items()}
+
+
+def _export_html(executed, path: Path) -> Path:
+    from nbconvert import HTMLExporter
+
+    html, _ = HTMLExporter().from_notebook_node(executed, resources={"metadata": {"name": path.stem}})
+    write_atomically(path, lambda file: file.write(html.encode()))
+    return path
+
+
+def _write_metrics(path: Path, results: list[Result], plans: list[dict]) -> None:
+    from importlib.metadata import version
+
+    content = {
+        "versions": {name: version(name) for name in ("toykit", "torch", "numpy", "scipy")},
+        "notebooks": {
+            r.name: {"status": r.status, "seconds": round(r.seconds, 1), "parameters": p, "metrics": r.metrics}
+            | ({"error": r.error} if r.error else {})
+            for r, p in zip(results, plans, strict=False)
+        },
+    }
+    write_atomically(path, lambda file: file.write(json.dumps(content, indent=2).encode()))

@@ -1,0 +1,27 @@
+"""Figures: pictures of labels (Fig. 4), potentials (Fig. 2), moves on the simplex (Fig. 1), curves. Needs matplotlib.
+
+Every function draws into the axes it is given, or makes a figure and returns it; none calls `plt.show`.
+"""
+
+from toykit.plots.curves import convergence_curves, loss_curves
+from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, panels, soft_colors
+from toykit.plots.potentials import contours, surfaces
+from toykit.plots.simplex import move_figure, simplex_path, triangle
+from toykit.plots.style import figure_format, style
+
+__all__ = [
+    "contours",
+    "convergence_curves",
+    "entropy_map",
+    "figure_format",
+    "hard_colors",
+    "loss_curves",
+    "move_figure",
+    "overlay_seeds",
+    "panels",
+    "simplex_path",
+    "soft_colors",
+    "style",
+    "surfaces",
+    "triangle",
+]

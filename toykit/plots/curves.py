@@ -1,0 +1,51 @@
+"""Curves: cross-entropies over predictions (Fig. 3 a-c), and solvers on their way to the optimum."""
+
+from toykit.cross_entropy import CROSS_ENTROPIES
+from toykit.experiments.optimality import Trajectory
+from toykit.experiments.uncertainty import loss_curve
+from toykit.palette import LINE_COLORS, LINE_STYLES
+
+#: Labels for Fig. 3: nearly certain (at a certain one RCE is infinite), leaning, unknown.
+LABELS = (0.99, 0.75, 0.5)
+
+
+def loss_curves(names: tuple[str, ...] = tuple(CROSS_ENTROPIES), labels: tuple[float, ...] = LABELS):
+    """H(y, sigma) over sigma = (x, 1 - x) for labels y = (label, 1 - label), one panel a cross-entropy; a figure."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(names), figsize=(9.5, 2.8), sharex=True, squeeze=False)
+    for axis, name in zip(axes[0], names, strict=True):
+        for number, label in enumerate(labels):
+            x, loss = loss_curve(name, label)
+            color, line = LINE_COLORS[number], LINE_STYLES[number]
+            axis.plot(x, loss, color=color, linestyle=line, label=f"y = ({label:g}, {1 - label:g})")
+            low = loss.argmin()
+            if loss.max() - loss.min() > 1e-9 and 0 < low < len(x) - 1:
+                axis.plot(x[low], loss[low], "o", color=color, markersize=5)
+        axis.set(title=f"$H_{{{name}}}$", xlabel=r"$\sigma = (x, 1-x)$: x", xlim=(0, 1), ylim=(-0.1, 4))
+    axes[0, 0].set_ylabel(r"$H(y, \sigma)$")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(labels))
+    return figure
+
+
+def convergence_curves(trajectories: list[Trajectory]):
+    """Excess energy and soft Jaccard index against steps, one thin line a photo and the median bold; a figure."""
+    import matplotlib.pyplot as plt
+    import torch
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4))
+    optimizers = list(dict.fromkeys(t.optimizer for t in trajectories))
+    for number, optimizer in enumerate(optimizers):
+        color, line = LINE_COLORS[number], LINE_STYLES[number]
+        runs = [t for t in trajectories if t.optimizer == optimizer]
+        for axis, curves in ((left, [t.excess for t in runs]), (right, [t.jaccard for t in runs])):
+            for curve in curves:
+                axis.plot(curve, color=color, linewidth=0.6, alpha=0.35)
+            axis.plot(torch.stack(curves).median(0).values, color=color, linestyle=line, linewidth=2.4, label=optimizer)
+    left.set(xlabel="step", ylabel="(energy - optimum) / optimum", yscale="log", title="energy above the closed form")
+    right.set(xlabel="step", ylabel="soft Jaccard index", title="agreement with the closed form", ylim=(None, 1.002))
+    right.axhline(0.992, color="0.5", linewidth=1)
+    right.annotate("the paper's 99.2%", (1, 0.992), (0, -11), xycoords=("axes fraction", "data"),
+                   textcoords="offset points", fontsize=8, color="0.35", ha="right")  # fmt: skip
+    left.legend(title="bold: median photo")
+    return figure

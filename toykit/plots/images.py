@@ -1,0 +1,81 @@
+"""Pictures of photos, seeds and soft labels (Fig. 4): arrays of colours, and rows of them as a figure."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toykit.cross_entropy import entropy
+from toykit.palette import voc_palette
+
+
+def soft_colors(labels: Tensor) -> np.ndarray:
+    """Fig. 4's picture of soft labels: each pixel the convex combination of its classes' colours, by its label.
+
+    labels: (K, H, W), or (1, K, H, W). Returns float (H, W, 3) in 0..1.
+    """
+    labels = _single(labels)
+    colors = torch.from_numpy(voc_palette(labels.shape[0]))
+    return torch.einsum("khw,kc->hwc", labels.detach().double().cpu(), colors).clamp(0, 1).numpy()
+
+
+def hard_colors(labels: Tensor) -> np.ndarray:
+    """Picture of each pixel's most likely class, float (H, W, 3); labels as in `soft_colors`."""
+    labels = _single(labels)
+    return voc_palette(labels.shape[0])[labels.argmax(0).cpu().numpy()]
+
+
+def entropy_map(labels: Tensor) -> np.ndarray:
+    """Shannon entropy of each pixel's label as a share of its maximum ln K: (H, W) in 0..1, 0 = certain."""
+    labels = _single(labels).detach().cpu()
+    return (entropy(labels[None])[0] / np.log(labels.shape[0])).clamp(0, 1).numpy()
+
+
+def overlay_seeds(image: np.ndarray, seeds: np.ndarray, num_classes: int, fade: float = 0.55) -> np.ndarray:
+    """The photo, faded towards white, with the seeds in their classes' colours and a thin white rim around them.
+
+    image: uint8 (H, W, 3); seeds: (H, W) of class ids, 254, 255; fade: share of white in [0, 1].
+    Returns float (H, W, 3) in 0..1.
+    """
+    seeded = seeds < num_classes
+    picture = (1 - fade) * image / 255 + fade
+    rim = seeded.copy()
+    for axis in (0, 1):
+        for shift in (-1, 1):
+            rim |= np.roll(seeded, shift, axis)
+    picture[rim] = 1
+    picture[seeded] = voc_palette(num_classes)[seeds[seeded]]
+    return picture
+
+
+def panels(pictures: dict, columns: int | None = None, width: float = 9.5, legend: tuple[str, ...] = ()):
+    """A grid of pictures with titles; returns the figure.
+
+    pictures: title -> (H, W, 3) colours, or (H, W) shown from white (0) to black (1). columns: default all in one row.
+    legend: class names, shown below in their colours.
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.patches import Patch
+
+    columns = min(len(pictures), columns or len(pictures))
+    rows = -(-len(pictures) // columns)
+    tallest = max(np.shape(p)[0] / np.shape(p)[1] for p in pictures.values())
+    height = rows * (width / columns * tallest + 0.3) + (0.35 if legend else 0)
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, (title, picture) in zip(axes.flat, pictures.items(), strict=False):
+        axis.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+        axis.set_title(title)
+    if legend:
+        colors = voc_palette(len(legend))
+        handles = [Patch(facecolor=c, edgecolor="0.5", label=n) for c, n in zip(colors, legend, strict=True)]
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(legend)), handlelength=1)
+    return figure
+
+
+def _single(labels: Tensor) -> Tensor:
+    if labels.ndim == 4 and labels.shape[0] == 1:
+        labels = labels[0]
+    if labels.ndim != 3:
+        raise ValueError(f"labels: expected (K, H, W) or (1, K, H, W), got shape {tuple(labels.shape)}")
+    return labels

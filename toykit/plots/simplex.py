@@ -1,0 +1,61 @@
+"""The triangle Delta^3, paths on it, and Fig. 1 with the potentials along its moves."""
+
+import torch
+from torch import Tensor
+
+from toykit.experiments.moves import CLASS_NAMES, MOVES, potentials_along
+from toykit.palette import LINE_COLORS, LINE_STYLES
+from toykit.simplex import TRIANGLE, to_triangle
+
+MOVE_TITLES = {"a": "(a) inside an object: A to B together", "b": "(b) at a boundary: C to B beside A"}
+
+
+def triangle(axis, names: tuple[str, ...] = CLASS_NAMES) -> None:
+    """Draw the simplex' border and the names of its corners into `axis`."""
+    corners = torch.tensor([*TRIANGLE, TRIANGLE[0]])
+    axis.fill(corners[:, 0], corners[:, 1], facecolor="0.96", edgecolor="0.4", linewidth=1, zorder=0)
+    centre = torch.tensor(TRIANGLE).mean(0)
+    for name, corner in zip(names, torch.tensor(TRIANGLE), strict=True):
+        x, y = corner + 0.12 * (corner - centre) / (corner - centre).norm()
+        axis.text(float(x), float(y), name, ha="center", va="center", fontweight="bold")
+    axis.set(xlim=(-0.22, 1.22), ylim=(-0.2, 1.05), aspect="equal")
+    axis.set_axis_off()
+
+
+def simplex_path(axis, points: Tensor, color: str = LINE_COLORS[0], label: str = "") -> None:
+    """Draw a path (T, 3) over the simplex with an arrow from its start to its end (a dot, if it stays)."""
+    xy = to_triangle(points.double())
+    axis.plot(xy[:, 0], xy[:, 1], color=color, linewidth=2.2, label=label, zorder=2)
+    axis.plot(*xy[0], "o", color=color, markersize=7, zorder=3)
+    if (xy[-1] - xy[0]).norm() > 1e-9:
+        axis.annotate("", xy[-1].tolist(), xy[-2].tolist(), arrowprops={"arrowstyle": "-|>", "color": color, "lw": 2.2})
+
+
+def move_figure(move: str, at: float | None = None):
+    """Fig. 1 (a) or (b): both labels' paths on the simplex, and all six relaxations along the move.
+
+    at: a time in [0, 1] at which to mark the labels and the potentials (default: none). Returns the figure.
+    """
+    import matplotlib.pyplot as plt
+
+    t, potentials = potentials_along(move)
+    p, q = MOVES[move](t)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.3), width_ratios=(1, 1.7))
+    triangle(left)
+    shift = torch.tensor([0.0, 0.0, 0.03]) if move == "a" else torch.zeros(3)  # else one path hides the other
+    simplex_path(left, p + shift, LINE_COLORS[0], "$y_i$")
+    simplex_path(left, q - shift, LINE_COLORS[1], "$y_j$")
+    left.legend(loc="upper left")
+    left.set_title(MOVE_TITLES[move])
+    for number, (name, values) in enumerate(potentials.items()):
+        finite = torch.isfinite(values)
+        note = "" if finite.all() else " (infinite)" if not finite.any() else " (infinite at the ends)"
+        right.plot(t, values, color=LINE_COLORS[number], linestyle=LINE_STYLES[number], label=f"{name}{note}")
+    right.set(xlabel="time along the move", ylabel="potential", xlim=(0, 1), ylim=(-0.05, 1.45))
+    right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    if at is not None:
+        for y, color in ((p, LINE_COLORS[0]), (q, LINE_COLORS[1])):
+            point = to_triangle(y[round(at * (len(t) - 1))])
+            left.plot(*point, "s", color=color, markersize=10, markeredgecolor="white", zorder=4)
+        right.axvline(at, color="0.6", linewidth=1)
+    return figure

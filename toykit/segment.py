@@ -1,0 +1,105 @@
+"""One photo and one scribble map to soft labels, a hard mask and a picture: eq. (8)'s sub-problem without a network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toykit.datasets.sample import Sample, read_image
+from toykit.energy import Energy
+from toykit.files import write_atomically
+from toykit.predictions import seed_logits
+from toykit.solvers import Solution, solve
+from toykit.supervision import read_seeds, write_seeds
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What `segment` found and wrote: the sample, the solver's report, and the files by kind."""
+
+    sample: Sample
+    solution: Solution
+    files: dict[str, Path]
+
+
+def read_sample(image: str | Path, seeds: str | Path) -> Sample:
+    """A photo and its scribbles. Raises: FileNotFoundError; ValueError that names the file at fault."""
+    picture = read_image(image)
+    seed_map, classes = read_seeds(seeds, picture.shape[1::-1])
+    sample = Sample(Path(image).stem, picture, seed_map, classes)
+    if sample.seeded_share() == 0:
+        raise ValueError(f"{seeds}: no pixel carries a class; draw at least one scribble")
+    return sample
+
+
+def read_logits(path: str | Path, num_classes: int, size: tuple[int, int]) -> Tensor:
+    """A network's logits from an NPY file of shape (K, H, W) or (1, K, H, W), as (1, K, H, W) float32 or float64.
+
+    num_classes: the least K that the seeds need. size: (width, height) of the photo.
+    Raises: FileNotFoundError; ValueError that names the file and what it holds.
+    """
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path}: cannot be read as an NPY file ({error})") from error
+    array = array[0] if array.ndim == 4 and len(array) == 1 else array
+    if array.ndim != 3 or array.shape[1:] != size[::-1] or array.shape[0] < num_classes or array.dtype.kind != "f":
+        raise ValueError(
+            f"{path}: expected floating logits (K, {size[1]}, {size[0]}) with K of at least {num_classes}, got "
+            f"{array.dtype} {array.shape}"
+        )
+    return torch.from_numpy(np.ascontiguousarray(array))[None]
+
+
+def segment(
+    sample: Sample,
+    output: str | Path,
+    energy: Energy,
+    method: str = "gradient",
+    *,
+    logits: Tensor | None = None,
+    callback=None,
+    **options,
+) -> Segmentation:
+    """Solve for one photo's soft labels and write them to the folder `output`.
+
+    energy, method, options: see `toykit.solve`. logits: (1, K, H, W) of a network; default: the stand-in fitted on the
+    seeds, `toykit.predictions.seed_logits` (with eta = 0 it is only where the solver starts).
+
+    Writes NAME_labels.npz (labels float32 (K, H, W), classes), NAME_mask.png (indexed, VOC's colours) and
+    NAME_picture.png (seeds, soft labels, their entropy, hard mask); returns `Segmentation`.
+    Raises: what `toykit.solve` raises; nothing is written then.
+    """
+    image, seeds = sample.tensors()
+    logits = seed_logits(image, seeds, len(sample.classes)) if logits is None else logits
+    solution = solve(logits, image, seeds, energy, method, callback=callback, **options)
+    labels = solution.labels[0]
+    names = sample.classes + tuple(f"class {k}" for k in range(len(sample.classes), len(labels)))
+    stem = Path(output) / sample.name
+    files = {kind: stem.with_name(f"{stem.name}_{kind}") for kind in ("labels.npz", "mask.png", "picture.png")}
+    arrays = {"labels": labels.float().cpu().numpy(), "classes": np.array(names)}
+    write_atomically(files["labels.npz"], lambda file: np.savez_compressed(file, **arrays))
+    write_seeds(files["mask.png"], labels.argmax(0).cpu().numpy())
+    _write_picture(files["picture.png"], sample, labels, names)
+    return Segmentation(sample, solution, files)
+
+
+def _write_picture(path: Path, sample: Sample, labels: Tensor, names: tuple[str, ...]) -> None:
+    import matplotlib.pyplot as plt
+
+    from toykit import plots
+
+    plots.style()
+    pictures = {
+        "photo and seeds": plots.overlay_seeds(sample.image, sample.seeds, len(names), fade=0.3),
+        "soft labels": plots.soft_colors(labels),
+        "their entropy (black: uncertain)": plots.entropy_map(labels),
+        "hard mask": plots.hard_colors(labels),
+    }
+    figure = plots.panels(pictures, columns=2, legend=names)
+    write_atomically(path, lambda file: figure.savefig(file, format="png"))
+    plt.close(figure)

@@ -1,0 +1,45 @@
+"""Eq. (8) as a module to drop into a training loop: pseudo-labels for the batch, then the network's loss."""
+
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from toykit.energy import Energy
+from toykit.solvers import ConvergenceWarning, Solution, check_options, solve
+
+
+class SelfLabelingLoss(nn.Module):
+    """The self-labelling loss: solves for pseudo-labels of the mini-batch, then returns eq. (8) as a scalar.
+
+        loss = SelfLabelingLoss(Energy("CCE", "CD", eta=0.3, lam=6.0))
+        loss(network(x), photo, seeds).backward()
+
+    energy: default `Energy()`. method, options: of `toykit.solve`.
+    forward(logits, image, seeds): see `toykit.conventions`. The image is the photo in 0..255, not the normalised
+    network input. Gradients reach the logits through NLL and cross-entropy; none through the pseudo-labels. Each term is
+    divided by its own pixel count (see `toykit.energy`); a batch without seeds or without unlabelled pixels is fine.
+
+    `solution` holds the last batch's `Solution`, for pictures and monitoring. The sub-problem is solved afresh for every
+    mini-batch by a fixed budget of steps, as in the paper; that it has not converged is told there, not by a warning.
+    Raises: what `toykit.solve` raises; unknown options at construction.
+    """
+
+    def __init__(self, energy: Energy | None = None, method: str = "gradient", **options):
+        super().__init__()
+        check_options(method, options)
+        self.energy = Energy() if energy is None else energy
+        if not isinstance(self.energy, Energy):
+            raise TypeError(f"energy: expected a toykit.Energy, got {self.energy!r}")
+        self.method, self.options = method, options
+        self.solution: Solution | None = None
+
+    def forward(self, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.solution = solve(logits, image, seeds, self.energy, self.method, **self.options)
+        with torch.autocast(logits.device.type, enabled=False):
+            return self.energy.self_labeling_loss(self.solution.labels, logits, image, seeds)
+
+    def extra_repr(self) -> str:
+        return f"{self.energy}, method={self.method!r}, {self.options}"

@@ -1,0 +1,87 @@
+"""Pseudo-label solvers: `solve` picks one by name; all return a `Solution`.
+
+Which one? "gradient" takes any terms and is the paper's (Adam by default; optimizer="gd" for plain gradient descent).
+"closed_form" is exact, for H_Q + P_Q only, on the CPU.
+"""
+
+import inspect
+
+import torch
+from torch import Tensor
+
+from toykit.energy import Energy
+from toykit.neighborhoods import NearestNeighbors
+from toykit.solvers.closed_form import solve_exactly
+from toykit.solvers.gradient import gradient_descent
+from toykit.solvers.solution import ConvergenceWarning, Solution
+
+#: Solvers by name: f(subproblem, *, callback=None, **options) -> Solution.
+SOLVERS = {"gradient": gradient_descent, "closed_form": solve_exactly}
+
+__all__ = ["SOLVERS", "ConvergenceWarning", "Solution", "check_options", "random_walker", "solve"]
+
+
+def solve(
+    logits: Tensor,
+    image: Tensor,
+    seeds: Tensor,
+    energy: Energy | None = None,
+    method: str = "gradient",
+    *,
+    callback=None,
+    **options,
+) -> Solution:
+    """Soft pseudo-labels: minimise the sub-problem of eq. (8) over y in the simplex, y one-hot on the seeds.
+
+    logits (B, K, H, W), image (B, 3, H, W) in 0..255, seeds (B, H, W): see `toykit.conventions`. Each image of the
+    batch is solved as it would be alone. No gradient passes from the labels back to the logits.
+    energy: default `Energy()`. method: a key of `SOLVERS`; `options` are that solver's (its docstring lists them).
+    callback: callback(step, labels, energies), for plots and progress bars.
+
+    Returns: `Solution`; a `ConvergenceWarning` that names the remedy if an image did not converge.
+    Raises: TypeError for an unknown option; TypeError or ValueError for bad inputs, before any work is done.
+    """
+    check_options(method, options)
+    energy = Energy() if energy is None else energy
+    if not isinstance(energy, Energy):
+        raise TypeError(f"energy: expected a toykit.Energy, got {type(energy).__name__}")
+    # ordinary tensors and full precision, also inside someone's inference mode or autocast
+    with torch.inference_mode(False), torch.no_grad():
+        logits = logits.detach().clone() if torch.is_tensor(logits) else logits
+        with torch.autocast(logits.device.type if torch.is_tensor(logits) else "cpu", enabled=False):
+            if method == "closed_form" and torch.is_tensor(logits) and logits.is_floating_point():
+                logits = logits.double()  # exact from the affinities on: in float32 those of steep edges would be zero
+            problem = energy.subproblem(logits, image, seeds)
+            return SOLVERS[method](problem, callback=callback, **options).warn_unless_converged()
+
+
+def random_walker(
+    logits: Tensor,
+    image: Tensor,
+    seeds: Tensor,
+    eta: float = 0.3,
+    lam: float = 6.0,
+    neighborhood: NearestNeighbors | None = None,
+) -> Solution:
+    """The exact minimiser of eta H_Q + lam P_Q with hard seeds, by sparse direct factorisation (scipy, float64).
+
+    logits, image, seeds: see `toykit.conventions`; with eta = 0, Grady's random walker, the logits only tell K. One
+    factorisation an image serves all classes. neighborhood: default `NearestNeighbors()`.
+
+    Returns: Solution with float64 labels on the logits' device; its residual is the system's largest
+        |A y - b| / (|A| |y| + |b|) per image.
+    Raises: ValueError where eta = 0 leaves unlabelled pixels that no seed reaches (the system is singular there); TypeError
+        or ValueError for bad inputs, as `toykit.conventions.check_inputs` does.
+    """
+    energy = Energy("Q", "Q", eta, lam, NearestNeighbors() if neighborhood is None else neighborhood)
+    return solve(logits, image, seeds, energy, method="closed_form")
+
+
+def check_options(method: str, options: dict) -> None:
+    """Raise ValueError for an unknown solver and TypeError for an option that it does not have."""
+    if method not in SOLVERS:
+        raise ValueError(f"method: expected one of {', '.join(SOLVERS)}; got {method!r}")
+    known = [name for name in inspect.signature(SOLVERS[method]).parameters if name not in ("problem", "callback")]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise TypeError(f"method {method!r} has no option {', '.join(unknown)}; it has {', '.join(known) or 'none'}")

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+#: Labels in full, however long.
+LABEL = {"description_width": "initial"}
+
 
 def figure_with_controls(draw: Callable, controls: dict):
     """A widget: the controls above the figure that ``draw(**values)`` returns, drawn anew whenever one changes.
@@ -25,11 +28,13 @@ def slider(label: str, value: float, low: float, high: float, step: float):
     """A labelled slider that reports when it is let go."""
     import ipywidgets as widgets
 
-    return widgets.FloatSlider(value, min=low, max=high, step=step, description=label, continuous_update=False)
+    return widgets.FloatSlider(
+        value, min=low, max=high, step=step, description=label, continuous_update=False, style=LABEL
+    )
 
 
 def choice(label: str, options, value):
     """A labelled drop-down list."""
     import ipywidgets as widgets
 
-    return widgets.Dropdown(options=list(options), value=value, description=label)
+    return widgets.Dropdown(options=list(options), value=value, description=label, style=LABEL)

@@ -92,7 +92,7 @@ def test_each_option_of_segment_matters(files, options):
     usual = call("segment", image, seeds, "-o", output, "--steps", 20)
     assert usual.exit_code == 0, usual.output
     before = load(output)[0]
-    steps = () if "--steps" in options else ("--steps", 20)
+    steps = () if {"--steps", "--solver"} & set(options) else ("--steps", 20)
     result = call("segment", image, seeds, "-o", output, *steps, *options)
     assert result.exit_code == 0, result.output
     assert not torch.allclose(load(output)[0], before, atol=1e-3)
@@ -133,6 +133,7 @@ def test_bad_files_are_named_and_nothing_is_written(files, tmp_path):
     np.save(tmp_path / "few.npy", np.zeros((2, height, width), np.float32))
     np.save(tmp_path / "nan.npy", np.full((4, height, width), np.nan, np.float32))
     np.save(tmp_path / "objects.npy", np.array([{"a": 1}]), allow_pickle=True)
+    np.savez(tmp_path / "archive.npz", logits=np.zeros((4, height, width), np.float32))
     for arguments, message in [
         ((tmp_path / "broken.png", seeds), "broken.png: cannot be read as a picture"),
         ((image, tmp_path / "broken.png"), "broken.png: cannot be read as a PNG"),
@@ -143,15 +144,32 @@ def test_bad_files_are_named_and_nothing_is_written(files, tmp_path):
         ((image, seeds, "--unary", tmp_path / "nan.npy"), "logits: "),
         ((image, seeds, "--unary", tmp_path / "objects.npy"), "objects.npy: cannot be read as an NPY file"),
         ((image, seeds, "--unary", tmp_path / "absent.npy"), "absent.npy"),
-        ((image, seeds, "--bandwidth", "wide"), "wide"),
+        ((image, seeds, "--unary", tmp_path / "archive.npz"), "archive.npz: expected one array"),
         ((image, seeds, "--bandwidth", "-1"), "bandwidth: expected"),
     ]:
         result = call("segment", *arguments, "-o", output)
         assert result.exit_code == 1, arguments
         assert message in result.output, result.output
-        assert not output.exists()
-    for arguments in ((image,), (tmp_path / "absent.png", seeds), (image, seeds, "--relaxation", "TV")):
-        assert call("segment", *arguments).exit_code == 2
+        assert not list(output.glob("*"))
+    for arguments in (
+        (image,),
+        (tmp_path / "absent.png", seeds),
+        (image, seeds, "--relaxation", "TV"),
+        (image, seeds, "--bandwidth", "wide"),
+        (image, seeds, "--solver", "closed-form", "--steps", 5),  # an option that plays no part
+        (image, seeds, "--unary", "none", "--eta", 0.7),
+    ):
+        assert call("segment", *arguments, "-o", output).exit_code == 2, arguments
+    assert call("segment", image, seeds, "-o", seeds / "folder").exit_code == 1  # a folder that cannot be
+
+
+def test_big_endian_logits_are_read(files):
+    sample, image, seeds, output = files
+    height, width = sample.seeds.shape
+    logits = np.random.default_rng(0).normal(size=(1, 4, height, width)).astype(">f4")
+    np.save(output.with_suffix(".npy"), logits)
+    result = call("segment", image, seeds, "-o", output, "--unary", output.with_suffix(".npy"), "--steps", 2)
+    assert result.exit_code == 0, result.output
 
 
 def test_run_exits_with_one_if_a_notebook_fails(tmp_path):
@@ -173,6 +191,9 @@ def test_run_refuses_before_anything_runs(tmp_path):
         (("-p", "stesp", "5"), "parameter 'stesp'"),
         (("-p", "steps", "many"), "parameter steps: expected int"),
         (("--in-place", "-p", "steps", "5"), "--in-place stores the default run"),
+        (("-p", "steps", "5", "-p", "steps", "6"), "given twice"),
+        (("--list", "-p", "steps", "5"), "--list runs nothing"),
+        ((path,), "each notebook runs once"),
     ]:
         result = call("run", path, "-o", output, *arguments)
         assert result.exit_code == 2

@@ -37,9 +37,9 @@ def test_dtypes_are_raised_to_what_the_terms_take(given, floating):
 
 
 def test_class_254_may_not_exist():
-    check_logits(torch.zeros(1, 253, 1, 1))
-    for classes in (1, 254, 255):
-        with pytest.raises(ValueError, match=rf"logits: expected 2 to 253 classes on dim=1, got shape \(1, {classes},"):
+    check_logits(torch.zeros(1, 254, 1, 1))  # ids 0..253
+    for classes in (1, 255, 256):
+        with pytest.raises(ValueError, match=rf"logits: expected 2 to 254 classes on dim=1, got shape \(1, {classes},"):
             check_logits(torch.zeros(1, classes, 1, 1))
 
 

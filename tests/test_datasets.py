@@ -108,6 +108,14 @@ def test_data_root_defaults_to_the_project(monkeypatch):
         shipped("nothing-like-this")
 
 
+def test_sixteen_bits_are_scaled_and_ranges_unknown_refused(tmp_path):
+    Image.fromarray(np.array([[0, 257 * 100, 65535]], np.uint16)).save(tmp_path / "deep.png")
+    assert read_image(tmp_path / "deep.png")[0].tolist() == [[0] * 3, [100] * 3, [255] * 3]
+    Image.fromarray(np.ones((2, 2), np.float32)).save(tmp_path / "float.tif")
+    with pytest.raises(ValueError, match=r"float\.tif: .* mode F has no fixed range"):
+        read_image(tmp_path / "float.tif")
+
+
 def test_unreadable_pictures_are_named(tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(b"no picture")

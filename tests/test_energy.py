@@ -182,7 +182,7 @@ def test_extreme_logits(cross_entropy, relaxation, dtype, make_problem):
     ("arguments", "message"),
     [
         ({"cross_entropy": "KL"}, "cross_entropy: expected one of CE, RCE, CCE, Q; got 'KL'"),
-        ({"relaxation": "TV"}, "relaxation: expected one of BL, Q, NQ, CCE, CD, LQ; got 'TV'"),
+        ({"relaxation": "TV"}, "relaxation: expected one of BL, Q, NQ, CCE, LQ, CD; got 'TV'"),
         ({"eta": -0.1}, "eta: expected a finite number >= 0, got -0.1"),
         ({"eta": True}, "eta: .* got True"),
         ({"lam": math.inf}, "lam: expected a finite number >= 0, got inf"),

@@ -7,7 +7,7 @@ import torch
 
 from toykit import datasets
 from toykit.experiments.moves import MOVES, potentials_along
-from toykit.experiments.optimality import to_optimum
+from toykit.experiments.optimality import change_left, to_optimum
 from toykit.experiments.potentials import logit_gradient, over_logits, over_square
 from toykit.experiments.uncertainty import (
     best_label,
@@ -106,3 +106,14 @@ def test_trajectories_end_at_the_optimum_and_arguments_matter():
     _, seeds = sample.tensors()
     logits = torch.zeros(1, len(sample.classes), *seeds.shape[1:])
     assert to_optimum(sample, ("adam",), steps=2, logits=logits)[0].optimum != pytest.approx(adam.optimum, rel=1e-3)
+
+
+def test_change_left_is_shares():
+    sample = datasets.photo("chelsea", 48)
+    left, share = change_left(sample, "gd", steps=40)
+    assert share.nansum() == pytest.approx(1)
+    assert left[3] > left[1]  # the very sure are late
+    assert left[3] > 0.9
+    assert (change_left(sample, "adam", steps=150)[0] < left).all()
+    nothing_done, _ = change_left(sample, "gd", steps=1, lr=1e-9)
+    assert torch.allclose(nothing_done, torch.ones(4).double(), atol=1e-6)

@@ -77,4 +77,4 @@ def test_the_surface_turns_through_all_six():
     (menu,) = figure.layout.updatemenus
     assert menu.active == list(RELAXATIONS).index("NQ")
     assert [button.label for button in menu.buttons] == list(RELAXATIONS)
-    assert list(menu.buttons[4].args[0]["visible"]) == [name == "CD" for name in RELAXATIONS]
+    assert list(menu.buttons[5].args[0]["visible"]) == [name == "CD" for name in RELAXATIONS]

@@ -24,7 +24,7 @@ ARGUMENTS = re.compile(r"\b(logits|image|seeds|y|eta|lam|bandwidth|factor|connec
 CALLS = ["solve", "random_walker", "closed_form", "value", "self_labeling_loss", "weakly_supervised_loss", "module"]
 FAULTS = [
     "nan logits", "inf logits", "nan image", "inf image", "bright image", "dark image", "high seed", "negative seed",
-    "float seeds", "bool seeds", "integer logits", "one class", "254 classes", "logits ndim", "image ndim",
+    "float seeds", "bool seeds", "integer logits", "one class", "255 classes", "logits ndim", "image ndim",
     "seeds ndim", "image shape", "seeds shape", "batch", "empty", "channels", "list", "none", "negative eta", "nan lam",
     "zero steps", "wrong lr", "bandwidth",
 ]  # fmt: skip
@@ -69,8 +69,8 @@ def spoil(fault, rng, logits, image, seeds, choices):
         logits = logits.clamp(-9, 9).to(rng.choice(INTEGERS[1:]))
     elif fault == "one class":
         logits = logits[:, :1]
-    elif fault == "254 classes":
-        logits = logits[:, :1].expand(-1, 254, -1, -1)
+    elif fault == "255 classes":
+        logits = logits[:, :1].expand(-1, 255, -1, -1)
     elif fault.endswith("ndim"):
         which = fault.split()[0]
         change = rng.choice([lambda x: x[0], lambda x: x[None]])

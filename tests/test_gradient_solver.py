@@ -130,7 +130,7 @@ def test_the_warning_names_the_remedy(make_problem):
         solution = solve(*problem, Energy("CE", "Q"), steps=400)
     assert solution.converged
     assert (solution.residual.abs() < 1e-3).all()
-    assert "converged (the energy changed by less than 0.001" in solution.message
+    assert "converged (the energy changed by less than 0.1%" in solution.message
 
 
 def test_an_energy_that_falls_to_zero_has_converged():

@@ -131,7 +131,7 @@ def test_weights_follow_the_images_dtype():
         ({"bandwidth": True}, "bandwidth: .* got True"),
         ({"factor": 0.0}, "factor: expected a number in 1e-6..1e6, got 0.0"),
         ({"factor": "auto"}, "factor: expected a number in 1e-6..1e6, got 'auto'"),
-        ({"connectivity": 6}, "connectivity: expected 4 or 8, got 6"),
+        ({"connectivity": 6}, "connectivity: expected one of 4, 8; got 6"),
     ],
 )
 def test_arguments_are_checked(arguments, message):

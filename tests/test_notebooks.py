@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from toykit import notebooks
-from toykit.notebooks import METRICS, WIDGET, find, parameters, parse_value, plan, read, run, store, table
+from toykit.notebooks import METRICS, WIDGET, Result, find, parameters, parse_value, plan, read, run, store, table
 
 COURSE = find()
 
@@ -88,6 +88,7 @@ def make_notebook(path, *cells):
 
 
 def test_parameters_are_literals_with_their_types(tmp_path):
+    assert parameters(make_notebook(tmp_path / "m.ipynb", "b: float = 2.0\nc = None")) == {"b": 2.0, "c": None}
     source = 'smoke = True\nsteps = 200  # of the solver\nlr = 0.075\nphoto = "cat"\nsizes = (1, 2)'
     path = make_notebook(tmp_path / "n.ipynb", source)
     assert parameters(path) == {"smoke": True, "steps": 200, "lr": 0.075, "photo": "cat", "sizes": (1, 2)}
@@ -103,6 +104,8 @@ def test_parameters_are_literals_with_their_types(tmp_path):
         ("True", False, True),
         ("007", "cat", "007"),
         ("[3, 4]", (1, 2), (3, 4)),
+        ("5", None, 5),
+        ("cat", None, "cat"),
     ],
 )
 def test_values_take_the_type_of_their_default(text, default, value):
@@ -124,8 +127,13 @@ def test_plan_gives_parameters_to_those_who_have_them(tmp_path):
     with pytest.raises(ValueError, match="parameter 'stesp': the chosen notebooks have eta, smoke, steps"):
         plan([a, b], {"stesp": "5"}, full=False)
     (tmp_path / "c.ipynb").write_text("{")
-    with pytest.raises(ValueError, match="not a notebook"):
-        parameters(tmp_path / "c.ipynb")
+    (tmp_path / "d.ipynb").write_text('{"cells": 3, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}')
+    for name in ("c.ipynb", "d.ipynb"):
+        with pytest.raises(ValueError, match=f"{name}: not a notebook"):
+            parameters(tmp_path / name)
+    for source in ("a = = 1", "a = b", "import os", "a.b = 1"):
+        with pytest.raises(ValueError, match=r"e\.ipynb: its parameters cell should hold"):
+            parameters(make_notebook(tmp_path / "e.ipynb", source))
 
 
 def test_run_keeps_going_and_writes_everything(tmp_path):
@@ -161,6 +169,7 @@ def test_a_result_over_the_limit_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(notebooks, "SIZE_LIMIT", 1000)
     path = make_notebook(tmp_path / "large.ipynb", "smoke = True", "print('x' * 2000)")
     (result,) = run([path], [{}], tmp_path / "out", progress=False)
+    assert result.status == "large"
     assert set(result.too_large) == {"large.ipynb", "large.html"}
     assert "large: over 0.001 MB" in table([result])
 
@@ -191,3 +200,6 @@ def test_recorded_numbers_show_as_text(monkeypatch):
     monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
     notebooks.record(accuracy=0.5, steps=3)
     assert shown == [{METRICS: {"accuracy": 0.5, "steps": 3.0}, "text/plain": "accuracy: 0.5\nsteps: 3"}]
+    notebooks.record(lost=float("nan"))
+    assert shown[1] == {METRICS: {"lost": None}, "text/plain": "lost: nan"}
+    assert "lost nan" in table([Result("n", "ok", 1.0, {"lost": None})])

@@ -68,7 +68,7 @@ def test_move_figure_marks_a_time():
     plain, marked = plots.move_figure("b"), plots.move_figure("b", at=0.5)
     assert len(marked.axes[1].lines) == len(plain.axes[1].lines) + 1
     labels = [text.get_text() for text in plain.axes[1].get_legend().get_texts()]
-    assert labels == ["BL", "Q", "NQ", "CCE (infinite)", "CD (infinite)", "LQ (infinite at the ends)"]
+    assert labels == ["BL", "Q", "NQ", "CCE (infinite)", "LQ (infinite at the ends)", "CD (infinite)"]
     quadratic = plain.axes[1].lines[1]
     assert quadratic.get_color() == LINE_COLORS[1]
     assert min(quadratic.get_ydata()) == pytest.approx(0.75)
@@ -115,4 +115,4 @@ def test_the_readmes_picture_can_be_made_anew():
 
     figure = overview("chelsea", long_side=24)
     assert len(figure.axes) == 9
-    assert figure.axes[7].get_title() == "CD: collision divergence"
+    assert figure.axes[8].get_title() == "CD: collision divergence"

@@ -1,5 +1,6 @@
 """The repository agrees with itself: environment.yml with pyproject.toml, the README with its notebooks, tables with text."""
 
+import ast
 import csv
 import re
 import sys
@@ -52,6 +53,25 @@ def test_no_path_of_a_machine_in_the_text():
     for path in [*text_files, *ROOT.glob("*.*")]:
         if path.suffix in {".py", ".md", ".csv", ".json", ".ipynb", ".toml", ".yml"} and "share" not in path.parts:
             assert not re.search(r"/(home|root|work)/\w", path.read_text(encoding="utf-8")), path
+
+
+def test_the_house_stands():
+    """CONTRIBUTING's list is all of the package, and no module imports from a later one."""
+    house = re.search(r"\*\*The house\.\*\*.*?: *\n(.*?)\. One", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)[1]
+    floors = re.findall(r"`(\w+)`", house)
+    paths = [
+        p for p in (ROOT / "toykit").rglob("*.py") if p != ROOT / "toykit" / "__init__.py" and "share" not in p.parts
+    ]
+    rooms = {path: path.relative_to(ROOT / "toykit").with_suffix("").parts[0] for path in paths}
+    assert set(rooms.values()) == set(floors)
+    for path, room in rooms.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = []
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "toykit":
+                whole = node.module == "toykit"
+                modules = [a.name for a in node.names if a.name in floors] if whole else [node.module.split(".")[1]]
+            for module in modules:
+                assert floors.index(module) <= floors.index(room), f"{path.name} imports {module}"
 
 
 def rows(name):

@@ -68,9 +68,9 @@ def test_soft_jaccard_errors():
     y = torch.full((1, 2, 3), 0.5)
     with pytest.raises(ValueError, match=r"one shape, got \(1, 2, 3\) and \(1, 2, 4\)"):
         soft_jaccard(y, torch.full((1, 2, 4), 0.5))
-    with pytest.raises(ValueError, match=r"mask: expected bool \(1, 3\), got torch.int64 \(1, 3\)"):
+    with pytest.raises(ValueError, match=r"mask: expected a bool tensor \(1, 3\), got torch.int64 \(1, 3\)"):
         soft_jaccard(y, y, torch.ones(1, 3, dtype=torch.int64))
-    with pytest.raises(ValueError, match=r"mask: expected bool \(1, 3\), got torch.bool \(1, 2\)"):
+    with pytest.raises(ValueError, match=r"mask: expected a bool tensor \(1, 3\), got torch.bool \(1, 2\)"):
         soft_jaccard(y, y, torch.ones(1, 2, dtype=torch.bool))
 
 
@@ -132,7 +132,7 @@ def test_one_hot_gives_vertices(seed, classes):
 
 
 def test_one_hot_errors():
-    with pytest.raises(TypeError, match=r"labels: expected integers, got torch.float32"):
+    with pytest.raises(TypeError, match=r"labels: expected a tensor of integers, got torch.float32"):
         one_hot(torch.zeros(2), 3)
     with pytest.raises(ValueError, match="num_classes: expected at least 2, got 1"):
         one_hot(torch.zeros(2, dtype=torch.int64), 1)
@@ -201,3 +201,16 @@ def test_check_distributions():
         check_distributions(1, a=good.half())
     with pytest.raises(ValueError, match=r"no class axis dim=-3 in shape \(2, 3\)"):
         check_distributions(-3, a=good)
+
+
+def test_integers_lists_and_words_are_refused():
+    with pytest.raises(TypeError, match=r"p: expected torch.float32 or torch.float64"):
+        to_triangle(torch.eye(3, dtype=torch.int64))
+    with pytest.raises(TypeError, match="labels: expected a tensor of integers, got list"):
+        one_hot([0, 1], 2)
+    with pytest.raises(ValueError, match=r"eta: expected a share in \[0, 1\], got 'x'"):
+        mix_with_uniform(torch.full((1, 2), 0.5), "x")
+    y = torch.full((2, 3), 1 / 3)
+    with pytest.raises(ValueError, match=r"mask: expected a bool tensor .*, got list"):
+        soft_jaccard(y, y, mask=[True])
+    assert soft_jaccard(y[:0], y[:0]).shape == (0,)

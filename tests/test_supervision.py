@@ -54,10 +54,14 @@ def test_later_strokes_cover_earlier_ones():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classes": ["cat"]}, "expected 2 to 253 different classes"),
-        ({"classes": ["cat", "cat"]}, "expected 2 to 253 different classes"),
+        ({"classes": ["cat"]}, "expected 2 to 254 different classes"),
+        ({"classes": ["cat", "cat"]}, "expected 2 to 254 different classes"),
         ({"size": [0, 5]}, "expected a size"),
         ({"size": None}, "not a scribble file"),
+        ({"size": [float("inf"), 3]}, "not a scribble file .OverflowError"),
+        ({"classes": [["a"], ["b"]]}, "is not a list of names"),
+        ({"classes": "ab"}, "is not a list of names"),
+        ({"classes": {"a": 1, "b": 2}}, "is not a list of names"),
         ({"strokes": [{"class": "dog", "width": 3, "points": [[1, 1]]}]}, "stroke 0 is of class 'dog'"),
         ({"strokes": [{"class": "cat", "width": 0, "points": [[1, 1]]}]}, "stroke 0 needs a positive width"),
         ({"strokes": [{"class": "cat", "width": 3, "points": []}]}, "at least one finite point"),
@@ -107,6 +111,21 @@ def test_a_truncated_png_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(ValueError, match=r"seeds\.png: cannot be read"):
         read_seeds(path, (60, 60))
+
+
+def test_strokes_for_a_photo_of_another_shape_are_refused(scribble_file):
+    path = scribble_file()
+    assert read_seeds(path, (60, 30))[0].shape == (30, 60)
+    assert read_seeds(path, (13, 7))[0].shape == (7, 13)  # rounding
+    with pytest.raises(ValueError, match=r"cat\.json: the strokes are for a photo of 40 x 20 pixels"):
+        read_seeds(path, (20, 40))
+
+
+def test_deep_nesting_is_no_crash(tmp_path):
+    path = tmp_path / "deep.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"deep\.json: not a scribble file"):
+        read_scribbles(path)
 
 
 def test_colours_and_wrong_sizes_are_refused(tmp_path):

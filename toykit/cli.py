@@ -20,6 +20,19 @@ from toykit.solvers import SOLVERS
 from toykit.solvers.gradient import OPTIMIZERS
 
 
+class Bandwidth(click.ParamType):
+    """A number, or "auto"."""
+
+    name = "number|auto"
+
+    def convert(self, value, param, ctx):
+        """The number as a float, or "auto"; a usage error otherwise."""
+        try:
+            return "auto" if value == "auto" else float(value)
+        except ValueError:
+            self.fail(f"expected a number or auto, got {value!r}", param, ctx)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="toykit")
 def main() -> None:
@@ -44,6 +57,10 @@ def run(notebooks, given, full, output, in_place, only_list) -> None:
 
     try:
         paths = course.find(notebooks)
+        if only_list and (given or full or in_place):
+            raise ValueError("--list runs nothing; leave -p, --full and --in-place out")
+        if len({name for name, _ in given}) < len(given):
+            raise ValueError(f"-p: a parameter is given twice in {', '.join(name for name, _ in given)}")
         if only_list:
             for path in paths:
                 defaults = ", ".join(f"{name}={value!r}" for name, value in course.parameters(path).items())
@@ -52,7 +69,8 @@ def run(notebooks, given, full, output, in_place, only_list) -> None:
         if in_place and (given or full):
             raise ValueError("--in-place stores the default run; leave -p and --full out")
         plans = course.plan(paths, dict(given), full)
-    except (ValueError, FileNotFoundError) as error:
+        output.mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError) as error:
         raise click.UsageError(str(error)) from error
     results = course.run(paths, plans, output, in_place=in_place)
     click.echo(course.table(results))
@@ -68,10 +86,12 @@ def run(notebooks, given, full, output, in_place, only_list) -> None:
 @click.option("--relaxation", type=click.Choice(list(RELAXATIONS)), help="P between neighbours.  [default: CD]")
 @click.option("--cross-entropy", type=click.Choice(list(CROSS_ENTROPIES)), help="H to the unary.  [default: CCE]")
 @click.option("--unary", default="seeds", show_default=True, metavar="seeds|none|FILE.npy",
-              help="Predictions: a colour-and-position model of the seeds, none (eta = 0), or a network's logits.")  # fmt: skip
+              help="Predictions: a colour-and-position model of the seeds; none (eta = 0: the model is only where the "
+              "solver starts); or a network's logits.")  # fmt: skip
 @click.option("--eta", type=click.FloatRange(min=0), default=0.3, show_default=True, help="Weight of the unary.")
 @click.option("--lambda", "lam", type=click.FloatRange(min=0), default=6.0, show_default=True, help="Weight of P.")
-@click.option("--bandwidth", default="9", show_default=True, help="Colour bandwidth in units of 0..255, or auto.")
+@click.option("--bandwidth", type=Bandwidth(), default=9.0, show_default=True,
+              help="Colour bandwidth in units of 0..255, or auto.")  # fmt: skip
 @click.option("--connectivity", type=click.Choice(["4", "8"]), default="4", show_default=True)
 @click.option("--solver", type=click.Choice([name.replace("_", "-") for name in SOLVERS]), default="gradient",
               show_default=True, help="closed-form is exact; its terms are Q and Q.")  # fmt: skip
@@ -96,13 +116,15 @@ def segment(image, seeds, output, relaxation, cross_entropy, unary, eta, lam, ba
     from toykit.segment import segment as segment_sample
 
     method = solver.replace("-", "_")
+    _refuse_unused(unary == "none", "--unary none", ["eta"])
+    _refuse_unused(method == "closed_form", "--solver closed-form", ["optimizer", "steps", "lr"])
     usual = {"cross_entropy": "Q", "relaxation": "Q"} if method == "closed_form" else {}
     chosen = {"cross_entropy": cross_entropy, "relaxation": relaxation}
     options = {"optimizer": optimizer, "steps": steps, "lr": lr} if method == "gradient" else {}
     try:
-        colors = NearestNeighbors(bandwidth if bandwidth == "auto" else float(bandwidth), int(connectivity))
+        neighborhood = NearestNeighbors(bandwidth, int(connectivity))
         terms = usual | {name: value for name, value in chosen.items() if value is not None}
-        energy = Energy(**terms, eta=0.0 if unary == "none" else eta, lam=lam, neighborhood=colors)
+        energy = Energy(**terms, eta=0.0 if unary == "none" else eta, lam=lam, neighborhood=neighborhood)
         sample = read_sample(image, seeds)
         size = sample.image.shape[1::-1]
         logits = None if unary in ("seeds", "none") else read_logits(unary, len(sample.classes), size)
@@ -111,7 +133,7 @@ def segment(image, seeds, output, relaxation, cross_entropy, unary, eta, lam, ba
                 sample, output or Path(f"{image.stem}-segments"), energy, method, logits=logits,
                 callback=lambda *_: bar.update(), **options,
             )  # fmt: skip
-    except (ValueError, TypeError, FileNotFoundError) as error:
+    except (ValueError, TypeError, OSError) as error:
         raise click.ClickException(str(error)) from error
     mask = found.solution.labels[0].argmax(0)
     for number, name in enumerate(sample.classes):
@@ -119,3 +141,11 @@ def segment(image, seeds, output, relaxation, cross_entropy, unary, eta, lam, ba
     click.echo(found.solution.message)
     for path in found.files.values():
         click.echo(path)
+
+
+def _refuse_unused(condition: bool, because: str, names: list[str]) -> None:
+    """A usage error if an option was given that plays no part."""
+    source = click.get_current_context().get_parameter_source
+    given = [f"--{name}" for name in names if source(name) == click.core.ParameterSource.COMMANDLINE]
+    if condition and given:
+        raise click.UsageError(f"{', '.join(given)}: plays no part with {because}; leave it out")

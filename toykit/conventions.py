@@ -2,7 +2,7 @@
 
     logits  (B, K, H, W)  float32 or float64 (half precision is raised to float32); K in 2..254; finite
     image   (B, 3, H, W)  RGB in 0..255, any real dtype; finite
-    seeds   (B, H, W)     any integer dtype: class id 0..K-1, UNLABELLED = 255, PADDING = 254
+    seeds   (B, H, W)     any integer dtype that can hold 255: class id 0..K-1, UNLABELLED = 255, PADDING = 254
 
 An unlabelled pixel is part of the image and gets a pseudo-label. A padded pixel lies outside of it: no unary, no edge.
 """
@@ -14,6 +14,12 @@ from torch import Tensor
 
 UNLABELLED = 255
 PADDING = 254
+
+
+def check_choice(name: str, value: object, choices) -> None:
+    """Raise ValueError, listing the choices, if `value` is none of them."""
+    if value not in tuple(choices):
+        raise ValueError(f"{name}: expected one of {', '.join(map(str, choices))}; got {value!r}")
 
 
 def check_inputs(logits: Tensor, image: Tensor, seeds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -39,12 +45,12 @@ def check_inputs(logits: Tensor, image: Tensor, seeds: Tensor) -> tuple[Tensor, 
 
 
 def check_logits(logits: Tensor) -> Tensor:
-    """Finite floating (B, K, H, W) with 2 <= K <= 254; half precision comes back as float32."""
+    """Finite floating (B, K, H, W) with 2 <= K <= 254 (ids below PADDING); half precision comes back as float32."""
     _check_tensor("logits", logits, "(B, K, H, W)")
     if not logits.dtype.is_floating_point:
         raise TypeError(f"logits: expected a floating dtype, got {logits.dtype}; call .float()")
-    if not 2 <= logits.shape[1] < PADDING:
-        raise ValueError(f"logits: expected 2 to {PADDING - 1} classes on dim=1, got shape {tuple(logits.shape)}")
+    if not 2 <= logits.shape[1] <= PADDING:
+        raise ValueError(f"logits: expected 2 to {PADDING} classes on dim=1, got shape {tuple(logits.shape)}")
     if logits.dtype not in (torch.float32, torch.float64):
         logits = logits.float()
     _check_finite("logits", logits)

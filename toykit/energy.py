@@ -20,7 +20,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from toykit.conventions import PADDING, UNLABELLED, check_inputs
+from toykit.conventions import PADDING, UNLABELLED, check_choice, check_inputs
 from toykit.cross_entropy import CROSS_ENTROPIES, entropy
 from toykit.neighborhoods import GridEdges, NearestNeighbors
 from toykit.potts import RELAXATIONS
@@ -49,9 +49,8 @@ class Energy:
     neighborhood: NearestNeighbors = field(default_factory=NearestNeighbors)
 
     def __post_init__(self):
-        for name, choices in (("cross_entropy", CROSS_ENTROPIES), ("relaxation", RELAXATIONS)):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name}: expected one of {', '.join(choices)}; got {getattr(self, name)!r}")
+        check_choice("cross_entropy", self.cross_entropy, CROSS_ENTROPIES)
+        check_choice("relaxation", self.relaxation, RELAXATIONS)
         for name in ("eta", "lam"):
             value = getattr(self, name)
             if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= value < math.inf:
@@ -75,8 +74,7 @@ class Energy:
         """Eq. (8) as a network's loss, a scalar, at given pseudo-labels y (through which no gradient passes)."""
         problem = self.subproblem(logits, image, seeds)
         y = y.detach().to(problem.sigma.dtype)
-        per_pixel = self.eta * problem.unary(y) + self.lam * problem.pairwise(y)
-        return problem.network_loss(per_pixel)
+        return problem.network_loss(problem.value(y))
 
     def weakly_supervised_loss(self, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
         """Eq. (4) as a network's loss, a scalar, for direct gradient descent: entropy and Potts term on sigma itself.
@@ -137,12 +135,13 @@ class Subproblem:
         """Sum of (B, H, W) over the unlabelled pixels, per image: (B,)."""
         return values.where(self.unlabelled, 0).flatten(1).sum(1)
 
-    def network_loss(self, per_pixel: Tensor) -> Tensor:
-        """NLL (3) over the seeds plus `per_pixel` (B,), each over its pixel count; mean over the batch."""
+    def network_loss(self, unsupervised: Tensor) -> Tensor:
+        """NLL (3) over the seeds plus the unsupervised sum (B,), each over its pixel count; mean over the batch."""
         log_sigma = self.logits.log_softmax(1)
         nll = -(self.vertices * log_sigma).sum(1).where(self.is_seed, 0).flatten(1).sum(1)
         num_seeds, num_unlabelled = self.is_seed.flatten(1).sum(1), self.unlabelled.flatten(1).sum(1)
-        return (nll / num_seeds.clamp_min(1) + per_pixel * (num_unlabelled > 0) / num_unlabelled.clamp_min(1)).mean()
+        per_pixel = unsupervised * (num_unlabelled > 0) / num_unlabelled.clamp_min(1)
+        return (nll / num_seeds.clamp_min(1) + per_pixel).mean()
 
     def _check(self, y: Tensor) -> None:
         if y.shape != self.sigma.shape or y.dtype != self.sigma.dtype or y.device != self.sigma.device:

@@ -16,6 +16,8 @@ from numbers import Real
 import torch
 from torch import Tensor
 
+from toykit.conventions import check_choice
+
 #: Row and column offsets that reach each undirected edge once.
 OFFSETS = {4: ((0, 1), (1, 0)), 8: ((0, 1), (1, 0), (1, 1), (1, -1))}
 
@@ -44,8 +46,7 @@ class NearestNeighbors:
             if not isinstance(value, Real) or isinstance(value, bool) or not 1e-6 <= value <= 1e6:
                 choice = ' or "auto"' if name == "bandwidth" else ""
                 raise ValueError(f"{name}: expected a number in 1e-6..1e6{choice}, got {value!r}")
-        if self.connectivity not in OFFSETS:
-            raise ValueError(f"connectivity: expected 4 or 8, got {self.connectivity!r}")
+        check_choice("connectivity", self.connectivity, OFFSETS)
 
     def edges(self, image: Tensor, padding: Tensor | None = None) -> "GridEdges":
         """The weighted edges of a batch.

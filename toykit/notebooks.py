@@ -7,6 +7,7 @@ hands to `record`. A notebook that fails keeps what it had computed; the others 
 import ast
 import json
 import logging
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from toykit.resources import shipped
 
 METRICS = "application/vnd.toykit.metrics+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-#: Larger result files are reported: a notebook of megabytes is one that nobody opens twice.
+#: No result may be larger: a notebook of megabytes is one that nobody opens twice.
 SIZE_LIMIT = 1_000_000
 
 
@@ -25,7 +26,7 @@ class Result:
     """How one notebook's run ended."""
 
     name: str
-    status: str  # "ok" or "failed"
+    status: str  # "ok", "failed", or "large": ran, but wrote a file over SIZE_LIMIT
     seconds: float
     metrics: dict = field(default_factory=dict)
     error: str = ""
@@ -33,11 +34,15 @@ class Result:
 
 
 def record(**numbers: float) -> None:
-    """In a notebook: hand its headline numbers to whoever runs it headlessly (and show them)."""
+    """In a notebook: hand its headline numbers to whoever runs it headlessly (and show them).
+
+    JSON has no word for NaN and infinity: they arrive as null.
+    """
     from IPython.display import display
 
     text = "\n".join(f"{name}: {value:g}" for name, value in numbers.items())
-    display({METRICS: {name: float(value) for name, value in numbers.items()}, "text/plain": text}, raw=True)
+    values = {name: float(value) if math.isfinite(value) else None for name, value in numbers.items()}
+    display({METRICS: values, "text/plain": text}, raw=True)
 
 
 def find(names: tuple[str, ...] = ()) -> list[Path]:
@@ -67,18 +72,31 @@ def read(path: Path):
 
     try:
         return nbformat.read(path, as_version=4)
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError, AttributeError) as error:
+    except (
+        nbformat.reader.NotJSONError,
+        nbformat.ValidationError,
+        UnicodeDecodeError,
+        AttributeError,
+        TypeError,
+    ) as error:
         raise ValueError(f"{path}: not a notebook ({type(error).__name__})") from error
 
 
 def parameters(path: Path) -> dict:
-    """Names and defaults of a notebook's parameters, from the literals in its cell tagged `parameters`."""
+    """Names and defaults of a notebook's parameters, from the literals in its cell tagged `parameters`.
+
+    Raises: ValueError that names the file if the cell holds anything but literals under names.
+    """
     defaults = {}
     for cell in read(path).cells:
-        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
+        if cell.cell_type != "code" or "parameters" not in cell.metadata.get("tags", []):
+            continue
+        try:
             for statement in ast.parse(cell.source).body:
-                if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-                    defaults[statement.targets[0].id] = ast.literal_eval(statement.value)
+                target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
+                defaults[target.id] = ast.literal_eval(statement.value)
+        except (SyntaxError, ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}: its parameters cell should hold names and literals only ({error})") from error
     return defaults
 
 
@@ -98,7 +116,7 @@ def parse_value(name: str, text: str, default):
         value = float(value)
     if isinstance(default, list | tuple) and isinstance(value, list | tuple):
         value = type(default)(value)
-    if type(value) is not type(default):
+    if default is not None and type(value) is not type(default):
         raise ValueError(f"parameter {name}: expected {type(default).__name__} like {default!r}, got {text!r}")
     return value
 
@@ -107,8 +125,12 @@ def plan(paths: list[Path], given: dict[str, str], full: bool) -> list[dict]:
     """What to inject into each notebook; parameters go to the notebooks that have them.
 
     given: name -> text from the command line. full: sets `smoke` to False where there is such a parameter.
-    Raises: ValueError, before anything runs, for a parameter that no chosen notebook has, or of another type.
+    Raises: ValueError, before anything runs, for a parameter that no chosen notebook has, or of another type, and for two
+        notebooks of one name (their results would overwrite each other).
     """
+    stems = [path.stem for path in paths]
+    if len(set(stems)) < len(stems):
+        raise ValueError(f"each notebook runs once; got {', '.join(stems)}")
     defaults = [parameters(path) for path in paths]
     known = sorted({name for d in defaults for name in d})
     for name in given:
@@ -155,6 +177,8 @@ def run(
             if in_place and status == "ok":
                 store(executed, path)
         result.too_large = [file.name for file in files if file.stat().st_size > SIZE_LIMIT]
+        if result.too_large and status == "ok":
+            result.status = "large"
         results.append(result)
         _write_metrics(output / "metrics.json", results, plans)
     return results
@@ -178,7 +202,7 @@ def table(results: list[Result]) -> str:
     width = max(len("notebook"), *(len(r.name) for r in results))
     lines = [f"{'notebook':{width}}  status  seconds  headline numbers"]
     for r in results:
-        numbers = ", ".join(f"{name} {value:g}" for name, value in r.metrics.items())
+        numbers = ", ".join(f"{name} {'nan' if value is None else f'{value:g}'}" for name, value in r.metrics.items())
         lines.append(f"{r.name:{width}}  {r.status:6}  {r.seconds:7.1f}  {numbers}")
     lines += [f"{r.name}: {r.error}" for r in results if r.error]
     lines += [f"{r.name}: over {SIZE_LIMIT / 1e6:g} MB: {', '.join(r.too_large)}" for r in results if r.too_large]

@@ -79,12 +79,12 @@ def _half_impurity(p: Tensor, dim: int) -> Tensor:
     return (impurity + off_simplex) / 2
 
 
-#: The relaxations by the paper's abbreviations, in the order of Tables 1 and 2: f(p, q, dim=1).
+#: The relaxations by the paper's abbreviations: f(p, q, dim=1). The second three are the first three's logarithms.
 RELAXATIONS = {
     "BL": bilinear,
     "Q": quadratic,
     "NQ": normalized_quadratic,
     "CCE": collision_cross_entropy,
-    "CD": collision_divergence,
     "LQ": log_quadratic,
+    "CD": collision_divergence,
 }

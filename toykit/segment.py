@@ -41,18 +41,22 @@ def read_logits(path: str | Path, num_classes: int, size: tuple[int, int]) -> Te
     Raises: FileNotFoundError; ValueError that names the file and what it holds.
     """
     try:
-        array = np.load(path, allow_pickle=False)
+        with open(path, "rb") as file:
+            array = np.load(file, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise ValueError(f"{path}: cannot be read as an NPY file ({error})") from error
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{path}: expected one array (NPY), got an archive of several (NPZ)")
     array = array[0] if array.ndim == 4 and len(array) == 1 else array
     if array.ndim != 3 or array.shape[1:] != size[::-1] or array.shape[0] < num_classes or array.dtype.kind != "f":
         raise ValueError(
             f"{path}: expected floating logits (K, {size[1]}, {size[0]}) with K of at least {num_classes}, got "
             f"{array.dtype} {array.shape}"
         )
-    return torch.from_numpy(np.ascontiguousarray(array))[None]
+    native = np.float64 if array.dtype.itemsize >= 8 else np.float32
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=native))[None]
 
 
 def segment(
@@ -72,8 +76,9 @@ def segment(
 
     Writes NAME_labels.npz (labels float32 (K, H, W), classes), NAME_mask.png (indexed, VOC's colours) and
     NAME_picture.png (seeds, soft labels, their entropy, hard mask); returns `Segmentation`.
-    Raises: what `toykit.solve` raises; nothing is written then.
+    Raises: what `toykit.solve` raises; no file is written then. OSError where the folder cannot be made.
     """
+    Path(output).mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is an error before any work
     image, seeds = sample.tensors()
     logits = seed_logits(image, seeds, len(sample.classes)) if logits is None else logits
     solution = solve(logits, image, seeds, energy, method, callback=callback, **options)

@@ -8,6 +8,7 @@ tangent line below; `softmax` is torch's, with a floor under probabilities that 
 """
 
 import math
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -79,8 +80,13 @@ def one_hot(labels: Tensor, num_classes: int, dim: int = 1, dtype: torch.dtype =
     `labels` holds integers in 0..num_classes-1; the class axis is inserted at `dim`.
     Raises: TypeError if labels are not integers; ValueError if one lies outside the range.
     """
-    if labels.dtype.is_floating_point or labels.dtype.is_complex or labels.dtype == torch.bool:
-        raise TypeError(f"labels: expected integers, got {labels.dtype}")
+    if (
+        not isinstance(labels, Tensor)
+        or labels.dtype.is_floating_point
+        or labels.dtype.is_complex
+        or labels.dtype == torch.bool
+    ):
+        raise TypeError(f"labels: expected a tensor of integers, got {getattr(labels, 'dtype', type(labels).__name__)}")
     if num_classes < 2:
         raise ValueError(f"num_classes: expected at least 2, got {num_classes}")
     if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
@@ -98,16 +104,18 @@ def mix_with_uniform(y: Tensor, eta: float, dim: int = 1) -> Tensor:
     Raises: ValueError if eta lies outside [0, 1].
     """
     check_distributions(dim, y=y)
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta: expected a share in [0, 1], got {eta}")
+    if not isinstance(eta, Real) or not 0 <= eta <= 1:
+        raise ValueError(f"eta: expected a share in [0, 1], got {eta!r}")
     return eta / y.shape[dim] + (1 - eta) * y
 
 
 def to_triangle(p: Tensor) -> Tensor:
     """Points of Delta^3, (..., 3), to drawing coordinates (..., 2): the convex combination of the corners `TRIANGLE`.
 
-    The class axis is the last one here. Raises: ValueError if it does not hold three classes.
+    The class axis is the last one here.
+    Raises: ValueError if it does not hold three classes, TypeError if p is not float32 or float64.
     """
+    check_distributions(-1, p=p)
     if p.shape[-1] != 3:
         raise ValueError(f"p: expected three classes on the last axis, got shape {tuple(p.shape)}")
     return p @ torch.tensor(TRIANGLE, dtype=p.dtype, device=p.device)
@@ -146,8 +154,9 @@ def soft_jaccard(y: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
         raise ValueError(f"expected two label maps of one shape, got {tuple(y.shape)} and {tuple(z.shape)}")
     smaller, larger = torch.minimum(y, z).sum(1), torch.maximum(y, z).sum(1)
     if mask is not None:
-        if mask.dtype != torch.bool or mask.shape != smaller.shape:
-            raise ValueError(f"mask: expected bool {tuple(smaller.shape)}, got {mask.dtype} {tuple(mask.shape)}")
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != smaller.shape:
+            found = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
+            raise ValueError(f"mask: expected a bool tensor {tuple(smaller.shape)}, got {found}")
         smaller, larger = smaller.where(mask, 0), larger.where(mask, 0)
-    smaller, larger = (x.reshape(len(y), -1).sum(1) for x in (smaller, larger))
+    smaller, larger = (x.reshape(len(y), math.prod(x.shape[1:])).sum(1) for x in (smaller, larger))
     return torch.where(larger > 0, smaller / larger.where(larger > 0, 1), 1)

@@ -62,6 +62,8 @@ def read_scribbles(path: str | Path) -> Scribbles:
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content["classes"], list) or not all(isinstance(c, str) for c in content["classes"]):
+            raise ValueError('"classes" is not a list of names')
         classes = tuple(content["classes"])
         width, height = content["size"]
         strokes = tuple(
@@ -69,13 +71,21 @@ def read_scribbles(path: str | Path) -> Scribbles:
             for stroke in content["strokes"]
         )
         scribbles = Scribbles(str(content.get("photo", path.stem)), (int(width), int(height)), classes, strokes)
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+    except (
+        json.JSONDecodeError,
+        UnicodeDecodeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise ValueError(
             f'{path}: not a scribble file ({type(error).__name__}: {error}); expected {{"photo", "size": [W, H], '
             '"classes": [...], "strokes": [{"class", "width", "points": [[x, y], ...]}]}'
         ) from error
-    if not 2 <= len(classes) < PADDING or len(set(classes)) < len(classes):
-        raise ValueError(f"{path}: expected 2 to {PADDING - 1} different classes, got {list(classes)}")
+    if not 2 <= len(classes) <= PADDING or len(set(classes)) < len(classes):
+        raise ValueError(f"{path}: expected 2 to {PADDING} different classes, got {list(classes)}")
     if min(scribbles.size) < 1:
         raise ValueError(f"{path}: expected a size [width, height] of at least 1 x 1, got {list(scribbles.size)}")
     for number, stroke in enumerate(strokes):
@@ -95,6 +105,11 @@ def read_seeds(path: str | Path, size: tuple[int, int]) -> tuple[np.ndarray, tup
     path = Path(path)
     if path.suffix.lower() == ".json":
         scribbles = read_scribbles(path)
+        (width, height), own = size, scribbles.size
+        if abs(width * own[1] - height * own[0]) > max(*size, *own):  # more than a pixel's rounding
+            raise ValueError(
+                f"{path}: the strokes are for a photo of {own[0]} x {own[1]} pixels, which does not scale to {width} x {height}"
+            )
         return scribbles.draw(size), scribbles.classes
     seeds = read_indexed_png(path)
     if seeds.shape != (size[1], size[0]):

@@ -53,7 +53,12 @@ def read_image(path: str | Path) -> np.ndarray:
 
     try:
         with Image.open(path) as file:
-            return np.array(ImageOps.exif_transpose(file).convert("RGB"))
+            picture = ImageOps.exif_transpose(file)
+            if picture.mode.startswith("I;16"):  # converting would clip 16 bits to white
+                return np.repeat((np.array(picture) // 257).astype(np.uint8)[..., None], 3, axis=2)
+            if picture.mode in ("I", "F"):
+                raise ValueError(f"its mode {picture.mode} has no fixed range; save it with 8 bits a channel")
+            return np.array(picture.convert("RGB"))
     except FileNotFoundError:
         raise
     except (Image.DecompressionBombError, SyntaxError, OSError, ValueError) as error:

@@ -13,6 +13,9 @@ from toykit.predictions import seed_logits
 from toykit.simplex import soft_jaccard
 from toykit.solvers import ConvergenceWarning, random_walker, solve
 
+#: Predictions by their largest probability: torn, half-sure, sure, very sure.
+CONFIDENCE = (0.5, 0.9, 0.99)
+
 
 @dataclass(frozen=True)
 class Trajectory:
@@ -71,3 +74,25 @@ def to_optimum(
             Trajectory(sample.name, optimizer, exact.energies.item(), solution.energies[:, 0], torch.cat(jaccard))
         )
     return trajectories
+
+
+def change_left(sample: Sample, optimizer: str, **options) -> tuple[Tensor, Tensor]:
+    """Who is late: the error that a solver leaves on eta H_Q + lam P_Q, by how sure the prediction was.
+
+    optimizer, options: of the gradient solver. Unlabelled pixels are grouped by their largest predicted probability, with
+    bounds `CONFIDENCE`. Returns, for each group (G,): the share of the change from prediction to optimum that is still
+    missing at the end, and the group's share of all that is missing. NaN for an empty group.
+    """
+    image, seeds = sample.tensors()
+    logits = seed_logits(image, seeds, len(sample.classes)).double()
+    energy = Energy("Q", "Q")
+    exact = random_walker(logits, image, seeds).labels
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = solve(logits, image, seeds, energy, optimizer=optimizer, **options).labels
+    problem = energy.subproblem(logits, image, seeds)
+    missing, needed = (found - exact).abs().sum(1), (problem.sigma - exact).abs().sum(1)
+    group = torch.bucketize(problem.sigma.amax(1), torch.tensor(CONFIDENCE, dtype=torch.float64))
+    masks = [(group == k) & problem.unlabelled for k in range(len(CONFIDENCE) + 1)]
+    left = torch.stack([missing[mask].sum() for mask in masks])
+    return left / torch.stack([needed[mask].sum() for mask in masks]), left / left.sum()

@@ -1,6 +1,6 @@
 """Interactive explorers for the notebooks: what a reader wants to turn or drag. Needs ipywidgets and plotly.
 
-Each has a static twin in `toykit.plots`, which draws what the explorer first shows.
+In the notebooks a static figure beside each shows the same thing without a kernel.
 """
 
 from toykit.explore.moves import play_move

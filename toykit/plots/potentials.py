@@ -6,9 +6,6 @@ from toykit.potts import RELAXATIONS
 #: Iso-levels of the contours: the log-based potentials go to infinity, so theirs go on.
 LEVELS = [0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.25, 1.5, 2, 2.5, 3]
 
-#: Height at which surfaces are cut, so that bounded and unbounded potentials are seen at one scale.
-CEILING = 4.0
-
 
 def contours(names: tuple[str, ...] = tuple(RELAXATIONS), columns: int = 3):
     """Contour maps of P((x_i, 1-x_i), (x_j, 1-x_j)) over [0, 1]^2, all at the same levels; returns the figure."""
@@ -20,7 +17,7 @@ def contours(names: tuple[str, ...] = tuple(RELAXATIONS), columns: int = 3):
     )
     for axis, name in zip(axes.flat, names, strict=False):
         x, values = over_square(name)
-        axis.contourf(x, x, values.clamp(max=CEILING), levels=[0, *LEVELS, CEILING], cmap="cividis", alpha=0.85)
+        axis.contourf(x, x, values.clamp(0, 99), levels=[0, *LEVELS], extend="max", cmap="cividis", alpha=0.85)
         lines = axis.contour(x, x, values, levels=LEVELS, colors="white", linewidths=0.7)
         axis.clabel(lines, levels=LEVELS[2::3], fontsize=7, fmt="%g")
         axis.set(title=f"$P_{{{name}}}$", aspect="equal", xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
@@ -32,7 +29,7 @@ def contours(names: tuple[str, ...] = tuple(RELAXATIONS), columns: int = 3):
 
 
 def surfaces(names: tuple[str, ...] = tuple(RELAXATIONS), limit: float = 3.0, columns: int = 3):
-    """Surfaces of P over logits (l_i, l_j) in [-limit, limit]^2, cut at `CEILING`; returns the figure."""
+    """Surfaces of P over logits (l_i, l_j) in [-limit, limit]^2, each at its own height; returns the figure."""
     import matplotlib.pyplot as plt
 
     rows = -(-len(names) // columns)
@@ -43,7 +40,7 @@ def surfaces(names: tuple[str, ...] = tuple(RELAXATIONS), limit: float = 3.0, co
         logits, values = over_logits(name, limit)
         grid_i, grid_j = logits[None, :].expand_as(values), logits[:, None].expand_as(values)
         axis.plot_surface(
-            grid_i.numpy(), grid_j.numpy(), values.clamp(max=CEILING).numpy(), cmap="cividis", vmin=0, vmax=2,
+            grid_i.numpy(), grid_j.numpy(), values.numpy(), cmap="cividis",
             rcount=40, ccount=40, linewidth=0, antialiased=True,
         )  # fmt: skip
         axis.set_title(f"$P_{{{name}}}$", y=0.96)

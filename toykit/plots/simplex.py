@@ -38,6 +38,8 @@ def move_figure(move: str, at: float | None = None):
     """
     import matplotlib.pyplot as plt
 
+    if at is not None and not 0 <= at <= 1:
+        raise ValueError(f"at: expected a time in [0, 1], got {at!r}")
     t, potentials = potentials_along(move)
     p, q = MOVES[move](t)
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.3), width_ratios=(1, 1.7))
@@ -51,7 +53,7 @@ def move_figure(move: str, at: float | None = None):
         finite = torch.isfinite(values)
         note = "" if finite.all() else " (infinite)" if not finite.any() else " (infinite at the ends)"
         right.plot(t, values, color=LINE_COLORS[number], linestyle=LINE_STYLES[number], label=f"{name}{note}")
-    right.set(xlabel="time along the move", ylabel="potential", xlim=(0, 1), ylim=(-0.05, 1.45))
+    right.set(xlabel="time along the move", ylabel="potential", xlim=(0, 1), ylim=(-0.05, 2.1))
     right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     if at is not None:
         for y, color in ((p, LINE_COLORS[0]), (q, LINE_COLORS[1])):

@@ -16,7 +16,7 @@ STYLE = {
 
 
 def style() -> None:
-    """Apply toykit's look to all figures made from now on, and draw stand-alone figures without a screen's help."""
+    """Apply toykit's look to all figures made from now on."""
     import matplotlib
 
     matplotlib.rcParams.update(STYLE)

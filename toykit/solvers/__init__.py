@@ -9,6 +9,7 @@ import inspect
 import torch
 from torch import Tensor
 
+from toykit.conventions import check_choice
 from toykit.energy import Energy
 from toykit.neighborhoods import NearestNeighbors
 from toykit.solvers.closed_form import solve_exactly
@@ -79,8 +80,7 @@ def random_walker(
 
 def check_options(method: str, options: dict) -> None:
     """Raise ValueError for an unknown solver and TypeError for an option that it does not have."""
-    if method not in SOLVERS:
-        raise ValueError(f"method: expected one of {', '.join(SOLVERS)}; got {method!r}")
+    check_choice("method", method, SOLVERS)
     known = [name for name in inspect.signature(SOLVERS[method]).parameters if name not in ("problem", "callback")]
     unknown = sorted(set(options) - set(known))
     if unknown:

@@ -13,11 +13,12 @@ E is a sum over pixels, so that a pixel's step depends on its neighbourhood and 
 of a batch moves as it would alone.
 """
 
-from numbers import Real
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
 
+from toykit.conventions import check_choice
 from toykit.energy import Subproblem
 from toykit.simplex import softmax
 from toykit.solvers.solution import Solution
@@ -48,11 +49,10 @@ def gradient_descent(
     Returns: Solution; its residual is the share by which the energy fell over the last 10 steps.
     Raises: ValueError for an option outside its range.
     """
-    if optimizer not in OPTIMIZERS:
-        raise ValueError(f"optimizer: expected one of {', '.join(OPTIMIZERS)}; got {optimizer!r}")
+    check_choice("optimizer", optimizer, OPTIMIZERS)
     if not isinstance(lr, Real) or isinstance(lr, bool) or not 0 < lr <= 1e6:
         raise ValueError(f"lr: expected a number in (0, 1e6], got {lr!r}")
-    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
+    if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 1:
         raise ValueError(f"steps: expected a whole number, at least 1; got {steps!r}")
     if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not tolerance > 0:
         raise ValueError(f"tolerance: expected a positive number, got {tolerance!r}")
@@ -76,16 +76,17 @@ def gradient_descent(
     residual, rose = _progress(trace - problem.constant(), problem.unlabelled.flatten(1).any(1))
     late = residual.abs() >= tolerance
     message = f"{optimizer}, lr {lr:g}, {len(trace) - 1} steps{' (stopped by the callback)' if stopped else ''}: "
+    last = f"over the last {min(WINDOW, len(trace) - 1)} steps"
     if rose.any():
         message += f"the energy of {int(rose.sum())} of {len(rose)} images ended above its start; lower lr"
     elif late.any():
         cure = "optimizer='adam' or more steps" if optimizer == "gd" else "more steps"
         message += (
             f"{int(late.sum())} of {len(late)} images had not converged (the energy still changed by up to "
-            f"{float(residual.abs().max()):.1e} over the last {WINDOW} steps, tolerance {tolerance:g}); take {cure}"
+            f"{float(residual.abs().max()):.1%} of its value {last}, tolerance {tolerance:.1%}); take {cure}"
         )
     else:
-        message += f"converged (the energy changed by less than {tolerance:g} over the last {WINDOW} steps)"
+        message += f"converged (the energy changed by less than {tolerance:.1%} of its value {last})"
     return Solution(labels.detach(), trace, len(trace) - 1, residual, not bool((late | rose).any()), message)
 
 

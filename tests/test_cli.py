@@ -163,6 +163,21 @@ def test_bad_files_are_named_and_nothing_is_written(files, tmp_path):
     assert call("segment", image, seeds, "-o", seeds / "folder").exit_code == 1  # a folder that cannot be
 
 
+def test_padding_is_no_part_of_the_photo(files):
+    sample, image, seeds, output = files
+    padded = sample.seeds.copy()
+    padded[-5:] = 254
+    write_seeds(seeds, padded)
+    result = call("segment", image, seeds, "-o", output, "--steps", 5)
+    assert result.exit_code == 0, result.output
+    assert "Warning" not in result.output
+    with Image.open(output / "cat_mask.png") as mask:
+        mask = np.array(mask)
+    assert (mask[-5:] == 254).all()
+    assert (mask[:-5] < 4).all()
+    assert f"class 1: {(mask[:-5] == 1).mean():.1%}" in result.output
+
+
 def test_big_endian_logits_are_read(files):
     sample, image, seeds, output = files
     height, width = sample.seeds.shape

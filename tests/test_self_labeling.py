@@ -1,5 +1,6 @@
 """The drop-in loss: the value, where gradients go, and that a network learns from it."""
 
+import copy
 import math
 import warnings
 
@@ -157,3 +158,12 @@ def test_it_prints_its_choices():
     text = repr(SelfLabelingLoss(Energy(relaxation="LQ"), steps=7))
     assert "LQ" in text
     assert "'steps': 7" in text
+
+
+def test_a_copy_leaves_the_batch_behind(make_problem):
+    loss_function = SelfLabelingLoss(steps=2)
+    loss = loss_function(*make_problem())
+    assert loss_function.solution is not None
+    twin = copy.deepcopy(loss_function)
+    assert twin.solution is None
+    assert twin(*make_problem()) == loss

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 # Threads that wait should sleep: where another program wants a core, spinning made the solvers ten times slower. Kernels
@@ -13,7 +14,7 @@ try:
 except ImportError:
     sys.exit("toykit's command line needs the notebooks extra: pip install 'toykit[notebooks]'")
 
-from toykit import __version__
+from toykit import PADDING, ConvergenceWarning, __version__
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
 from toykit.solvers import SOLVERS
@@ -78,7 +79,7 @@ def run(notebooks, given, full, output, in_place, only_list) -> None:
     sys.exit(any(r.status != "ok" for r in results))
 
 
-@main.command()
+@main.command(short_help="Label one photo from its scribbles.")
 @click.argument("image", type=click.Path(dir_okay=False, exists=True, path_type=Path))
 @click.argument("seeds", type=click.Path(dir_okay=False, exists=True, path_type=Path))
 @click.option("-o", "output", type=click.Path(file_okay=False, path_type=Path),
@@ -112,7 +113,7 @@ def segment(image, seeds, output, relaxation, cross_entropy, unary, eta, lam, ba
 
     from toykit.energy import Energy
     from toykit.neighborhoods import NearestNeighbors
-    from toykit.segment import read_logits, read_sample
+    from toykit.segment import hard_mask, read_logits, read_sample
     from toykit.segment import segment as segment_sample
 
     method = solver.replace("-", "_")
@@ -128,6 +129,7 @@ def segment(image, seeds, output, relaxation, cross_entropy, unary, eta, lam, ba
         sample = read_sample(image, seeds)
         size = sample.image.shape[1::-1]
         logits = None if unary in ("seeds", "none") else read_logits(unary, len(sample.classes), size)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # its message is printed below
         with tqdm(total=steps + 1, desc="solving", unit="step", disable=None if options else True) as bar:
             found = segment_sample(
                 sample, output or Path(f"{image.stem}-segments"), energy, method, logits=logits,
@@ -135,9 +137,9 @@ def segment(image, seeds, output, relaxation, cross_entropy, unary, eta, lam, ba
             )  # fmt: skip
     except (ValueError, TypeError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    mask = found.solution.labels[0].argmax(0)
+    mask = hard_mask(sample, found.solution)
     for number, name in enumerate(sample.classes):
-        click.echo(f"{name}: {float((mask == number).float().mean()):.1%} of the pixels")
+        click.echo(f"{name}: {(mask[sample.seeds != PADDING] == number).mean():.1%} of the pixels")
     click.echo(found.solution.message)
     for path in found.files.values():
         click.echo(path)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toykit.conventions import PADDING
 from toykit.datasets.sample import Sample, read_image
 from toykit.energy import Energy
 from toykit.files import write_atomically
@@ -59,6 +60,12 @@ def read_logits(path: str | Path, num_classes: int, size: tuple[int, int]) -> Te
     return torch.from_numpy(np.ascontiguousarray(array, dtype=native))[None]
 
 
+def hard_mask(sample: Sample, solution: Solution) -> np.ndarray:
+    """Each pixel's most likely class, uint8 (H, W); padding stays 254, it is no part of the photo."""
+    classes = solution.labels[0].argmax(0).cpu().numpy().astype(np.uint8)
+    return np.where(sample.seeds == PADDING, np.uint8(PADDING), classes)
+
+
 def segment(
     sample: Sample,
     output: str | Path,
@@ -74,7 +81,7 @@ def segment(
     energy, method, options: see `toykit.solve`. logits: (1, K, H, W) of a network; default: the stand-in fitted on the
     seeds, `toykit.predictions.seed_logits` (with eta = 0 it is only where the solver starts).
 
-    Writes NAME_labels.npz (labels float32 (K, H, W), classes), NAME_mask.png (indexed, VOC's colours) and
+    Writes NAME_labels.npz (labels float32 (K, H, W), classes), NAME_mask.png (indexed, VOC's colours, 254 = padding) and
     NAME_picture.png (seeds, soft labels, their entropy, hard mask); returns `Segmentation`.
     Raises: what `toykit.solve` raises; no file is written then. OSError where the folder cannot be made.
     """
@@ -88,7 +95,7 @@ def segment(
     files = {kind: stem.with_name(f"{stem.name}_{kind}") for kind in ("labels.npz", "mask.png", "picture.png")}
     arrays = {"labels": labels.float().cpu().numpy(), "classes": np.array(names)}
     write_atomically(files["labels.npz"], lambda file: np.savez_compressed(file, **arrays))
-    write_seeds(files["mask.png"], labels.argmax(0).cpu().numpy())
+    write_seeds(files["mask.png"], hard_mask(sample, solution))
     _write_picture(files["picture.png"], sample, labels, names)
     return Segmentation(sample, solution, files)
 

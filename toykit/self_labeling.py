@@ -41,5 +41,8 @@ class SelfLabelingLoss(nn.Module):
         with torch.autocast(logits.device.type, enabled=False):
             return self.energy.self_labeling_loss(self.solution.labels, logits, image, seeds)
 
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"solution": None}  # a copy or a checkpoint need not carry a batch's labels
+
     def extra_repr(self) -> str:
         return f"{self.energy}, method={self.method!r}, {self.options}"

@@ -44,7 +44,7 @@ def gradient_descent(
     tolerance: an image counts as converged if its energy, less the constant between seeds, changed by less than this
         share over the last 10 steps and did not end above its start.
     callback: called as callback(step, labels, energies) with labels (B, K, H, W) and energies (B,) at the start (step
-        0) and after each step; the loop ends early when it returns True.
+        0) and after each step; the loop ends early when it returns True. It may read them, not write into them.
 
     Returns: Solution; its residual is the share by which the energy fell over the last 10 steps.
     Raises: ValueError for an option outside its range.

@@ -13,11 +13,12 @@ from toykit.conventions import check_choice
 from toykit.energy import Energy
 from toykit.neighborhoods import NearestNeighbors
 from toykit.solvers.closed_form import solve_exactly
+from toykit.solvers.fast import fast_descent
 from toykit.solvers.gradient import gradient_descent
 from toykit.solvers.solution import ConvergenceWarning, Solution
 
 #: Solvers by name: f(subproblem, *, callback=None, **options) -> Solution.
-SOLVERS = {"gradient": gradient_descent, "closed_form": solve_exactly}
+SOLVERS = {"fast": fast_descent, "gradient": gradient_descent, "closed_form": solve_exactly}
 
 __all__ = ["SOLVERS", "ConvergenceWarning", "Solution", "check_options", "random_walker", "solve"]
 

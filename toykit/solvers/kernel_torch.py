@@ -1,0 +1,193 @@
+"""The fast solver's sweep in plain torch: CPU and GPU, eager or through `torch.compile`.
+
+For each quarter in turn (see `toykit.solvers.quarters`), all its free pixels at once, the other quarters held fixed:
+
+1. gradient of the pairwise terms from the scalar forms, and the majoriser's curvature M = sum_j w_ij |dP/ds|;
+2. over-relaxed proximal step: minimise unary + <gradient, y> + M / (2 omega) ||y - p||^2 over the simplex;
+3. line search from p to that point: the whole step if the energy does not rise, else the best of three secant points, else
+   none. Along the segment the energy of a pixel is a function of a few products, so that this costs no pass over classes.
+
+No step can raise the energy, whatever the relaxation and the input.
+"""
+
+import torch
+from torch import Tensor
+
+from toykit.simplex import extended_log, smallest_probability
+from toykit.solvers import scalar_forms
+from toykit.solvers.quarters import Quarters
+
+#: Newton or active-set steps of the projection, and secant points of the line search.
+PROJECTION_STEPS, SECANT_STEPS = 8, 3
+
+
+def energy(x: Quarters, cross_entropy: str, relaxation: str, eta: float) -> Tensor:
+    """The energy less the constant between seeds, per image: (B,), summed in float64."""
+    total = x.labels.new_zeros(len(x.labels), dtype=torch.float64)
+    for row in (0, 1):
+        for column in (0, 1):
+            p, target = x.neighbor(row, column, (0, 0)), x.target[:, row, column]
+            weights, free = x.weights[:, row, column], x.free[:, row, column]
+            impurity = _impurity(p)
+            value = eta * _unary(cross_entropy, p, target) * free
+            for n, offset in enumerate(x.offsets):
+                if n % 2 == 0:  # each undirected edge once
+                    q = x.neighbor(row, column, offset)
+                    edge = scalar_forms.value(relaxation, (p * q).sum(2), impurity, _impurity(q))
+                    value = value + weights[:, n] * edge
+            total += value.double().flatten(1).sum(1)
+    return total
+
+
+def sweep(x: Quarters, cross_entropy: str, relaxation: str, eta: float, omega: float) -> Tensor:
+    """Update all four quarters of x.labels in place; returns the change of the energy (B,), float64, at most 0."""
+    change = x.labels.new_zeros(len(x.labels), dtype=torch.float64)
+    for row in (0, 1):
+        for column in (0, 1):
+            change += _update(x, row, column, cross_entropy, relaxation, eta, omega)
+    return change
+
+
+def _update(
+    x: Quarters, row: int, column: int, cross_entropy: str, relaxation: str, eta: float, omega: float
+) -> Tensor:
+    p, target = x.neighbor(row, column, (0, 0)), x.target[:, row, column]
+    weights, free = x.weights[:, row, column].unbind(1), x.free[:, row, column]
+    neighbors = [x.neighbor(row, column, offset) for offset in x.offsets]
+    i, impurities = _impurity(p), [_impurity(q) for q in neighbors]
+    products = [(p * q).sum(2) for q in neighbors]
+
+    gradient, curvature, own = torch.zeros_like(p), torch.zeros_like(i), torch.zeros_like(i)
+    for w, q, s, j in zip(weights, neighbors, products, impurities, strict=True):
+        slope, slope_a = scalar_forms.slopes(relaxation, s, i, j)
+        gradient += (w * slope)[:, :, None] * q
+        curvature -= w * slope
+        own += w * slope_a
+    gradient += 2 * own[:, :, None] * p
+    if cross_entropy == "CE":
+        gradient -= eta * target
+        curvature += eta
+    elif cross_entropy == "Q":
+        gradient += 2 * eta * (p - target)
+        curvature += 2 * eta
+    curvature = (curvature / omega).clamp_min(1e-3 * eta + 1e-12)
+    point = p - gradient / curvature[:, :, None]
+    if cross_entropy == "CCE":
+        goal = _prox_collision(point, target, eta / curvature)
+    elif cross_entropy == "RCE":
+        goal = _prox_reverse(point, target, eta / curvature)
+    else:
+        goal = _project(point)
+    step = goal - p
+
+    along = [(step * q).sum(2) for q in neighbors]
+    own, square = (p * step).sum(2), step.square().sum(2)
+    before = _unary(cross_entropy, p, target)
+    start = [scalar_forms.value(relaxation, s, i, j) for s, j in zip(products, impurities, strict=True)]
+
+    def rise(t: Tensor) -> Tensor:
+        """Change of the energy at p + t step."""
+        moved = i - 2 * t * own - t * t * square
+        total = eta * (_unary(cross_entropy, p + t[:, :, None] * step, target) - before)
+        for w, s, r, j, old in zip(weights, products, along, impurities, start, strict=True):
+            total = total + w * (scalar_forms.value(relaxation, s + t * r, moved, j) - old)
+        return total
+
+    def slope_along(t: Tensor) -> Tensor:
+        moved = i - 2 * t * own - t * t * square
+        total = eta * _unary_slope(cross_entropy, p, step, t, target)
+        for w, s, r, j in zip(weights, products, along, impurities, strict=True):
+            by_s, by_a = scalar_forms.slopes(relaxation, s + t * r, moved, j)
+            total = total + w * (by_s * r + by_a * (2 * own + 2 * t * square))
+        return total
+
+    low, high = torch.zeros_like(i), torch.ones_like(i)
+    best, lowest = torch.ones_like(i), rise(high)
+    whole = lowest <= 0
+    best, lowest = best.where(whole, 0), lowest.where(whole, 0)
+    slope_low, slope_high = slope_along(low), slope_along(high)
+    for _ in range(SECANT_STEPS):
+        ratio = (slope_low / (slope_low - slope_high)).nan_to_num(0.5, 0.5, 0.5).clamp(0.05, 0.95)
+        t = low + (high - low) * ratio
+        value, slope = rise(t), slope_along(t)
+        better = (value < lowest) & ~whole
+        best, lowest = t.where(better, best), value.where(better, lowest)
+        climbing = slope > 0
+        high, slope_high = t.where(climbing, high), slope.where(climbing, slope_high)
+        low, slope_low = low.where(climbing, t), slope_low.where(climbing, slope)
+    movable = free > 0
+    p.copy_(torch.where(movable[:, :, None], p + best[:, :, None] * step, p))
+    return lowest.where(movable, 0).double().flatten(1).sum(1)
+
+
+def _impurity(p: Tensor) -> Tensor:
+    return (p * (1 - p)).sum(2)
+
+
+def _unary(cross_entropy: str, p: Tensor, target: Tensor) -> Tensor:
+    if cross_entropy == "CE":
+        return -(p * target).sum(2)
+    if cross_entropy == "RCE":
+        return -(target * extended_log(p)).sum(2)
+    if cross_entropy == "CCE":
+        return -extended_log((p * target).sum(2))
+    return (p - target).square().sum(2)
+
+
+def _unary_slope(cross_entropy: str, p: Tensor, step: Tensor, t: Tensor, target: Tensor) -> Tensor:
+    floor = smallest_probability(p.dtype)
+    moved = p + t[:, :, None] * step
+    if cross_entropy == "CE":
+        return -(step * target).sum(2)
+    if cross_entropy == "RCE":
+        return -(target * step / moved.clamp_min(floor)).sum(2)
+    if cross_entropy == "CCE":
+        return -(step * target).sum(2) / (moved * target).sum(2).clamp_min(floor)
+    return 2 * ((moved - target) * step).sum(2)
+
+
+def _project(point: Tensor) -> Tensor:
+    """Euclidean projection on the simplex (Michelot's active-set steps, then normalised)."""
+    shift = (point.sum(2) - 1) / point.shape[2]
+    for _ in range(PROJECTION_STEPS):
+        above = point - shift[:, :, None]
+        shift = shift + (above.clamp_min(0).sum(2) - 1) / (above > 0).sum(2).clamp_min(1)
+    return _normalized((point - shift[:, :, None]).clamp_min(0))
+
+
+def _prox_collision(point: Tensor, sigma: Tensor, kappa: Tensor) -> Tensor:
+    """argmin over the simplex of ||y - point||^2 / 2 - kappa ln(sigma.y): y = max(point + kappa/u sigma - shift, 0), where
+    u = sigma.y and the shift are exact for the classes in use, which are found by repetition."""
+    use = torch.ones_like(point)
+    for _ in range(PROJECTION_STEPS):
+        count = use.sum(2).clamp_min(1)
+        total, mass = (point * use).sum(2), (sigma * use).sum(2)
+        alpha = (sigma * point * use).sum(2) - (total - 1) * mass / count
+        beta = ((sigma * sigma * use).sum(2) - mass * mass / count).clamp_min(0)
+        root = (alpha * alpha + 4 * kappa * beta).sqrt()
+        tiny = torch.finfo(point.dtype).tiny
+        u = torch.where(alpha > 0, (alpha + root) / 2, 2 * kappa * beta / (root - alpha).clamp_min(tiny))
+        pull = kappa / u.clamp_min(smallest_probability(point.dtype))
+        y = point + pull[:, :, None] * sigma - ((total + pull * mass - 1) / count)[:, :, None]
+        use = (y > 0).to(point.dtype)
+    return _normalized(y.clamp_min(0))
+
+
+def _prox_reverse(point: Tensor, sigma: Tensor, kappa: Tensor) -> Tensor:
+    """argmin over the simplex of ||y - point||^2 / 2 - kappa sum_k sigma^k ln y^k: y = (v + sqrt(v^2 + 4 kappa sigma)) / 2 with
+    v = point - shift; Newton on the shift, from below."""
+    tiny = torch.finfo(point.dtype).tiny
+    product = 4 * kappa[:, :, None] * sigma
+    shift = (point.sum(2) - 1) / point.shape[2]
+    for _ in range(PROJECTION_STEPS):
+        v = point - shift[:, :, None]
+        root = (v * v + product).sqrt().clamp_min(tiny)
+        falls = ((1 + v / root) / 2).sum(2).clamp_min(1e-6)
+        shift = shift + (((v + root) / 2).sum(2) - 1) / falls
+    v = point - shift[:, :, None]
+    root = (v * v + product).sqrt()
+    return _normalized(torch.where(v > 0, (v + root) / 2, product / 2 / (root - v).clamp_min(tiny)))
+
+
+def _normalized(y: Tensor) -> Tensor:
+    return y / y.sum(2, keepdim=True).clamp_min(torch.finfo(y.dtype).tiny)

@@ -1,0 +1,96 @@
+"""The grid in four colours: the layout in which the fast solver holds a sub-problem.
+
+Pixels are split by the parity of their row and column into four quarters. No pixel is a neighbour of another of its own
+quarter, neither among 4 nor among 8 neighbours, so that a quarter can be updated all at once, in place, given the other
+three: block Gauss-Seidel. The neighbour (dy, dx) away from quarter (r, c) lies in quarter (r + dy, c + dx) mod 2, shifted by
+at most one; so each quarter has a border of one pixel, all zeros, joined to nothing.
+
+    labels   (B, 2, 2, h + 2, K, w + 2)    y, border included; quarter [:, r, c] holds the pixels (2 i + r, 2 j + c)
+    target   (B, 2, 2, h, K, w)            sigma; ln sigma where the cross-entropy is CE
+    weights  (B, 2, 2, D, h, w)            lam w_ij to the neighbour at each of D = 4 or 8 directed offsets
+    free     (B, 2, 2, h, w)               1 for unlabelled pixels that the solver may move, else 0
+
+Classes lie between rows and columns: a row of one class is contiguous, and one row of all classes fits a processor's cache.
+Edges between two seeds weigh nothing here: they are the constant of `Subproblem.constant`.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from toykit.energy import Subproblem
+from toykit.simplex import extended_log
+
+
+@dataclass(frozen=True)
+class Quarters:
+    """A sub-problem in the layout above; `offsets` are the D directed (dy, dx), `size` the image's (H, W)."""
+
+    labels: Tensor
+    target: Tensor
+    weights: Tensor
+    free: Tensor
+    offsets: tuple[tuple[int, int], ...]
+    size: tuple[int, int]
+
+    def __getitem__(self, images) -> "Quarters":
+        """The sub-problem of some images (a slice or index tensor; a slice shares memory)."""
+        return Quarters(
+            self.labels[images], self.target[images], self.weights[images], self.free[images], self.offsets, self.size
+        )
+
+    def neighbor(self, row: int, column: int, offset: tuple[int, int]) -> Tensor:
+        """Labels (B, h, K, w) of the pixels that lie `offset` away from those of quarter (row, column); a view."""
+        (down, r), (right, c) = divmod(row + offset[0], 2), divmod(column + offset[1], 2)
+        height, width = self.free.shape[-2:]
+        rows, columns = slice(1 + down, 1 + down + height), slice(1 + right, 1 + right + width)
+        return self.labels[:, r, c, rows, :, columns]
+
+    def unpack(self) -> Tensor:
+        """The labels as (B, K, H, W)."""
+        batch, _, _, rows, classes, columns = self.labels.shape
+        height, width = rows - 2, columns - 2
+        inner = self.labels[:, :, :, 1:-1, :, 1:-1]  # B r c h K w
+        whole = inner.permute(0, 4, 3, 1, 5, 2).reshape(batch, classes, 2 * height, 2 * width)
+        return whole[..., : self.size[0], : self.size[1]]
+
+
+def pack(problem: Subproblem, start: Tensor) -> Quarters:
+    """The sub-problem in quarters, its labels starting at `start` (B, K, H, W)."""
+    energy, sigma = problem.energy, problem.sigma
+    batch, _, height, width = sigma.shape
+    movable = problem.unlabelled
+    offsets, weights = [], []
+    for (dy, dx), weight in zip(problem.edges.offsets, problem.edges.weights, strict=True):
+        for sign in (1, -1):
+            offsets.append((sign * dy, sign * dx))
+            directed = sigma.new_zeros(batch, height, width)
+            if weight.numel():
+                top, left = (0, max(0, -dx)) if sign == 1 else (dy, max(0, dx))
+                directed[:, top : top + weight.shape[1], left : left + weight.shape[2]] = energy.lam * weight
+            weights.append(directed)
+    weights = torch.stack(weights, 1)
+    between_seeds = problem.edges.between(problem.is_seed)
+    for n, weight in enumerate(between_seeds.weights):
+        dy, dx = problem.edges.offsets[n]
+        for m, (top, left) in enumerate(((0, max(0, -dx)), (dy, max(0, dx)))):
+            weights[:, 2 * n + m, top : top + weight.shape[1], left : left + weight.shape[2]] -= energy.lam * weight
+    target = extended_log(sigma) if energy.cross_entropy == "CE" else sigma
+    labels = torch.nn.functional.pad(_quarters(start), (1, 1, 0, 0, 1, 1))
+    return Quarters(
+        labels,
+        _quarters(target),
+        _quarters(weights).transpose(3, 4).contiguous(),
+        _quarters(movable[:, None].to(sigma.dtype))[:, :, :, :, 0].contiguous(),
+        tuple(offsets),
+        (height, width),
+    )
+
+
+def _quarters(x: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, 2, 2, h, C, w), odd sizes filled up with zeros."""
+    batch, channels, height, width = x.shape
+    x = torch.nn.functional.pad(x, (0, width % 2, 0, height % 2))
+    h, w = x.shape[2] // 2, x.shape[3] // 2
+    return x.view(batch, channels, h, 2, w, 2).permute(0, 3, 5, 2, 1, 4).contiguous()

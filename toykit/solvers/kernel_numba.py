@@ -15,12 +15,14 @@ from torch import Tensor
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
 from toykit.simplex import smallest_probability
-from toykit.solvers.kernel_torch import PROJECTION_STEPS, SECANT_STEPS
+from toykit.solvers import kernel_torch
 from toykit.solvers.quarters import Quarters
 
 BL, Q, NQ, CCE, LQ, CD = (tuple(RELAXATIONS).index(name) for name in ("BL", "Q", "NQ", "CCE", "LQ", "CD"))
 H_CE, H_RCE, H_CCE, H_Q = (tuple(CROSS_ENTROPIES).index(name) for name in ("CE", "RCE", "CCE", "Q"))
 _FAST = {"contract", "reassoc", "nsz", "arcp"}  # NaN and infinity keep their meaning
+# a test for division by zero would keep a loop from becoming vector code
+_inner = numba.njit(fastmath=_FAST, error_model="numpy")
 
 
 def sweep(x: Quarters, cross_entropy: str, relaxation: str, eta: float, omega: float) -> Tensor:
@@ -36,24 +38,25 @@ def sweep(x: Quarters, cross_entropy: str, relaxation: str, eta: float, omega: f
         dtype(eta),
         dtype(omega),
         dtype(smallest_probability(x.labels.dtype)),
+        (kernel_torch.PROJECTION_STEPS, kernel_torch.SECANT_STEPS),
         change,
     )
     return torch.from_numpy(change.sum((1, 2)))
 
 
-@numba.njit(parallel=True, cache=True, fastmath=_FAST)
-def _sweep(labels, target, weights, free, offsets, relaxation, unary, eta, omega, eps, change):
+@numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
+def _sweep(labels, target, weights, free, offsets, relaxation, unary, eta, omega, eps, limits, change):
     for row in range(2):
         for task in numba.prange(labels.shape[0] * free.shape[3]):
             image, line = task // free.shape[3], task % free.shape[3]
             for column in range(2):
                 change[image, line, row] += _half_row(
-                    labels, target, weights, free, offsets, relaxation, unary, eta, omega, eps, image, row, column, line
+                    labels, target, weights, free, offsets, relaxation, unary, eta, omega, eps, limits, image, row, column, line
                 )
 
 
-@numba.njit(fastmath=_FAST)
-def _half_row(labels, target, weights, free, offsets, relaxation, unary, eta, omega, eps, image, row, column, line):
+@_inner
+def _half_row(labels, target, weights, free, offsets, relaxation, unary, eta, omega, eps, limits, image, row, column, line):
     """Steps 1 to 3 of `kernel_torch` for one row of one quarter; returns the change of the energy."""
     height, classes, width = free.shape[3], labels.shape[4], free.shape[4]
     count, wide, quarter = len(offsets), width + 2, (image * 2 + row) * 2 + column
@@ -75,8 +78,7 @@ def _half_row(labels, target, weights, free, offsets, relaxation, unary, eta, om
     for k in range(classes):
         p = p0 + k * wide
         for n in range(count):
-            _add_products(products, n * width, y, p, y, q0[n] + k * wide, width)
-            _add_impurity(impurities, n * width, y, q0[n] + k * wide, width)
+            _add_products_impurity(products, impurities, n * width, y, p, q0[n] + k * wide, width)
         _add_impurity(own_impurity, 0, y, p, width)
     for x in range(width):
         total, curvature = 0.0, 0.0
@@ -107,11 +109,11 @@ def _half_row(labels, target, weights, free, offsets, relaxation, unary, eta, om
             _add_scaled(step, z, -2 * eta, sigma, t0 + z, width)
         _descend(step, z, y, p, inverse, width)
     if unary == H_CCE:
-        _prox_collision(step, sigma, t0, inverse, eta, eps, classes, width)
+        _prox_collision(step, sigma, t0, inverse, eta, eps, limits[0], classes, width)
     elif unary == H_RCE:
-        _prox_reverse(step, sigma, t0, inverse, eta, classes, width)
+        _prox_reverse(step, sigma, t0, inverse, eta, limits[0], classes, width)
     else:
-        _project(step, classes, width)
+        _project(step, limits[0], classes, width)
 
     # 3. the line search
     along, own, square = np.zeros(count * width, y.dtype), np.zeros(width, y.dtype), np.zeros(width, y.dtype)
@@ -136,7 +138,7 @@ def _half_row(labels, target, weights, free, offsets, relaxation, unary, eta, om
                 edges[n, 3] = impurities[n * width + x]
             segment = (own_impurity[x], own[x], square[x], match[x], match_along[x])
             place = (p0 + x, wide, x, t0 + x, width, classes)
-            t, lowered = _search(edges, segment, relaxation, unary, eta, eps, y, step, sigma, place)
+            t, lowered = _search(edges, segment, relaxation, unary, eta, eps, limits[1], y, step, sigma, place)
             length[x] = t
             change += lowered
     for k in range(classes):
@@ -144,7 +146,7 @@ def _half_row(labels, target, weights, free, offsets, relaxation, unary, eta, om
     return change
 
 
-@numba.njit(fastmath=_FAST)
+@_inner
 def _slopes(relaxation, s, i, j, eps):
     """(dP/ds, dP/da), as in `scalar_forms`."""
     if relaxation == BL:
@@ -162,13 +164,16 @@ def _slopes(relaxation, s, i, j, eps):
     return -1 / max(s, eps), 0.5 / (1.0 - i)
 
 
-@numba.njit(fastmath=_FAST)
-def _log(x, eps):
-    """`toykit.simplex.extended_log`."""
-    return math.log(x) if x >= eps else math.log(eps) + (x - eps) / eps
+@_inner
+def _log_ratio(x, y, eps):
+    """`toykit.simplex.extended_log` of x less that of y."""
+    if x >= eps and y >= eps:
+        return math.log(x / y)
+    bounded = math.log(max(x, eps) / max(y, eps))
+    return bounded + (min(x, eps) - min(y, eps)) / eps
 
 
-@numba.njit(fastmath=_FAST)
+@_inner
 def _difference(relaxation, s, moved_s, i, moved_i, j, eps):
     """P after the move less P before, as in `scalar_forms`."""
     if relaxation == BL:
@@ -178,55 +183,69 @@ def _difference(relaxation, s, moved_s, i, moved_i, j, eps):
     if relaxation == NQ:
         return (s / math.sqrt(1 - i) - moved_s / math.sqrt(1 - moved_i)) / math.sqrt(1.0 - j)
     if relaxation == CCE:
-        return _log(s, eps) - _log(moved_s, eps)
+        return _log_ratio(s, moved_s, eps)
     if relaxation == LQ:
-        return _log(s + 0.5 * (i + j), eps) - _log(moved_s + 0.5 * (moved_i + j), eps)
-    return _log(s, eps) - _log(moved_s, eps) + 0.5 * math.log((1 - moved_i) / (1.0 - i))
+        return _log_ratio(s + 0.5 * (i + j), moved_s + 0.5 * (moved_i + j), eps)
+    return _log_ratio(s, moved_s, eps) + 0.5 * math.log((1 - moved_i) / (1.0 - i))
 
 
-@numba.njit(fastmath=_FAST)
-def _at(t, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place):
-    """Change of a pixel's energy at p + t step, and its slope there."""
+@_inner
+def _rise(t, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place):
+    """Change of a pixel's energy at p + t step."""
     i, own, square, match, match_along = segment
-    moved, turn = i - 2 * t * own - t * t * square, 2 * own + 2 * t * square
-    change, slope = 0.0, 0.0
+    moved, change = i - 2 * t * own - t * t * square, 0.0
     for n in range(len(edges)):
         w, s, r, j = edges[n, 0], edges[n, 1], edges[n, 2], edges[n, 3]
-        if w > 0:
-            change += w * _difference(relaxation, s, s + t * r, i, moved, j, eps)
-            by_s, by_a = _slopes(relaxation, s + t * r, moved, j, eps)
-            slope += w * (by_s * r + by_a * turn)
+        change += w * _difference(relaxation, s, s + t * r, i, moved, j, eps)
     if unary == H_CE:
-        change -= eta * t * match_along
-        slope -= eta * match_along
-    elif unary == H_Q:
-        change += eta * t * (2 * (own - match_along) + t * square)
-        slope += 2 * eta * (own - match_along + t * square)
-    elif unary == H_CCE:
-        now = match + t * match_along
-        change += eta * (_log(match, eps) - _log(now, eps))
-        slope -= eta * match_along / max(now, eps)
-    else:
-        p0, wide, z0, t0, width, classes = place
-        for k in range(classes):
-            p, d, goal = y[p0 + k * wide], step[z0 + k * width], sigma[t0 + k * width]
-            change += eta * goal * (_log(p, eps) - _log(p + t * d, eps))
-            slope -= eta * goal * d / max(p + t * d, eps)
-    return change, slope
+        return change - eta * t * match_along
+    if unary == H_Q:
+        return change + eta * t * (2 * (own - match_along) + t * square)
+    if unary == H_CCE:
+        return change + eta * _log_ratio(match, match + t * match_along, eps)
+    p0, wide, z0, t0, width, classes = place
+    for k in range(classes):
+        p, d = y[p0 + k * wide], step[z0 + k * width]
+        change += eta * sigma[t0 + k * width] * _log_ratio(p, p + t * d, eps)
+    return change
 
 
-@numba.njit(fastmath=_FAST)
-def _search(edges, segment, relaxation, unary, eta, eps, y, step, sigma, place):
+@_inner
+def _slope(t, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place):
+    """Derivative of `_rise` by t."""
+    i, own, square, match, match_along = segment
+    moved, turn, slope = i - 2 * t * own - t * t * square, 2 * own + 2 * t * square, 0.0
+    for n in range(len(edges)):
+        w, s, r, j = edges[n, 0], edges[n, 1], edges[n, 2], edges[n, 3]
+        by_s, by_a = _slopes(relaxation, s + t * r, moved, j, eps)
+        slope += w * (by_s * r + by_a * turn)
+    if unary == H_CE:
+        return slope - eta * match_along
+    if unary == H_Q:
+        return slope + 2 * eta * (own - match_along + t * square)
+    if unary == H_CCE:
+        return slope - eta * match_along / max(match + t * match_along, eps)
+    p0, wide, z0, t0, width, classes = place
+    for k in range(classes):
+        d = step[z0 + k * width]
+        slope -= eta * sigma[t0 + k * width] * d / max(y[p0 + k * wide] + t * d, eps)
+    return slope
+
+
+@_inner
+def _search(edges, segment, relaxation, unary, eta, eps, repeats, y, step, sigma, place):
     """The whole step if it does not raise the pixel's energy, else the best of the secant points, else none."""
-    change, high_slope = _at(1.0, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place)
+    change = _rise(1.0, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place)
     if change <= 0:
         return 1.0, change
-    _, low_slope = _at(0.0, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place)
+    low_slope = _slope(0.0, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place)
+    high_slope = _slope(1.0, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place)
     low, high, best, lowest = 0.0, 1.0, 0.0, 0.0
-    for _ in range(SECANT_STEPS):
+    for _ in range(repeats):
         ratio = low_slope / (low_slope - high_slope) if low_slope != high_slope else 0.5
         t = low + (high - low) * min(max(ratio, 0.05), 0.95)
-        change, slope = _at(t, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place)
+        change = _rise(t, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place)
+        slope = _slope(t, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place)
         if change < lowest:
             best, lowest = t, change
         if slope > 0:
@@ -236,166 +255,224 @@ def _search(edges, segment, relaxation, unary, eta, eps, y, step, sigma, place):
     return best, lowest
 
 
-@numba.njit(fastmath=_FAST)
-def _project(z, classes, width):
+@_inner
+def _project(z, repeats, classes, width):
+    """`kernel_torch._project` along a row, in place."""
     shift, total, used = _sums(z, classes, width), np.empty(width, z.dtype), np.empty(width, z.dtype)
     for x in range(width):
         shift[x] = (shift[x] - 1) / classes
-    for _ in range(PROJECTION_STEPS):
+    for _ in range(repeats):
         total[:] = 0
         used[:] = 0
         for k in range(classes):
-            _add_above(total, used, z, k * width, shift, width)
-        moved = 0.0
-        for x in range(width):
-            gain = (total[x] - 1) / max(used[x], 1)
-            shift[x] += gain
-            moved = max(moved, abs(gain))
-        if moved < 1e-7:
+            _add_above(total, used, z[k * width : (k + 1) * width], shift)
+        if not _shift(shift, total, used):
             break
     for k in range(classes):
-        for x in range(width):
-            z[k * width + x] = max(z[k * width + x] - shift[x], z.dtype.type(0))
+        _clip(z[k * width : (k + 1) * width], shift)
     _normalize(z, classes, width)
 
 
-@numba.njit(fastmath=_FAST)
-def _prox_collision(z, sigma, t0, inverse, eta, eps, classes, width):
+@_inner
+def _shift(shift, total, used):
+    one, small = shift.dtype.type(1), shift.dtype.type(1e-7)
+    moved = 0
+    for x in range(len(shift)):
+        gain = (total[x] - one) / (used[x] if used[x] > one else one)
+        shift[x] += gain
+        moved += 1 if abs(gain) > small else 0
+    return moved > 0
+
+
+@_inner
+def _prox_collision(z, sigma, t0, inverse, eta, eps, repeats, classes, width):
     """`kernel_torch._prox_collision` along a row, in place."""
     pull, shift = np.zeros(width, z.dtype), np.full(width, -np.inf).astype(z.dtype)
     sums = np.empty((5, width), z.dtype)
-    count, total, mass, mixed, power = sums[0], sums[1], sums[2], sums[3], sums[4]
-    for _ in range(PROJECTION_STEPS):
+    for _ in range(repeats):
         sums[:] = 0
         for k in range(classes):
-            _add_used(count, total, mass, z, k * width, sigma, t0 + k * width, pull, shift, width)
-            _add_used_sigma(mixed, power, z, k * width, sigma, t0 + k * width, pull, shift, width)
-        changed = _collision_shift(pull, shift, count, total, mass, mixed, power, inverse, eta, eps, width)
-        if not changed:
+            a, b = z[k * width : (k + 1) * width], sigma[t0 + k * width : t0 + (k + 1) * width]
+            _add_used(sums, a, b, pull, shift)
+        if not _collision_shift(pull, shift, sums, inverse, eta, eps):
             break
     for k in range(classes):
-        _raise_clipped(z, k * width, sigma, t0 + k * width, pull, shift, width)
+        _raise_clipped(
+            z[k * width : (k + 1) * width], sigma[t0 + k * width : t0 + (k + 1) * width], pull, shift
+        )
     _normalize(z, classes, width)
 
 
-@numba.njit(fastmath=_FAST)
-def _collision_shift(pull, shift, count, total, mass, mixed, power, inverse, eta, eps, width):
-    changed = False
-    for x in range(width):
-        n = max(count[x], 1)
-        kappa = eta * inverse[x]
-        alpha = mixed[x] - (total[x] - 1) * mass[x] / n
-        beta = max(power[x] - mass[x] * mass[x] / n, 0)
-        root = math.sqrt(alpha * alpha + 4 * kappa * beta)
-        u = (alpha + root) / 2 if alpha > 0 else 2 * kappa * beta / max(root - alpha, 1e-37)
-        now = kappa / max(u, eps)
-        level = (total[x] + now * mass[x] - 1) / n
-        if not abs(level - shift[x]) <= 1e-7 * (1 + abs(level)):
-            changed = True
+@_inner
+def _collision_shift(pull, shift, sums, inverse, eta, eps):
+    number = pull.dtype.type
+    zero, half, one, four = number(0), number(0.5), number(1), number(4)
+    small, tiny = number(1e-7), number(1e-37)
+    changed = 0
+    for x in range(len(shift)):
+        n = sums[0, x] if sums[0, x] > one else one
+        total, mass, kappa = sums[1, x], sums[2, x], eta * inverse[x]
+        alpha = sums[3, x] - (total - one) * mass / n
+        beta = sums[4, x] - mass * mass / n
+        beta = beta if beta > zero else zero
+        root = math.sqrt(alpha * alpha + four * kappa * beta)
+        u = half * (alpha + root) if alpha > zero else (kappa + kappa) * beta / (root - alpha + tiny)
+        now = kappa / (u if u > eps else eps)
+        level = (total + now * mass - one) / n
+        changed += 0 if abs(level - shift[x]) <= small * (one + abs(level)) else 1
         pull[x], shift[x] = now, level
-    return changed
+    return changed > 0
 
 
-@numba.njit(fastmath=_FAST)
-def _prox_reverse(z, sigma, t0, inverse, eta, classes, width):
+@_inner
+def _prox_reverse(z, sigma, t0, inverse, eta, repeats, classes, width):
     """`kernel_torch._prox_reverse` along a row, in place."""
-    shift, total, falls = _sums(z, classes, width), np.empty(width), np.empty(width)
+    shift, total, falls = _sums(z, classes, width), np.empty(width, z.dtype), np.empty(width, z.dtype)
     for x in range(width):
         shift[x] = (shift[x] - 1) / classes
-    for _ in range(PROJECTION_STEPS):
+    for _ in range(repeats):
         total[:] = 0
         falls[:] = 0
         for k in range(classes):
-            for x in range(width):
-                v = z[k * width + x] - shift[x]
-                root = math.sqrt(v * v + 4 * eta * inverse[x] * sigma[t0 + k * width + x])
-                total[x] += (v + root) / 2
-                falls[x] += (1 + v / max(root, 1e-37)) / 2
+            a, b = z[k * width : (k + 1) * width], sigma[t0 + k * width : t0 + (k + 1) * width]
+            _add_roots(total, falls, a, b, shift, inverse, eta)
         for x in range(width):
             shift[x] += (total[x] - 1) / max(falls[x], 1e-6)
     for k in range(classes):
-        for x in range(width):
-            product = 4 * eta * inverse[x] * sigma[t0 + k * width + x]
-            v = z[k * width + x] - shift[x]
-            root = math.sqrt(v * v + product)
-            z[k * width + x] = (v + root) / 2 if v > 0 else product / 2 / max(root - v, 1e-37)
+        _to_roots(z[k * width : (k + 1) * width], sigma[t0 + k * width : t0 + (k + 1) * width], shift, inverse, eta)
     _normalize(z, classes, width)
 
 
-@numba.njit(fastmath=_FAST)
+# The innermost loops: along a row, all arrays of one length, single precision throughout (an integer would make it double)
+
+
+@_inner
 def _add_products(out, o, a, i, b, j, width):
+    out, a, b = out[o : o + width], a[i : i + width], b[j : j + width]
     for x in range(width):
-        out[o + x] += a[i + x] * b[j + x]
+        out[x] += a[x] * b[x]
 
 
-@numba.njit(fastmath=_FAST)
+@_inner
+def _add_products_impurity(products, impurities, o, y, i, j, width):
+    products, impurities, p, q = products[o : o + width], impurities[o : o + width], y[i : i + width], y[j : j + width]
+    for x in range(width):
+        products[x] += p[x] * q[x]
+        impurities[x] += q[x] - q[x] * q[x]
+
+
+@_inner
 def _add_impurity(out, o, a, i, width):
+    out, a = out[o : o + width], a[i : i + width]
     for x in range(width):
-        out[o + x] += a[i + x] - a[i + x] * a[i + x]
+        out[x] += a[x] - a[x] * a[x]
 
 
-@numba.njit(fastmath=_FAST)
+@_inner
 def _add_scaled(out, o, factor, a, i, width):
+    out, a = out[o : o + width], a[i : i + width]
     for x in range(width):
-        out[o + x] += factor * a[i + x]
+        out[x] += factor * a[x]
 
 
-@numba.njit(fastmath=_FAST)
+@_inner
 def _descend(z, o, y, i, inverse, width):
+    z, y = z[o : o + width], y[i : i + width]
     for x in range(width):
-        z[o + x] = y[i + x] - z[o + x] * inverse[x]
+        z[x] = y[x] - z[x] * inverse[x]
 
 
-@numba.njit(fastmath=_FAST)
+@_inner
 def _subtract(z, o, y, i, width):
+    z, y = z[o : o + width], y[i : i + width]
     for x in range(width):
-        z[o + x] -= y[i + x]
+        z[x] -= y[x]
 
 
-@numba.njit(fastmath=_FAST)
-def _add_above(total, used, z, o, shift, width):
-    for x in range(width):
-        above = z[o + x] - shift[x]
-        total[x] += max(above, 0 * above)
-        used[x] += z.dtype.type(above > 0)
+@_inner
+def _add_above(total, used, z, shift):
+    one = z.dtype.type(1)
+    zero = z.dtype.type(0)
+    for x in range(len(shift)):
+        above = z[x] - shift[x]
+        total[x] += above if above > zero else zero
+        used[x] += one if above > zero else zero
 
 
-@numba.njit(fastmath=_FAST)
-def _add_used(count, total, mass, z, o, sigma, t, pull, shift, width):
-    for x in range(width):
-        use = z.dtype.type(z[o + x] + pull[x] * sigma[t + x] > shift[x])
+@_inner
+def _clip(z, shift):
+    zero = z.dtype.type(0)
+    for x in range(len(shift)):
+        above = z[x] - shift[x]
+        z[x] = above if above > zero else zero
+
+
+@_inner
+def _add_used(sums, z, sigma, pull, shift):
+    one, zero = z.dtype.type(1), z.dtype.type(0)
+    count, total, mass, mixed, power = sums[0], sums[1], sums[2], sums[3], sums[4]
+    for x in range(len(shift)):
+        use = one if z[x] + pull[x] * sigma[x] > shift[x] else zero
         count[x] += use
-        total[x] += use * z[o + x]
-        mass[x] += use * sigma[t + x]
+        total[x] += use * z[x]
+        mass[x] += use * sigma[x]
+    for x in range(len(shift)):
+        use = sigma[x] if z[x] + pull[x] * sigma[x] > shift[x] else zero
+        mixed[x] += use * z[x]
+        power[x] += use * sigma[x]
 
 
-@numba.njit(fastmath=_FAST)
-def _add_used_sigma(mixed, power, z, o, sigma, t, pull, shift, width):
-    for x in range(width):
-        use = z.dtype.type(z[o + x] + pull[x] * sigma[t + x] > shift[x]) * sigma[t + x]
-        mixed[x] += use * z[o + x]
-        power[x] += use * sigma[t + x]
+@_inner
+def _raise_clipped(z, sigma, pull, shift):
+    zero = z.dtype.type(0)
+    for x in range(len(shift)):
+        value = z[x] + pull[x] * sigma[x] - shift[x]
+        z[x] = value if value > zero else zero
 
 
-@numba.njit(fastmath=_FAST)
-def _raise_clipped(z, o, sigma, t, pull, shift, width):
-    for x in range(width):
-        value = z[o + x] + pull[x] * sigma[t + x] - shift[x]
-        z[o + x] = max(value, 0 * value)
+@_inner
+def _add_roots(total, falls, z, sigma, shift, inverse, eta):
+    half, four, tiny = z.dtype.type(0.5), z.dtype.type(4), z.dtype.type(1e-37)
+    for x in range(len(shift)):
+        v = z[x] - shift[x]
+        root = math.sqrt(v * v + four * eta * inverse[x] * sigma[x])
+        total[x] += half * (v + root)
+        falls[x] += half + half * v / (root + tiny)
 
 
-@numba.njit(fastmath=_FAST)
+@_inner
+def _to_roots(z, sigma, shift, inverse, eta):
+    half, four, tiny = z.dtype.type(0.5), z.dtype.type(4), z.dtype.type(1e-37)
+    for x in range(len(shift)):
+        product, v = four * eta * inverse[x] * sigma[x], z[x] - shift[x]
+        root = math.sqrt(v * v + product)
+        z[x] = half * (v + root) if v > 0 else half * product / (root - v + tiny)
+
+
+@_inner
+def _add(out, a):
+    for x in range(len(out)):
+        out[x] += a[x]
+
+
+@_inner
+def _scale(z, by):
+    for x in range(len(by)):
+        z[x] *= by[x]
+
+
+@_inner
 def _sums(z, classes, width):
     sums = np.zeros(width, z.dtype)
     for k in range(classes):
-        for x in range(width):
-            sums[x] += z[k * width + x]
+        _add(sums, z[k * width : (k + 1) * width])
     return sums
 
 
-@numba.njit(fastmath=_FAST)
+@_inner
 def _normalize(z, classes, width):
     sums = _sums(z, classes, width)
+    for x in range(width):
+        sums[x] = 1 / sums[x]
     for k in range(classes):
-        for x in range(width):
-            z[k * width + x] /= sums[x]
+        _scale(z[k * width : (k + 1) * width], sums)

@@ -65,7 +65,7 @@ def test_segment_writes_labels_mask_and_picture(files):
 
 def test_segment_reads_json_scribbles(files):
     _, image, _, output = files
-    result = call("segment", image, "data/scribbles/chelsea.json", "-o", output, "--steps", 5)
+    result = call("segment", image, "data/scribbles/chelsea.json", "-o", output, "--solver", "gradient", "--steps", 5)
     assert result.exit_code == 0, result.output
     assert load(output)[1] == ("background", "cat fur", "eye", "nose")
 
@@ -89,10 +89,10 @@ def test_segment_reads_json_scribbles(files):
 )
 def test_each_option_of_segment_matters(files, options):
     _, image, seeds, output = files
-    usual = call("segment", image, seeds, "-o", output, "--steps", 20)
+    usual = call("segment", image, seeds, "-o", output, "--solver", "gradient", "--steps", 20)
     assert usual.exit_code == 0, usual.output
     before = load(output)[0]
-    steps = () if {"--steps", "--solver"} & set(options) else ("--steps", 20)
+    steps = () if "--solver" in options else ("--solver", "gradient", "--steps", 20)
     result = call("segment", image, seeds, "-o", output, *steps, *options)
     assert result.exit_code == 0, result.output
     assert not torch.allclose(load(output)[0], before, atol=1e-3)
@@ -115,12 +115,24 @@ def test_logits_of_a_network(files):
     height, width = sample.seeds.shape
     logits = np.random.default_rng(0).normal(size=(6, height, width)).astype(np.float32)
     np.save(output.with_suffix(".npy"), logits)
-    result = call("segment", image, seeds, "-o", output, "--unary", output.with_suffix(".npy"), "--steps", 5)
+    result = call(
+        "segment",
+        image,
+        seeds,
+        "-o",
+        output,
+        "--unary",
+        output.with_suffix(".npy"),
+        "--solver",
+        "gradient",
+        "--steps",
+        5,
+    )
     assert result.exit_code == 0, result.output
     labels, classes = load(output)
     assert classes[-1] == "class 5"
     picture, seed_map = sample.tensors()
-    expected = solve(torch.from_numpy(logits)[None], picture, seed_map, Energy(), steps=5).labels
+    expected = solve(torch.from_numpy(logits)[None], picture, seed_map, Energy(), "gradient", steps=5).labels
     assert torch.allclose(labels, expected, atol=1e-5)
 
 
@@ -168,7 +180,7 @@ def test_padding_is_no_part_of_the_photo(files):
     padded = sample.seeds.copy()
     padded[-5:] = 254
     write_seeds(seeds, padded)
-    result = call("segment", image, seeds, "-o", output, "--steps", 5)
+    result = call("segment", image, seeds, "-o", output, "--solver", "gradient", "--steps", 5)
     assert result.exit_code == 0, result.output
     assert "Warning" not in result.output
     with Image.open(output / "cat_mask.png") as mask:
@@ -183,7 +195,19 @@ def test_big_endian_logits_are_read(files):
     height, width = sample.seeds.shape
     logits = np.random.default_rng(0).normal(size=(1, 4, height, width)).astype(">f4")
     np.save(output.with_suffix(".npy"), logits)
-    result = call("segment", image, seeds, "-o", output, "--unary", output.with_suffix(".npy"), "--steps", 2)
+    result = call(
+        "segment",
+        image,
+        seeds,
+        "-o",
+        output,
+        "--unary",
+        output.with_suffix(".npy"),
+        "--solver",
+        "gradient",
+        "--steps",
+        2,
+    )
     assert result.exit_code == 0, result.output
 
 
@@ -232,8 +256,13 @@ def test_without_its_libraries_the_command_says_what_to_install():
 
 def test_auto_bandwidth_is_the_neighbourhoods(files):
     sample, image, seeds, output = files
-    assert call("segment", image, seeds, "-o", output, "--bandwidth", "auto", "--steps", 4).exit_code == 0
+    assert (
+        call(
+            "segment", image, seeds, "-o", output, "--bandwidth", "auto", "--solver", "gradient", "--steps", 4
+        ).exit_code
+        == 0
+    )
     picture, seed_map = sample.tensors()
     energy = Energy(neighborhood=NearestNeighbors("auto"))
-    expected = solve(seed_logits(picture, seed_map, 4), picture, seed_map, energy, steps=4).labels
+    expected = solve(seed_logits(picture, seed_map, 4), picture, seed_map, energy, "gradient", steps=4).labels
     assert torch.allclose(load(output)[0], expected, atol=1e-5)

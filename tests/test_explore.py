@@ -53,7 +53,7 @@ def test_cross_entropies(drawn):
 
 
 def test_pseudo_labels(drawn):
-    given = explore.pseudo_labels(datasets.photo("chelsea", 32), steps=15)
+    given = explore.pseudo_labels(datasets.photo("chelsea", 32))
     assert [c.description for c in given.values()] == ["relaxation", "cross-entropy", "eta", "lambda", "bandwidth"]
     changes = {"relaxation": "BL", "cross_entropy": "Q", "eta": 1.5, "lam": 1.0, "bandwidth": 30.0}
     for name, value in changes.items():

@@ -21,7 +21,16 @@ FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 INTEGERS = [torch.uint8, torch.int16, torch.int32, torch.int64]
 #: An acceptable message names one of these.
 ARGUMENTS = re.compile(r"\b(logits|image|seeds|y|eta|lam|bandwidth|factor|connectivity|lr|steps|tolerance|optimizer)\b")
-CALLS = ["solve", "random_walker", "closed_form", "value", "self_labeling_loss", "weakly_supervised_loss", "module"]
+CALLS = [
+    "solve",
+    "fast",
+    "random_walker",
+    "closed_form",
+    "value",
+    "self_labeling_loss",
+    "weakly_supervised_loss",
+    "module",
+]
 FAULTS = [
     "nan logits", "inf logits", "nan image", "inf image", "bright image", "dark image", "high seed", "negative seed",
     "float seeds", "bool seeds", "integer logits", "one class", "255 classes", "logits ndim", "image ndim",
@@ -116,12 +125,14 @@ def call(name, logits, image, seeds, choices):
     elif name == "closed_form":
         solution = solve(logits, image, seeds, energy, method="closed_form")
     elif name == "solve":
-        solution = solve(logits, image, seeds, energy, **descent)
+        solution = solve(logits, image, seeds, energy, "gradient", **descent)
+    elif name == "fast":
+        solution = solve(logits, image, seeds, energy, max_steps=3)
     else:
         if torch.is_tensor(logits) and logits.dtype.is_floating_point:
             logits = logits.detach().requires_grad_()
         if name == "module":
-            value = SelfLabelingLoss(energy, **descent)(logits, image, seeds)
+            value = SelfLabelingLoss(energy, "gradient", **descent)(logits, image, seeds)
         elif name == "weakly_supervised_loss":
             value = energy.weakly_supervised_loss(logits, image, seeds)
         else:

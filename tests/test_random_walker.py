@@ -58,7 +58,7 @@ def test_no_feasible_labels_cost_less(make_problem, generator):
 def test_gradient_solver_arrives_there(make_problem):
     problem, energy = make_problem(), Energy("Q", "Q")
     exact = solve(*problem, energy, method="closed_form")
-    descent = solve(*problem, energy, steps=1500, tolerance=1e-5)
+    descent = solve(*problem, energy, "gradient", steps=1500, tolerance=1e-5)
     assert (descent.energies[-1] >= exact.energies[-1] - 1e-9).all()
     assert torch.allclose(descent.labels, exact.labels, atol=2e-3)
 

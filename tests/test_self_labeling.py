@@ -13,8 +13,11 @@ from toykit import PADDING, UNLABELLED, Energy, NearestNeighbors, SelfLabelingLo
 @pytest.mark.parametrize(
     ("energy", "options"),
     [
-        (Energy(), {"steps": 10}),
-        (Energy("CE", "Q", 1.0, 2.0, NearestNeighbors(3, 8)), {"optimizer": "gd", "steps": 5, "lr": 0.2}),
+        (Energy(), {"method": "gradient", "steps": 10}),
+        (
+            Energy("CE", "Q", 1.0, 2.0, NearestNeighbors(3, 8)),
+            {"method": "gradient", "optimizer": "gd", "steps": 5, "lr": 0.2},
+        ),
         (Energy("Q", "Q"), {"method": "closed_form"}),
     ],
 )
@@ -45,13 +48,13 @@ def test_closed_form_labels_serve_networks_of_any_precision(dtype, make_problem)
 
 def test_defaults(make_problem):
     problem = make_problem(batch=1)
-    assert torch.equal(SelfLabelingLoss()(*problem), SelfLabelingLoss(Energy(), "gradient", steps=200)(*problem))
+    assert torch.equal(SelfLabelingLoss()(*problem), SelfLabelingLoss(Energy(), "fast", tolerance=2e-4)(*problem))
 
 
 def test_gradient_by_finite_differences_at_fixed_labels(make_problem):
     logits, image, seeds = make_problem(batch=1, height=3, width=3)
     logits.requires_grad_()
-    criterion = SelfLabelingLoss(steps=5)
+    criterion = SelfLabelingLoss(method="gradient", steps=5)
     (gradient,) = torch.autograd.grad(criterion(logits, image, seeds), logits)
     labels = criterion.solution.labels
     assert not labels.requires_grad
@@ -70,7 +73,7 @@ def test_a_small_network_learns(make_problem):
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(8, 3, 1))
     descent = torch.optim.SGD(network.parameters(), lr=0.3)
-    criterion, losses = SelfLabelingLoss(steps=10), []
+    criterion, losses = SelfLabelingLoss(method="gradient", steps=10), []
     for _ in range(40):
         loss = criterion(network(image / 255), image, seeds)
         descent.zero_grad()
@@ -85,7 +88,7 @@ def test_a_small_network_learns(make_problem):
 def test_half_precision(dtype, make_problem):
     logits, image, seeds = make_problem(dtype=dtype)
     logits.requires_grad_()
-    criterion = SelfLabelingLoss(steps=5)
+    criterion = SelfLabelingLoss(method="gradient", steps=5)
     loss = criterion(logits, image, seeds)
     assert torch.equal(loss, criterion(logits.detach().float(), image, seeds))
     loss.backward()
@@ -96,7 +99,7 @@ def test_half_precision(dtype, make_problem):
 
 def test_autocast_does_not_lower_the_precision(make_problem):
     problem = make_problem(dtype=torch.float32)
-    criterion = SelfLabelingLoss(steps=5)
+    criterion = SelfLabelingLoss(method="gradient", steps=5)
     usual = criterion(*problem)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = criterion(*problem)
@@ -106,7 +109,7 @@ def test_autocast_does_not_lower_the_precision(make_problem):
 
 def test_evaluation_without_gradients(make_problem):
     problem = make_problem(dtype=torch.float32)
-    criterion = SelfLabelingLoss(steps=5)
+    criterion = SelfLabelingLoss(method="gradient", steps=5)
     usual = criterion(*problem)
     with torch.no_grad():
         assert torch.equal(criterion(*problem), usual)
@@ -119,7 +122,7 @@ def test_images_of_one_kind(fill, make_problem):
     logits, image, seeds = make_problem(dtype=torch.float32)
     logits.requires_grad_()
     seeds[0] = fill
-    loss = SelfLabelingLoss(steps=5)(logits, image, seeds)
+    loss = SelfLabelingLoss(method="gradient", steps=5)(logits, image, seeds)
     loss.backward()
     assert loss.isfinite()
     assert logits.grad.isfinite().all()
@@ -129,9 +132,16 @@ def test_images_of_one_kind(fill, make_problem):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"step": 3}, TypeError, "method 'gradient' has no option step; it has optimizer, lr"),
-        ({"method": "closed_form", "steps": 3}, TypeError, "method 'closed_form' has no option steps; it has none"),
-        ({"method": "fast"}, ValueError, "method: expected one of gradient, closed_form; got 'fast'"),
+        ({"method": "gradient", "step": 3}, TypeError, "method 'gradient' has no option step; it has optimizer, lr"),
+        (
+            {"method": "closed_form", "steps": 3},
+            TypeError,
+            "method 'closed_form' has no option steps; it has backend, tolerance",
+        ),
+        ({"method": "faster"}, ValueError, "method: expected one of fast, gradient, closed_form; got 'faster'"),
+        ({"max_steps": 0}, ValueError, "max_steps: expected a whole number, at least 1; got 0"),
+        ({"method": "gradient", "lr": -1}, ValueError, "lr: expected a number in"),
+        ({"method": "closed_form", "backend": "lu"}, ValueError, "backend: expected one of direct, cg, amg; got 'lu'"),
         ({"energy": "CCE"}, TypeError, "energy: expected a toykit.Energy, got 'CCE'"),
     ],
 )
@@ -145,23 +155,23 @@ def test_wrong_inputs_and_values(make_problem):
     broken = logits.clone()
     broken[0, 0, 0, 0] = math.nan
     with pytest.raises(ValueError, match="logits: 1 values are NaN"):
-        SelfLabelingLoss(steps=2)(broken, image, seeds)
+        SelfLabelingLoss(method="gradient", steps=2)(broken, image, seeds)
     with pytest.raises(TypeError, match=r"logits: expected a torch.Tensor"):
-        SelfLabelingLoss(steps=2)(None, image, seeds)
+        SelfLabelingLoss(method="gradient", steps=2)(None, image, seeds)
     with pytest.raises(ValueError, match="lr: expected a number in"):
-        SelfLabelingLoss(lr=-1.0)(logits, image, seeds)
+        SelfLabelingLoss(method="gradient", lr=-1)
     with pytest.warns(UserWarning, match="multiply by 255"):
-        SelfLabelingLoss(steps=2)(logits, image / 255, seeds)
+        SelfLabelingLoss(method="gradient", steps=2)(logits, image / 255, seeds)
 
 
 def test_it_prints_its_choices():
-    text = repr(SelfLabelingLoss(Energy(relaxation="LQ"), steps=7))
+    text = repr(SelfLabelingLoss(Energy(relaxation="LQ"), "gradient", steps=7))
     assert "LQ" in text
     assert "'steps': 7" in text
 
 
 def test_a_copy_leaves_the_batch_behind(make_problem):
-    loss_function = SelfLabelingLoss(steps=2)
+    loss_function = SelfLabelingLoss(method="gradient", steps=2)
     loss = loss_function(*make_problem())
     assert loss_function.solution is not None
     twin = copy.deepcopy(loss_function)

@@ -94,8 +94,9 @@ def run(notebooks, given, full, output, in_place, only_list) -> None:
 @click.option("--bandwidth", type=Bandwidth(), default=9.0, show_default=True,
               help="Colour bandwidth in units of 0..255, or auto.")  # fmt: skip
 @click.option("--connectivity", type=click.Choice(["4", "8"]), default="4", show_default=True)
-@click.option("--solver", type=click.Choice([name.replace("_", "-") for name in SOLVERS]), default="gradient",
-              show_default=True, help="closed-form is exact; its terms are Q and Q.")  # fmt: skip
+@click.option("--solver", type=click.Choice([name.replace("_", "-") for name in SOLVERS]), default="fast",
+              show_default=True,
+              help="gradient is the paper's and takes the three options below; closed-form is exact, for Q and Q.")  # fmt: skip
 @click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), default="adam", show_default=True)
 @click.option("--steps", type=click.IntRange(min=1), default=200, show_default=True)
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=0.075, show_default=True)
@@ -118,7 +119,7 @@ def segment(image, seeds, output, relaxation, cross_entropy, unary, eta, lam, ba
 
     method = solver.replace("-", "_")
     _refuse_unused(unary == "none", "--unary none", ["eta"])
-    _refuse_unused(method == "closed_form", "--solver closed-form", ["optimizer", "steps", "lr"])
+    _refuse_unused(method != "gradient", f"--solver {solver}", ["optimizer", "steps", "lr"])
     usual = {"cross_entropy": "Q", "relaxation": "Q"} if method == "closed_form" else {}
     chosen = {"cross_entropy": cross_entropy, "relaxation": relaxation}
     options = {"optimizer": optimizer, "steps": steps, "lr": lr} if method == "gradient" else {}
@@ -130,7 +131,7 @@ def segment(image, seeds, output, relaxation, cross_entropy, unary, eta, lam, ba
         size = sample.image.shape[1::-1]
         logits = None if unary in ("seeds", "none") else read_logits(unary, len(sample.classes), size)
         warnings.simplefilter("ignore", ConvergenceWarning)  # its message is printed below
-        with tqdm(total=steps + 1, desc="solving", unit="step", disable=None if options else True) as bar:
+        with tqdm(total=steps + 1 if options else None, desc="solving", unit="step", disable=None) as bar:
             found = segment_sample(
                 sample, output or Path(f"{image.stem}-segments"), energy, method, logits=logits,
                 callback=lambda *_: bar.update(), **options,

@@ -70,7 +70,7 @@ def segment(
     sample: Sample,
     output: str | Path,
     energy: Energy,
-    method: str = "gradient",
+    method: str = "fast",
     *,
     logits: Tensor | None = None,
     callback=None,

@@ -25,7 +25,7 @@ class SelfLabelingLoss(nn.Module):
     Raises: what `toykit.solve` raises; unknown options at construction.
     """
 
-    def __init__(self, energy: Energy | None = None, method: str = "gradient", **options):
+    def __init__(self, energy: Energy | None = None, method: str = "fast", **options):
         super().__init__()
         check_options(method, options)
         self.energy = Energy() if energy is None else energy

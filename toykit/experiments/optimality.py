@@ -69,7 +69,7 @@ def to_optimum(
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a curve shows it better than a warning
-            solution = solve(logits, image, seeds, energy, optimizer=optimizer, callback=record, **options)
+            solution = solve(logits, image, seeds, energy, "gradient", optimizer=optimizer, callback=record, **options)
         trajectories.append(
             Trajectory(sample.name, optimizer, exact.energies.item(), solution.energies[:, 0], torch.cat(jaccard))
         )
@@ -89,7 +89,7 @@ def change_left(sample: Sample, optimizer: str, **options) -> tuple[Tensor, Tens
     exact = random_walker(logits, image, seeds).labels
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        found = solve(logits, image, seeds, energy, optimizer=optimizer, **options).labels
+        found = solve(logits, image, seeds, energy, "gradient", optimizer=optimizer, **options).labels
     problem = energy.subproblem(logits, image, seeds)
     missing, needed = (found - exact).abs().sum(1), (problem.sigma - exact).abs().sum(1)
     group = torch.bucketize(problem.sigma.amax(1), torch.tensor(CONFIDENCE, dtype=torch.float64))

@@ -13,11 +13,8 @@ from toykit.predictions import seed_logits
 from toykit.solvers import ConvergenceWarning, solve
 
 
-def pseudo_labels(sample: Sample, steps: int = 60):
-    """A widget: seeds, soft labels, their entropy and the hard mask, solved anew when a control is let go.
-
-    steps: of the gradient solver (fewer than the paper's 200, for a quicker answer; the picture says so).
-    """
+def pseudo_labels(sample: Sample):
+    """A widget: seeds, soft labels, their entropy and the hard mask, solved anew when a control is let go."""
     image, seeds = sample.tensors()
     logits = seed_logits(image, seeds, len(sample.classes))
 
@@ -25,10 +22,10 @@ def pseudo_labels(sample: Sample, steps: int = 60):
         energy = Energy(cross_entropy, relaxation, eta, lam, NearestNeighbors(bandwidth))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            labels = solve(logits, image, seeds, energy, steps=steps).labels
+            labels = solve(logits, image, seeds, energy).labels
         pictures = {
             "seeds": overlay_seeds(sample.image, sample.seeds, len(sample.classes)),
-            f"soft labels, {steps} steps": soft_colors(labels),
+            "soft labels": soft_colors(labels),
             "their entropy": entropy_map(labels),
             "hard mask": hard_colors(labels),
         }

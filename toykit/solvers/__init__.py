@@ -1,7 +1,7 @@
 """Pseudo-label solvers: `solve` picks one by name; all return a `Solution`.
 
-Which one? "gradient" takes any terms and is the paper's (Adam by default; optimizer="gd" for plain gradient descent).
-"closed_form" is exact, for H_Q + P_Q only, on the CPU.
+Which one? "fast", the default, takes any terms on nearest neighbours and goes lower in a fraction of the time. "gradient" is
+the paper's (Adam by default; optimizer="gd" for plain gradient descent). "closed_form" is exact, for H_Q + P_Q only.
 """
 
 import inspect
@@ -12,13 +12,14 @@ from torch import Tensor
 from toykit.conventions import check_choice
 from toykit.energy import Energy
 from toykit.neighborhoods import NearestNeighbors
-from toykit.solvers.closed_form import solve_exactly
-from toykit.solvers.fast import fast_descent
-from toykit.solvers.gradient import gradient_descent
+from toykit.solvers.closed_form import check_closed_form_options, solve_exactly
+from toykit.solvers.fast import check_fast_options, fast_descent
+from toykit.solvers.gradient import check_gradient_options, gradient_descent
 from toykit.solvers.solution import ConvergenceWarning, Solution
 
 #: Solvers by name: f(subproblem, *, callback=None, **options) -> Solution.
 SOLVERS = {"fast": fast_descent, "gradient": gradient_descent, "closed_form": solve_exactly}
+_CHECKS = {"fast": check_fast_options, "gradient": check_gradient_options, "closed_form": check_closed_form_options}
 
 __all__ = ["SOLVERS", "ConvergenceWarning", "Solution", "check_options", "random_walker", "solve"]
 
@@ -28,7 +29,7 @@ def solve(
     image: Tensor,
     seeds: Tensor,
     energy: Energy | None = None,
-    method: str = "gradient",
+    method: str = "fast",
     *,
     callback=None,
     **options,
@@ -64,25 +65,30 @@ def random_walker(
     eta: float = 0.3,
     lam: float = 6.0,
     neighborhood: NearestNeighbors | None = None,
+    *,
+    backend: str = "direct",
+    tolerance: float = 1e-9,
 ) -> Solution:
-    """The exact minimiser of eta H_Q + lam P_Q with hard seeds, by sparse direct factorisation (scipy, float64).
+    """The minimiser of eta H_Q + lam P_Q with hard seeds, float64; by default exact, by sparse direct factorisation (scipy).
 
     logits, image, seeds: see `toykit.conventions`; with eta = 0, Grady's random walker, the logits only tell K. One
     factorisation an image serves all classes. neighborhood: default `NearestNeighbors()`.
+    backend: "direct"; "cg", conjugate gradients in torch on the logits' device, quick where eta is not small against lam;
+    "amg", multigrid (pyamg). tolerance: the relative residual at which those two stop.
 
-    Returns: Solution with float64 labels on the logits' device; its residual is the system's largest
-        |A y - b| / (|A| |y| + |b|) per image.
+    Returns: Solution with float64 labels on the logits' device; its residual: see `solvers.closed_form.solve_exactly`.
     Raises: ValueError where eta = 0 leaves unlabelled pixels that no seed reaches (the system is singular there); TypeError
         or ValueError for bad inputs, as `toykit.conventions.check_inputs` does.
     """
     energy = Energy("Q", "Q", eta, lam, NearestNeighbors() if neighborhood is None else neighborhood)
-    return solve(logits, image, seeds, energy, method="closed_form")
+    return solve(logits, image, seeds, energy, method="closed_form", backend=backend, tolerance=tolerance)
 
 
 def check_options(method: str, options: dict) -> None:
-    """Raise ValueError for an unknown solver and TypeError for an option that it does not have."""
+    """Raise ValueError for an unknown solver or a value out of range, TypeError for an option that it does not have."""
     check_choice("method", method, SOLVERS)
     known = [name for name in inspect.signature(SOLVERS[method]).parameters if name not in ("problem", "callback")]
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise TypeError(f"method {method!r} has no option {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
+    _CHECKS[method](**options)

@@ -11,31 +11,70 @@ in the simplex by itself. eta = 0 is Grady's random walker: the probability that
 Everything is float64, whatever the inputs.
 """
 
+import importlib.util
+from numbers import Real
+
 import numpy as np
 import torch
 
+from toykit.conventions import check_choice
 from toykit.energy import Subproblem
+from toykit.solvers.conjugate_gradient import solve_by_conjugate_gradients
 from toykit.solvers.solution import Solution
 
-#: A relative residual above this is reported as "not converged".
-TOLERANCE = 1e-9
+#: How to solve the system: sparse direct (scipy, exact to rounding), conjugate gradients (torch, any device), algebraic
+#: multigrid with conjugate gradients (pyamg).
+BACKENDS = ("direct", "cg", "amg")
 
 
-def solve_exactly(problem: Subproblem, *, callback=None) -> Solution:
-    """Solve a sub-problem of H_Q and P_Q exactly; callback(0, labels, energies) is called once.
+def check_closed_form_options(backend: str = "direct", tolerance: float = 1e-9) -> None:
+    """Raise ValueError for an option outside its range, ImportError where pyamg is wanted and missing."""
+    check_choice("backend", backend, BACKENDS)
+    if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not 0 < tolerance < 1:
+        raise ValueError(f"tolerance: expected a number in (0, 1), got {tolerance!r}")
+    if backend == "amg" and importlib.util.find_spec("pyamg") is None:
+        raise ImportError('backend="amg" needs pyamg: pip install pyamg, or take backend="cg"')
 
-    The problem should be in float64, as `toykit.solve` hands it over: float32 affinities of steep edges are zero.
-    Returns: Solution; its residual is the system's largest |A y - b| / (|A| |y| + |b|) per image.
-    Raises: ValueError for other terms; or where eta or lam of 0 leaves pixels that nothing determines.
+
+def solve_exactly(problem: Subproblem, *, backend: str = "direct", tolerance: float = 1e-9, callback=None) -> Solution:
+    """Solve a sub-problem of H_Q and P_Q; callback(0, labels, energies) is called once.
+
+    backend: a key of `BACKENDS`. tolerance: relative residual, in (0, 1): where the iterative backends stop, and above which an
+    image counts as not converged. The problem should be in float64, as `toykit.solve` hands it over: float32 affinities of
+    steep edges are zero.
+    Returns: Solution; its residual per image is the system's largest |A y - b| / (|A| |y| + |b|) from the direct backend, the
+        largest |A y - b| / |b| over the classes from the others; `steps` are iterations.
+    Raises: ValueError for other terms or options out of range; or, from "direct" and "amg", where eta or lam of 0 leaves pixels
+        that nothing determines. ImportError where pyamg is missing.
     """
+    check_closed_form_options(backend, tolerance)
     energy = problem.energy
     if (energy.cross_entropy, energy.relaxation) != ("Q", "Q"):
         raise ValueError(
             f'the closed form exists for cross_entropy="Q" and relaxation="Q" only, got {energy.cross_entropy!r} and '
             f'{energy.relaxation!r}; use method="gradient"'
         )
-    from toykit.solvers.laplacian import Network, solve_walker  # scipy is imported where it is used
+    if backend == "cg":
+        labels, residual, steps = solve_by_conjugate_gradients(problem, tolerance)
+    else:
+        labels, residual = _by_image(problem, backend, tolerance)
+        steps = 0
+    energies = problem.value(labels).detach()
+    if callback is not None:
+        callback(0, labels, energies)
+    converged = bool((residual <= tolerance).all())
+    message = f"closed form ({backend}): relative residual {float(residual.max()):.1e}"
+    if not converged:
+        message += f", above {tolerance:g}: the system is badly scaled; use a larger bandwidth or eta"
+        message += ', or backend="direct"' if backend != "direct" else ""
+    return Solution(labels, energies[None], steps, residual, converged, message)
 
+
+def _by_image(problem: Subproblem, backend: str, tolerance: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Labels and residuals through a sparse matrix of each image."""
+    from toykit.solvers.laplacian import Network, solve_by_multigrid, solve_walker  # scipy is imported where it is used
+
+    energy = problem.energy
     i, j, weights = problem.edges.index_pairs(*problem.seeds.shape[1:])
     i, j = i.cpu().numpy(), j.cpu().numpy()
     largest = max(energy.eta, energy.lam) or 1.0  # only the ratio matters; this keeps it clear of over- and underflow
@@ -53,16 +92,11 @@ def solve_exactly(problem: Subproblem, *, callback=None) -> Solution:
             energy.lam / largest,
         )
         known = problem.fix_seeds(problem.sigma)[b].detach().double().flatten(1).T.cpu().numpy()
-        y, residual = solve_walker(network, known)
+        if backend == "direct":
+            y, residual = solve_walker(network, known)
+        else:
+            y, residual = solve_by_multigrid(network, known, tolerance)
         labels.append(torch.from_numpy(y.T.reshape(problem.sigma.shape[1:])))
         residuals.append(residual)
     labels = torch.stack(labels).to(problem.sigma)
-    energies = problem.value(labels).detach()
-    if callback is not None:
-        callback(0, labels, energies)
-    residual = torch.tensor(residuals, dtype=labels.dtype, device=labels.device)
-    converged = max(residuals) <= TOLERANCE
-    message = f"closed form: relative residual {max(residuals):.1e}"
-    if not converged:
-        message += f", above {TOLERANCE:g}: the system is badly scaled; use a larger bandwidth or eta"
-    return Solution(labels, energies[None], 0, residual, converged, message)
+    return labels, torch.tensor(residuals, dtype=labels.dtype, device=labels.device)

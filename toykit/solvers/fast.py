@@ -10,8 +10,8 @@ Four ideas make this quick:
 - a line search of a pixel's own energy, known in closed form along its step: a pixel that would go up goes less far or not at
   all, so that the whole energy never rises, whatever the relaxation and the input.
 
-Relaxations other than Q begin with a few sweeps on Q, which is convex: an escape from the poor local minima near the start. On an
-image where that ends above the start, the descent is repeated without them.
+Relaxations other than Q begin with a few sweeps on Q, which is convex: an escape from the poor local minima near the start.
+On an image where that ends above the start, the descent is repeated without them.
 
 Two kernels do the same arithmetic: torch (any device) and numba (a processor, where numba is installed; several times faster).
 """
@@ -61,8 +61,8 @@ def fast_descent(
     callback: callback(step, labels, energies) at the start (step 0) and after each sweep, with one image at a time on a
         processor: labels (1, K, H, W) and energies (1,); ends the image's descent when it returns True.
 
-    Returns: Solution. `energies` is the lowest energy reached so far after each sweep; `steps` counts sweeps of the slowest image;
-        its residual is each image's last relative decrease.
+    Returns: Solution. `energies` is the lowest energy reached after each sweep; `steps` counts the sweeps of the slowest
+        image; its residual is each image's last relative decrease.
     Raises: ValueError for an option outside its range; ImportError where a named kernel is missing.
     """
     check_fast_options(tolerance, max_steps, kernel)
@@ -99,7 +99,7 @@ def fast_descent(
 def _descend(x: Quarters, problem: Subproblem, sweep, tolerance: float, max_steps: int, callback):
     """Labels, trace (T + 1, B), residual (B,) and whether the callback ended it, for some images."""
     terms, eta = (problem.energy.cross_entropy, problem.energy.relaxation), problem.energy.eta
-    first = x.labels.clone()
+    first, free = x.labels.clone(), x.free.clone()
     start = kernel_torch.energy(x, *terms, eta)
     trace = [start]
     if callback is not None and callback(0, x.unpack(), start) is True:
@@ -107,12 +107,17 @@ def _descend(x: Quarters, problem: Subproblem, sweep, tolerance: float, max_step
     warm = min(WARM_UP, max_steps - 1) if terms[1] != "Q" and problem.energy.lam > 0 else 0
     for homotopy in (warm, 0):
         residual, stopped = _run(x, terms, eta, sweep, tolerance, max_steps, homotopy, trace, callback)
+        x.free.copy_(free)
         if stopped or not homotopy or not bool((trace[-1] > start).any()):
             break
         # the sweeps on Q led up, not down: those images start again without them
         x.labels.copy_(first)
         trace = trace[:1]
-    return x.unpack(), torch.stack(trace).cummin(0).values, residual, stopped
+    # the trace adds up the changes that the line search saw; what rounding made of them shows in the energy itself
+    last = kernel_torch.energy(x, *terms, eta)
+    trace = torch.maximum(torch.stack(trace).cummin(0).values, last)
+    trace[-1] = last
+    return x.unpack(), trace, residual, stopped
 
 
 def _run(x, terms, eta, sweep, tolerance, max_steps, warm, trace, callback):

@@ -29,6 +29,19 @@ OPTIMIZERS = {"gd": torch.optim.SGD, "adam": torch.optim.Adam}
 WINDOW = 10
 
 
+def check_gradient_options(
+    optimizer: str = "adam", lr: float = 0.075, steps: int = 200, tolerance: float = 1e-3
+) -> None:
+    """Raise ValueError for an option outside its range."""
+    check_choice("optimizer", optimizer, OPTIMIZERS)
+    if not isinstance(lr, Real) or isinstance(lr, bool) or not 0 < lr <= 1e6:
+        raise ValueError(f"lr: expected a number in (0, 1e6], got {lr!r}")
+    if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 1:
+        raise ValueError(f"steps: expected a whole number, at least 1; got {steps!r}")
+    if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not tolerance > 0:
+        raise ValueError(f"tolerance: expected a positive number, got {tolerance!r}")
+
+
 def gradient_descent(
     problem: Subproblem,
     *,
@@ -49,14 +62,7 @@ def gradient_descent(
     Returns: Solution; its residual is the share by which the energy fell over the last 10 steps.
     Raises: ValueError for an option outside its range.
     """
-    check_choice("optimizer", optimizer, OPTIMIZERS)
-    if not isinstance(lr, Real) or isinstance(lr, bool) or not 0 < lr <= 1e6:
-        raise ValueError(f"lr: expected a number in (0, 1e6], got {lr!r}")
-    if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 1:
-        raise ValueError(f"steps: expected a whole number, at least 1; got {steps!r}")
-    if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not tolerance > 0:
-        raise ValueError(f"tolerance: expected a positive number, got {tolerance!r}")
-
+    check_gradient_options(optimizer, lr, steps, tolerance)
     stopped = False
     with torch.enable_grad():
         variables = problem.sigma.log().requires_grad_()  # the network's logits, up to a constant a pixel

@@ -51,12 +51,28 @@ def _sweep(labels, target, weights, free, offsets, relaxation, unary, eta, omega
             image, line = task // free.shape[3], task % free.shape[3]
             for column in range(2):
                 change[image, line, row] += _half_row(
-                    labels, target, weights, free, offsets, relaxation, unary, eta, omega, eps, limits, image, row, column, line
+                    labels,
+                    target,
+                    weights,
+                    free,
+                    offsets,
+                    relaxation,
+                    unary,
+                    eta,
+                    omega,
+                    eps,
+                    limits,
+                    image,
+                    row,
+                    column,
+                    line,
                 )
 
 
 @_inner
-def _half_row(labels, target, weights, free, offsets, relaxation, unary, eta, omega, eps, limits, image, row, column, line):
+def _half_row(
+    labels, target, weights, free, offsets, relaxation, unary, eta, omega, eps, limits, image, row, column, line
+):
     """Steps 1 to 3 of `kernel_torch` for one row of one quarter; returns the change of the energy."""
     height, classes, width = free.shape[3], labels.shape[4], free.shape[4]
     count, wide, quarter = len(offsets), width + 2, (image * 2 + row) * 2 + column
@@ -186,7 +202,7 @@ def _difference(relaxation, s, moved_s, i, moved_i, j, eps):
         return _log_ratio(s, moved_s, eps)
     if relaxation == LQ:
         return _log_ratio(s + 0.5 * (i + j), moved_s + 0.5 * (moved_i + j), eps)
-    return _log_ratio(s, moved_s, eps) + 0.5 * math.log((1 - moved_i) / (1.0 - i))
+    return _log_ratio(s / math.sqrt((1.0 - i) * (1.0 - j)), moved_s / math.sqrt((1 - moved_i) * (1.0 - j)), eps)
 
 
 @_inner
@@ -297,9 +313,7 @@ def _prox_collision(z, sigma, t0, inverse, eta, eps, repeats, classes, width):
         if not _collision_shift(pull, shift, sums, inverse, eta, eps):
             break
     for k in range(classes):
-        _raise_clipped(
-            z[k * width : (k + 1) * width], sigma[t0 + k * width : t0 + (k + 1) * width], pull, shift
-        )
+        _raise_clipped(z[k * width : (k + 1) * width], sigma[t0 + k * width : t0 + (k + 1) * width], pull, shift)
     _normalize(z, classes, width)
 
 

@@ -46,7 +46,7 @@ _FORMS: dict[str, tuple[Callable[..., Tensor], Callable[..., Slopes]]] = {
         lambda s, i, j: (-_inverse(s + (i + j) / 2), _inverse(s + (i + j) / 2) / 2),
     ),
     "CD": (
-        lambda s, i, j: -extended_log(s) + ((1 - i).log() + (1 - j).log()) / 2,
+        lambda s, i, j: -extended_log(s * ((1 - i) * (1 - j)).rsqrt()),
         lambda s, i, j: (-_inverse(s), 0.5 / (1 - i)),
     ),
 }

@@ -66,7 +66,7 @@ def fast_descent(
     Raises: ValueError for an option outside its range; ImportError where a named kernel is missing.
     """
     check_fast_options(tolerance, max_steps, kernel)
-    sweep = _sweep(kernel, problem.sigma.device)
+    sweep = sweep_of(kernel, problem.sigma.device)
     start = problem.fix_seeds(problem.sigma)
     quarters = pack(problem, start)
     batch = len(start)
@@ -150,7 +150,7 @@ def _run(x, terms, eta, sweep, tolerance, max_steps, warm, trace, callback):
     return residual, False
 
 
-def _sweep(kernel: str, device: torch.device):
+def sweep_of(kernel: str, device: torch.device):
     """The kernel's sweep function."""
     if kernel == "auto":
         kernel = "numba" if device.type == "cpu" and importlib.util.find_spec("numba") is not None else "torch"

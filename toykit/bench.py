@@ -1,0 +1,325 @@
+"""The benchmark: `python -m toykit.bench` prints ratios taken side by side in one run, and writes them as JSON and a picture.
+
+Nothing here is asserted; a busy machine changes seconds, and ratios less. Images are scikit-image's photos with this project's
+scribbles, two crops of each; predictions are simulated for K classes: `toykit.predictions.seed_logits` plus smooth noise.
+"""
+
+import json
+import os
+import platform
+import statistics
+import time
+import warnings
+from pathlib import Path
+
+import click
+import torch
+from torch import Tensor
+
+from toykit import Energy, NearestNeighbors, SelfLabelingLoss, __version__, datasets, random_walker, soft_jaccard, solve
+from toykit.files import write_atomically
+from toykit.potts import RELAXATIONS
+from toykit.predictions import seed_logits
+from toykit.solvers import ConvergenceWarning, fast
+from toykit.solvers.quarters import pack
+
+CLASSES = 21
+#: Names of the benchmark's parts, in order.
+PARTS = ("race", "copies", "quadratic", "jaccard", "scaling", "step")
+
+
+def problems(count: int, height: int, width: int, classes: int = CLASSES) -> tuple[Tensor, Tensor, Tensor]:
+    """(logits, image, seeds) of `count` crops: the photos in order of name, left and right (or upper and lower) crop."""
+    generator = torch.Generator().manual_seed(0)
+    found = []
+    photos = datasets.photos(2 * max(height, width))
+    for number in range(count):
+        image, seeds = photos[number % len(photos)].tensors()
+        scale = max(height / image.shape[2], width / image.shape[3])
+        size = (max(height, round(image.shape[2] * scale)), max(width, round(image.shape[3] * scale)))
+        image = torch.nn.functional.interpolate(image, size, mode="area")
+        seeds = torch.nn.functional.interpolate(seeds[:, None].float(), size, mode="nearest")[:, 0].long()
+        last = number // len(photos) % 2 == 1
+        top, left = (size[0] - height, size[1] - width) if last else (0, 0)
+        image, seeds = (
+            image[..., top : top + height, left : left + width],
+            seeds[:, top : top + height, left : left + width],
+        )
+        coarse = torch.randn(1, classes, 8, 10, generator=generator)
+        noise = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
+        found.append((seed_logits(image, seeds, classes) + 2 * noise, image, seeds))
+    return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
+
+
+def best_time(run, repeats: int = 3) -> float:
+    """Seconds of the quickest of some runs, after one that is not counted."""
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def race(count: int, batch: int, height: int, width: int, show) -> dict:
+    """Time to the energies of Adam-200 and GD-200 (autograd), for each relaxation with CCE; and where both solvers end."""
+    logits, image, seeds = problems(count, height, width)
+    batches = [slice(b, b + batch) for b in range(0, count, batch)]
+    first = tuple(x[batches[0]] for x in (logits, image, seeds))
+    results = {}
+    for relaxation in RELAXATIONS:
+        energy = Energy("CCE", relaxation)
+        constants = torch.cat([energy.subproblem(*(x[b] for x in (logits, image, seeds))).constant() for b in batches])
+        seconds, ends, traces = {}, {}, {}
+        for optimizer in ("gd", "adam"):
+            start = time.perf_counter()
+            runs = [
+                solve(*(x[b] for x in (logits, image, seeds)), energy, "gradient", optimizer=optimizer).energies
+                for b in batches
+            ]
+            seconds[optimizer] = (time.perf_counter() - start) / len(batches)
+            traces[optimizer] = torch.cat(runs, 1) - constants
+            ends[optimizer] = traces[optimizer][-1]
+        found = [solve(*(x[b] for x in (logits, image, seeds)), energy, "fast") for b in batches]
+        trace = torch.cat([pad(s.energies, max(f.steps for f in found) + 1) for s in found], 1) - constants
+        complete = best_time(lambda energy=energy: solve(*first, energy, "fast"), 2)
+        row = {"sweeps": max(s.steps for s in found), "fast_seconds": complete}
+        for optimizer in ("gd", "adam"):
+            reached = trace <= ends[optimizer]
+            missed = int((~reached.any(0)).sum())
+            sweeps = reached.float().argmax(0)[reached.any(0)]
+            needed = int(sweeps.max()) if len(sweeps) else 0
+            alone = best_time(
+                lambda energy=energy, needed=needed: solve(
+                    *first, energy, "fast", max_steps=max(needed, 1), tolerance=0
+                ),
+                3,
+            )
+            row |= {
+                f"{optimizer}_seconds": seconds[optimizer],
+                f"sweeps_to_{optimizer}": needed,
+                f"missed_{optimizer}": missed,
+                f"seconds_to_{optimizer}": alone,
+                f"times_faster_{optimizer}": seconds[optimizer] / alone,
+            }
+        ratio = trace[-1] / ends["adam"]
+        row |= {"energy_to_adam_median": float(ratio.median()), "energy_to_adam_worst": float(ratio.max())}
+        row["rises"] = int((trace.diff(dim=0) > 0).sum())
+        row["curves"] = {
+            "adam": (traces["adam"].mean(1) / ends["adam"].mean()).tolist(),
+            "gd": (traces["gd"].mean(1) / ends["adam"].mean()).tolist(),
+            "fast": (trace.mean(1) / ends["adam"].mean()).tolist(),
+        }
+        results[relaxation] = row
+        show(
+            f"{relaxation:4} to Adam-200: {row['times_faster_adam']:5.0f} times faster ({needed} sweeps, worst image; "
+            f"{row['missed_adam']} missed), to GD-200: {row['times_faster_gd']:5.0f}; end/Adam's: median "
+            f"{row['energy_to_adam_median']:.3f}, worst {row['energy_to_adam_worst']:.4f}; run to its own end "
+            f"{seconds['adam'] / complete:.0f} times faster ({row['sweeps']} sweeps)"
+        )
+    return results
+
+
+def pad(trace: Tensor, length: int) -> Tensor:
+    """A trace (T, B) continued by its last row."""
+    return torch.cat([trace, trace[-1:].expand(length - len(trace), -1)])
+
+
+def copies(height: int, width: int, show) -> dict:
+    """Cost of one sweep in copies (read and write) of the logits, by kernel."""
+    logits, image, seeds = problems(4, height, width)
+    target = torch.empty_like(logits)
+    copy = best_time(lambda: target.copy_(logits), 20)
+    results = {"copy_seconds": copy, "copy_gigabytes_per_second": 2 * logits.numel() * 4 / copy / 1e9}
+    show(f"one copy of {tuple(logits.shape)}: {copy * 1e3:.2f} ms, {results['copy_gigabytes_per_second']:.0f} GB/s")
+    for relaxation in ("Q", "CD"):
+        problem = Energy("CCE", relaxation).subproblem(logits, image, seeds)
+        for kernel in ("numba", "torch"):
+            quarters = pack(problem, problem.fix_seeds(problem.sigma))
+            sweep = fast.sweep_of(kernel, logits.device)
+            pieces = [quarters[b : b + 1] for b in range(4)]
+            seconds = best_time(
+                lambda sweep=sweep, pieces=pieces, r=relaxation: [sweep(p, "CCE", r, 0.3, fast.OMEGA) for p in pieces],
+                3,
+            )
+            results[f"{relaxation}_{kernel}"] = seconds / copy
+            show(f"{relaxation:4} one sweep, {kernel} kernel: {seconds / copy:.0f} copies ({seconds * 1e3:.0f} ms)")
+    return results
+
+
+def quadratic(height: int, width: int, show) -> dict:
+    """The quadratic system by each backend, and the seeds-only walker against scikit-image's."""
+    from skimage.segmentation import random_walker as skimage_walker
+
+    logits, image, seeds = problems(1, height, width)
+    results = {}
+    start = time.perf_counter()
+    exact = random_walker(logits, image, seeds)
+    results["direct_seconds"] = direct = time.perf_counter() - start
+    show(f"eta 0.3: scipy direct {direct:.2f} s, residual {float(exact.residual):.0e}")
+    for backend in ("cg", "amg"):
+        start = time.perf_counter()
+        found = random_walker(logits, image, seeds, backend=backend, tolerance=1e-6)
+        seconds = time.perf_counter() - start
+        results[f"{backend}_seconds"] = seconds
+        show(
+            f"eta 0.3: {backend} {seconds:.2f} s, direct/{backend} {direct / seconds:.2f}, residual {float(found.residual):.0e}"
+        )
+    energy = Energy("Q", "Q")
+    seconds = best_time(lambda: solve(logits, image, seeds, energy, tolerance=1e-6), 2)
+    found = solve(logits, image, seeds, energy, tolerance=1e-6)
+    results |= {"fast_seconds": seconds, "fast_jaccard": float(soft_jaccard(found.labels.double(), exact.labels))}
+    show(f"eta 0.3: fast (float32, sweep tolerance 1e-6) {seconds:.2f} s, direct/fast {direct / seconds:.1f}, "
+         f"soft Jaccard {results['fast_jaccard']:.5f}")  # fmt: skip
+    kinds = len(set(seeds[seeds < 254].tolist()))
+    start = time.perf_counter()
+    walker = random_walker(logits[:, :kinds], image, seeds, eta=0.0)
+    ours = time.perf_counter() - start
+    markers = torch.where(seeds[0] < 254, seeds[0] + 1, 0).numpy()
+    picture = image[0].permute(1, 2, 0).numpy() / 255
+    start = time.perf_counter()
+    skimage_walker(picture, markers, mode="cg_mg", tol=1e-6, channel_axis=-1, return_full_prob=True)
+    theirs = time.perf_counter() - start
+    results |= {"seeds_only_seconds": ours, "skimage_cg_mg_seconds": theirs, "skimage_to_ours": theirs / ours}
+    show(f"seeds only, {kinds} classes: ours (direct, residual {float(walker.residual):.0e}) {ours:.2f} s, skimage cg_mg "
+         f"(tol 1e-6) {theirs:.2f} s, skimage/ours {theirs / ours:.1f}")  # fmt: skip
+    return results
+
+
+def jaccard(show) -> dict:
+    """Soft Jaccard index of the fast solver with the closed form on H_Q + P_Q, over all photos at hand."""
+    scores = []
+    for sample in [*datasets.photos(320), *datasets.grabcut_seeds(320)]:
+        image, seeds = sample.tensors()
+        logits = seed_logits(image, seeds, len(sample.classes))
+        unlabelled = seeds == 255
+        exact = random_walker(logits, image, seeds).labels
+        found = solve(logits, image, seeds, Energy("Q", "Q")).labels.double()
+        scores.append(float(soft_jaccard(found, exact, unlabelled)))
+    show(f"soft Jaccard with the closed form, {len(scores)} scribble maps: mean {statistics.mean(scores):.4%}, "
+         f"least {min(scores):.4%}")  # fmt: skip
+    return {"maps": len(scores), "mean": statistics.mean(scores), "least": min(scores)}
+
+
+def scaling(show) -> dict:
+    """Seconds of ten sweeps (CCE, CD) against pixels at K = 6 and against classes at 96 x 96; fitted exponents."""
+    results = {"pixels": {}, "classes": {}}
+
+    def measure(size: int, classes: int) -> float:
+        problem = problems(1, size, size, classes)
+        return best_time(lambda: solve(*problem, max_steps=10, tolerance=0), 3)
+
+    for size in (64, 128, 256, 512, 1024):
+        results["pixels"][size * size] = measure(size, 12)
+    for classes in (12, 21, 42, 75, 150):
+        results["classes"][classes] = measure(128, classes)
+    for name in ("pixels", "classes"):
+        x, y = (torch.tensor(list(v), dtype=torch.float64).log() for v in (results[name], results[name].values()))
+        slope = float(((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum())
+        results[f"{name}_exponent"] = slope
+        show(
+            f"ten sweeps grow as {name}^{slope:.2f}: " + ", ".join(f"{k}: {v:.3f} s" for k, v in results[name].items())
+        )
+    show("memory beside the inputs: labels and predictions in quarters, the start and the result: 4 times the logits")
+    return results
+
+
+def step(show) -> dict:
+    """A training step of DeepLabV3+ (MobileNetV2), batch 12 at 192 x 192: seeds only, and with self-labelling."""
+    try:
+        import segmentation_models_pytorch as smp
+    except ImportError:
+        show("training step: skipped, needs segmentation-models-pytorch")
+        return {}
+    _, image, seeds = problems(12, 192, 192)
+    network = smp.DeepLabV3Plus("mobilenet_v2", encoder_weights=None, encoder_output_stride=16, classes=CLASSES)
+    descent = torch.optim.SGD(network.parameters(), lr=1e-3)
+    energies = {"seeds only": None, "self-labelling": SelfLabelingLoss(Energy())}
+    results = {}
+    for name, criterion in energies.items():
+
+        def one(criterion=criterion):
+            descent.zero_grad()
+            logits = network(image / 255)
+            if criterion is None:
+                loss = torch.nn.functional.cross_entropy(logits, seeds, ignore_index=255)
+            else:
+                loss = criterion(logits, image, seeds)
+            loss.backward()
+            descent.step()
+
+        results[name] = best_time(one, 3)
+    results["ratio"] = results["self-labelling"] / results["seeds only"]
+    show(f"training step, 12 x 192 x 192, K = {CLASSES}: seeds only {results['seeds only']:.2f} s, with self-labelling "
+         f"{results['self-labelling']:.2f} s, ratio {results['ratio']:.2f}")  # fmt: skip
+    return results
+
+
+def draw(results: dict, path: Path) -> None:
+    """Mean energy against time, for all relaxations and solvers."""
+    import matplotlib.pyplot as plt
+
+    from toykit import plots
+    from toykit.plots.style import LINE_COLORS, LINE_STYLES
+
+    plots.style()
+    figure, axes = plt.subplots(2, 3, figsize=(10, 5.5), sharex=True, layout="constrained")
+    for axis, (relaxation, row) in zip(axes.flat, results.items(), strict=True):
+        for number, (name, label) in enumerate({"gd": "gradient descent", "adam": "Adam", "fast": "fast"}.items()):
+            curve = row["curves"][name]
+            whole = row["fast_seconds"] if name == "fast" else row[f"{name}_seconds"]
+            steps = row["sweeps"] if name == "fast" else len(curve) - 1
+            seconds = [whole * n / steps for n in range(1, len(curve))]
+            axis.plot(seconds, curve[1:], color=LINE_COLORS[number], linestyle=LINE_STYLES[number], label=label)
+        axis.axhline(1, color="0.7", linewidth=0.8)
+        axis.set(title=relaxation, xscale="log", ylim=(0.5, 2.5))
+    axes[0, 0].legend()
+    figure.supxlabel("seconds for a batch (mean over sweeps)")
+    figure.supylabel("energy / Adam's after 200 steps")
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=110))
+    plt.close(figure)
+
+
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "--part", "parts", type=click.Choice(PARTS), multiple=True, help="Only this part; repeatable.  [default: all]"
+)
+@click.option("--images", default=12, help="Images of the race.")
+@click.option("--batch", default=4, help="Images a batch.")
+@click.option("--size", nargs=2, default=(240, 320), help="Height and width of the race's images.")
+@click.option("--threads", default=min(os.cpu_count() or 1, 2), help="Threads of torch and numba.")
+@click.option("-o", "output", default=Path("bench"), type=click.Path(file_okay=False, path_type=Path))
+def main(parts, images, batch, size, threads, output) -> None:
+    """Measure the solvers on this machine; about 25 minutes on two cores, of which the paper's solver takes 20."""
+    output.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(threads)
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    results = {
+        "machine": {"processor": platform.processor() or platform.machine(), "threads": threads, "torch": torch.__version__,
+                    "python": platform.python_version(), "toykit": __version__},
+        "settings": {"images": images, "batch": batch, "size": list(size), "classes": CLASSES, "eta": 0.3, "lam": 6.0,
+                     "bandwidth": NearestNeighbors().bandwidth},
+    }  # fmt: skip
+    runs = {
+        "race": lambda: race(images, batch, *size, click.echo),
+        "copies": lambda: copies(*size, click.echo),
+        "quadratic": lambda: quadratic(375, 500, click.echo),
+        "jaccard": lambda: jaccard(click.echo),
+        "scaling": lambda: scaling(click.echo),
+        "step": lambda: step(click.echo),
+    }
+    for name in parts or PARTS:
+        click.echo(f"-- {name}")
+        results[name] = runs[name]()
+        text = json.dumps(results, indent=1)
+        write_atomically(output / "bench.json", lambda file, text=text: file.write(text.encode()))
+    if "race" in results:
+        draw(results["race"], output / "bench.png")
+    click.echo(f"\n{output}/bench.json" + (f", {output}/bench.png" if "race" in results else ""))
+
+
+if __name__ == "__main__":
+    # threads that wait should sleep: read once, when torch starts its first parallel loop
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    main()

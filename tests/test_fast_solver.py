@@ -203,6 +203,7 @@ def test_callback_sees_each_sweep_and_can_stop(make_problem):
         ({"tolerance": float("nan")}, "tolerance: expected"),
         ({"max_steps": 0}, "max_steps: expected a whole number, at least 1; got 0"),
         ({"max_steps": 2.5}, "max_steps: expected a whole number"),
+        ({"active_classes": 2}, "active_classes: expected a probability"),
         ({"kernel": "cuda"}, "kernel: expected one of auto, torch, compile, numba; got 'cuda'"),
     ],
 )
@@ -231,3 +232,21 @@ def test_wrong_backend(make_problem):
         random_walker(*make_problem(), backend="lu")
     with pytest.raises(ValueError, match="tolerance: expected"):
         random_walker(*make_problem(), tolerance=0)
+
+
+@pytest.mark.parametrize("cross_entropy", CROSS_ENTROPIES)
+def test_active_classes(cross_entropy, make_problem, check_solution):
+    logits, image, seeds = make_problem(height=10, width=11, classes=8)
+    seeds = seeds.where((seeds < 3) | (seeds == UNLABELLED), UNLABELLED)
+    logits[:, 5:] -= 12  # likely nowhere
+    energy = Energy(cross_entropy, "Q")
+    everything = solve(logits, image, seeds, energy, tolerance=1e-8)
+    found = solve(logits, image, seeds, energy, tolerance=1e-8, active_classes=0.01)
+    check_solution(found, energy, logits, image, seeds)
+    assert "at most 5 of 8 classes" in found.message
+    assert (found.labels[:, 5:].where((seeds == UNLABELLED)[:, None], 0) == 0).all()
+    assert (found.energies[-1] >= everything.energies[-1] * (1 - 1e-5)).all()
+    if cross_entropy != "RCE":  # infinite without a class that is predicted at all
+        assert torch.allclose(found.energies[-1], everything.energies[-1], rtol=1e-2)
+    same = solve(logits, image, seeds, energy, tolerance=1e-8, active_classes=1e-300)
+    assert torch.allclose(same.labels, everything.labels, atol=1e-6)

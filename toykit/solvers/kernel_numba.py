@@ -28,10 +28,12 @@ _inner = numba.njit(fastmath=_FAST, error_model="numpy")
 def sweep(x: Quarters, cross_entropy: str, relaxation: str, eta: float, omega: float) -> Tensor:
     """As `kernel_torch.sweep`."""
     change = np.zeros((len(x.labels), x.free.shape[3], 2))
+    impurity = np.empty_like(x.labels[..., 0, :].numpy())
     numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
     dtype = x.labels.numpy().dtype.type
     _sweep(
         *(t.numpy() for t in (x.labels, x.target, x.weights, x.free)),
+        impurity,
         np.array(x.offsets),
         tuple(RELAXATIONS).index(relaxation),
         tuple(CROSS_ENTROPIES).index(cross_entropy),
@@ -45,85 +47,95 @@ def sweep(x: Quarters, cross_entropy: str, relaxation: str, eta: float, omega: f
 
 
 @numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
-def _sweep(labels, target, weights, free, offsets, relaxation, unary, eta, omega, eps, limits, change):
+def _sweep(labels, target, weights, free, impurity, offsets, relaxation, unary, eta, omega, eps, limits, change):
+    lines = impurity.shape[3]
+    for task in numba.prange(4 * labels.shape[0] * lines):
+        _impurities(labels.reshape(-1), impurity.reshape(-1), task, labels.shape[4], labels.shape[5])
     for row in range(2):
         for task in numba.prange(labels.shape[0] * free.shape[3]):
             image, line = task // free.shape[3], task % free.shape[3]
             for column in range(2):
                 change[image, line, row] += _half_row(
-                    labels,
-                    target,
-                    weights,
-                    free,
-                    offsets,
-                    relaxation,
-                    unary,
-                    eta,
-                    omega,
-                    eps,
-                    limits,
-                    image,
-                    row,
-                    column,
-                    line,
-                )
+                    labels, target, weights, free, impurity, offsets, relaxation, unary, eta, omega, eps, limits,
+                    image, row, column, line,
+                )  # fmt: skip
+
+
+@_inner
+def _impurities(labels, impurity, task, classes, wide):
+    """sum_k y^k (1 - y^k) of one row of one quarter, border included."""
+    out = impurity[task * wide : (task + 1) * wide]
+    out[:] = 0
+    for k in range(classes):
+        _add_impurity(out, labels[(task * classes + k) * wide : (task * classes + k + 1) * wide])
 
 
 @_inner
 def _half_row(
-    labels, target, weights, free, offsets, relaxation, unary, eta, omega, eps, limits, image, row, column, line
+    labels,
+    target,
+    weights,
+    free,
+    impurity,
+    offsets,
+    relaxation,
+    unary,
+    eta,
+    omega,
+    eps,
+    limits,
+    image,
+    row,
+    column,
+    line,
 ):
     """Steps 1 to 3 of `kernel_torch` for one row of one quarter; returns the change of the energy."""
     height, classes, width = free.shape[3], labels.shape[4], free.shape[4]
     count, wide, quarter = len(offsets), width + 2, (image * 2 + row) * 2 + column
     y, sigma, affinity, movable = labels.reshape(-1), target.reshape(-1), weights.reshape(-1), free.reshape(-1)
-    p0 = (quarter * (height + 2) + line + 1) * classes * wide + 1
+    mixed = impurity.reshape(-1)
+    own_line = quarter * (height + 2) + line + 1
+    p0, i0 = own_line * classes * wide + 1, own_line * wide + 1
     t0 = (quarter * height + line) * classes * width
     w0 = (quarter * count * height + line) * width
     f0 = (quarter * height + line) * width
-    q0 = np.empty(count, np.int64)
+    q0, j0 = np.empty(count, np.int64), np.empty(count, np.int64)
     for n in range(count):
         r, c = row + offsets[n, 0], column + offsets[n, 1]
-        other = (image * 2 + r % 2) * 2 + c % 2
-        q0[n] = (other * (height + 2) + line + 1 + r // 2) * classes * wide + 1 + c // 2
+        other = ((image * 2 + r % 2) * 2 + c % 2) * (height + 2) + line + 1 + r // 2
+        q0[n], j0[n] = other * classes * wide + 1 + c // 2, other * wide + 1 + c // 2
 
-    # 1. products with the neighbours and impurities; then the slopes, and the gradient's coefficients
-    products, impurities = np.zeros(count * width, y.dtype), np.zeros(count * width, y.dtype)
-    coefficients, own_impurity = np.empty(count * width, y.dtype), np.zeros(width, y.dtype)
-    own_coefficient, inverse = np.empty(width, y.dtype), np.empty(width, y.dtype)
-    for k in range(classes):
-        p = p0 + k * wide
-        for n in range(count):
-            _add_products_impurity(products, impurities, n * width, y, p, q0[n] + k * wide, width)
-        _add_impurity(own_impurity, 0, y, p, width)
+    # 1. products with the neighbours; then the slopes, and the gradient's coefficients
+    products, coefficients = np.zeros((count, width), y.dtype), np.empty((count, width), y.dtype)
+    own_coefficient, curvature, inverse = np.zeros(width, y.dtype), np.zeros(width, y.dtype), np.empty(width, y.dtype)
+    impure = mixed[i0 : i0 + width]
+    for n in range(count):
+        _add_products(products[n], y, p0, wide, y, q0[n], wide, classes)
+        w, j = affinity[w0 + n * height * width : w0 + n * height * width + width], mixed[j0[n] : j0[n] + width]
+        _add_slopes(coefficients[n], own_coefficient, curvature, relaxation, w, products[n], impure, j, eps)
     for x in range(width):
-        total, curvature = 0.0, 0.0
-        for n in range(count):
-            w = affinity[w0 + n * height * width + x]
-            by_s, by_a = _slopes(relaxation, products[n * width + x], own_impurity[x], impurities[n * width + x], eps)
-            coefficients[n * width + x] = w * by_s
-            total += w * by_a
-            curvature -= w * by_s
+        bend, total = curvature[x], own_coefficient[x]
         if unary == H_CE:
-            curvature += eta
+            bend += eta
         elif unary == H_Q:
-            curvature += 2 * eta
-        own_coefficient[x] = 2 * total
-        inverse[x] = 1 / max(curvature / omega, 1e-3 * eta + 1e-12)
+            bend += eta + eta
+            total += eta
+        own_coefficient[x] = total + total
+        inverse[x] = 1 / max(bend / omega, 1e-3 * eta + 1e-12)
 
     # 2. the over-relaxed proximal step
-    step = np.zeros(classes * width, y.dtype)
+    step = np.empty(classes * width, y.dtype)
     for k in range(classes):
-        p, z = p0 + k * wide, k * width
-        _add_products(step, z, own_coefficient, 0, y, p, width)
-        for n in range(count):
-            _add_products(step, z, coefficients, n * width, y, q0[n] + k * wide, width)
+        p, z, own = k * wide, step[k * width : (k + 1) * width], y[p0 + k * wide : p0 + k * wide + width]
+        _multiply(z, own_coefficient, own)
+        for n in range(0, count, 2):  # offsets come in pairs, there and back
+            first, second = y[q0[n] + p : q0[n] + p + width], y[q0[n + 1] + p : q0[n + 1] + p + width]
+            _add_two(z, coefficients[n], first, coefficients[n + 1], second)
         if unary == H_CE:
-            _add_scaled(step, z, -eta, sigma, t0 + z, width)
+            _add_scaled(z, -eta, sigma[t0 + k * width : t0 + (k + 1) * width])
         elif unary == H_Q:
-            _add_scaled(step, z, 2 * eta, y, p, width)
-            _add_scaled(step, z, -2 * eta, sigma, t0 + z, width)
-        _descend(step, z, y, p, inverse, width)
+            _add_scaled(z, -(eta + eta), sigma[t0 + k * width : t0 + (k + 1) * width])
+        _descend(z, own, inverse)
     if unary == H_CCE:
         _prox_collision(step, sigma, t0, inverse, eta, eps, limits[0], classes, width)
     elif unary == H_RCE:
@@ -132,33 +144,51 @@ def _half_row(
         _project(step, limits[0], classes, width)
 
     # 3. the line search
-    along, own, square = np.zeros(count * width, y.dtype), np.zeros(width, y.dtype), np.zeros(width, y.dtype)
+    along, own, square = np.zeros((count, width), y.dtype), np.zeros(width, y.dtype), np.zeros(width, y.dtype)
     match, match_along, length = np.zeros(width, y.dtype), np.zeros(width, y.dtype), np.zeros(width, y.dtype)
     for k in range(classes):
-        p, z = p0 + k * wide, k * width
-        _subtract(step, z, y, p, width)
-        for n in range(count):
-            _add_products(along, n * width, step, z, y, q0[n] + k * wide, width)
-        _add_products(own, 0, step, z, y, p, width)
-        _add_products(square, 0, step, z, step, z, width)
-        _add_products(match, 0, sigma, t0 + z, y, p, width)
-        _add_products(match_along, 0, sigma, t0 + z, step, z, width)
+        _subtract(step[k * width : (k + 1) * width], y[p0 + k * wide : p0 + k * wide + width])
+    for n in range(count):
+        _add_products(along[n], step, 0, width, y, q0[n], wide, classes)
+    _add_products(own, step, 0, width, y, p0, wide, classes)
+    _add_products(square, step, 0, width, step, 0, width, classes)
+    _add_products(match, sigma, t0, width, y, p0, wide, classes)
+    _add_products(match_along, sigma, t0, width, step, 0, width, classes)
+    moved, rise = np.empty(width, y.dtype), np.zeros(width, y.dtype)
+    for x in range(width):
+        moved[x] = impure[x] - own[x] - own[x] - square[x]
+    for n in range(count):
+        w, j = affinity[w0 + n * height * width : w0 + n * height * width + width], mixed[j0[n] : j0[n] + width]
+        _add_rises(rise, relaxation, w, products[n], along[n], impure, moved, j, eps)
+    _add_unary_rises(rise, unary, eta, own, square, match, match_along, eps)
+    if unary == H_RCE:
+        for k in range(classes):
+            p, z = y[p0 + k * wide : p0 + k * wide + width], step[k * width : (k + 1) * width]
+            _add_reverse_rises(rise, eta, sigma[t0 + k * width : t0 + (k + 1) * width], p, z, eps)
     change = 0.0
     edges = np.empty((count, 4))
     for x in range(width):
-        if movable[f0 + x] > 0:
+        if movable[f0 + x] == 0:
+            continue
+        if rise[x] <= 0:
+            length[x] = 1
+            change += rise[x]
+        else:
             for n in range(count):
                 edges[n, 0] = affinity[w0 + n * height * width + x]
-                edges[n, 1] = products[n * width + x]
-                edges[n, 2] = along[n * width + x]
-                edges[n, 3] = impurities[n * width + x]
-            segment = (own_impurity[x], own[x], square[x], match[x], match_along[x])
+                edges[n, 1] = products[n, x]
+                edges[n, 2] = along[n, x]
+                edges[n, 3] = mixed[j0[n] + x]
+            segment = (impure[x], own[x], square[x], match[x], match_along[x])
             place = (p0 + x, wide, x, t0 + x, width, classes)
             t, lowered = _search(edges, segment, relaxation, unary, eta, eps, limits[1], y, step, sigma, place)
             length[x] = t
             change += lowered
+    mixed[i0 : i0 + width] = 0
     for k in range(classes):
-        _add_products(y, p0 + k * wide, length, 0, step, k * width, width)
+        p = y[p0 + k * wide : p0 + k * wide + width]
+        _move(p, length, step[k * width : (k + 1) * width])
+        _add_impurity(mixed[i0 : i0 + width], p)
     return change
 
 
@@ -203,6 +233,81 @@ def _difference(relaxation, s, moved_s, i, moved_i, j, eps):
     if relaxation == LQ:
         return _log_ratio(s + 0.5 * (i + j), moved_s + 0.5 * (moved_i + j), eps)
     return _log_ratio(s / math.sqrt((1.0 - i) * (1.0 - j)), moved_s / math.sqrt((1 - moved_i) * (1.0 - j)), eps)
+
+
+# Along a row, with the relaxation known outside of each loop, so that it becomes vector code
+
+
+@_inner
+def _add_slopes(out, own, curvature, relaxation, w, s, i, j, eps):
+    """Coefficients of one neighbour's label in the gradient; adds to those of the label itself and to the curvature."""
+    if relaxation == BL:
+        for x in range(len(w)):
+            by_s, by_a = _slopes(BL, s[x], i[x], j[x], eps)
+            out[x], own[x], curvature[x] = w[x] * by_s, own[x] + w[x] * by_a, curvature[x] - w[x] * by_s
+    elif relaxation == Q:
+        for x in range(len(w)):
+            by_s, by_a = _slopes(Q, s[x], i[x], j[x], eps)
+            out[x], own[x], curvature[x] = w[x] * by_s, own[x] + w[x] * by_a, curvature[x] - w[x] * by_s
+    elif relaxation == NQ:
+        for x in range(len(w)):
+            by_s, by_a = _slopes(NQ, s[x], i[x], j[x], eps)
+            out[x], own[x], curvature[x] = w[x] * by_s, own[x] + w[x] * by_a, curvature[x] - w[x] * by_s
+    elif relaxation == CCE:
+        for x in range(len(w)):
+            by_s, by_a = _slopes(CCE, s[x], i[x], j[x], eps)
+            out[x], own[x], curvature[x] = w[x] * by_s, own[x] + w[x] * by_a, curvature[x] - w[x] * by_s
+    elif relaxation == LQ:
+        for x in range(len(w)):
+            by_s, by_a = _slopes(LQ, s[x], i[x], j[x], eps)
+            out[x], own[x], curvature[x] = w[x] * by_s, own[x] + w[x] * by_a, curvature[x] - w[x] * by_s
+    else:
+        for x in range(len(w)):
+            by_s, by_a = _slopes(CD, s[x], i[x], j[x], eps)
+            out[x], own[x], curvature[x] = w[x] * by_s, own[x] + w[x] * by_a, curvature[x] - w[x] * by_s
+
+
+@_inner
+def _add_rises(rise, relaxation, w, s, r, i, moved, j, eps):
+    """Adds one neighbour's change of energy at the end of the step."""
+    if relaxation == BL:
+        for x in range(len(w)):
+            rise[x] += w[x] * _difference(BL, s[x], s[x] + r[x], i[x], moved[x], j[x], eps)
+    elif relaxation == Q:
+        for x in range(len(w)):
+            rise[x] += w[x] * _difference(Q, s[x], s[x] + r[x], i[x], moved[x], j[x], eps)
+    elif relaxation == NQ:
+        for x in range(len(w)):
+            rise[x] += w[x] * _difference(NQ, s[x], s[x] + r[x], i[x], moved[x], j[x], eps)
+    elif relaxation == CCE:
+        for x in range(len(w)):
+            rise[x] += w[x] * _difference(CCE, s[x], s[x] + r[x], i[x], moved[x], j[x], eps)
+    elif relaxation == LQ:
+        for x in range(len(w)):
+            rise[x] += w[x] * _difference(LQ, s[x], s[x] + r[x], i[x], moved[x], j[x], eps)
+    else:
+        for x in range(len(w)):
+            rise[x] += w[x] * _difference(CD, s[x], s[x] + r[x], i[x], moved[x], j[x], eps)
+
+
+@_inner
+def _add_unary_rises(rise, unary, eta, own, square, match, match_along, eps):
+    """Adds the unary's change of energy at the end of the step; of RCE it is `_add_reverse_rises`."""
+    if unary == H_CE:
+        for x in range(len(rise)):
+            rise[x] -= eta * match_along[x]
+    elif unary == H_Q:
+        for x in range(len(rise)):
+            rise[x] += eta * (own[x] - match_along[x] + own[x] - match_along[x] + square[x])
+    elif unary == H_CCE:
+        for x in range(len(rise)):
+            rise[x] += eta * _log_ratio(match[x], match[x] + match_along[x], eps)
+
+
+@_inner
+def _add_reverse_rises(rise, eta, sigma, y, step, eps):
+    for x in range(len(rise)):
+        rise[x] += eta * sigma[x] * _log_ratio(y[x], y[x] + step[x], eps)
 
 
 @_inner
@@ -250,10 +355,7 @@ def _slope(t, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place
 
 @_inner
 def _search(edges, segment, relaxation, unary, eta, eps, repeats, y, step, sigma, place):
-    """The whole step if it does not raise the pixel's energy, else the best of the secant points, else none."""
-    change = _rise(1.0, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place)
-    if change <= 0:
-        return 1.0, change
+    """The best of the secant points, where the whole step would raise the pixel's energy; 0 if none lowers it."""
     low_slope = _slope(0.0, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place)
     high_slope = _slope(1.0, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place)
     low, high, best, lowest = 0.0, 1.0, 0.0, 0.0
@@ -361,46 +463,62 @@ def _prox_reverse(z, sigma, t0, inverse, eta, repeats, classes, width):
 
 
 @_inner
-def _add_products(out, o, a, i, b, j, width):
-    out, a, b = out[o : o + width], a[i : i + width], b[j : j + width]
-    for x in range(width):
-        out[x] += a[x] * b[x]
+def _add_products(out, a, i, skip_a, b, j, skip_b, classes):
+    """out[x] += sum over k of a[i + k skip_a + x] b[j + k skip_b + x]; three classes a pass save two in three stores."""
+    width, k = len(out), 0
+    while k + 3 <= classes:
+        a0, a1, a2 = a[i : i + width], a[i + skip_a : i + skip_a + width], a[i + 2 * skip_a : i + 2 * skip_a + width]
+        b0, b1, b2 = b[j : j + width], b[j + skip_b : j + skip_b + width], b[j + 2 * skip_b : j + 2 * skip_b + width]
+        for x in range(width):
+            out[x] += a0[x] * b0[x] + a1[x] * b1[x] + a2[x] * b2[x]
+        i, j, k = i + 3 * skip_a, j + 3 * skip_b, k + 3
+    while k < classes:
+        a0, b0 = a[i : i + width], b[j : j + width]
+        for x in range(width):
+            out[x] += a0[x] * b0[x]
+        i, j, k = i + skip_a, j + skip_b, k + 1
 
 
 @_inner
-def _add_products_impurity(products, impurities, o, y, i, j, width):
-    products, impurities, p, q = products[o : o + width], impurities[o : o + width], y[i : i + width], y[j : j + width]
-    for x in range(width):
-        products[x] += p[x] * q[x]
-        impurities[x] += q[x] - q[x] * q[x]
-
-
-@_inner
-def _add_impurity(out, o, a, i, width):
-    out, a = out[o : o + width], a[i : i + width]
-    for x in range(width):
+def _add_impurity(out, a):
+    for x in range(len(out)):
         out[x] += a[x] - a[x] * a[x]
 
 
 @_inner
-def _add_scaled(out, o, factor, a, i, width):
-    out, a = out[o : o + width], a[i : i + width]
-    for x in range(width):
+def _multiply(out, a, b):
+    for x in range(len(out)):
+        out[x] = a[x] * b[x]
+
+
+@_inner
+def _add_two(out, a, b, c, d):
+    for x in range(len(out)):
+        out[x] += a[x] * b[x] + c[x] * d[x]
+
+
+@_inner
+def _add_scaled(out, factor, a):
+    for x in range(len(out)):
         out[x] += factor * a[x]
 
 
 @_inner
-def _descend(z, o, y, i, inverse, width):
-    z, y = z[o : o + width], y[i : i + width]
-    for x in range(width):
+def _descend(z, y, inverse):
+    for x in range(len(z)):
         z[x] = y[x] - z[x] * inverse[x]
 
 
 @_inner
-def _subtract(z, o, y, i, width):
-    z, y = z[o : o + width], y[i : i + width]
-    for x in range(width):
+def _subtract(z, y):
+    for x in range(len(z)):
         z[x] -= y[x]
+
+
+@_inner
+def _move(y, length, step):
+    for x in range(len(y)):
+        y[x] += length[x] * step[x]
 
 
 @_inner

@@ -18,7 +18,7 @@ from toykit.solvers import scalar_forms
 from toykit.solvers.quarters import Quarters
 
 #: Newton or active-set steps of the projection, and secant points of the line search.
-PROJECTION_STEPS, SECANT_STEPS = 5, 3
+PROJECTION_STEPS, SECANT_STEPS = 4, 3
 
 
 def energy(x: Quarters, cross_entropy: str, relaxation: str, eta: float) -> Tensor:

@@ -48,7 +48,7 @@ def test_closed_form_labels_serve_networks_of_any_precision(dtype, make_problem)
 
 def test_defaults(make_problem):
     problem = make_problem(batch=1)
-    assert torch.equal(SelfLabelingLoss()(*problem), SelfLabelingLoss(Energy(), "fast", tolerance=2e-4)(*problem))
+    assert torch.equal(SelfLabelingLoss()(*problem), SelfLabelingLoss(Energy(), "fast", tolerance=1e-4)(*problem))
 
 
 def test_gradient_by_finite_differences_at_fixed_labels(make_problem):

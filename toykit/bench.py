@@ -65,8 +65,8 @@ def best_time(run, repeats: int = 3) -> float:
 def race(count: int, batch: int, height: int, width: int, show) -> dict:
     """Time to the energies of Adam-200 and GD-200 (autograd), for each relaxation with CCE; and where both solvers end.
 
-    An energy counts as reached within a thousandth. Seconds are those of a batch: the paper's solver takes its 200 steps, the fast one, image by image, as many sweeps as that
-    image needs.
+    An energy counts as reached within a thousandth. Seconds are those of a batch: the paper's solver takes its 200 steps, the
+    fast one, image by image, as many sweeps as that image needs.
     """
     logits, image, seeds = problems(count, height, width)
     batches = [slice(b, b + batch) for b in range(0, count, batch)]
@@ -120,11 +120,11 @@ def race(count: int, batch: int, height: int, width: int, show) -> dict:
         results[relaxation] = row
         low, high = row["sweeps_to_adam"][0], row["sweeps_to_adam"][-1]
         show(
-            f"{relaxation:4} to Adam-200: {row['times_faster_adam']:4.0f} times faster ({row['seconds_to_adam']:.2f} s a batch, "
+            f"{relaxation:4} to Adam-200: {row['times_faster_adam']:4.0f} times faster ({row['seconds_to_adam']:.2f} s, "
             f"{low} to {high} sweeps, {row['missed_adam']} missed); to GD-200: {row['times_faster_gd']:4.0f} times"
         )
         show(
-            f"     to its own end {seconds['adam'] / complete:.0f} times faster ({row['sweeps']} sweeps at most); energy/Adam's: "
+            f"     to its own end {seconds['adam'] / complete:.0f} times faster ({row['sweeps']} sweeps); energy/Adam's: "
             f"median {row['energy_to_adam_median']:.3f}, worst {row['energy_to_adam_worst']:.4f}; rises: {row['rises']}"
         )
     return results

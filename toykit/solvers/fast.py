@@ -37,7 +37,7 @@ POLL = 8
 
 
 def check_fast_options(
-    tolerance: float = 2e-4, max_steps: int = 200, kernel: str = "auto", active_classes: float = 0.0
+    tolerance: float = 1e-4, max_steps: int = 200, kernel: str = "auto", active_classes: float = 0.0
 ) -> None:
     """Raise ValueError for an option outside its range, ImportError for a kernel that is not installed."""
     check_choice("kernel", kernel, KERNELS)
@@ -54,7 +54,7 @@ def check_fast_options(
 def fast_descent(
     problem: Subproblem,
     *,
-    tolerance: float = 2e-4,
+    tolerance: float = 1e-4,
     max_steps: int = 200,
     kernel: str = "auto",
     active_classes: float = 0.0,

@@ -212,7 +212,7 @@ def jaccard(show) -> dict:
 
 
 def scaling(show) -> dict:
-    """Seconds of ten sweeps (CCE, CD) against pixels at K = 6 and against classes at 96 x 96; fitted exponents."""
+    """Seconds of ten sweeps (CCE, CD; eight on Q) against pixels at K = 12, against classes at 128 x 128; fitted exponents."""
     results = {"pixels": {}, "classes": {}}
 
     def measure(size: int, classes: int) -> float:
@@ -270,7 +270,7 @@ def draw(results: dict, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     from toykit import plots
-    from toykit.plots.style import LINE_COLORS, LINE_STYLES
+    from toykit.palette import LINE_COLORS, LINE_STYLES
 
     plots.style()
     figure, axes = plt.subplots(2, 3, figsize=(10, 5.5), sharex=True, layout="constrained")

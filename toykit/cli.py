@@ -134,7 +134,7 @@ def segment(image, seeds, output, relaxation, cross_entropy, unary, eta, lam, ba
         with tqdm(total=steps + 1 if options else None, desc="solving", unit="step", disable=None) as bar:
             found = segment_sample(
                 sample, output or Path(f"{image.stem}-segments"), energy, method, logits=logits,
-                callback=lambda *_: bar.update(), **options,
+                callback=lambda *_: bar.update() and None, **options,
             )  # fmt: skip
     except (ValueError, TypeError, OSError) as error:
         raise click.ClickException(str(error)) from error

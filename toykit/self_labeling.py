@@ -21,7 +21,7 @@ class SelfLabelingLoss(nn.Module):
     divided by its own pixel count (see `toykit.energy`); a batch without seeds or without unlabelled pixels is fine.
 
     `solution` holds the last batch's `Solution`, for pictures and monitoring. The sub-problem is solved afresh for every
-    mini-batch by a fixed budget of steps, as in the paper; that it has not converged is told there, not by a warning.
+    mini-batch; that it has not converged is told there, not by a warning.
     Raises: what `toykit.solve` raises; unknown options at construction.
     """
 

@@ -40,7 +40,8 @@ def solve_by_conjugate_gradients(
     for (a, b, _), w in zip(problem.edges.pairs(degree), problem.edges.weights, strict=True):
         a += lam * w[:, None]
         b += lam * w[:, None]
-    inverse = free / (2 * eta + degree).where(free > 0, 1)
+    diagonal = 2 * eta + degree
+    inverse = free / diagonal.where((free > 0) & (diagonal > 0), 1)
 
     known = problem.fix_seeds(problem.sigma)
     right = (2 * eta * problem.sigma - flow(known * (1 - free))) * free  # a seed's label flows to its neighbours

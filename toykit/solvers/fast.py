@@ -104,7 +104,7 @@ def fast_descent(
     constant = problem.constant() if active_classes == 0 else problem.value(labels) - energies[-1]
     energies = (energies + constant.double()).to(start.dtype)
     residual = torch.cat(residuals)
-    late = residual > tolerance
+    late = ~(residual <= tolerance)  # NaN is late
     message = f"fast, {steps} sweeps{' (stopped by the callback)' if stopped else ''}: "
     if late.any():
         message += (

@@ -266,3 +266,14 @@ def test_auto_bandwidth_is_the_neighbourhoods(files):
     energy = Energy(neighborhood=NearestNeighbors("auto"))
     expected = solve(seed_logits(picture, seed_map, 4), picture, seed_map, energy, "gradient", steps=4).labels
     assert torch.allclose(load(output)[0], expected, atol=1e-5)
+
+
+def test_the_progress_bar_does_not_stop_the_solver(files, monkeypatch):
+    """tqdm's update() returns True when it redraws, and True from a callback means "stop"."""
+    import tqdm
+
+    monkeypatch.setattr(tqdm.tqdm, "update", lambda self, n=1: True)
+    _, image, seeds, output = files
+    result = call("segment", image, seeds, "-o", output)
+    assert result.exit_code == 0, result.output
+    assert "stopped by the callback" not in result.output

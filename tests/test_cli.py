@@ -110,24 +110,19 @@ def test_closed_form_without_unary_is_gradys_random_walker(files):
     assert "closed form exists for" in result.output
 
 
+def segment_with_logits(files, logits, steps):
+    _, image, seeds, output = files
+    unary = output.with_suffix(".npy")
+    np.save(unary, logits)
+    solver = ("--solver", "gradient", "--steps", steps)
+    return call("segment", image, seeds, "-o", output, "--unary", unary, *solver)
+
+
 def test_logits_of_a_network(files):
-    sample, image, seeds, output = files
+    sample, _, _, output = files
     height, width = sample.seeds.shape
     logits = np.random.default_rng(0).normal(size=(6, height, width)).astype(np.float32)
-    np.save(output.with_suffix(".npy"), logits)
-    result = call(
-        "segment",
-        image,
-        seeds,
-        "-o",
-        output,
-        "--unary",
-        output.with_suffix(".npy"),
-        "--solver",
-        "gradient",
-        "--steps",
-        5,
-    )
+    result = segment_with_logits(files, logits, steps=5)
     assert result.exit_code == 0, result.output
     labels, classes = load(output)
     assert classes[-1] == "class 5"
@@ -191,23 +186,9 @@ def test_padding_is_no_part_of_the_photo(files):
 
 
 def test_big_endian_logits_are_read(files):
-    sample, image, seeds, output = files
-    height, width = sample.seeds.shape
+    height, width = files[0].seeds.shape
     logits = np.random.default_rng(0).normal(size=(1, 4, height, width)).astype(">f4")
-    np.save(output.with_suffix(".npy"), logits)
-    result = call(
-        "segment",
-        image,
-        seeds,
-        "-o",
-        output,
-        "--unary",
-        output.with_suffix(".npy"),
-        "--solver",
-        "gradient",
-        "--steps",
-        2,
-    )
+    result = segment_with_logits(files, logits, steps=2)
     assert result.exit_code == 0, result.output
 
 

@@ -51,15 +51,17 @@ def problems(count: int, height: int, width: int, classes: int = CLASSES) -> tup
     return tuple(torch.cat(parts) for parts in zip(*found, strict=True))
 
 
+def timed(run):
+    """What `run` returns, and the seconds that it took."""
+    start = time.perf_counter()
+    found = run()
+    return found, time.perf_counter() - start
+
+
 def best_time(run, repeats: int = 3) -> float:
     """Seconds of the quickest of some runs, after one that is not counted."""
     run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return min(timed(run)[1] for _ in range(repeats))
 
 
 def race(count: int, batch: int, height: int, width: int, show) -> dict:
@@ -78,12 +80,13 @@ def race(count: int, batch: int, height: int, width: int, show) -> dict:
         seconds, ends, traces = {}, {}, {}
         for optimizer in ("gd", "adam"):
             used = batches if optimizer == "adam" else batches[:1]  # one batch tells plain descent's story
-            start = time.perf_counter()
-            runs = [
-                solve(*(x[b] for x in (logits, image, seeds)), energy, "gradient", optimizer=optimizer).energies
-                for b in used
-            ]
-            seconds[optimizer] = (time.perf_counter() - start) / len(used)
+            runs, spent = timed(
+                lambda energy=energy, optimizer=optimizer, used=used: [
+                    solve(*(x[b] for x in (logits, image, seeds)), energy, "gradient", optimizer=optimizer).energies
+                    for b in used
+                ]
+            )
+            seconds[optimizer] = spent / len(used)
             traces[optimizer] = torch.cat(runs, 1)
             traces[optimizer] = traces[optimizer] - constants[: traces[optimizer].shape[1]]
             ends[optimizer] = traces[optimizer][-1]
@@ -164,14 +167,11 @@ def quadratic(height: int, width: int, show) -> dict:
 
     logits, image, seeds = problems(1, height, width)
     results = {}
-    start = time.perf_counter()
-    exact = random_walker(logits, image, seeds)
-    results["direct_seconds"] = direct = time.perf_counter() - start
+    exact, direct = timed(lambda: random_walker(logits, image, seeds))
+    results["direct_seconds"] = direct
     show(f"eta 0.3: scipy direct {direct:.2f} s, residual {float(exact.residual):.0e}")
     for backend in ("cg", "amg"):
-        start = time.perf_counter()
-        found = random_walker(logits, image, seeds, backend=backend, tolerance=1e-6)
-        seconds = time.perf_counter() - start
+        found, seconds = timed(lambda b=backend: random_walker(logits, image, seeds, backend=b, tolerance=1e-6))
         results[f"{backend}_seconds"] = seconds
         show(
             f"eta 0.3: {backend} {seconds:.2f} s, direct/{backend} {direct / seconds:.2f}, residual {float(found.residual):.0e}"
@@ -183,14 +183,12 @@ def quadratic(height: int, width: int, show) -> dict:
     show(f"eta 0.3: fast (float32, sweep tolerance 1e-6) {seconds:.2f} s, direct/fast {direct / seconds:.1f}, "
          f"soft Jaccard {results['fast_jaccard']:.5f}")  # fmt: skip
     kinds = len(set(seeds[seeds < 254].tolist()))
-    start = time.perf_counter()
-    walker = random_walker(logits[:, :kinds], image, seeds, eta=0.0)
-    ours = time.perf_counter() - start
+    walker, ours = timed(lambda: random_walker(logits[:, :kinds], image, seeds, eta=0.0))
     markers = torch.where(seeds[0] < 254, seeds[0] + 1, 0).numpy()
     picture = image[0].permute(1, 2, 0).numpy() / 255
-    start = time.perf_counter()
-    skimage_walker(picture, markers, mode="cg_mg", tol=1e-6, channel_axis=-1, return_full_prob=True)
-    theirs = time.perf_counter() - start
+    _, theirs = timed(
+        lambda: skimage_walker(picture, markers, mode="cg_mg", tol=1e-6, channel_axis=-1, return_full_prob=True)
+    )
     results |= {"seeds_only_seconds": ours, "skimage_cg_mg_seconds": theirs, "skimage_to_ours": theirs / ours}
     show(f"seeds only, {kinds} classes: ours (direct, residual {float(walker.residual):.0e}) {ours:.2f} s, skimage cg_mg "
          f"(tol 1e-6) {theirs:.2f} s, skimage/ours {theirs / ours:.1f}")  # fmt: skip
@@ -245,18 +243,16 @@ def step(show) -> dict:
     _, image, seeds = problems(12, 192, 192)
     network = smp.DeepLabV3Plus("mobilenet_v2", encoder_weights=None, encoder_output_stride=16, classes=CLASSES)
     descent = torch.optim.SGD(network.parameters(), lr=1e-3)
-    energies = {"seeds only": None, "self-labelling": SelfLabelingLoss(Energy())}
+    criteria = {
+        "seeds only": lambda logits, _, seeds: torch.nn.functional.cross_entropy(logits, seeds, ignore_index=255),
+        "self-labelling": SelfLabelingLoss(Energy()),
+    }
     results = {}
-    for name, criterion in energies.items():
+    for name, criterion in criteria.items():
 
         def one(criterion=criterion):
             descent.zero_grad()
-            logits = network(image / 255)
-            if criterion is None:
-                loss = torch.nn.functional.cross_entropy(logits, seeds, ignore_index=255)
-            else:
-                loss = criterion(logits, image, seeds)
-            loss.backward()
+            criterion(network(image / 255), image, seeds).backward()
             descent.step()
 
         results[name] = best_time(one, 3)
@@ -330,6 +326,4 @@ def main(parts, images, batch, size, threads, output) -> None:
 
 
 if __name__ == "__main__":
-    # threads that wait should sleep: read once, when torch starts its first parallel loop
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     main()

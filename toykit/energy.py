@@ -126,10 +126,10 @@ class Subproblem:
         relaxation = RELAXATIONS[self.energy.relaxation]
         one, other = torch.eye(2, dtype=self.sigma.dtype, device=self.sigma.device)[:, None]
         same, different = relaxation(one, one), relaxation(one, other)  # between two vertices it knows no third value
-        total = self.sigma.new_zeros(len(self.seeds))
-        for a, b, w in self.edges.between(self.is_seed).pairs(self.seeds[:, None]):
-            total = total + (w * torch.where(a == b, same, different)[:, 0]).flatten(1).sum(1)
-        return self.energy.lam * total
+        between_seeds = self.edges.between(self.is_seed)
+        return self.energy.lam * between_seeds.potts(
+            self.seeds[:, None], lambda a, b: torch.where(a == b, same, different)[:, 0]
+        )
 
     def fix_seeds(self, y: Tensor) -> Tensor:
         """y with the ground truth's vertex on each seed, and the prediction, which nothing reads, on padding."""

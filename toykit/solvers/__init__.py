@@ -87,8 +87,9 @@ def random_walker(
 def check_options(method: str, options: dict) -> None:
     """Raise ValueError for an unknown solver or a value out of range, TypeError for an option that it does not have."""
     check_choice("method", method, SOLVERS)
-    known = [name for name in inspect.signature(SOLVERS[method]).parameters if name not in ("problem", "callback")]
+    parameters = inspect.signature(SOLVERS[method]).parameters.values()
+    known = {p.name: p.default for p in parameters if p.name not in ("problem", "callback")}
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise TypeError(f"method {method!r} has no option {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
-    _CHECKS[method](**options)
+    _CHECKS[method](**known | options)

@@ -27,7 +27,7 @@ from toykit.solvers.solution import Solution
 BACKENDS = ("direct", "cg", "amg")
 
 
-def check_closed_form_options(backend: str = "direct", tolerance: float = 1e-9) -> None:
+def check_closed_form_options(backend: str, tolerance: float) -> None:
     """Raise ValueError for an option outside its range, ImportError where pyamg is wanted and missing."""
     check_choice("backend", backend, BACKENDS)
     if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not 0 < tolerance < 1:
@@ -54,10 +54,12 @@ def solve_exactly(problem: Subproblem, *, backend: str = "direct", tolerance: fl
             f'the closed form exists for cross_entropy="Q" and relaxation="Q" only, got {energy.cross_entropy!r} and '
             f'{energy.relaxation!r}; use method="gradient"'
         )
+    largest = max(energy.eta, energy.lam) or 1.0  # only the ratio matters; this keeps it clear of over- and underflow
+    eta, lam = energy.eta / largest, energy.lam / largest
     if backend == "cg":
-        labels, residual, steps = solve_by_conjugate_gradients(problem, tolerance)
+        labels, residual, steps = solve_by_conjugate_gradients(problem, eta, lam, tolerance)
     else:
-        labels, residual = _by_image(problem, backend, tolerance)
+        labels, residual = _by_image(problem, eta, lam, None if backend == "direct" else tolerance)
         steps = 0
     energies = problem.value(labels).detach()
     if callback is not None:
@@ -70,14 +72,14 @@ def solve_exactly(problem: Subproblem, *, backend: str = "direct", tolerance: fl
     return Solution(labels, energies[None], steps, residual, converged, message)
 
 
-def _by_image(problem: Subproblem, backend: str, tolerance: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Labels and residuals through a sparse matrix of each image."""
-    from toykit.solvers.laplacian import Network, solve_by_multigrid, solve_walker  # scipy is imported where it is used
+def _by_image(
+    problem: Subproblem, eta: float, lam: float, tolerance: float | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Labels and residuals through a sparse matrix of each image; arguments as of `laplacian.solve_walker`."""
+    from toykit.solvers.laplacian import Network, solve_walker  # scipy is imported where it is used
 
-    energy = problem.energy
     i, j, weights = problem.edges.index_pairs(*problem.seeds.shape[1:])
     i, j = i.cpu().numpy(), j.cpu().numpy()
-    largest = max(energy.eta, energy.lam) or 1.0  # only the ratio matters; this keeps it clear of over- and underflow
     labels, residuals = [], []
     for b in range(len(problem.seeds)):
         w = weights[b].detach().double().cpu().numpy()
@@ -88,14 +90,11 @@ def _by_image(problem: Subproblem, backend: str, tolerance: float) -> tuple[torc
             w[there],
             problem.unlabelled[b].flatten().cpu().numpy(),
             problem.is_seed[b].flatten().cpu().numpy(),
-            energy.eta / largest,
-            energy.lam / largest,
+            eta,
+            lam,
         )
         known = problem.fix_seeds(problem.sigma)[b].detach().double().flatten(1).T.cpu().numpy()
-        if backend == "direct":
-            y, residual = solve_walker(network, known)
-        else:
-            y, residual = solve_by_multigrid(network, known, tolerance)
+        y, residual = solve_walker(network, known, tolerance)
         labels.append(torch.from_numpy(y.T.reshape(problem.sigma.shape[1:])))
         residuals.append(residual)
     labels = torch.stack(labels).to(problem.sigma)

@@ -2,7 +2,7 @@
 
 The system is that of `toykit.solvers.closed_form`, (2 eta I + lam L_UU) y_U = b: symmetric positive definite, one right-hand
 side for each class. A product with it needs only the affinities; the preconditioner is its diagonal. Each class has its own
-step lengths, so that it converges as it would alone. The number of iterations grows as the square root of the condition
+step lengths. The number of iterations grows as the square root of the condition
 number, about 8 lam / (2 eta): few with predictions, many for a walker that has only seeds.
 """
 
@@ -13,15 +13,13 @@ from toykit.energy import Subproblem
 
 
 def solve_by_conjugate_gradients(
-    problem: Subproblem, tolerance: float = 1e-9, max_steps: int = 1000
+    problem: Subproblem, eta: float, lam: float, tolerance: float, max_steps: int = 1000
 ) -> tuple[Tensor, Tensor, int]:
     """Labels (B, K, H, W) of a quadratic sub-problem, the relative residuals |A y - b| / |b| (B,), the iterations.
 
-    tolerance: each class stops at this relative residual (2-norm).
+    eta, lam: the energy's weights, or both times a constant. tolerance: all go on until the slowest class has this relative
+    residual (2-norm).
     """
-    eta, lam = problem.energy.eta, problem.energy.lam
-    largest = max(eta, lam) or 1.0
-    eta, lam = eta / largest, lam / largest
     free = problem.unlabelled[:, None].to(problem.sigma.dtype)
 
     def flow(y: Tensor) -> Tensor:
@@ -37,7 +35,7 @@ def solve_by_conjugate_gradients(
         return (2 * eta * y + flow(y)).mul_(free)
 
     degree = problem.sigma.new_zeros(problem.seeds.shape)[:, None]
-    for (a, b, _), w in zip(problem.edges.pairs(degree), problem.edges.weights, strict=True):
+    for a, b, w in problem.edges.pairs(degree):
         a += lam * w[:, None]
         b += lam * w[:, None]
     diagonal = 2 * eta + degree

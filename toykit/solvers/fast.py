@@ -36,9 +36,7 @@ OMEGA, WARM_UP, WARM_UP_TOLERANCE = 1.75, 8, 0.005
 POLL = 8
 
 
-def check_fast_options(
-    tolerance: float = 1e-4, max_steps: int = 200, kernel: str = "auto", active_classes: float = 0.0
-) -> None:
+def check_fast_options(tolerance: float, max_steps: int, kernel: str, active_classes: float) -> None:
     """Raise ValueError for an option outside its range, ImportError for a kernel that is not installed."""
     check_choice("kernel", kernel, KERNELS)
     if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not 0 <= tolerance < 1:
@@ -140,7 +138,7 @@ def _narrow(problem: Subproblem, start: Tensor, image: slice, threshold: float) 
 def _descend(x: Quarters, problem: Subproblem, sweep, tolerance: float, max_steps: int, callback):
     """Labels, trace (T + 1, B), residual (B,) and whether the callback ended it, for some images."""
     terms, eta = (problem.energy.cross_entropy, problem.energy.relaxation), problem.energy.eta
-    first, free = x.labels.clone(), x.free.clone()
+    first = x.labels.clone()
     start = kernel_torch.energy(x, *terms, eta)
     trace = [start]
     if callback is not None and callback(0, x.unpack(), start) is True:
@@ -148,7 +146,6 @@ def _descend(x: Quarters, problem: Subproblem, sweep, tolerance: float, max_step
     warm = min(WARM_UP, max_steps - 1) if terms[1] != "Q" and problem.energy.lam > 0 else 0
     for homotopy in (warm, 0):
         residual, stopped = _run(x, terms, eta, sweep, tolerance, max_steps, homotopy, trace, callback)
-        x.free.copy_(free)
         if stopped or not homotopy or not bool((trace[-1] > start).any()):
             break
         # the sweeps on Q led up, not down: those images start again without them
@@ -162,7 +159,8 @@ def _descend(x: Quarters, problem: Subproblem, sweep, tolerance: float, max_step
 
 
 def _run(x, terms, eta, sweep, tolerance, max_steps, warm, trace, callback):
-    """Sweeps until the energy stands still; appends to the trace."""
+    """Sweeps until the energy stands still; moves the labels in place and appends to the trace."""
+    x = replace(x, free=x.free.clone())  # an image that is done is frozen here only
     now = trace[0]
     if warm:
         total = torch.zeros_like(now)
@@ -182,7 +180,7 @@ def _run(x, terms, eta, sweep, tolerance, max_steps, warm, trace, callback):
         scale = now.abs().clamp_min(torch.finfo(x.labels.dtype).eps * trace[0].abs()).clamp_min(1e-300)
         residual = torch.where(active, (-change / scale).clamp_min(0), residual)
         active = active & (residual > tolerance)
-        x.free.mul_(active[:, None, None, None, None])  # an image that is done stays as it is
+        x.free.mul_(active[:, None, None, None, None])
         trace.append(now)
         if callback is not None and callback(len(trace) - 1, x.unpack(), now) is True:
             return residual, True

@@ -29,9 +29,7 @@ OPTIMIZERS = {"gd": torch.optim.SGD, "adam": torch.optim.Adam}
 WINDOW = 10
 
 
-def check_gradient_options(
-    optimizer: str = "adam", lr: float = 0.075, steps: int = 200, tolerance: float = 1e-3
-) -> None:
+def check_gradient_options(optimizer: str, lr: float, steps: int, tolerance: float) -> None:
     """Raise ValueError for an option outside its range."""
     check_choice("optimizer", optimizer, OPTIMIZERS)
     if not isinstance(lr, Real) or isinstance(lr, bool) or not 0 < lr <= 1e6:

@@ -235,59 +235,63 @@ def _difference(relaxation, s, moved_s, i, moved_i, j, eps):
     return _log_ratio(s / math.sqrt((1.0 - i) * (1.0 - j)), moved_s / math.sqrt((1 - moved_i) * (1.0 - j)), eps)
 
 
-# Along a row, with the relaxation known outside of each loop, so that it becomes vector code
+def _row_loops(relaxation):
+    """Two loops along a row for one relaxation: a constant to them, so that they become vector code."""
+
+    @_inner
+    def add_slopes(out, own, curvature, w, s, i, j, eps):
+        for x in range(len(w)):
+            by_s, by_a = _slopes(relaxation, s[x], i[x], j[x], eps)
+            out[x], own[x], curvature[x] = w[x] * by_s, own[x] + w[x] * by_a, curvature[x] - w[x] * by_s
+
+    @_inner
+    def add_rises(rise, w, s, r, i, moved, j, eps):
+        for x in range(len(w)):
+            rise[x] += w[x] * _difference(relaxation, s[x], s[x] + r[x], i[x], moved[x], j[x], eps)
+
+    return add_slopes, add_rises
+
+
+_slopes_bl, _rises_bl = _row_loops(BL)
+_slopes_q, _rises_q = _row_loops(Q)
+_slopes_nq, _rises_nq = _row_loops(NQ)
+_slopes_cce, _rises_cce = _row_loops(CCE)
+_slopes_lq, _rises_lq = _row_loops(LQ)
+_slopes_cd, _rises_cd = _row_loops(CD)
 
 
 @_inner
 def _add_slopes(out, own, curvature, relaxation, w, s, i, j, eps):
     """Coefficients of one neighbour's label in the gradient; adds to those of the label itself and to the curvature."""
     if relaxation == BL:
-        for x in range(len(w)):
-            by_s, by_a = _slopes(BL, s[x], i[x], j[x], eps)
-            out[x], own[x], curvature[x] = w[x] * by_s, own[x] + w[x] * by_a, curvature[x] - w[x] * by_s
+        _slopes_bl(out, own, curvature, w, s, i, j, eps)
     elif relaxation == Q:
-        for x in range(len(w)):
-            by_s, by_a = _slopes(Q, s[x], i[x], j[x], eps)
-            out[x], own[x], curvature[x] = w[x] * by_s, own[x] + w[x] * by_a, curvature[x] - w[x] * by_s
+        _slopes_q(out, own, curvature, w, s, i, j, eps)
     elif relaxation == NQ:
-        for x in range(len(w)):
-            by_s, by_a = _slopes(NQ, s[x], i[x], j[x], eps)
-            out[x], own[x], curvature[x] = w[x] * by_s, own[x] + w[x] * by_a, curvature[x] - w[x] * by_s
+        _slopes_nq(out, own, curvature, w, s, i, j, eps)
     elif relaxation == CCE:
-        for x in range(len(w)):
-            by_s, by_a = _slopes(CCE, s[x], i[x], j[x], eps)
-            out[x], own[x], curvature[x] = w[x] * by_s, own[x] + w[x] * by_a, curvature[x] - w[x] * by_s
+        _slopes_cce(out, own, curvature, w, s, i, j, eps)
     elif relaxation == LQ:
-        for x in range(len(w)):
-            by_s, by_a = _slopes(LQ, s[x], i[x], j[x], eps)
-            out[x], own[x], curvature[x] = w[x] * by_s, own[x] + w[x] * by_a, curvature[x] - w[x] * by_s
+        _slopes_lq(out, own, curvature, w, s, i, j, eps)
     else:
-        for x in range(len(w)):
-            by_s, by_a = _slopes(CD, s[x], i[x], j[x], eps)
-            out[x], own[x], curvature[x] = w[x] * by_s, own[x] + w[x] * by_a, curvature[x] - w[x] * by_s
+        _slopes_cd(out, own, curvature, w, s, i, j, eps)
 
 
 @_inner
 def _add_rises(rise, relaxation, w, s, r, i, moved, j, eps):
     """Adds one neighbour's change of energy at the end of the step."""
     if relaxation == BL:
-        for x in range(len(w)):
-            rise[x] += w[x] * _difference(BL, s[x], s[x] + r[x], i[x], moved[x], j[x], eps)
+        _rises_bl(rise, w, s, r, i, moved, j, eps)
     elif relaxation == Q:
-        for x in range(len(w)):
-            rise[x] += w[x] * _difference(Q, s[x], s[x] + r[x], i[x], moved[x], j[x], eps)
+        _rises_q(rise, w, s, r, i, moved, j, eps)
     elif relaxation == NQ:
-        for x in range(len(w)):
-            rise[x] += w[x] * _difference(NQ, s[x], s[x] + r[x], i[x], moved[x], j[x], eps)
+        _rises_nq(rise, w, s, r, i, moved, j, eps)
     elif relaxation == CCE:
-        for x in range(len(w)):
-            rise[x] += w[x] * _difference(CCE, s[x], s[x] + r[x], i[x], moved[x], j[x], eps)
+        _rises_cce(rise, w, s, r, i, moved, j, eps)
     elif relaxation == LQ:
-        for x in range(len(w)):
-            rise[x] += w[x] * _difference(LQ, s[x], s[x] + r[x], i[x], moved[x], j[x], eps)
+        _rises_lq(rise, w, s, r, i, moved, j, eps)
     else:
-        for x in range(len(w)):
-            rise[x] += w[x] * _difference(CD, s[x], s[x] + r[x], i[x], moved[x], j[x], eps)
+        _rises_cd(rise, w, s, r, i, moved, j, eps)
 
 
 @_inner

@@ -13,7 +13,8 @@ No step can raise the energy, whatever the relaxation and the input.
 import torch
 from torch import Tensor
 
-from toykit.simplex import extended_log, smallest_probability
+from toykit.cross_entropy import CROSS_ENTROPIES
+from toykit.simplex import smallest_probability
 from toykit.solvers import scalar_forms
 from toykit.solvers.quarters import Quarters
 
@@ -125,13 +126,9 @@ def _impurity(p: Tensor) -> Tensor:
 
 
 def _unary(cross_entropy: str, p: Tensor, target: Tensor) -> Tensor:
-    if cross_entropy == "CE":
+    if cross_entropy == "CE":  # the target is ln sigma already
         return -(p * target).sum(2)
-    if cross_entropy == "RCE":
-        return -(target * extended_log(p)).sum(2)
-    if cross_entropy == "CCE":
-        return -extended_log((p * target).sum(2))
-    return (p - target).square().sum(2)
+    return CROSS_ENTROPIES[cross_entropy](p, target, 2)
 
 
 def _unary_slope(cross_entropy: str, p: Tensor, step: Tensor, t: Tensor, target: Tensor) -> Tensor:

@@ -65,11 +65,13 @@ class Network:
         return (2 * self.eta * regions + self.lam * (crossing * self.w) @ ends.T).tocsr()
 
 
-def solve_walker(network: Network, known: np.ndarray) -> tuple[np.ndarray, float]:
-    """Labels (N, K) and the relative residual of the symmetric system A y = b: the largest of |A y - b| / (|A| |y| + |b|)
-    over the rows (maxima over the classes). It is about 1e-16 where the solution is exact to rounding.
+def solve_walker(network: Network, known: np.ndarray, tolerance: float | None = None) -> tuple[np.ndarray, float]:
+    """Labels (N, K) and the relative residual of the symmetric system A y = b.
 
     known: float64 (N, K): one-hot on seeds, predictions elsewhere (they stay on pixels that are neither seed nor free).
+    tolerance: None factorises; a number iterates to this residual by conjugate gradients with multigrid (pyamg).
+    The residual of the factorisation is the largest of |A y - b| / (|A| |y| + |b|) over the rows (maxima over the classes),
+    about 1e-16 where the solution is exact to rounding; of the iteration the largest |A y - b| / |b| over the classes.
     Raises: ValueError where eta or lam of 0 leaves free pixels that nothing determines.
     """
     y = known.copy()
@@ -78,46 +80,48 @@ def solve_walker(network: Network, known: np.ndarray) -> tuple[np.ndarray, float
         return y, 0.0
     _check_determined(network)
     matrix, right_side = _equations(network, _indicators(free, {}, len(known)), known)
+    if tolerance is None:
+        y[free] = _on_simplex(_factorise(network, matrix, right_side, known))
+        size = abs(matrix) @ y[free] + np.abs(right_side)
+        residual = (np.abs(matrix @ y[free] - right_side).max(axis=1) / size.max(axis=1)).max()
+    else:
+        solution, residual = _iterate(matrix, right_side, known[free], tolerance)
+        y[free] = _on_simplex(solution)
+    return y, float(residual)
+
+
+def _on_simplex(solution: np.ndarray) -> np.ndarray:
+    """Rid of rounding, or of what an iteration left: the exact solution is non-negative and sums to one."""
+    solution = solution.clip(0)
+    return solution / solution.sum(axis=1, keepdims=True)
+
+
+def _factorise(network: Network, matrix: csr_array, right_side: np.ndarray, known: np.ndarray) -> np.ndarray:
     regions = _loose_regions(network)
     if regions:
-        balanced_matrix, balanced_side = _equations(network, _indicators(free, regions, len(known)), known)
+        rows = _indicators(np.flatnonzero(network.free), regions, len(known))
+        balanced_matrix, balanced_side = _equations(network, rows, known)
         scale = diags_array(1 / abs(balanced_matrix).max(axis=1).toarray().ravel())
-        solution = splu((scale @ balanced_matrix).tocsc()).solve(scale @ balanced_side)
-    else:
-        # symmetric positive definite: no pivoting needed, and an ordering for symmetric matrices fills in least
-        factors = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0, options={"SymmetricMode": True})
-        solution = factors.solve(right_side)
-    solution = solution.clip(0)  # rounding only: the exact solution is non-negative and sums to one
-    y[free] = solution / solution.sum(axis=1, keepdims=True)
-    size = abs(matrix) @ y[free] + np.abs(right_side)
-    residual = (np.abs(matrix @ y[free] - right_side).max(axis=1) / size.max(axis=1)).max()
-    return y, float(residual)
+        return splu((scale @ balanced_matrix).tocsc()).solve(scale @ balanced_side)
+    # symmetric positive definite: no pivoting needed, and an ordering for symmetric matrices fills in least
+    factors = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0, options={"SymmetricMode": True})
+    return factors.solve(right_side)
 
 
-def solve_by_multigrid(network: Network, known: np.ndarray, tolerance: float) -> tuple[np.ndarray, float]:
-    """As `solve_walker`, by conjugate gradients with a smoothed-aggregation multigrid preconditioner (pyamg);
-    its residual is |A y - b| / |b|, the largest over the classes. One hierarchy serves all classes.
-    """
+def _iterate(
+    matrix: csr_array, right_side: np.ndarray, start: np.ndarray, tolerance: float
+) -> tuple[np.ndarray, float]:
+    """Conjugate gradients, class by class; one smoothed-aggregation hierarchy preconditions them all."""
     import pyamg
 
-    y = known.copy()
-    free = np.flatnonzero(network.free)
-    if len(free) == 0:
-        return y, 0.0
-    _check_determined(network)
-    matrix, right_side = _equations(network, _indicators(free, {}, len(known)), known)
     hierarchy = pyamg.smoothed_aggregation_solver(csr_array(matrix), max_coarse=200)
-    solution, residual = np.empty_like(right_side), 0.0
+    solution, residual = np.zeros_like(right_side), 0.0
     for k in range(right_side.shape[1]):
         side, size = right_side[:, k], np.linalg.norm(right_side[:, k])
-        if size == 0:  # a class without seeds and prior
-            solution[:, k] = 0
-            continue
-        solution[:, k] = hierarchy.solve(side, x0=known[free, k], tol=tolerance / 2, accel="cg", maxiter=200)
-        residual = max(residual, np.linalg.norm(matrix @ solution[:, k] - side) / size)
-    solution = solution.clip(0)
-    y[free] = solution / solution.sum(axis=1, keepdims=True)
-    return y, float(residual)
+        if size > 0:  # else a class without seeds and prior: zero solves it
+            solution[:, k] = hierarchy.solve(side, x0=start[:, k], tol=tolerance / 2, accel="cg", maxiter=200)
+            residual = max(residual, np.linalg.norm(matrix @ solution[:, k] - side) / size)
+    return solution, residual
 
 
 def _indicators(free: np.ndarray, regions: dict[int, np.ndarray], num_pixels: int) -> csr_array:

@@ -58,32 +58,21 @@ class Quarters:
 
 def pack(problem: Subproblem, start: Tensor) -> Quarters:
     """The sub-problem in quarters, its labels starting at `start` (B, K, H, W)."""
-    energy, sigma = problem.energy, problem.sigma
+    energy, edges, sigma = problem.energy, problem.edges, problem.sigma
     batch, _, height, width = sigma.shape
-    movable = problem.unlabelled
-    offsets, weights = [], []
-    for (dy, dx), weight in zip(problem.edges.offsets, problem.edges.weights, strict=True):
-        for sign in (1, -1):
-            offsets.append((sign * dy, sign * dx))
-            directed = sigma.new_zeros(batch, height, width)
-            if weight.numel():
-                top, left = (0, max(0, -dx)) if sign == 1 else (dy, max(0, dx))
-                directed[:, top : top + weight.shape[1], left : left + weight.shape[2]] = energy.lam * weight
-            weights.append(directed)
-    weights = torch.stack(weights, 1)
-    between_seeds = problem.edges.between(problem.is_seed)
-    for n, weight in enumerate(between_seeds.weights):
-        dy, dx = problem.edges.offsets[n]
-        for m, (top, left) in enumerate(((0, max(0, -dx)), (dy, max(0, dx)))):
-            weights[:, 2 * n + m, top : top + weight.shape[1], left : left + weight.shape[2]] -= energy.lam * weight
+    offsets = tuple((sign * dy, sign * dx) for dy, dx in edges.offsets for sign in (1, -1))
+    weights = sigma.new_zeros(batch, len(offsets), height, width)
+    constant = edges.between(problem.is_seed).weights
+    for n, ((there, back, weight), left_out) in enumerate(zip(edges.pairs(weights), constant, strict=True)):
+        there[:, 2 * n] = back[:, 2 * n + 1] = energy.lam * (weight - left_out)
     target = extended_log(sigma) if energy.cross_entropy == "CE" else sigma
     labels = torch.nn.functional.pad(_quarters(start), (1, 1, 0, 0, 1, 1))
     return Quarters(
         labels,
         _quarters(target),
         _quarters(weights).transpose(3, 4).contiguous(),
-        _quarters(movable[:, None].to(sigma.dtype))[:, :, :, :, 0].contiguous(),
-        tuple(offsets),
+        _quarters(problem.unlabelled[:, None].to(sigma.dtype))[:, :, :, :, 0].contiguous(),
+        offsets,
         (height, width),
     )
 

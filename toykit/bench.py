@@ -280,7 +280,7 @@ def draw(results: dict, path: Path) -> None:
             axis.plot(seconds, curve[1:], color=LINE_COLORS[number], linestyle=LINE_STYLES[number], label=label)
         axis.axhline(1, color="0.7", linewidth=0.8)
         axis.set(title=relaxation, xscale="log", ylim=(0.5, 2.5))
-    axes[0, 0].legend()
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     figure.supxlabel("seconds for a batch (mean over sweeps)")
     figure.supylabel("energy / Adam's after 200 steps")
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=110))

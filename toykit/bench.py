@@ -150,7 +150,7 @@ def copies(height: int, width: int, show) -> dict:
         problem = Energy("CCE", relaxation).subproblem(logits, image, seeds)
         for kernel in ("numba", "torch"):
             quarters = pack(problem, problem.fix_seeds(problem.sigma))
-            sweep = fast.sweep_of(kernel, logits.device)
+            sweep, _ = fast.kernel_of(kernel, logits.device)
             pieces = [quarters[b : b + 1] for b in range(4)]
             seconds = best_time(
                 lambda sweep=sweep, pieces=pieces, r=relaxation: [sweep(p, "CCE", r, 0.3, fast.OMEGA) for p in pieces],

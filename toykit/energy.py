@@ -134,7 +134,7 @@ class Subproblem:
     def fix_seeds(self, y: Tensor) -> Tensor:
         """y with the ground truth's vertex on each seed, and the prediction, which nothing reads, on padding."""
         y = torch.where(self.is_seed[:, None], self.vertices, y)
-        return torch.where(self.padding[:, None], self.sigma, y)
+        return torch.where(self.padding[:, None], self.sigma, y) if self.padding.any() else y
 
     def sum_unlabelled(self, values: Tensor) -> Tensor:
         """Sum of (B, H, W) over the unlabelled pixels, per image: (B,)."""

@@ -70,6 +70,8 @@ def softmax(logits: Tensor, dim: int = 1) -> Tensor:
     check_distributions(dim, logits=logits)
     below_max = logits - logits.amax(dim, keepdim=True).detach()
     floored = below_max.clamp_min(math.log(smallest_probability(logits.dtype)))
+    if not (logits.requires_grad and torch.is_grad_enabled()):
+        return floored.softmax(dim)
     # the value is floored; the gradient passes as if it were not ("straight through": the bracket is zero)
     return (floored.detach() + (logits - logits.detach())).softmax(dim)
 
@@ -94,8 +96,10 @@ def one_hot(labels: Tensor, num_classes: int, dim: int = 1, dtype: torch.dtype =
             f"labels: expected 0..{num_classes - 1}, got {int(labels.min())}..{int(labels.max())}; "
             "replace unlabelled (255) and padding (254) pixels first"
         )
-    classes = torch.nn.functional.one_hot(labels.long(), num_classes)
-    return classes.movedim(-1, dim).to(dtype)
+    index = labels.long().unsqueeze(dim)
+    shape = list(index.shape)
+    shape[dim] = num_classes
+    return torch.zeros(shape, dtype=dtype, device=labels.device).scatter_(dim, index, 1)
 
 
 def mix_with_uniform(y: Tensor, eta: float, dim: int = 1) -> Tensor:

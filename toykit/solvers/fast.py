@@ -74,7 +74,7 @@ def fast_descent(
     Raises: ValueError for an option outside its range; ImportError where a named kernel is missing.
     """
     check_fast_options(tolerance, max_steps, kernel, active_classes)
-    sweep = sweep_of(kernel, problem.sigma.device)
+    kernels = kernel_of(kernel, problem.sigma.device)
     start = problem.fix_seeds(problem.sigma)
     batch, num_classes = start.shape[:2]
     quarters = pack(problem, start) if active_classes == 0 else None
@@ -88,7 +88,7 @@ def fast_descent(
         else:
             classes, x = _narrow(problem, start, group, active_classes)
             used = max(used, len(classes))
-        found, trace, residual, ended = _descend(x, problem, sweep, tolerance, max_steps, callback)
+        found, trace, residual, ended = _descend(x, problem, kernels, tolerance, max_steps, callback)
         whole = torch.zeros_like(start[group])
         whole[:, classes] = found
         labels.append(whole)
@@ -135,47 +135,47 @@ def _narrow(problem: Subproblem, start: Tensor, image: slice, threshold: float) 
     return classes, pack(narrow, first / first.sum(1, keepdim=True).clamp_min(torch.finfo(first.dtype).tiny))
 
 
-def _descend(x: Quarters, problem: Subproblem, sweep, tolerance: float, max_steps: int, callback):
+def _descend(x: Quarters, problem: Subproblem, kernels, tolerance: float, max_steps: int, callback):
     """Labels, trace (T + 1, B), residual (B,) and whether the callback ended it, for some images."""
     terms, eta = (problem.energy.cross_entropy, problem.energy.relaxation), problem.energy.eta
     first = x.labels.clone()
-    start = kernel_torch.energy(x, *terms, eta)
+    start = kernels[1](x, *terms, eta)
     trace = [start]
     if callback is not None and callback(0, x.unpack(), start) is True:
         return x.unpack(), torch.stack(trace), torch.full_like(start, torch.inf), True
     warm = min(WARM_UP, max_steps - 1) if terms[1] != "Q" and problem.energy.lam > 0 else 0
     for homotopy in (warm, 0):
-        residual, stopped = _run(x, terms, eta, sweep, tolerance, max_steps, homotopy, trace, callback)
+        residual, stopped = _run(x, terms, eta, kernels, tolerance, max_steps, homotopy, trace, callback)
         if stopped or not homotopy or not bool((trace[-1] > start).any()):
             break
         # the sweeps on Q led up, not down: those images start again without them
         x.labels.copy_(first)
         trace = trace[:1]
     # the trace adds up the changes that the line search saw; what rounding made of them shows in the energy itself
-    last = kernel_torch.energy(x, *terms, eta)
+    last = kernels[1](x, *terms, eta)
     trace = torch.maximum(torch.stack(trace).cummin(0).values, last)
     trace[-1] = last
     return x.unpack(), trace, residual, stopped
 
 
-def _run(x, terms, eta, sweep, tolerance, max_steps, warm, trace, callback):
+def _run(x, terms, eta, kernels, tolerance, max_steps, warm, trace, callback):
     """Sweeps until the energy stands still; moves the labels in place and appends to the trace."""
     x = replace(x, free=x.free.clone())  # an image that is done is frozen here only
     now = trace[0]
     if warm:
         total = torch.zeros_like(now)
         for _ in range(warm):
-            change = sweep(x, terms[0], "Q", eta, OMEGA)
+            change = kernels[0](x, terms[0], "Q", eta, OMEGA)
             total = total + change
             trace.append(trace[0])
             if x.labels.device.type != "cuda" and bool((change >= WARM_UP_TOLERANCE * total).all()):
                 break
-        now = kernel_torch.energy(x, *terms, eta)
+        now = kernels[1](x, *terms, eta)
         trace[-1] = now
     active = torch.ones_like(now, dtype=torch.bool)
     residual = torch.zeros_like(now)
     while len(trace) <= max_steps:
-        change = sweep(x, *terms, eta, OMEGA)
+        change = kernels[0](x, *terms, eta, OMEGA)
         now = now + change
         scale = now.abs().clamp_min(torch.finfo(x.labels.dtype).eps * trace[0].abs()).clamp_min(1e-300)
         residual = torch.where(active, (-change / scale).clamp_min(0), residual)
@@ -189,8 +189,8 @@ def _run(x, terms, eta, sweep, tolerance, max_steps, warm, trace, callback):
     return residual, False
 
 
-def sweep_of(kernel: str, device: torch.device):
-    """The kernel's sweep function."""
+def kernel_of(kernel: str, device: torch.device):
+    """The kernel's two functions, sweep and energy."""
     if kernel == "auto":
         kernel = "numba" if device.type == "cpu" and importlib.util.find_spec("numba") is not None else "torch"
     if kernel == "numba":
@@ -198,5 +198,7 @@ def sweep_of(kernel: str, device: torch.device):
             raise ValueError(f'kernel="numba" runs on a processor, got {device}; take kernel="torch" or "compile"')
         from toykit.solvers import kernel_numba
 
-        return kernel_numba.sweep
-    return torch.compile(kernel_torch.sweep, dynamic=True) if kernel == "compile" else kernel_torch.sweep
+        return kernel_numba.sweep, kernel_numba.energy
+    if kernel == "compile":
+        return torch.compile(kernel_torch.sweep, dynamic=True), torch.compile(kernel_torch.energy, dynamic=True)
+    return kernel_torch.sweep, kernel_torch.energy

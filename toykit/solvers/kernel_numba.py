@@ -1,8 +1,12 @@
 """The fast solver's sweep as one fused loop for the processor (numba); the same arithmetic as `kernel_torch`.
 
-A half-row (one row of one quarter, all classes) stays in the cache from its gradient to its new labels. Rows of one parity
-are no neighbours and run in parallel. Numba compiles at the first call, some seconds, and keeps the result on disk.
-The innermost loops run along a row of one class and become vector code; all arrays are flat, with the start of the row.
+A half-row (one row of one quarter) stays in the cache from its gradient to its new labels. Rows of one parity are no neighbours
+and run in parallel. Most labels are sparse after a sweep: a half-row works only on the classes that it or a neighbour holds,
+and on those that the step would wake. That is exact, since a class that no one there holds has no gradient but the unary's.
+
+Numba compiles at the first call, some seconds, and keeps the result on disk. Its cache watches this file only, which is why
+all of the kernel is here. The innermost loops run along a row of one class and become vector code; all arrays are flat, with
+the start of the row; constants carry the arrays' type, since one of double precision would make the loop double.
 """
 
 import math
@@ -10,6 +14,7 @@ import math
 import numba
 import numpy as np
 import torch
+from numba.extending import overload
 from torch import Tensor
 
 from toykit.cross_entropy import CROSS_ENTROPIES
@@ -23,404 +28,607 @@ H_CE, H_RCE, H_CCE, H_Q = (tuple(CROSS_ENTROPIES).index(name) for name in ("CE",
 _FAST = {"contract", "reassoc", "nsz", "arcp"}  # NaN and infinity keep their meaning
 # a test for division by zero would keep a loop from becoming vector code
 _inner = numba.njit(fastmath=_FAST, error_model="numpy")
+_outer = numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
 
 
 def sweep(x: Quarters, cross_entropy: str, relaxation: str, eta: float, omega: float) -> Tensor:
     """As `kernel_torch.sweep`."""
     change = np.zeros((len(x.labels), x.free.shape[3], 2))
-    impurity = np.empty_like(x.labels[..., 0, :].numpy())
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
-    dtype = x.labels.numpy().dtype.type
-    _sweep(
-        *(t.numpy() for t in (x.labels, x.target, x.weights, x.free)),
-        impurity,
-        np.array(x.offsets),
-        tuple(RELAXATIONS).index(relaxation),
-        tuple(CROSS_ENTROPIES).index(cross_entropy),
-        dtype(eta),
-        dtype(omega),
-        dtype(smallest_probability(x.labels.dtype)),
-        (kernel_torch.PROJECTION_STEPS, kernel_torch.SECANT_STEPS),
-        change,
-    )
+    _call(
+        _sweep, x, cross_entropy, relaxation, eta, omega, torch.finfo(x.labels.dtype).eps,
+        (kernel_torch.PROJECTION_STEPS, kernel_torch.SECANT_STEPS), change,
+    )  # fmt: skip
     return torch.from_numpy(change.sum((1, 2)))
 
 
-@numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
-def _sweep(labels, target, weights, free, impurity, offsets, relaxation, unary, eta, omega, eps, limits, change):
-    lines = impurity.shape[3]
-    for task in numba.prange(4 * labels.shape[0] * lines):
-        _impurities(labels.reshape(-1), impurity.reshape(-1), task, labels.shape[4], labels.shape[5])
+def energy(x: Quarters, cross_entropy: str, relaxation: str, eta: float) -> Tensor:
+    """As `kernel_torch.energy`."""
+    value = np.zeros((len(x.labels), 2, 2, x.free.shape[3]))
+    _call(_energy, x, cross_entropy, relaxation, eta, value)
+    return torch.from_numpy(value.sum((1, 2, 3)))
+
+
+def _call(loop, x: Quarters, cross_entropy: str, relaxation: str, eta: float, *rest) -> None:
+    """Run a parallel loop on torch's number of threads."""
+    arrays = tuple(t.numpy() for t in (x.labels, x.target, x.weights, x.free))
+    impurity, held = np.empty_like(x.labels[..., 0, :].numpy()), np.empty(x.labels.shape[:-1], np.bool_)
+    terms = (tuple(RELAXATIONS).index(relaxation), tuple(CROSS_ENTROPIES).index(cross_entropy))
+    number = arrays[0].dtype.type
+    rest = tuple(number(r) if isinstance(r, float) else r for r in rest)
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+    try:
+        loop(
+            *arrays,
+            impurity,
+            held,
+            np.array(x.offsets),
+            *terms,
+            number(eta),
+            number(smallest_probability(x.labels.dtype)),
+            *rest,
+        )
+    finally:
+        numba.set_num_threads(before)
+
+
+@_outer
+def _sweep(
+    labels, target, weights, free, impurity, held, offsets, relaxation, unary, eta, eps, omega, rounding, limits, change
+):
+    for task in numba.prange(4 * labels.shape[0] * labels.shape[3]):
+        _survey(labels, impurity, held, task)
     for row in range(2):
         for task in numba.prange(labels.shape[0] * free.shape[3]):
             image, line = task // free.shape[3], task % free.shape[3]
             for column in range(2):
                 change[image, line, row] += _half_row(
-                    labels, target, weights, free, impurity, offsets, relaxation, unary, eta, omega, eps, limits,
+                    labels, target, weights, free, impurity, held, offsets, relaxation, unary, eta, eps, omega, limits, rounding,
                     image, row, column, line,
                 )  # fmt: skip
 
 
+@_outer
+def _energy(labels, target, weights, free, impurity, held, offsets, relaxation, unary, eta, eps, value):
+    for task in numba.prange(4 * labels.shape[0] * labels.shape[3]):
+        _survey(labels, impurity, held, task)
+    for task in numba.prange(4 * labels.shape[0] * free.shape[3]):
+        quarter, line = task // free.shape[3], task % free.shape[3]
+        image, row, column = quarter // 4, quarter // 2 % 2, quarter % 2
+        value[image, row, column, line] = _row_energy(
+            labels,
+            target,
+            weights,
+            free,
+            impurity,
+            held,
+            offsets,
+            relaxation,
+            unary,
+            eta,
+            eps,
+            image,
+            row,
+            column,
+            line,
+        )
+
+
 @_inner
-def _impurities(labels, impurity, task, classes, wide):
-    """sum_k y^k (1 - y^k) of one row of one quarter, border included."""
-    out = impurity[task * wide : (task + 1) * wide]
+def _survey(labels, impurity, held, task):
+    """Of one row of one quarter, border included: sum_k y^k (1 - y^k), and which classes any pixel holds."""
+    classes, wide = labels.shape[4], labels.shape[5]
+    y, mixed, any_of = labels.reshape(-1), impurity.reshape(-1), held.reshape(-1)
+    out = mixed[task * wide : (task + 1) * wide]
     out[:] = 0
     for k in range(classes):
-        _add_impurity(out, labels[(task * classes + k) * wide : (task * classes + k + 1) * wide])
+        p = y[(task * classes + k) * wide : (task * classes + k + 1) * wide]
+        any_of[task * classes + k] = _holds(p)
+        if any_of[task * classes + k]:
+            _add_impurity(out, p)
+
+
+@_inner
+def _places(labels, offsets, image, row, column, line):
+    """Numbers of the half-row and of its neighbours, in rows of a class of the labels."""
+    lines = labels.shape[3]
+    rows = np.empty(len(offsets) + 1, np.int64)
+    for n in range(len(rows)):
+        r = row + (offsets[n, 0] if n < len(offsets) else 0)
+        c = column + (offsets[n, 1] if n < len(offsets) else 0)
+        rows[n] = ((image * 2 + r % 2) * 2 + c % 2) * lines + line + 1 + r // 2
+    return rows
+
+
+@_inner
+def _classes_of(held, rows, classes):
+    """The classes that any of some rows holds."""
+    any_of = held.reshape(-1)
+    kinds, number = np.empty(classes, np.int64), 0
+    for k in range(classes):
+        found = False
+        for r in rows:
+            found = found or any_of[r * classes + k]
+        if found:
+            kinds[number] = k
+            number += 1
+    return kinds, number
 
 
 @_inner
 def _half_row(
-    labels,
-    target,
-    weights,
-    free,
-    impurity,
-    offsets,
-    relaxation,
-    unary,
-    eta,
-    omega,
-    eps,
-    limits,
-    image,
-    row,
-    column,
-    line,
-):
+    labels, target, weights, free, impurity, held, offsets, relaxation, unary, eta, eps, omega, limits, rounding,
+    image, row, column, line,
+):  # fmt: skip
     """Steps 1 to 3 of `kernel_torch` for one row of one quarter; returns the change of the energy."""
     height, classes, width = free.shape[3], labels.shape[4], free.shape[4]
     count, wide, quarter = len(offsets), width + 2, (image * 2 + row) * 2 + column
-    y, sigma, affinity, movable = labels.reshape(-1), target.reshape(-1), weights.reshape(-1), free.reshape(-1)
-    mixed = impurity.reshape(-1)
-    own_line = quarter * (height + 2) + line + 1
-    p0, i0 = own_line * classes * wide + 1, own_line * wide + 1
-    t0 = (quarter * height + line) * classes * width
-    w0 = (quarter * count * height + line) * width
-    f0 = (quarter * height + line) * width
-    q0, j0 = np.empty(count, np.int64), np.empty(count, np.int64)
-    for n in range(count):
-        r, c = row + offsets[n, 0], column + offsets[n, 1]
-        other = ((image * 2 + r % 2) * 2 + c % 2) * (height + 2) + line + 1 + r // 2
-        q0[n], j0[n] = other * classes * wide + 1 + c // 2, other * wide + 1 + c // 2
+    y, sigma, affinity, mixed = labels.reshape(-1), target.reshape(-1), weights.reshape(-1), impurity.reshape(-1)
+    number = y.dtype.type
+    one, zero = number(1), number(0)
+    rows = _places(labels, offsets, image, row, column, line)
+    p0, i0 = rows[count] * classes * wide + 1, rows[count] * wide + 1
+    t0, w0, f0 = (
+        (quarter * height + line) * classes * width,
+        (quarter * count * height + line) * width,
+        (quarter * height + line) * width,
+    )
+    movable = free.reshape(-1)[f0 : f0 + width]
+    if unary == H_RCE:  # its barrier keeps every class above zero
+        known, alive = np.arange(classes), classes
+    else:
+        known, alive = _classes_of(held, rows, classes)
+    kinds = known[:alive]
 
     # 1. products with the neighbours; then the slopes, and the gradient's coefficients
     products, coefficients = np.zeros((count, width), y.dtype), np.empty((count, width), y.dtype)
+    w, others, starts = np.empty((count, width), y.dtype), np.empty((count, width), y.dtype), np.empty(count, np.int64)
     own_coefficient, curvature, inverse = np.zeros(width, y.dtype), np.zeros(width, y.dtype), np.empty(width, y.dtype)
-    impure = mixed[i0 : i0 + width]
+    impure = mixed[i0 : i0 + width].copy()
     for n in range(count):
-        _add_products(products[n], y, p0, wide, y, q0[n], wide, classes)
-        w, j = affinity[w0 + n * height * width : w0 + n * height * width + width], mixed[j0[n] : j0[n] + width]
-        _add_slopes(coefficients[n], own_coefficient, curvature, relaxation, w, products[n], impure, j, eps)
+        shift = (column + offsets[n, 1]) // 2
+        starts[n], j0 = rows[n] * classes * wide + 1 + shift, rows[n] * wide + 1 + shift
+        w[n], others[n] = affinity[w0 + n * height * width : w0 + n * height * width + width], mixed[j0 : j0 + width]
+        _add_products(products[n], y, p0, wide, y, starts[n], wide, kinds)
+        _add_slopes(coefficients[n], own_coefficient, curvature, relaxation, w[n], products[n], impure, others[n], eps)
+    bending = eta if unary == H_CE else (eta + eta if unary == H_Q else zero)
+    pulling = eta if unary == H_Q else zero
+    least = number(1e-3) * eta + number(1e-12)
     for x in range(width):
-        bend, total = curvature[x], own_coefficient[x]
-        if unary == H_CE:
-            bend += eta
-        elif unary == H_Q:
-            bend += eta + eta
-            total += eta
-        own_coefficient[x] = total + total
-        inverse[x] = 1 / max(bend / omega, 1e-3 * eta + 1e-12)
+        bend = (curvature[x] + bending) / omega
+        inverse[x] = one / (bend if bend > least else least)
+        own_coefficient[x] = own_coefficient[x] + pulling + own_coefficient[x] + pulling
 
-    # 2. the over-relaxed proximal step
-    step = np.empty(classes * width, y.dtype)
-    for k in range(classes):
+    # 2. the over-relaxed proximal step; a class that it wakes joins, and it is done again
+    step, pull, shift = np.empty(classes * width, y.dtype), np.zeros(width, y.dtype), np.empty(width, y.dtype)
+    for x in range(width):
+        pull[x] = bending * inverse[x]
+    for k in kinds:
         p, z, own = k * wide, step[k * width : (k + 1) * width], y[p0 + k * wide : p0 + k * wide + width]
         _multiply(z, own_coefficient, own)
         for n in range(0, count, 2):  # offsets come in pairs, there and back
-            first, second = y[q0[n] + p : q0[n] + p + width], y[q0[n + 1] + p : q0[n + 1] + p + width]
+            first, second = y[starts[n] + p : starts[n] + p + width], y[starts[n + 1] + p : starts[n + 1] + p + width]
             _add_two(z, coefficients[n], first, coefficients[n + 1], second)
-        if unary == H_CE:
-            _add_scaled(z, -eta, sigma[t0 + k * width : t0 + (k + 1) * width])
-        elif unary == H_Q:
-            _add_scaled(z, -(eta + eta), sigma[t0 + k * width : t0 + (k + 1) * width])
         _descend(z, own, inverse)
-    if unary == H_CCE:
-        _prox_collision(step, sigma, t0, inverse, eta, eps, limits[0], classes, width)
-    elif unary == H_RCE:
-        _prox_reverse(step, sigma, t0, inverse, eta, limits[0], classes, width)
-    else:
-        _project(step, limits[0], classes, width)
-
-    # 3. the line search
-    along, own, square = np.zeros((count, width), y.dtype), np.zeros(width, y.dtype), np.zeros(width, y.dtype)
-    match, match_along, length = np.zeros(width, y.dtype), np.zeros(width, y.dtype), np.zeros(width, y.dtype)
-    for k in range(classes):
-        _subtract(step[k * width : (k + 1) * width], y[p0 + k * wide : p0 + k * wide + width])
-    for n in range(count):
-        _add_products(along[n], step, 0, width, y, q0[n], wide, classes)
-    _add_products(own, step, 0, width, y, p0, wide, classes)
-    _add_products(square, step, 0, width, step, 0, width, classes)
-    _add_products(match, sigma, t0, width, y, p0, wide, classes)
-    _add_products(match_along, sigma, t0, width, step, 0, width, classes)
-    moved, rise = np.empty(width, y.dtype), np.zeros(width, y.dtype)
-    for x in range(width):
-        moved[x] = impure[x] - own[x] - own[x] - square[x]
-    for n in range(count):
-        w, j = affinity[w0 + n * height * width : w0 + n * height * width + width], mixed[j0[n] : j0[n] + width]
-        _add_rises(rise, relaxation, w, products[n], along[n], impure, moved, j, eps)
-    _add_unary_rises(rise, unary, eta, own, square, match, match_along, eps)
-    if unary == H_RCE:
-        for k in range(classes):
-            p, z = y[p0 + k * wide : p0 + k * wide + width], step[k * width : (k + 1) * width]
-            _add_reverse_rises(rise, eta, sigma[t0 + k * width : t0 + (k + 1) * width], p, z, eps)
-    change = 0.0
-    edges = np.empty((count, 4))
-    for x in range(width):
-        if movable[f0 + x] == 0:
-            continue
-        if rise[x] <= 0:
-            length[x] = 1
-            change += rise[x]
+        if unary == H_CE or unary == H_Q:
+            _add_product(z, pull, sigma[t0 + k * width : t0 + (k + 1) * width])
+    while True:
+        if unary == H_CCE:
+            _prox_collision(pull, shift, step, sigma, t0, inverse, eta, eps, limits[0], kinds)
+        elif unary == H_RCE:
+            _prox_reverse(shift, step, sigma, t0, inverse, eta, limits[0], kinds)
         else:
-            for n in range(count):
-                edges[n, 0] = affinity[w0 + n * height * width + x]
-                edges[n, 1] = products[n, x]
-                edges[n, 2] = along[n, x]
-                edges[n, 3] = mixed[j0[n] + x]
-            segment = (impure[x], own[x], square[x], match[x], match_along[x])
-            place = (p0 + x, wide, x, t0 + x, width, classes)
-            t, lowered = _search(edges, segment, relaxation, unary, eta, eps, limits[1], y, step, sigma, place)
-            length[x] = t
-            change += lowered
+            _project(shift, step, limits[0], kinds)
+        before = alive
+        for k in range(classes):
+            if unary != H_RCE and not _contains(known[:before], k):
+                s = sigma[t0 + k * width : t0 + (k + 1) * width]
+                if _wakes(pull, shift, s, movable):
+                    z = step[k * width : (k + 1) * width]
+                    if unary == H_CCE:
+                        z[:] = 0
+                    else:
+                        _multiply(z, pull, s)
+                    known[alive] = k
+                    alive += 1
+        kinds = known[:alive]
+        if alive == before:
+            break
+    for k in kinds:
+        z, s = step[k * width : (k + 1) * width], sigma[t0 + k * width : t0 + (k + 1) * width]
+        if unary == H_CCE:
+            _raise_clipped(z, s, pull, shift)
+        elif unary == H_RCE:
+            _to_roots(z, s, shift, inverse, eta)
+        else:
+            _clip(z, shift)
+    _normalize(step, kinds, width)
+
+    # 3. the line search; all is known of a segment from its two ends and its length
+    goals, goal_impurity, square = np.zeros((count, width), y.dtype), np.zeros(width, y.dtype), np.zeros(width, y.dtype)
+    match, goal_match = np.zeros(width, y.dtype), np.zeros(width, y.dtype)
+    for n in range(count):
+        _add_products(goals[n], step, 0, width, y, starts[n], wide, kinds)
+    if unary != H_RCE:
+        _add_products(match, sigma, t0, width, y, p0, wide, kinds)
+        _add_products(goal_match, sigma, t0, width, step, 0, width, kinds)
+    for k in kinds:
+        _add_segment(goal_impurity, square, step[k * width : (k + 1) * width], y[p0 + k * wide : p0 + k * wide + width])
+    t, rise, slope = np.ones(width, y.dtype), np.empty(width, y.dtype), np.empty(width, y.dtype)
+    edges, segment = (w, products, goals, others), (impure, goal_impurity, square, match, goal_match)
+    place = (y, p0, step, sigma, t0)
+    _rise(rise, t, edges, segment, relaxation, unary, eta, eps, place)
+    length, lowest, slack, uphill = np.empty(width, y.dtype), np.empty(width, y.dtype), np.full(width, eta), False
+    for n in range(count):
+        _add(slack, w[n])
+    for x in range(width):
+        up = rise[x] > rounding * slack[x]
+        length[x], lowest[x] = zero if up else movable[x], zero if up else rise[x] * movable[x]
+        uphill |= up and movable[x] > zero
+    if uphill:
+        low, high = np.zeros(width, y.dtype), np.ones(width, y.dtype)
+        low_slope, high_slope = np.empty(width, y.dtype), np.empty(width, y.dtype)
+        _slope(low_slope, low, edges, segment, relaxation, unary, eta, eps, place)
+        _slope(high_slope, high, edges, segment, relaxation, unary, eta, eps, place)
+        for _ in range(limits[1]):
+            _secant(t, low, high, low_slope, high_slope)
+            _rise(rise, t, edges, segment, relaxation, unary, eta, eps, place)
+            _slope(slope, t, edges, segment, relaxation, unary, eta, eps, place)
+            for x in range(width):
+                better = rise[x] < lowest[x] and length[x] < one and movable[x] > zero
+                length[x], lowest[x] = t[x] if better else length[x], rise[x] if better else lowest[x]
+                up = slope[x] > zero
+                high[x], high_slope[x] = t[x] if up else high[x], slope[x] if up else high_slope[x]
+                low[x], low_slope[x] = low[x] if up else t[x], low_slope[x] if up else slope[x]
     mixed[i0 : i0 + width] = 0
-    for k in range(classes):
+    for k in kinds:
         p = y[p0 + k * wide : p0 + k * wide + width]
         _move(p, length, step[k * width : (k + 1) * width])
+        held.reshape(-1)[rows[count] * classes + k] = _holds(p)
         _add_impurity(mixed[i0 : i0 + width], p)
+    change = 0.0
+    for x in range(width):
+        change += lowest[x]
     return change
 
 
 @_inner
-def _slopes(relaxation, s, i, j, eps):
-    """(dP/ds, dP/da), as in `scalar_forms`."""
-    if relaxation == BL:
-        return -1.0, 0.0
-    if relaxation == Q:
-        return -1.0, 0.5
-    if relaxation == NQ:
-        q = 1 / math.sqrt((1.0 - i) * (1.0 - j))
-        return -q, s * q / (2 * (1.0 - i))
-    if relaxation == CCE:
-        return -1 / max(s, eps), 0.0
-    if relaxation == LQ:
-        g = 1 / max(s + 0.5 * (i + j), eps)
-        return -g, 0.5 * g
-    return -1 / max(s, eps), 0.5 / (1.0 - i)
+def _row_energy(
+    labels, target, weights, free, impurity, held, offsets, relaxation, unary, eta, eps, image, row, column, line
+):
+    """Energy of one row of one quarter: its unary, and its edges to the first of each pair of offsets."""
+    height, classes, width = free.shape[3], labels.shape[4], free.shape[4]
+    count, wide, quarter = len(offsets), width + 2, (image * 2 + row) * 2 + column
+    y, sigma, affinity, mixed = labels.reshape(-1), target.reshape(-1), weights.reshape(-1), impurity.reshape(-1)
+    rows = _places(labels, offsets, image, row, column, line)
+    p0, i0 = rows[count] * classes * wide + 1, rows[count] * wide + 1
+    t0, w0, f0 = (
+        (quarter * height + line) * classes * width,
+        (quarter * count * height + line) * width,
+        (quarter * height + line) * width,
+    )
+    known, alive = _classes_of(held, rows[count:], classes)
+    kinds = np.arange(classes) if unary == H_RCE or unary == H_Q else known[:alive]
+    value, product = np.zeros(width, y.dtype), np.zeros(width, y.dtype)
+    _add_products(product, sigma, t0, width, y, p0, wide, kinds)
+    _add_unary(value, unary, product, y, p0, wide, sigma, t0, kinds, eps)
+    total = 0.0
+    for x in range(width):
+        total += eta * value[x] * free.reshape(-1)[f0 + x]
+    for n in range(0, count, 2):
+        start = 1 + (column + offsets[n, 1]) // 2
+        q0, j0, n0 = rows[n] * classes * wide + start, rows[n] * wide + start, w0 + n * height * width
+        product[:], value[:] = 0, 0
+        _add_products(product, y, p0, wide, y, q0, wide, known[:alive])
+        _add_potts(
+            value, relaxation, affinity[n0 : n0 + width], product, mixed[i0 : i0 + width], mixed[j0 : j0 + width], eps
+        )
+        for x in range(width):
+            total += value[x]
+    return total
+
+
+# Scalars: the forms of `scalar_forms`, and the logarithm
+
+
+def _log(x):
+    """Natural logarithm of a positive normal number; in single precision without a call, so that loops become vector code."""
+
+
+@overload(_log, jit_options={"fastmath": _FAST, "error_model": "numpy"})
+def _log_of(x):
+    if x != numba.types.float32:
+        return lambda x: math.log(x)
+
+    def single(x):
+        # x = 2^e m with m in [sqrt(1/2), sqrt(2)); ln m = 2 artanh(s) with s = (m - 1)/(m + 1), |s| < 0.172
+        bits = np.float32(x).view(np.int32)
+        e = (bits - np.int32(0x3F3504F3)) >> np.int32(23)
+        m = np.int32(bits - (e << np.int32(23))).view(np.float32)
+        s = (m - np.float32(1)) / (m + np.float32(1))
+        z = s * s
+        series = np.float32(2 / 5) + z * (np.float32(2 / 7) + z * np.float32(2 / 9))
+        return np.float32(e) * np.float32(math.log(2)) + s * (np.float32(2) + z * (np.float32(2 / 3) + z * series))
+
+    return single
+
+
+@_inner
+def _extended_log(x, eps):
+    """`toykit.simplex.extended_log`."""
+    above, below = max(x, eps), min(x, eps)
+    return _log(above) + (below - eps) / eps
 
 
 @_inner
 def _log_ratio(x, y, eps):
     """`toykit.simplex.extended_log` of x less that of y."""
-    if x >= eps and y >= eps:
-        return math.log(x / y)
-    bounded = math.log(max(x, eps) / max(y, eps))
-    return bounded + (min(x, eps) - min(y, eps)) / eps
+    return _log(max(x, eps) / max(y, eps)) + (min(x, eps) - min(y, eps)) / eps
 
 
 @_inner
-def _difference(relaxation, s, moved_s, i, moved_i, j, eps):
+def _slopes(relaxation, s, i, j, eps, one, half):
+    """(dP/ds, dP/da), as in `scalar_forms`."""
+    if relaxation == BL:
+        return -one, one - one
+    if relaxation == Q:
+        return -one, half
+    if relaxation == NQ:
+        q = one / math.sqrt((one - i) * (one - j))
+        return -q, half * s * q / (one - i)
+    if relaxation == CCE:
+        return -one / max(s, eps), one - one
+    if relaxation == LQ:
+        g = one / max(s + half * (i + j), eps)
+        return -g, half * g
+    return -one / max(s, eps), half / (one - i)
+
+
+@_inner
+def _difference(relaxation, s, moved_s, i, moved_i, j, eps, one, half):
     """P after the move less P before, as in `scalar_forms`."""
     if relaxation == BL:
         return s - moved_s
     if relaxation == Q:
-        return s - moved_s + 0.5 * (i - moved_i)
+        return s - moved_s + half * (i - moved_i)
     if relaxation == NQ:
-        return (s / math.sqrt(1 - i) - moved_s / math.sqrt(1 - moved_i)) / math.sqrt(1.0 - j)
+        return (s / math.sqrt(one - i) - moved_s / math.sqrt(one - moved_i)) / math.sqrt(one - j)
     if relaxation == CCE:
         return _log_ratio(s, moved_s, eps)
     if relaxation == LQ:
-        return _log_ratio(s + 0.5 * (i + j), moved_s + 0.5 * (moved_i + j), eps)
-    return _log_ratio(s / math.sqrt((1.0 - i) * (1.0 - j)), moved_s / math.sqrt((1 - moved_i) * (1.0 - j)), eps)
+        return _log_ratio(s + half * (i + j), moved_s + half * (moved_i + j), eps)
+    scale = one / math.sqrt(one - j)
+    return _log_ratio(s * scale / math.sqrt(one - i), moved_s * scale / math.sqrt(one - moved_i), eps)
+
+
+@_inner
+def _potts(relaxation, s, i, j, eps, one, half):
+    """P, as in `scalar_forms`."""
+    if relaxation == BL:
+        return one - s
+    if relaxation == Q:
+        return one - s - half * (i + j)
+    if relaxation == NQ:
+        return one - s / math.sqrt((one - i) * (one - j))
+    if relaxation == CCE:
+        return -_extended_log(s, eps)
+    if relaxation == LQ:
+        return -_extended_log(s + half * (i + j), eps)
+    return -_extended_log(s / math.sqrt((one - i) * (one - j)), eps)
+
+
+# Loops along a row, compiled for one relaxation at a time: a constant to them, so that they become vector code
 
 
 def _row_loops(relaxation):
-    """Two loops along a row for one relaxation: a constant to them, so that they become vector code."""
-
     @_inner
     def add_slopes(out, own, curvature, w, s, i, j, eps):
+        one, half = w.dtype.type(1), w.dtype.type(0.5)
         for x in range(len(w)):
-            by_s, by_a = _slopes(relaxation, s[x], i[x], j[x], eps)
+            by_s, by_a = _slopes(relaxation, s[x], i[x], j[x], eps, one, half)
             out[x], own[x], curvature[x] = w[x] * by_s, own[x] + w[x] * by_a, curvature[x] - w[x] * by_s
 
     @_inner
-    def add_rises(rise, w, s, r, i, moved, j, eps):
+    def add_rises(rise, t, w, s, goal, i, moved, j, eps):
+        one, half = w.dtype.type(1), w.dtype.type(0.5)
         for x in range(len(w)):
-            rise[x] += w[x] * _difference(relaxation, s[x], s[x] + r[x], i[x], moved[x], j[x], eps)
+            now = (one - t[x]) * s[x] + t[x] * goal[x]
+            rise[x] += w[x] * _difference(relaxation, s[x], now, i[x], moved[x], j[x], eps, one, half)
 
-    return add_slopes, add_rises
+    @_inner
+    def add_turns(slope, t, w, s, goal, moved, turn, j, eps):
+        one, half = w.dtype.type(1), w.dtype.type(0.5)
+        for x in range(len(w)):
+            now = (one - t[x]) * s[x] + t[x] * goal[x]
+            by_s, by_a = _slopes(relaxation, now, moved[x], j[x], eps, one, half)
+            slope[x] += w[x] * (by_s * (goal[x] - s[x]) + by_a * turn[x])
+
+    @_inner
+    def add_potts(out, w, s, i, j, eps):
+        one, half = w.dtype.type(1), w.dtype.type(0.5)
+        for x in range(len(w)):
+            out[x] += w[x] * _potts(relaxation, s[x], i[x], j[x], eps, one, half)
+
+    return add_slopes, add_rises, add_turns, add_potts
 
 
-_slopes_bl, _rises_bl = _row_loops(BL)
-_slopes_q, _rises_q = _row_loops(Q)
-_slopes_nq, _rises_nq = _row_loops(NQ)
-_slopes_cce, _rises_cce = _row_loops(CCE)
-_slopes_lq, _rises_lq = _row_loops(LQ)
-_slopes_cd, _rises_cd = _row_loops(CD)
+def _choose(loops):
+    """One function that takes the relaxation and hands on to its loop."""
+    bl, q, nq, cce, lq, cd = loops
+
+    @_inner
+    def chosen(relaxation, arguments):
+        if relaxation == BL:
+            bl(*arguments)
+        elif relaxation == Q:
+            q(*arguments)
+        elif relaxation == NQ:
+            nq(*arguments)
+        elif relaxation == CCE:
+            cce(*arguments)
+        elif relaxation == LQ:
+            lq(*arguments)
+        else:
+            cd(*arguments)
+
+    return chosen
+
+
+_slopes_of, _rises_of, _turns_of, _potts_of = map(
+    _choose, zip(*(_row_loops(r) for r in (BL, Q, NQ, CCE, LQ, CD)), strict=True)
+)
 
 
 @_inner
 def _add_slopes(out, own, curvature, relaxation, w, s, i, j, eps):
     """Coefficients of one neighbour's label in the gradient; adds to those of the label itself and to the curvature."""
-    if relaxation == BL:
-        _slopes_bl(out, own, curvature, w, s, i, j, eps)
-    elif relaxation == Q:
-        _slopes_q(out, own, curvature, w, s, i, j, eps)
-    elif relaxation == NQ:
-        _slopes_nq(out, own, curvature, w, s, i, j, eps)
-    elif relaxation == CCE:
-        _slopes_cce(out, own, curvature, w, s, i, j, eps)
-    elif relaxation == LQ:
-        _slopes_lq(out, own, curvature, w, s, i, j, eps)
-    else:
-        _slopes_cd(out, own, curvature, w, s, i, j, eps)
+    _slopes_of(relaxation, (out, own, curvature, w, s, i, j, eps))
 
 
 @_inner
-def _add_rises(rise, relaxation, w, s, r, i, moved, j, eps):
-    """Adds one neighbour's change of energy at the end of the step."""
-    if relaxation == BL:
-        _rises_bl(rise, w, s, r, i, moved, j, eps)
-    elif relaxation == Q:
-        _rises_q(rise, w, s, r, i, moved, j, eps)
-    elif relaxation == NQ:
-        _rises_nq(rise, w, s, r, i, moved, j, eps)
-    elif relaxation == CCE:
-        _rises_cce(rise, w, s, r, i, moved, j, eps)
-    elif relaxation == LQ:
-        _rises_lq(rise, w, s, r, i, moved, j, eps)
-    else:
-        _rises_cd(rise, w, s, r, i, moved, j, eps)
+def _add_potts(out, relaxation, w, s, i, j, eps):
+    _potts_of(relaxation, (out, w, s, i, j, eps))
 
 
 @_inner
-def _add_unary_rises(rise, unary, eta, own, square, match, match_along, eps):
-    """Adds the unary's change of energy at the end of the step; of RCE it is `_add_reverse_rises`."""
-    if unary == H_CE:
-        for x in range(len(rise)):
-            rise[x] -= eta * match_along[x]
-    elif unary == H_Q:
-        for x in range(len(rise)):
-            rise[x] += eta * (own[x] - match_along[x] + own[x] - match_along[x] + square[x])
-    elif unary == H_CCE:
-        for x in range(len(rise)):
-            rise[x] += eta * _log_ratio(match[x], match[x] + match_along[x], eps)
-
-
-@_inner
-def _add_reverse_rises(rise, eta, sigma, y, step, eps):
-    for x in range(len(rise)):
-        rise[x] += eta * sigma[x] * _log_ratio(y[x], y[x] + step[x], eps)
-
-
-@_inner
-def _rise(t, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place):
-    """Change of a pixel's energy at p + t step."""
-    i, own, square, match, match_along = segment
-    moved, change = i - 2 * t * own - t * t * square, 0.0
-    for n in range(len(edges)):
-        w, s, r, j = edges[n, 0], edges[n, 1], edges[n, 2], edges[n, 3]
-        change += w * _difference(relaxation, s, s + t * r, i, moved, j, eps)
-    if unary == H_CE:
-        return change - eta * t * match_along
-    if unary == H_Q:
-        return change + eta * t * (2 * (own - match_along) + t * square)
-    if unary == H_CCE:
-        return change + eta * _log_ratio(match, match + t * match_along, eps)
-    p0, wide, z0, t0, width, classes = place
-    for k in range(classes):
-        p, d = y[p0 + k * wide], step[z0 + k * width]
-        change += eta * sigma[t0 + k * width] * _log_ratio(p, p + t * d, eps)
-    return change
-
-
-@_inner
-def _slope(t, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place):
-    """Derivative of `_rise` by t."""
-    i, own, square, match, match_along = segment
-    moved, turn, slope = i - 2 * t * own - t * t * square, 2 * own + 2 * t * square, 0.0
-    for n in range(len(edges)):
-        w, s, r, j = edges[n, 0], edges[n, 1], edges[n, 2], edges[n, 3]
-        by_s, by_a = _slopes(relaxation, s + t * r, moved, j, eps)
-        slope += w * (by_s * r + by_a * turn)
-    if unary == H_CE:
-        return slope - eta * match_along
-    if unary == H_Q:
-        return slope + 2 * eta * (own - match_along + t * square)
-    if unary == H_CCE:
-        return slope - eta * match_along / max(match + t * match_along, eps)
-    p0, wide, z0, t0, width, classes = place
-    for k in range(classes):
-        d = step[z0 + k * width]
-        slope -= eta * sigma[t0 + k * width] * d / max(y[p0 + k * wide] + t * d, eps)
-    return slope
-
-
-@_inner
-def _search(edges, segment, relaxation, unary, eta, eps, repeats, y, step, sigma, place):
-    """The best of the secant points, where the whole step would raise the pixel's energy; 0 if none lowers it."""
-    low_slope = _slope(0.0, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place)
-    high_slope = _slope(1.0, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place)
-    low, high, best, lowest = 0.0, 1.0, 0.0, 0.0
-    for _ in range(repeats):
-        ratio = low_slope / (low_slope - high_slope) if low_slope != high_slope else 0.5
-        t = low + (high - low) * min(max(ratio, 0.05), 0.95)
-        change = _rise(t, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place)
-        slope = _slope(t, edges, segment, relaxation, unary, eta, eps, y, step, sigma, place)
-        if change < lowest:
-            best, lowest = t, change
-        if slope > 0:
-            high, high_slope = t, slope
-        else:
-            low, low_slope = t, slope
-    return best, lowest
-
-
-@_inner
-def _project(z, repeats, classes, width):
-    """`kernel_torch._project` along a row, in place."""
-    shift, total, used = _sums(z, classes, width), np.empty(width, z.dtype), np.empty(width, z.dtype)
+def _rise(rise, t, edges, segment, relaxation, unary, eta, eps, place):
+    """Change of each pixel's energy at p + t (z - p), z the goal of its step."""
+    (w, products, goals, others), (impure, goal_impurity, square, match, goal_match) = edges, segment
+    y, p0, step, sigma, t0 = place
+    width, moved, one = len(t), np.empty_like(t), t.dtype.type(1)
     for x in range(width):
-        shift[x] = (shift[x] - 1) / classes
+        left = one - t[x]
+        moved[x] = left * impure[x] + t[x] * goal_impurity[x] + t[x] * left * square[x]
+    rise[:] = 0
+    for n in range(len(w)):
+        _rises_of(relaxation, (rise, t, w[n], products[n], goals[n], impure, moved, others[n], eps))
+    if unary == H_CE:
+        for x in range(width):
+            rise[x] -= eta * t[x] * (goal_match[x] - match[x])
+    elif unary == H_Q:
+        for x in range(width):
+            gain = goal_match[x] - match[x]
+            rise[x] += eta * (impure[x] - moved[x] - t[x] * (gain + gain))
+    elif unary == H_CCE:
+        for x in range(width):
+            rise[x] += eta * _log_ratio(match[x], (one - t[x]) * match[x] + t[x] * goal_match[x], eps)
+    else:
+        for k in range(len(step) // width):
+            p, z = y[p0 + k * (width + 2) : p0 + k * (width + 2) + width], step[k * width : (k + 1) * width]
+            s = sigma[t0 + k * width : t0 + (k + 1) * width]
+            for x in range(width):
+                rise[x] += eta * s[x] * _log_ratio(p[x], (one - t[x]) * p[x] + t[x] * z[x], eps)
+
+
+@_inner
+def _slope(slope, t, edges, segment, relaxation, unary, eta, eps, place):
+    """Derivative of `_rise` by t."""
+    (w, products, goals, others), (impure, goal_impurity, square, match, goal_match) = edges, segment
+    y, p0, step, sigma, t0 = place
+    width, moved, turn, one = len(t), np.empty_like(t), np.empty_like(t), t.dtype.type(1)
+    for x in range(width):
+        left = one - t[x]
+        moved[x] = left * impure[x] + t[x] * goal_impurity[x] + t[x] * left * square[x]
+        turn[x] = impure[x] - goal_impurity[x] - (left - t[x]) * square[x]  # of a = p.p
+    slope[:] = 0
+    for n in range(len(w)):
+        _turns_of(relaxation, (slope, t, w[n], products[n], goals[n], moved, turn, others[n], eps))
+    if unary == H_CE:
+        for x in range(width):
+            slope[x] -= eta * (goal_match[x] - match[x])
+    elif unary == H_Q:
+        for x in range(width):
+            gain = goal_match[x] - match[x]
+            slope[x] += eta * (turn[x] - (gain + gain))
+    elif unary == H_CCE:
+        for x in range(width):
+            now = (one - t[x]) * match[x] + t[x] * goal_match[x]
+            slope[x] -= eta * (goal_match[x] - match[x]) / max(now, eps)
+    else:
+        for k in range(len(step) // width):
+            p, z = y[p0 + k * (width + 2) : p0 + k * (width + 2) + width], step[k * width : (k + 1) * width]
+            s = sigma[t0 + k * width : t0 + (k + 1) * width]
+            for x in range(width):
+                slope[x] -= eta * s[x] * (z[x] - p[x]) / max((one - t[x]) * p[x] + t[x] * z[x], eps)
+
+
+@_inner
+def _secant(t, low, high, low_slope, high_slope):
+    """The next point of each pixel's search, between low and high and not too near to either."""
+    number = t.dtype.type
+    least, most, half = number(0.05), number(0.95), number(0.5)
+    for x in range(len(t)):
+        fall = low_slope[x] - high_slope[x]
+        ratio = low_slope[x] / fall if fall != 0 else half
+        t[x] = low[x] + (high[x] - low[x]) * min(max(ratio, least), most)
+
+
+@_inner
+def _add_unary(out, unary, match, y, p0, wide, sigma, t0, kinds, eps):
+    """Adds H(y, sigma) of each pixel; match is the product of y with sigma (with ln sigma for CE)."""
+    width = len(out)
+    if unary == H_CE:
+        for x in range(width):
+            out[x] -= match[x]
+    elif unary == H_CCE:
+        for x in range(width):
+            out[x] -= _extended_log(match[x], eps)
+    for k in kinds:
+        p, s = y[p0 + k * wide : p0 + k * wide + width], sigma[t0 + k * width : t0 + (k + 1) * width]
+        if unary == H_RCE:
+            for x in range(width):
+                out[x] -= s[x] * _extended_log(p[x], eps)
+        elif unary == H_Q:
+            for x in range(width):
+                out[x] += (p[x] - s[x]) * (p[x] - s[x])
+
+
+# The proximal maps: thresholds first, for the classes `kinds` of the rows in z; the caller clips
+
+
+@_inner
+def _project(shift, z, repeats, kinds):
+    """The shift of `kernel_torch._project`."""
+    width, one = len(shift), z.dtype.type(1)
+    total, used, number = np.empty(width, z.dtype), np.empty(width, z.dtype), z.dtype.type(len(kinds))
+    shift[:] = 0
+    for k in kinds:
+        _add(shift, z[k * width : (k + 1) * width])
+    for x in range(width):
+        shift[x] = (shift[x] - one) / number
     for _ in range(repeats):
         total[:] = 0
         used[:] = 0
-        for k in range(classes):
+        for k in kinds:
             _add_above(total, used, z[k * width : (k + 1) * width], shift)
         if not _shift(shift, total, used):
             break
-    for k in range(classes):
-        _clip(z[k * width : (k + 1) * width], shift)
-    _normalize(z, classes, width)
 
 
 @_inner
 def _shift(shift, total, used):
     one, small = shift.dtype.type(1), shift.dtype.type(1e-7)
-    moved = 0
+    moved = shift.dtype.type(0)
     for x in range(len(shift)):
         gain = (total[x] - one) / (used[x] if used[x] > one else one)
         shift[x] += gain
-        moved += 1 if abs(gain) > small else 0
-    return moved > 0
+        moved = max(moved, abs(gain))
+    return moved > small
 
 
 @_inner
-def _prox_collision(z, sigma, t0, inverse, eta, eps, repeats, classes, width):
-    """`kernel_torch._prox_collision` along a row, in place."""
-    pull, shift = np.zeros(width, z.dtype), np.full(width, -np.inf).astype(z.dtype)
+def _prox_collision(pull, shift, z, sigma, t0, inverse, eta, eps, repeats, kinds):
+    """The pull and shift of `kernel_torch._prox_collision`."""
+    width = len(shift)
+    pull[:] = 0
+    shift[:] = -np.inf
     sums = np.empty((5, width), z.dtype)
     for _ in range(repeats):
         sums[:] = 0
-        for k in range(classes):
-            a, b = z[k * width : (k + 1) * width], sigma[t0 + k * width : t0 + (k + 1) * width]
-            _add_used(sums, a, b, pull, shift)
+        for k in kinds:
+            _add_used(sums, z[k * width : (k + 1) * width], sigma[t0 + k * width : t0 + (k + 1) * width], pull, shift)
         if not _collision_shift(pull, shift, sums, inverse, eta, eps):
             break
-    for k in range(classes):
-        _raise_clipped(z[k * width : (k + 1) * width], sigma[t0 + k * width : t0 + (k + 1) * width], pull, shift)
-    _normalize(z, classes, width)
 
 
 @_inner
@@ -445,42 +653,74 @@ def _collision_shift(pull, shift, sums, inverse, eta, eps):
 
 
 @_inner
-def _prox_reverse(z, sigma, t0, inverse, eta, repeats, classes, width):
-    """`kernel_torch._prox_reverse` along a row, in place."""
-    shift, total, falls = _sums(z, classes, width), np.empty(width, z.dtype), np.empty(width, z.dtype)
+def _prox_reverse(shift, z, sigma, t0, inverse, eta, repeats, kinds):
+    """The shift of `kernel_torch._prox_reverse`."""
+    width, one, least = len(shift), z.dtype.type(1), z.dtype.type(1e-6)
+    total, falls, number = np.empty(width, z.dtype), np.empty(width, z.dtype), z.dtype.type(len(kinds))
+    shift[:] = 0
+    for k in kinds:
+        _add(shift, z[k * width : (k + 1) * width])
     for x in range(width):
-        shift[x] = (shift[x] - 1) / classes
+        shift[x] = (shift[x] - one) / number
     for _ in range(repeats):
         total[:] = 0
         falls[:] = 0
-        for k in range(classes):
+        for k in kinds:
             a, b = z[k * width : (k + 1) * width], sigma[t0 + k * width : t0 + (k + 1) * width]
             _add_roots(total, falls, a, b, shift, inverse, eta)
         for x in range(width):
-            shift[x] += (total[x] - 1) / max(falls[x], 1e-6)
-    for k in range(classes):
-        _to_roots(z[k * width : (k + 1) * width], sigma[t0 + k * width : t0 + (k + 1) * width], shift, inverse, eta)
-    _normalize(z, classes, width)
-
-
-# The innermost loops: along a row, all arrays of one length, single precision throughout (an integer would make it double)
+            shift[x] += (total[x] - one) / max(falls[x], least)
 
 
 @_inner
-def _add_products(out, a, i, skip_a, b, j, skip_b, classes):
+def _contains(kinds, k):
+    found = False
+    for other in kinds:
+        found = found or other == k
+    return found
+
+
+@_inner
+def _wakes(pull, shift, sigma, movable):
+    """Whether the step would give a pixel some of a class that neither it nor a neighbour holds."""
+    zero, one = shift.dtype.type(0), shift.dtype.type(1)
+    count = zero
+    for x in range(len(shift)):
+        count += movable[x] * (one if pull[x] * sigma[x] > shift[x] else zero)
+    return count > zero
+
+
+# The innermost loops: all arrays of one length
+
+
+@_inner
+def _holds(p):
+    most = p.dtype.type(0)
+    for x in range(len(p)):
+        most += p[x]
+    return most > 0
+
+
+@_inner
+def _add_products(out, a, i, skip_a, b, j, skip_b, kinds):
     """out[x] += sum over k of a[i + k skip_a + x] b[j + k skip_b + x]; three classes a pass save two in three stores."""
-    width, k = len(out), 0
-    while k + 3 <= classes:
-        a0, a1, a2 = a[i : i + width], a[i + skip_a : i + skip_a + width], a[i + 2 * skip_a : i + 2 * skip_a + width]
-        b0, b1, b2 = b[j : j + width], b[j + skip_b : j + skip_b + width], b[j + 2 * skip_b : j + 2 * skip_b + width]
+    width, m = len(out), 0
+    while m + 3 <= len(kinds):
+        k, l, n = kinds[m], kinds[m + 1], kinds[m + 2]
+        a0, a1, a2 = a[i + k * skip_a :][:width], a[i + l * skip_a :][:width], a[i + n * skip_a :][:width]
+        b0, b1, b2 = b[j + k * skip_b :][:width], b[j + l * skip_b :][:width], b[j + n * skip_b :][:width]
         for x in range(width):
             out[x] += a0[x] * b0[x] + a1[x] * b1[x] + a2[x] * b2[x]
-        i, j, k = i + 3 * skip_a, j + 3 * skip_b, k + 3
-    while k < classes:
-        a0, b0 = a[i : i + width], b[j : j + width]
-        for x in range(width):
-            out[x] += a0[x] * b0[x]
-        i, j, k = i + skip_a, j + skip_b, k + 1
+        m += 3
+    while m < len(kinds):
+        _add_product(out, a[i + kinds[m] * skip_a :][:width], b[j + kinds[m] * skip_b :][:width])
+        m += 1
+
+
+@_inner
+def _add_product(out, a, b):
+    for x in range(len(out)):
+        out[x] += a[x] * b[x]
 
 
 @_inner
@@ -502,33 +742,28 @@ def _add_two(out, a, b, c, d):
 
 
 @_inner
-def _add_scaled(out, factor, a):
-    for x in range(len(out)):
-        out[x] += factor * a[x]
-
-
-@_inner
 def _descend(z, y, inverse):
     for x in range(len(z)):
         z[x] = y[x] - z[x] * inverse[x]
 
 
 @_inner
-def _subtract(z, y):
+def _add_segment(impurity, square, z, y):
     for x in range(len(z)):
-        z[x] -= y[x]
+        impurity[x] += z[x] - z[x] * z[x]
+        square[x] += (z[x] - y[x]) * (z[x] - y[x])
 
 
 @_inner
-def _move(y, length, step):
+def _move(y, length, goal):
+    one = y.dtype.type(1)
     for x in range(len(y)):
-        y[x] += length[x] * step[x]
+        y[x] = (one - length[x]) * y[x] + length[x] * goal[x]
 
 
 @_inner
 def _add_above(total, used, z, shift):
-    one = z.dtype.type(1)
-    zero = z.dtype.type(0)
+    one, zero = z.dtype.type(1), z.dtype.type(0)
     for x in range(len(shift)):
         above = z[x] - shift[x]
         total[x] += above if above > zero else zero
@@ -592,23 +827,12 @@ def _add(out, a):
 
 
 @_inner
-def _scale(z, by):
-    for x in range(len(by)):
-        z[x] *= by[x]
-
-
-@_inner
-def _sums(z, classes, width):
-    sums = np.zeros(width, z.dtype)
-    for k in range(classes):
+def _normalize(z, kinds, width):
+    sums, one = np.zeros(width, z.dtype), z.dtype.type(1)
+    for k in kinds:
         _add(sums, z[k * width : (k + 1) * width])
-    return sums
-
-
-@_inner
-def _normalize(z, classes, width):
-    sums = _sums(z, classes, width)
     for x in range(width):
-        sums[x] = 1 / sums[x]
-    for k in range(classes):
-        _scale(z[k * width : (k + 1) * width], sums)
+        sums[x] = one / sums[x]
+    for k in kinds:
+        row = z[k * width : (k + 1) * width]
+        _multiply(row, row, sums)

@@ -19,7 +19,7 @@ from toykit.solvers import scalar_forms
 from toykit.solvers.quarters import Quarters
 
 #: Newton or active-set steps of the projection, and secant points of the line search.
-PROJECTION_STEPS, SECANT_STEPS = 4, 3
+PROJECTION_STEPS, SECANT_STEPS = 3, 3
 
 
 def energy(x: Quarters, cross_entropy: str, relaxation: str, eta: float) -> Tensor:
@@ -81,30 +81,38 @@ def _update(
         goal = _project(point)
     step = goal - p
 
-    along = [(step * q).sum(2) for q in neighbors]
-    own, square = (p * step).sum(2), step.square().sum(2)
+    # all is known of the segment from its two ends and its length
+    goals, goal_impurity, square = [(goal * q).sum(2) for q in neighbors], _impurity(goal), step.square().sum(2)
     before = _unary(cross_entropy, p, target)
     start = [scalar_forms.value(relaxation, s, i, j) for s, j in zip(products, impurities, strict=True)]
 
+    def at(t: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Label, impurity and products at p + t step."""
+        between = [(1 - t) * s + t * end for s, end in zip(products, goals, strict=True)]
+        label = (1 - t)[:, :, None] * p + t[:, :, None] * goal
+        return label, (1 - t) * i + t * goal_impurity + t * (1 - t) * square, between
+
     def rise(t: Tensor) -> Tensor:
-        """Change of the energy at p + t step."""
-        moved = i - 2 * t * own - t * t * square
-        total = eta * (_unary(cross_entropy, p + t[:, :, None] * step, target) - before)
-        for w, s, r, j, old in zip(weights, products, along, impurities, start, strict=True):
-            total = total + w * (scalar_forms.value(relaxation, s + t * r, moved, j) - old)
+        """Change of the energy there."""
+        label, impurity, between = at(t)
+        total = eta * (_unary(cross_entropy, label, target) - before)
+        for w, s, j, old in zip(weights, between, impurities, start, strict=True):
+            total = total + w * (scalar_forms.value(relaxation, s, impurity, j) - old)
         return total
 
     def slope_along(t: Tensor) -> Tensor:
-        moved = i - 2 * t * own - t * t * square
-        total = eta * _unary_slope(cross_entropy, p, step, t, target)
-        for w, s, r, j in zip(weights, products, along, impurities, strict=True):
-            by_s, by_a = scalar_forms.slopes(relaxation, s + t * r, moved, j)
-            total = total + w * (by_s * r + by_a * (2 * own + 2 * t * square))
+        label, impurity, between = at(t)
+        turn = i - goal_impurity - (1 - 2 * t) * square  # of a = p.p
+        total = eta * _unary_slope(cross_entropy, label, step, target)
+        for w, s, first, end, j in zip(weights, between, products, goals, impurities, strict=True):
+            by_s, by_a = scalar_forms.slopes(relaxation, s, impurity, j)
+            total = total + w * (by_s * (end - first) + by_a * turn)
         return total
 
     low, high = torch.zeros_like(i), torch.ones_like(i)
     best, lowest = torch.ones_like(i), rise(high)
-    whole = lowest <= 0
+    # a rise within rounding is none
+    whole = lowest <= torch.finfo(p.dtype).eps * (eta + sum(weights))
     best, lowest = best.where(whole, 0), lowest.where(whole, 0)
     slope_low, slope_high = slope_along(low), slope_along(high)
     for _ in range(SECANT_STEPS):
@@ -117,7 +125,7 @@ def _update(
         high, slope_high = t.where(climbing, high), slope.where(climbing, slope_high)
         low, slope_low = low.where(climbing, t), slope_low.where(climbing, slope)
     movable = free > 0
-    p.copy_(torch.where(movable[:, :, None], p + best[:, :, None] * step, p))
+    p.copy_(torch.where(movable[:, :, None], at(best)[0], p))
     return lowest.where(movable, 0).double().flatten(1).sum(1)
 
 
@@ -131,16 +139,15 @@ def _unary(cross_entropy: str, p: Tensor, target: Tensor) -> Tensor:
     return CROSS_ENTROPIES[cross_entropy](p, target, 2)
 
 
-def _unary_slope(cross_entropy: str, p: Tensor, step: Tensor, t: Tensor, target: Tensor) -> Tensor:
-    floor = smallest_probability(p.dtype)
-    moved = p + t[:, :, None] * step
+def _unary_slope(cross_entropy: str, label: Tensor, step: Tensor, target: Tensor) -> Tensor:
+    floor = smallest_probability(label.dtype)
     if cross_entropy == "CE":
         return -(step * target).sum(2)
     if cross_entropy == "RCE":
-        return -(target * step / moved.clamp_min(floor)).sum(2)
+        return -(target * step / label.clamp_min(floor)).sum(2)
     if cross_entropy == "CCE":
-        return -(step * target).sum(2) / (moved * target).sum(2).clamp_min(floor)
-    return 2 * ((moved - target) * step).sum(2)
+        return -(step * target).sum(2) / (label * target).sum(2).clamp_min(floor)
+    return 2 * ((label - target) * step).sum(2)
 
 
 def _project(point: Tensor) -> Tensor:

@@ -66,10 +66,14 @@ def pack(problem: Subproblem, start: Tensor) -> Quarters:
     for n, ((there, back, weight), left_out) in enumerate(zip(edges.pairs(weights), constant, strict=True)):
         there[:, 2 * n] = back[:, 2 * n + 1] = energy.lam * (weight - left_out)
     target = extended_log(sigma) if energy.cross_entropy == "CE" else sigma
-    labels = torch.nn.functional.pad(_quarters(start), (1, 1, 0, 0, 1, 1))
+    inner = _quarters(start)
+    shape = list(inner.shape)
+    shape[3], shape[5] = shape[3] + 2, shape[5] + 2
+    labels = start.new_zeros(shape)
+    labels[:, :, :, 1:-1, :, 1:-1] = inner
     return Quarters(
         labels,
-        _quarters(target),
+        _quarters(target).contiguous(),
         _quarters(weights).transpose(3, 4).contiguous(),
         _quarters(problem.unlabelled[:, None].to(sigma.dtype))[:, :, :, :, 0].contiguous(),
         offsets,
@@ -78,8 +82,9 @@ def pack(problem: Subproblem, start: Tensor) -> Quarters:
 
 
 def _quarters(x: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, 2, 2, h, C, w), odd sizes filled up with zeros."""
+    """(B, C, H, W) as (B, 2, 2, h, C, w), odd sizes filled up with zeros."""
     batch, channels, height, width = x.shape
-    x = torch.nn.functional.pad(x, (0, width % 2, 0, height % 2))
+    if height % 2 or width % 2:
+        x = torch.nn.functional.pad(x, (0, width % 2, 0, height % 2))
     h, w = x.shape[2] // 2, x.shape[3] // 2
-    return x.view(batch, channels, h, 2, w, 2).permute(0, 3, 5, 2, 1, 4).contiguous()
+    return x.view(batch, channels, h, 2, w, 2).permute(0, 3, 5, 2, 1, 4)

@@ -181,7 +181,7 @@ def test_absurd_weights_give_labels_or_a_clear_error(eta, lam, make_problem, che
 
 @pytest.mark.parametrize("terms", [("CCE", "Q"), ("Q", "CD"), ("CE", "BL")])
 def test_other_terms_have_no_closed_form(terms, make_problem):
-    with pytest.raises(ValueError, match=r'cross_entropy="Q" and relaxation="Q" only, got .*; use method="gradient"'):
+    with pytest.raises(ValueError, match=r'cross_entropy="Q" and relaxation="Q" only, got .*; use method="fast"'):
         solve(*make_problem(), Energy(*terms), method="closed_form")
 
 

@@ -14,7 +14,8 @@ An image without seeds, or without unlabelled pixels, contributes zero for what 
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from numbers import Real
 
 import torch
@@ -66,9 +67,9 @@ class Energy:
 
         Raises: TypeError or ValueError, see `toykit.conventions.check_inputs`.
         """
-        logits, image, seeds = check_inputs(logits, image, seeds)
-        edges = self.neighborhood.edges(image, seeds == PADDING)
-        return Subproblem(self, logits, seeds, softmax(logits), edges)
+        logits, photo, seeds = check_inputs(logits, image, seeds)
+        edges = self.neighborhood.edges(photo, seeds == PADDING)
+        return Subproblem(self, logits, image, seeds, softmax(logits), edges)
 
     def self_labeling_loss(self, y: Tensor, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
         """Eq. (8) as a network's loss, a scalar, at given pseudo-labels y (through which no gradient passes)."""
@@ -90,22 +91,41 @@ class Energy:
 class Subproblem:
     """Eq. (8) in y for given predictions: checked inputs and all that does not depend on y.
 
-    logits, sigma: (B, K, H, W); seeds: int64 (B, H, W); edges: the neighbourhood's weighted edges.
+    logits, sigma: (B, K, H, W); image: (B, 3, H, W) as it was given; seeds: int64 (B, H, W); edges: the neighbourhood's.
     """
 
     energy: Energy
     logits: Tensor
+    image: Tensor
     seeds: Tensor
     sigma: Tensor
     edges: GridEdges
 
     def __post_init__(self):
         unlabelled, padding = self.seeds == UNLABELLED, self.seeds == PADDING
-        is_seed = ~(unlabelled | padding)
-        vertices = one_hot(self.seeds.where(is_seed, 0), self.sigma.shape[1], dtype=self.sigma.dtype)
-        derived = {"unlabelled": unlabelled, "padding": padding, "is_seed": is_seed, "vertices": vertices}
-        for name, value in derived.items():
+        for name, value in {"unlabelled": unlabelled, "padding": padding, "is_seed": ~(unlabelled | padding)}.items():
             object.__setattr__(self, name, value)
+
+    @cached_property
+    def vertices(self) -> Tensor:
+        """The seeds' labels as vertices of the simplex (B, K, H, W); class 0's elsewhere."""
+        return one_hot(self.seeds.where(self.is_seed, 0), self.sigma.shape[1], dtype=self.sigma.dtype)
+
+    def __getitem__(self, images: slice) -> "Subproblem":
+        """The sub-problem of some of the batch's images; shares memory."""
+        edges = replace(self.edges, weights=tuple(w[images] for w in self.edges.weights))
+        parts = (x[images] for x in (self.logits, self.image, self.seeds, self.sigma))
+        return Subproblem(self.energy, *parts, edges)
+
+    def detach(self) -> "Subproblem":
+        """The same without the way back to the network."""
+        return replace(self, logits=self.logits.detach(), sigma=self.sigma.detach())
+
+    def double(self) -> "Subproblem":
+        """The same in float64, from the photo on: affinities of steep edges are zero in float32."""
+        if self.sigma.dtype == torch.float64:
+            return self
+        return self.energy.subproblem(self.logits.double(), self.image, self.seeds)
 
     def value(self, y: Tensor) -> Tensor:
         """eta sum_{i not in S} H(y_i, sigma_i) + lam sum_{ij in N} w_ij P(y_i, y_j), per image: (B,)."""

@@ -1,12 +1,10 @@
 """Eq. (8) as a module to drop into a training loop: pseudo-labels for the batch, then the network's loss."""
 
-import warnings
-
 import torch
 from torch import Tensor, nn
 
 from toykit.energy import Energy
-from toykit.solvers import ConvergenceWarning, Solution, check_options, solve
+from toykit.solvers import SOLVERS, Solution, check_options
 
 
 class SelfLabelingLoss(nn.Module):
@@ -35,11 +33,16 @@ class SelfLabelingLoss(nn.Module):
         self.solution: Solution | None = None
 
     def forward(self, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self.solution = solve(logits, image, seeds, self.energy, self.method, **self.options)
-        with torch.autocast(logits.device.type, enabled=False):
-            return self.energy.self_labeling_loss(self.solution.labels, logits, image, seeds)
+        if torch.is_inference_mode_enabled():  # solvers work on ordinary tensors
+            with torch.inference_mode(False), torch.no_grad():
+                return self(logits.clone(), image.clone(), seeds.clone())
+        with torch.autocast(getattr(logits, "device", torch.device("cpu")).type, enabled=False):
+            problem = self.energy.subproblem(logits, image, seeds)
+            with torch.no_grad():
+                self.solution = SOLVERS[self.method](problem.detach(), **self.options)
+            unary = self.energy.eta * problem.unary(self.solution.labels.to(problem.sigma.dtype))
+            # the Potts term has no gradient here, and the solver knows its value
+            return problem.network_loss(unary + (self.solution.energies[-1].to(unary.dtype) - unary).detach())
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"solution": None}  # a copy or a checkpoint need not carry a batch's labels

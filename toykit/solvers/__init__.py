@@ -52,8 +52,6 @@ def solve(
     with torch.inference_mode(False), torch.no_grad():
         logits = logits.detach().clone() if torch.is_tensor(logits) else logits
         with torch.autocast(logits.device.type if torch.is_tensor(logits) else "cpu", enabled=False):
-            if method == "closed_form" and torch.is_tensor(logits) and logits.is_floating_point():
-                logits = logits.double()  # exact from the affinities on: in float32 those of steep edges would be zero
             problem = energy.subproblem(logits, image, seeds)
             return SOLVERS[method](problem, callback=callback, **options).warn_unless_converged()
 

@@ -52,8 +52,9 @@ def solve_exactly(problem: Subproblem, *, backend: str = "direct", tolerance: fl
     if (energy.cross_entropy, energy.relaxation) != ("Q", "Q"):
         raise ValueError(
             f'the closed form exists for cross_entropy="Q" and relaxation="Q" only, got {energy.cross_entropy!r} and '
-            f'{energy.relaxation!r}; use method="gradient"'
+            f'{energy.relaxation!r}; use method="fast"'
         )
+    problem = problem.double()
     largest = max(energy.eta, energy.lam) or 1.0  # only the ratio matters; this keeps it clear of over- and underflow
     eta, lam = energy.eta / largest, energy.lam / largest
     if backend == "cg":

@@ -66,8 +66,8 @@ def fast_descent(
     active_classes: 0 solves for all classes. Above, an image's labels are limited to classes that it has seeds of or that are
         predicted with at least this probability somewhere: quicker where few of many classes occur, and not below the
         optimum of all (`energies` are those of the whole problem, so that two solutions can be compared).
-    callback: callback(step, labels, energies) at the start (step 0) and after each sweep, with one image at a time on a
-        processor: labels (1, K, H, W) and energies (1,); ends the image's descent when it returns True.
+    callback: callback(step, labels, energies) at the start (step 0) and after each sweep, the lowest energies so far; on a
+        processor one image after another, labels (1, K, H, W) and energies (1,); ends the image's descent when it returns True.
 
     Returns: Solution. `energies` is the lowest energy reached after each sweep; `steps` counts the sweeps of the slowest
         image; its residual is each image's last relative decrease.
@@ -75,118 +75,157 @@ def fast_descent(
     """
     check_fast_options(tolerance, max_steps, kernel, active_classes)
     kernels = kernel_of(kernel, problem.sigma.device)
+    energy, dtype = problem.energy, problem.sigma.dtype
+    largest = max(energy.eta, energy.lam) or 1.0  # only the ratio matters; this keeps it clear of over- and underflow
+    problem = replace(problem, energy=replace(energy, eta=energy.eta / largest, lam=energy.lam / largest))
     start = problem.fix_seeds(problem.sigma)
     batch, num_classes = start.shape[:2]
-    quarters = pack(problem, start) if active_classes == 0 else None
     # image by image, one fits a processor's cache; all at once they fill a GPU
     together = start.device.type == "cuda" and active_classes == 0
     groups = [slice(0, batch)] if together else [slice(b, b + 1) for b in range(batch)]
-    labels, traces, residuals, stopped, used = [], [], [], False, 0
+
+    def report(step: int, run: _Descent) -> bool:
+        """Tell the callback; whether it wants to stop."""
+        if callback is None:
+            return False
+        return callback(step, run.labels(), ((run.trace[-1] + run.constant) * largest).to(dtype)) is True
+
+    runs = []
     for group in groups:
-        if active_classes == 0:
-            classes, x = slice(None), quarters[group]
-        else:
-            classes, x = _narrow(problem, start, group, active_classes)
-            used = max(used, len(classes))
-        found, trace, residual, ended = _descend(x, problem, kernels, tolerance, max_steps, callback)
-        whole = torch.zeros_like(start[group])
-        whole[:, classes] = found
-        labels.append(whole)
-        traces.append(trace)
-        residuals.append(residual)
-        stopped |= ended
-    steps = max(len(trace) for trace in traces) - 1
+        run = _Descent(problem[group], start[group], kernels, active_classes, report)
+        run.descend(tolerance, max_steps)
+        runs.append(run)
+    steps = max(len(run.trace) for run in runs) - 1
+    traces = [torch.stack(run.trace) + run.constant for run in runs]
     energies = torch.cat([torch.cat([t, t[-1:].expand(steps + 1 - len(t), -1)]) for t in traces], 1)
-    labels = torch.where(problem.unlabelled[:, None], torch.cat(labels), start)
-    # what no step changes: the edges between seeds and, in some cross-entropies, the classes left out
-    constant = problem.constant() if active_classes == 0 else problem.value(labels) - energies[-1]
-    energies = (energies + constant.double()).to(start.dtype)
-    residual = torch.cat(residuals)
+    residual, stopped = torch.cat([run.residual for run in runs]), any(run.stopped for run in runs)
     late = ~(residual <= tolerance)  # NaN is late
     message = f"fast, {steps} sweeps{' (stopped by the callback)' if stopped else ''}: "
     if late.any():
+        still = f"the last sweep still lowered the energy by up to {float(residual.max()):.2%}, " if steps else ""
         message += (
-            f"{int(late.sum())} of {batch} images had not converged (the last sweep still lowered the energy by up to "
-            f"{float(residual.max()):.2%}, tolerance {tolerance:.2%}); take a larger max_steps or tolerance"
+            f"{int(late.sum())} of {batch} images had not converged ({still}tolerance {tolerance:.2%}); take a larger "
+            "max_steps or tolerance"
         )
     else:
         message += f"converged (the last sweep lowered the energy by at most {tolerance:.2%})"
-    if used:
-        message += f"; at most {used} of {num_classes} classes in an image"
-    return Solution(labels, energies, steps, residual.to(start.dtype), not bool(late.any()), message)
+    if active_classes:
+        message += f"; at most {max(len(run.classes) for run in runs)} of {num_classes} classes in an image"
+    labels = torch.cat([run.labels() for run in runs])
+    energies = (energies * largest).to(dtype)
+    return Solution(labels, energies, steps, residual.to(dtype), not bool(late.any()), message)
 
 
-def _narrow(problem: Subproblem, start: Tensor, image: slice, threshold: float) -> tuple[Tensor, Quarters]:
-    """The classes that one image may take, at least two, and its sub-problem on them."""
-    unlabelled = problem.unlabelled[image][:, None]
-    peak = problem.sigma[image].where(unlabelled, 0).amax((0, 2, 3))
-    seeded = problem.vertices[image].where(problem.is_seed[image][:, None], 0).amax((0, 2, 3)) > 0
+class _Descent:
+    """The state of some images' descent: the quarters, the lowest energies so far, what the last sweep still gained."""
+
+    def __init__(self, problem: Subproblem, start: Tensor, kernels, threshold: float, report):
+        self.problem, self.start, self.report = problem, start, report
+        self.sweep, self.energy_of = kernels
+        if threshold == 0:
+            self.classes, self.quarters = torch.arange(start.shape[1]), pack(problem, start)
+        else:
+            self.classes, self.quarters = _narrow(problem, start, threshold)
+        self.narrow = threshold > 0
+        self.trace = [self.energy()]
+        # what no step changes: the edges between seeds and, in some cross-entropies, the classes left out
+        constant = problem.value(self.labels()) - self.trace[0] if self.narrow else problem.constant()
+        self.constant = constant.double()
+        self.residual = torch.full_like(self.trace[0], torch.inf)
+        self.stopped = False
+
+    def energy(self) -> Tensor:
+        """The energy (B,), float64, without the constant."""
+        terms = self.problem.energy
+        return self.energy_of(self.quarters, terms.cross_entropy, terms.relaxation, terms.eta)
+
+    def labels(self) -> Tensor:
+        """The labels (B, K, H, W)."""
+        found = self.quarters.unpack()
+        if self.narrow:
+            whole = torch.zeros_like(self.start)
+            whole[:, self.classes] = found
+            found = whole
+        return torch.where(self.problem.unlabelled[:, None], found, self.start)
+
+    def descend(self, tolerance: float, max_steps: int) -> None:
+        """Sweeps until the energy stands still, or the callback or max_steps ends it; never above the start."""
+        first, start = self.quarters.labels.clone(), self.trace[0]
+        moving = torch.ones_like(start, dtype=torch.bool)
+        terms = self.problem.energy
+        warm = min(WARM_UP, max_steps - 1) if terms.relaxation != "Q" and terms.lam > 0 else 0
+        if not self._tell():
+            if warm:
+                self._warm_up(warm)
+            self._run(moving, tolerance, max_steps)
+        last = self.energy()
+        above = last > start
+        if bool(above.any()):  # the sweeps on Q led up: those images start again without them
+            self._restore(first, above)
+            if warm and not self.stopped:
+                self._run(above, tolerance, max_steps)
+            last = self.energy()
+            self._restore(first, last > start)  # rounding
+            last = torch.minimum(last, start)
+        # the trace adds up the changes that the line search saw; what rounding made of them shows in the energy itself
+        self.trace = [torch.maximum(t, last) for t in self.trace]
+        self.trace[-1] = last
+
+    def _restore(self, first: Tensor, images: Tensor) -> None:
+        self.quarters.labels[images] = first[images]
+
+    def _tell(self) -> bool:
+        if not self.stopped:
+            self.stopped = self.report(len(self.trace) - 1, self)
+        return self.stopped
+
+    def _warm_up(self, sweeps: int) -> None:
+        """Sweeps on Q, as long as they change much."""
+        total = torch.zeros_like(self.trace[0])
+        for _ in range(sweeps):
+            change = self.sweep(self.quarters, self.problem.energy.cross_entropy, "Q", self.problem.energy.eta, OMEGA)
+            total = total + change
+            self.trace.append(self.trace[-1])
+            on_gpu = change.device.type == "cuda"
+            if self._tell() or (not on_gpu and bool((change >= WARM_UP_TOLERANCE * total).all())):
+                break
+
+    def _run(self, moving: Tensor, tolerance: float, max_steps: int) -> None:
+        """Sweeps on some images (B,) until the energy of each stands still."""
+        terms = self.problem.energy
+        x = replace(self.quarters, free=self.quarters.free * moving[:, None, None, None, None])
+        now = self.energy() if len(self.trace) > 1 else self.trace[0]
+        rounding = torch.finfo(self.start.dtype).eps * self.trace[0].abs()
+        while len(self.trace) <= max_steps and not self.stopped:
+            change = self.sweep(x, terms.cross_entropy, terms.relaxation, terms.eta, OMEGA)
+            now = now + change
+            scale = torch.maximum(now.abs(), rounding).clamp_min(torch.finfo(torch.float64).tiny)
+            self.residual = torch.where(moving, (-change / scale).clamp_min(0), self.residual)
+            moving = moving & (self.residual > tolerance)
+            x.free.mul_(moving[:, None, None, None, None])  # an image that is done is frozen, in this copy
+            self.trace.append(torch.minimum(self.trace[-1], now))
+            self._tell()
+            if (now.device.type != "cuda" or len(self.trace) % POLL == 0) and not bool(moving.any()):
+                break
+
+
+def _narrow(problem: Subproblem, start: Tensor, threshold: float) -> tuple[Tensor, Quarters]:
+    """The classes that an image may take, at least two, and its sub-problem on them."""
+    unlabelled, known = problem.unlabelled[:, None], problem.is_seed
+    peak = problem.sigma.where(unlabelled, 0).amax((0, 2, 3))
+    seeded = start.where(known[:, None], 0).amax((0, 2, 3)) > 0
     active = seeded | (peak >= threshold)
     active[(peak + seeded).topk(2).indices] = True
     classes = active.nonzero()[:, 0]
-    edges = replace(problem.edges, weights=tuple(w[image] for w in problem.edges.weights))
-    parts = (problem.logits[image], problem.sigma[image], start[image])
-    logits, sigma, first = (part[:, classes] for part in parts)
     number = torch.cumsum(active, 0) - 1
-    seeds = problem.seeds[image]
-    known = problem.is_seed[image]
-    seeds = torch.where(known, number[seeds.where(known, 0)], seeds)
-    narrow = Subproblem(problem.energy, logits, seeds, sigma, edges)
+    narrow = replace(
+        problem,
+        logits=problem.logits[:, classes],
+        sigma=problem.sigma[:, classes],
+        seeds=torch.where(known, number[problem.seeds.where(known, 0)], problem.seeds),
+    )
+    first = start[:, classes]
     return classes, pack(narrow, first / first.sum(1, keepdim=True).clamp_min(torch.finfo(first.dtype).tiny))
-
-
-def _descend(x: Quarters, problem: Subproblem, kernels, tolerance: float, max_steps: int, callback):
-    """Labels, trace (T + 1, B), residual (B,) and whether the callback ended it, for some images."""
-    terms, eta = (problem.energy.cross_entropy, problem.energy.relaxation), problem.energy.eta
-    first = x.labels.clone()
-    start = kernels[1](x, *terms, eta)
-    trace = [start]
-    if callback is not None and callback(0, x.unpack(), start) is True:
-        return x.unpack(), torch.stack(trace), torch.full_like(start, torch.inf), True
-    warm = min(WARM_UP, max_steps - 1) if terms[1] != "Q" and problem.energy.lam > 0 else 0
-    for homotopy in (warm, 0):
-        residual, stopped = _run(x, terms, eta, kernels, tolerance, max_steps, homotopy, trace, callback)
-        if stopped or not homotopy or not bool((trace[-1] > start).any()):
-            break
-        # the sweeps on Q led up, not down: those images start again without them
-        x.labels.copy_(first)
-        trace = trace[:1]
-    # the trace adds up the changes that the line search saw; what rounding made of them shows in the energy itself
-    last = kernels[1](x, *terms, eta)
-    trace = torch.maximum(torch.stack(trace).cummin(0).values, last)
-    trace[-1] = last
-    return x.unpack(), trace, residual, stopped
-
-
-def _run(x, terms, eta, kernels, tolerance, max_steps, warm, trace, callback):
-    """Sweeps until the energy stands still; moves the labels in place and appends to the trace."""
-    x = replace(x, free=x.free.clone())  # an image that is done is frozen here only
-    now = trace[0]
-    if warm:
-        total = torch.zeros_like(now)
-        for _ in range(warm):
-            change = kernels[0](x, terms[0], "Q", eta, OMEGA)
-            total = total + change
-            trace.append(trace[0])
-            if x.labels.device.type != "cuda" and bool((change >= WARM_UP_TOLERANCE * total).all()):
-                break
-        now = kernels[1](x, *terms, eta)
-        trace[-1] = now
-    active = torch.ones_like(now, dtype=torch.bool)
-    residual = torch.zeros_like(now)
-    while len(trace) <= max_steps:
-        change = kernels[0](x, *terms, eta, OMEGA)
-        now = now + change
-        scale = now.abs().clamp_min(torch.finfo(x.labels.dtype).eps * trace[0].abs()).clamp_min(1e-300)
-        residual = torch.where(active, (-change / scale).clamp_min(0), residual)
-        active = active & (residual > tolerance)
-        x.free.mul_(active[:, None, None, None, None])
-        trace.append(now)
-        if callback is not None and callback(len(trace) - 1, x.unpack(), now) is True:
-            return residual, True
-        if (x.labels.device.type != "cuda" or len(trace) % POLL == 0) and not bool(active.any()):
-            break
-    return residual, False
 
 
 def kernel_of(kernel: str, device: torch.device):

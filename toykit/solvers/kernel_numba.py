@@ -83,8 +83,8 @@ def _sweep(
             image, line = task // free.shape[3], task % free.shape[3]
             for column in range(2):
                 change[image, line, row] += _half_row(
-                    labels, target, weights, free, impurity, held, offsets, relaxation, unary, eta, eps, omega, limits, rounding,
-                    image, row, column, line,
+                    labels, target, weights, free, impurity, held, offsets, relaxation, unary, eta, eps, omega, limits,
+                    rounding, image, row, column, line,
                 )  # fmt: skip
 
 
@@ -210,7 +210,7 @@ def _half_row(
             first, second = y[starts[n] + p : starts[n] + p + width], y[starts[n + 1] + p : starts[n + 1] + p + width]
             _add_two(z, coefficients[n], first, coefficients[n + 1], second)
         _descend(z, own, inverse)
-        if unary == H_CE or unary == H_Q:
+        if unary in (H_CE, H_Q):
             _add_product(z, pull, sigma[t0 + k * width : t0 + (k + 1) * width])
     while True:
         if unary == H_CCE:
@@ -308,7 +308,7 @@ def _row_energy(
         (quarter * height + line) * width,
     )
     known, alive = _classes_of(held, rows[count:], classes)
-    kinds = np.arange(classes) if unary == H_RCE or unary == H_Q else known[:alive]
+    kinds = np.arange(classes) if unary in (H_RCE, H_Q) else known[:alive]
     value, product = np.zeros(width, y.dtype), np.zeros(width, y.dtype)
     _add_products(product, sigma, t0, width, y, p0, wide, kinds)
     _add_unary(value, unary, product, y, p0, wide, sigma, t0, kinds, eps)
@@ -706,9 +706,9 @@ def _add_products(out, a, i, skip_a, b, j, skip_b, kinds):
     """out[x] += sum over k of a[i + k skip_a + x] b[j + k skip_b + x]; three classes a pass save two in three stores."""
     width, m = len(out), 0
     while m + 3 <= len(kinds):
-        k, l, n = kinds[m], kinds[m + 1], kinds[m + 2]
-        a0, a1, a2 = a[i + k * skip_a :][:width], a[i + l * skip_a :][:width], a[i + n * skip_a :][:width]
-        b0, b1, b2 = b[j + k * skip_b :][:width], b[j + l * skip_b :][:width], b[j + n * skip_b :][:width]
+        k, r, n = kinds[m], kinds[m + 1], kinds[m + 2]
+        a0, a1, a2 = a[i + k * skip_a :][:width], a[i + r * skip_a :][:width], a[i + n * skip_a :][:width]
+        b0, b1, b2 = b[j + k * skip_b :][:width], b[j + r * skip_b :][:width], b[j + n * skip_b :][:width]
         for x in range(width):
             out[x] += a0[x] * b0[x] + a1[x] * b1[x] + a2[x] * b2[x]
         m += 3

@@ -1,6 +1,7 @@
 """The fast solver: its parts against brute force, its kernels against each other, its promises on kind and unkind inputs."""
 
 import functools
+import itertools
 
 import pytest
 import torch
@@ -232,6 +233,61 @@ def test_wrong_backend(make_problem):
         random_walker(*make_problem(), backend="lu")
     with pytest.raises(ValueError, match="tolerance: expected"):
         random_walker(*make_problem(), tolerance=0)
+
+
+@pytest.mark.parametrize("backend", ["direct", "cg", "amg"])
+def test_a_pixel_that_nothing_determines_is_an_error_from_each_backend(backend, make_problem):
+    logits, image, seeds = make_problem()
+    seeds[1] = UNLABELLED
+    with pytest.raises(ValueError, match="no seed reaches 42 unlabelled pixels"):
+        random_walker(logits, image, seeds, eta=0.0, backend=backend)
+
+
+@every_energy
+def test_only_the_ratio_of_the_weights_matters(cross_entropy, relaxation, make_problem):
+    problem = make_problem(height=8, width=9, dtype=torch.float32)
+    expected = solve(*problem, Energy(cross_entropy, relaxation, 0.3, 6.0))
+    for factor in (2.0**-100, 2.0**90):
+        found = solve(*problem, Energy(cross_entropy, relaxation, 0.3 * factor, 6.0 * factor))
+        assert torch.equal(found.labels, expected.labels)
+        assert torch.allclose(found.energies / factor, expected.energies, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::toykit.ConvergenceWarning")
+@pytest.mark.parametrize("active_classes", [0.0, 0.05])
+def test_callback_sees_the_warm_up_whole_labels_and_whole_energies(active_classes, make_problem, check_solution):
+    problem, energy, seen = make_problem(batch=1, classes=6), Energy("CCE", "CD"), []
+
+    def callback(step, labels, energies):
+        seen.append((step, float(energies)))
+        assert labels.shape == problem[0].shape
+        if step == 0:
+            assert torch.allclose(energies, energy(labels, *problem))
+
+    solution = solve(*problem, energy, callback=callback, active_classes=active_classes)
+    assert [step for step, _ in seen] == list(range(solution.steps + 1))
+    assert all(later <= sooner for (_, sooner), (_, later) in itertools.pairwise(seen))
+    for stop in range(solution.steps):
+        stopped = solve(
+            *problem, energy, callback=lambda step, *_, last=stop: step == last, active_classes=active_classes
+        )
+        assert stopped.steps == stop
+        check_solution(stopped, energy, *problem)
+        assert "inf" not in stopped.message
+
+
+@pytest.mark.filterwarnings("ignore::toykit.ConvergenceWarning")
+@pytest.mark.parametrize("max_steps", [1, 2, 5, 9, 12, 30])
+def test_max_steps_bounds_all_sweeps_also_after_a_restart(max_steps, make_problem, monkeypatch):
+    """Between contradictory seeds the sweeps on Q can lead up; then there is less left for the second try, never more."""
+    swept = []
+    sweep = kernel_numba.sweep
+    monkeypatch.setattr(kernel_numba, "sweep", lambda *args: swept.append(args[2]) or sweep(*args))
+    logits, image, seeds = make_problem(batch=1, height=12, width=12, classes=4, dtype=torch.float32)
+    energy = Energy("CCE", "BL", eta=10.0)
+    solution = solve(logits * 20, image, seeds, energy, max_steps=max_steps, tolerance=0)
+    assert len(swept) == solution.steps <= max_steps
+    assert (solution.energies[-1] <= solution.energies[0]).all()
 
 
 @pytest.mark.parametrize("cross_entropy", CROSS_ENTROPIES)

@@ -44,8 +44,8 @@ def solve_exactly(problem: Subproblem, *, backend: str = "direct", tolerance: fl
     steep edges are zero.
     Returns: Solution; its residual per image is the system's largest |A y - b| / (|A| |y| + |b|) from the direct backend, the
         largest |A y - b| / |b| over the classes from the others; `steps` are iterations.
-    Raises: ValueError for other terms or options out of range; or, from "direct" and "amg", where eta or lam of 0 leaves pixels
-        that nothing determines. ImportError where pyamg is missing.
+    Raises: ValueError for other terms or options out of range, or where eta or lam of 0 leaves pixels that nothing determines.
+        ImportError where pyamg is missing.
     """
     check_closed_form_options(backend, tolerance)
     energy = problem.energy
@@ -57,11 +57,23 @@ def solve_exactly(problem: Subproblem, *, backend: str = "direct", tolerance: fl
     problem = problem.double()
     largest = max(energy.eta, energy.lam) or 1.0  # only the ratio matters; this keeps it clear of over- and underflow
     eta, lam = energy.eta / largest, energy.lam / largest
+    from toykit.solvers.laplacian import check_determined, solve_walker  # scipy is imported where it is used
+
+    networks = (_network(problem, b, eta, lam) for b in range(len(problem.seeds)))
+    steps = 0
     if backend == "cg":
+        if eta == 0:  # else each pixel has its prediction
+            for network in networks:
+                check_determined(network)
         labels, residual, steps = solve_by_conjugate_gradients(problem, eta, lam, tolerance)
     else:
-        labels, residual = _by_image(problem, eta, lam, None if backend == "direct" else tolerance)
-        steps = 0
+        found = []
+        for network, given in zip(networks, problem.fix_seeds(problem.sigma), strict=True):
+            known = given.detach().flatten(1).T.cpu().numpy()
+            y, left = solve_walker(network, known, None if backend == "direct" else tolerance)
+            found.append((torch.from_numpy(y.T.reshape(given.shape)), left))
+        labels = torch.stack([y for y, _ in found]).to(problem.sigma)
+        residual = torch.tensor([left for _, left in found], dtype=labels.dtype, device=labels.device)
     energies = problem.value(labels).detach()
     if callback is not None:
         callback(0, labels, energies)
@@ -73,30 +85,13 @@ def solve_exactly(problem: Subproblem, *, backend: str = "direct", tolerance: fl
     return Solution(labels, energies[None], steps, residual, converged, message)
 
 
-def _by_image(
-    problem: Subproblem, eta: float, lam: float, tolerance: float | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Labels and residuals through a sparse matrix of each image; arguments as of `laplacian.solve_walker`."""
-    from toykit.solvers.laplacian import Network, solve_walker  # scipy is imported where it is used
+def _network(problem: Subproblem, image: int, eta: float, lam: float):
+    """One image's system as `laplacian.Network`."""
+    from toykit.solvers.laplacian import Network
 
     i, j, weights = problem.edges.index_pairs(*problem.seeds.shape[1:])
-    i, j = i.cpu().numpy(), j.cpu().numpy()
-    labels, residuals = [], []
-    for b in range(len(problem.seeds)):
-        w = weights[b].detach().double().cpu().numpy()
-        there = w >= np.finfo(float).tiny
-        network = Network(
-            i[there],
-            j[there],
-            w[there],
-            problem.unlabelled[b].flatten().cpu().numpy(),
-            problem.is_seed[b].flatten().cpu().numpy(),
-            eta,
-            lam,
-        )
-        known = problem.fix_seeds(problem.sigma)[b].detach().double().flatten(1).T.cpu().numpy()
-        y, residual = solve_walker(network, known, tolerance)
-        labels.append(torch.from_numpy(y.T.reshape(problem.sigma.shape[1:])))
-        residuals.append(residual)
-    labels = torch.stack(labels).to(problem.sigma)
-    return labels, torch.tensor(residuals, dtype=labels.dtype, device=labels.device)
+    w = weights[image].detach().cpu().numpy()
+    there = w >= np.finfo(float).tiny
+    ends = (ends.cpu().numpy()[there] for ends in (i, j))
+    marks = (mark[image].flatten().cpu().numpy() for mark in (problem.unlabelled, problem.is_seed))
+    return Network(*ends, w[there], *marks, eta, lam)

@@ -102,7 +102,8 @@ def fast_descent(
     late = ~(residual <= tolerance)  # NaN is late
     message = f"fast, {steps} sweeps{' (stopped by the callback)' if stopped else ''}: "
     if late.any():
-        still = f"the last sweep still lowered the energy by up to {float(residual.max()):.2%}, " if steps else ""
+        gain = float(residual.max())  # infinite where none was measured
+        still = f"the last sweep still lowered the energy by up to {gain:.2%}, " if gain < float("inf") else ""
         message += (
             f"{int(late.sum())} of {batch} images had not converged ({still}tolerance {tolerance:.2%}); take a larger "
             "max_steps or tolerance"

@@ -254,32 +254,33 @@ def _half_row(
         _add_products(goal_match, sigma, t0, width, step, 0, width, kinds)
     for k in kinds:
         _add_segment(goal_impurity, square, step[k * width : (k + 1) * width], y[p0 + k * wide : p0 + k * wide + width])
-    t, rise, slope = np.ones(width, y.dtype), np.empty(width, y.dtype), np.empty(width, y.dtype)
     edges, segment = (w, products, goals, others), (impure, goal_impurity, square, match, goal_match)
-    place = (y, p0, step, sigma, t0)
-    _rise(rise, t, edges, segment, relaxation, unary, eta, eps, place)
-    length, lowest, slack, uphill = np.empty(width, y.dtype), np.empty(width, y.dtype), np.full(width, eta), False
+    place = (y, p0, wide, step, sigma, t0)
+    rise, length, lowest = np.empty(width, y.dtype), np.empty(width, y.dtype), np.empty(width, y.dtype)
+    _rise(rise, np.ones(width, y.dtype), edges, segment, relaxation, unary, eta, eps, place)
+    slack = np.full(width, eta)
     for n in range(count):
         _add(slack, w[n])
     for x in range(width):
         up = rise[x] > rounding * slack[x]
         length[x], lowest[x] = zero if up else movable[x], zero if up else rise[x] * movable[x]
-        uphill |= up and movable[x] > zero
-    if uphill:
-        low, high = np.zeros(width, y.dtype), np.ones(width, y.dtype)
-        low_slope, high_slope = np.empty(width, y.dtype), np.empty(width, y.dtype)
-        _slope(low_slope, low, edges, segment, relaxation, unary, eta, eps, place)
-        _slope(high_slope, high, edges, segment, relaxation, unary, eta, eps, place)
-        for _ in range(limits[1]):
-            _secant(t, low, high, low_slope, high_slope)
-            _rise(rise, t, edges, segment, relaxation, unary, eta, eps, place)
-            _slope(slope, t, edges, segment, relaxation, unary, eta, eps, place)
-            for x in range(width):
-                better = rise[x] < lowest[x] and length[x] < one and movable[x] > zero
-                length[x], lowest[x] = t[x] if better else length[x], rise[x] if better else lowest[x]
-                up = slope[x] > zero
-                high[x], high_slope[x] = t[x] if up else high[x], slope[x] if up else high_slope[x]
-                low[x], low_slope[x] = low[x] if up else t[x], low_slope[x] if up else slope[x]
+    uphill, rising = np.empty(width, np.int64), 0
+    for x in range(width):
+        if movable[x] > length[x]:
+            uphill[rising] = x
+            rising += 1
+    if rising:
+        pixels = uphill[:rising]
+        if unary == H_RCE:
+            rows_of = (_taken_rows(y, p0, wide, classes, pixels), _taken_rows(step, 0, width, classes, pixels))
+            place = (rows_of[0], 0, rising, rows_of[1], _taken_rows(sigma, t0, width, classes, pixels), 0)
+        best, fall = _search(
+            (_taken(w, pixels), _taken(products, pixels), _taken(goals, pixels), _taken(others, pixels)),
+            (impure[pixels], goal_impurity[pixels], square[pixels], match[pixels], goal_match[pixels]),
+            relaxation, unary, eta, eps, limits[1], place,
+        )  # fmt: skip
+        for n in range(rising):
+            length[pixels[n]], lowest[pixels[n]] = best[n], fall[n]
     mixed[i0 : i0 + width] = 0
     for k in kinds:
         p = y[p0 + k * wide : p0 + k * wide + width]
@@ -491,10 +492,53 @@ def _add_potts(out, relaxation, w, s, i, j, eps):
 
 
 @_inner
+def _taken(a, pixels):
+    """Some pixels' columns of (N, W)."""
+    out = np.empty((len(a), len(pixels)), a.dtype)
+    for n in range(len(a)):
+        for x in range(len(pixels)):
+            out[n, x] = a[n, pixels[x]]
+    return out
+
+
+@_inner
+def _taken_rows(a, start, stride, classes, pixels):
+    """Some pixels of a row of all classes, flat, class after class."""
+    out = np.empty(classes * len(pixels), a.dtype)
+    for k in range(classes):
+        for x in range(len(pixels)):
+            out[k * len(pixels) + x] = a[start + k * stride + pixels[x]]
+    return out
+
+
+@_inner
+def _search(edges, segment, relaxation, unary, eta, eps, repeats, place):
+    """For pixels whose whole step leads up, the best of the secant points and its change; 0 where none leads down."""
+    impure = segment[0]
+    number, width = impure.dtype.type, len(impure)
+    zero = number(0)
+    best, lowest, low, high = np.zeros_like(impure), np.zeros_like(impure), np.zeros_like(impure), np.ones_like(impure)
+    t, rise, slope = np.empty_like(impure), np.empty_like(impure), np.empty_like(impure)
+    low_slope, high_slope = np.empty_like(impure), np.empty_like(impure)
+    _slope(low_slope, low, edges, segment, relaxation, unary, eta, eps, place)
+    _slope(high_slope, high, edges, segment, relaxation, unary, eta, eps, place)
+    for _ in range(repeats):
+        _secant(t, low, high, low_slope, high_slope)
+        _rise(rise, t, edges, segment, relaxation, unary, eta, eps, place)
+        _slope(slope, t, edges, segment, relaxation, unary, eta, eps, place)
+        for x in range(width):
+            better, up = rise[x] < lowest[x], slope[x] > zero
+            best[x], lowest[x] = t[x] if better else best[x], rise[x] if better else lowest[x]
+            high[x], high_slope[x] = t[x] if up else high[x], slope[x] if up else high_slope[x]
+            low[x], low_slope[x] = low[x] if up else t[x], low_slope[x] if up else slope[x]
+    return best, lowest
+
+
+@_inner
 def _rise(rise, t, edges, segment, relaxation, unary, eta, eps, place):
     """Change of each pixel's energy at p + t (z - p), z the goal of its step."""
     (w, products, goals, others), (impure, goal_impurity, square, match, goal_match) = edges, segment
-    y, p0, step, sigma, t0 = place
+    y, p0, wide, step, sigma, t0 = place
     width, moved, one = len(t), np.empty_like(t), t.dtype.type(1)
     for x in range(width):
         left = one - t[x]
@@ -514,7 +558,7 @@ def _rise(rise, t, edges, segment, relaxation, unary, eta, eps, place):
             rise[x] += eta * _log_ratio(match[x], (one - t[x]) * match[x] + t[x] * goal_match[x], eps)
     else:
         for k in range(len(step) // width):
-            p, z = y[p0 + k * (width + 2) : p0 + k * (width + 2) + width], step[k * width : (k + 1) * width]
+            p, z = y[p0 + k * wide : p0 + k * wide + width], step[k * width : (k + 1) * width]
             s = sigma[t0 + k * width : t0 + (k + 1) * width]
             for x in range(width):
                 rise[x] += eta * s[x] * _log_ratio(p[x], (one - t[x]) * p[x] + t[x] * z[x], eps)
@@ -524,7 +568,7 @@ def _rise(rise, t, edges, segment, relaxation, unary, eta, eps, place):
 def _slope(slope, t, edges, segment, relaxation, unary, eta, eps, place):
     """Derivative of `_rise` by t."""
     (w, products, goals, others), (impure, goal_impurity, square, match, goal_match) = edges, segment
-    y, p0, step, sigma, t0 = place
+    y, p0, wide, step, sigma, t0 = place
     width, moved, turn, one = len(t), np.empty_like(t), np.empty_like(t), t.dtype.type(1)
     for x in range(width):
         left = one - t[x]
@@ -546,7 +590,7 @@ def _slope(slope, t, edges, segment, relaxation, unary, eta, eps, place):
             slope[x] -= eta * (goal_match[x] - match[x]) / max(now, eps)
     else:
         for k in range(len(step) // width):
-            p, z = y[p0 + k * (width + 2) : p0 + k * (width + 2) + width], step[k * width : (k + 1) * width]
+            p, z = y[p0 + k * wide : p0 + k * wide + width], step[k * width : (k + 1) * width]
             s = sigma[t0 + k * width : t0 + (k + 1) * width]
             for x in range(width):
                 slope[x] -= eta * s[x] * (z[x] - p[x]) / max((one - t[x]) * p[x] + t[x] * z[x], eps)

@@ -78,7 +78,7 @@ def solve_walker(network: Network, known: np.ndarray, tolerance: float | None = 
     free = np.flatnonzero(network.free)
     if len(free) == 0:
         return y, 0.0
-    _check_determined(network)
+    check_determined(network)
     matrix, right_side = _equations(network, _indicators(free, {}, len(known)), known)
     if tolerance is None:
         y[free] = _on_simplex(_factorise(network, matrix, right_side, known))
@@ -141,7 +141,7 @@ def _equations(network: Network, regions: csr_array, known: np.ndarray) -> tuple
     return rows[:, network.free].tocsc(), 2 * network.eta * (regions @ known) - to_seeds
 
 
-def _check_determined(network: Network) -> None:
+def check_determined(network: Network) -> None:
     """Raise ValueError if a free pixel has neither a prior nor a path to a seed."""
     if network.eta > 0:
         return

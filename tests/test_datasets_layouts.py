@@ -8,7 +8,6 @@ import pytest
 import torch
 from PIL import Image
 
-from toykit.cli_data import KINDS as CLI_KINDS
 from toykit.datasets import KINDS, check, checks, cityscapes, load, voc
 from toykit.resources import data_root
 from toykit.supervision import Scribbles, Stroke, Supervision, read_scribblesup, write_scribbles
@@ -192,7 +191,7 @@ def test_vocs_scribbles(tmp_path):
     assert (thin.seeds == 12).any()
     whole = read_scribblesup(tmp_path / "scribbles" / "2007_000001.xml", voc.CLASSES)
     assert np.array_equal(drawn[0.25], whole.shorten(0.25).draw((WIDTH, HEIGHT)))
-    assert len(np.unique(load("voc", "val", tmp_path)[0].seeds)) == 3  # full masks: nobody drew on these
+    assert len(np.unique(load("voc", "val", tmp_path)[0].seeds)) == 3  # full masks by default
 
 
 def test_vocs_clicks(tmp_path):
@@ -308,8 +307,7 @@ def test_what_is_not_there_is_said(tmp_path, monkeypatch):
         load("voc", "train", supervision=Supervision(ratio=0.8))
 
 
-def test_one_list_of_kinds():
-    assert CLI_KINDS == KINDS
+def test_every_kind_has_its_number_of_images():
     assert set(checks.COUNTS) == set(KINDS) - {"folder"}
 
 

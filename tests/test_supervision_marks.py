@@ -66,6 +66,12 @@ def test_half_the_ratio_is_half_the_length():
         line.shorten(1.5)
 
 
+def test_far_away_coordinates_cost_nothing():
+    far = Scribbles("x", (20, 10), ("a", "b"), (Stroke("b", 3, ((-1e9, 4), (1e9, 4))),))
+    assert (far.shorten(0).draw()[4] == 1).any()
+    assert far.shorten(0.5).draw().shape == (10, 20)
+
+
 def test_strokes_survive_writing(tmp_path):
     whole = Scribbles("x", (36, 30), ("a", "b"), (Stroke("a", 3, ((1.5, 2), (20, 9))), Stroke("b", 1, ((3, 3),), 0.5)))
     write_scribbles(tmp_path / "new" / "x.json", whole.shorten(0.4))

@@ -1,4 +1,4 @@
-"""The command line: `toykit run` executes the course, `toykit segment` labels one photo."""
+"""The command line: `toykit run` executes the course, `toykit segment` labels one photo, `toykit data` keeps datasets."""
 
 import os
 import sys
@@ -15,6 +15,7 @@ except ImportError:
     sys.exit("toykit's command line needs the notebooks extra: pip install 'toykit[notebooks]'")
 
 from toykit import PADDING, ConvergenceWarning, __version__
+from toykit.cli_data import data
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
 from toykit.solvers import SOLVERS
@@ -38,6 +39,9 @@ class Bandwidth(click.ParamType):
 @click.version_option(__version__, prog_name="toykit")
 def main() -> None:
     """Soft self-labelling and Potts relaxations for weakly-supervised segmentation."""
+
+
+main.add_command(data)
 
 
 @main.command()
@@ -105,7 +109,7 @@ def segment(image, seeds, output, relaxation, cross_entropy, unary, eta, lam, ba
     """Soft labels, a hard mask and a picture for one IMAGE with scribbles SEEDS.
 
     SEEDS is an indexed PNG (class ids, 255 = unlabelled, 254 = padding) or a JSON file of strokes (see
-    toykit/supervision.py). Writes NAME_labels.npz, NAME_mask.png and NAME_picture.png.
+    toykit/supervision/strokes.py). Writes NAME_labels.npz, NAME_mask.png and NAME_picture.png.
     """
     import matplotlib
 

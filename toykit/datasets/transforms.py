@@ -1,0 +1,49 @@
+"""Augmentation of a photo together with its seeds and mask, decided by one generator."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toykit.conventions import PADDING
+from toykit.datasets.layout import VOID
+from toykit.datasets.sample import Sample
+
+
+def augment(
+    sample: Sample,
+    crop: int,
+    generator: torch.Generator,
+    scale: tuple[float, float] = (0.5, 2.0),
+    flip: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A random square cut from the photo at a random scale, perhaps mirrored.
+
+    crop: side in pixels. scale: range of the factor, drawn uniformly. flip: mirror left and right half of the time.
+    A photo that is smaller is padded at the right and at the bottom: with its mean colour, seeds 254, mask 255.
+    Returns image float32 (3, crop, crop) in 0..255, seeds int64 (crop, crop) and mask int64 (crop, crop), all 255 where
+    the sample has none. A crop without any seed is fine. Raises: ValueError for a crop below 1 or a bad range.
+    """
+    from torchvision import tv_tensors
+    from torchvision.transforms.v2 import InterpolationMode
+    from torchvision.transforms.v2 import functional as F
+
+    if crop < 1 or not 0 < scale[0] <= scale[1]:
+        raise ValueError(f"augment: expected crop >= 1 and 0 < scale[0] <= scale[1], got {crop} and {scale}")
+    factor, mirror, down, right = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
+    factor = scale[0] + factor * (scale[1] - scale[0])
+    height, width = sample.seeds.shape
+    size = [max(1, round(height * factor)), max(1, round(width * factor))]
+    truth = np.full_like(sample.seeds, VOID) if sample.mask is None else sample.mask
+    image = tv_tensors.Image(torch.from_numpy(np.array(sample.image)).permute(2, 0, 1))
+    labels = tv_tensors.Mask(torch.from_numpy(np.stack([sample.seeds, truth])))
+    image = F.resize(image, size, InterpolationMode.BILINEAR, antialias=True)
+    labels = F.resize(labels, size, InterpolationMode.NEAREST_EXACT)
+    top, left = (int(share * (max(side, crop) - crop + 1)) for share, side in zip((down, right), size, strict=True))
+    kept = [min(crop, side) for side in size]
+    image, labels = F.crop(image, top, left, *kept).float(), F.crop(labels, top, left, *kept).long()
+    if flip and mirror < 0.5:
+        image, labels = F.horizontal_flip(image), F.horizontal_flip(labels)
+    beside = [0, 0, crop - kept[1], crop - kept[0]]
+    image = F.pad(image, beside, sample.image.mean((0, 1)).tolist())
+    seeds, mask = F.pad(labels[:1], beside, PADDING)[0], F.pad(labels[1:], beside, VOID)[0]
+    return tuple(t.as_subclass(Tensor).contiguous() for t in (image, seeds, mask))

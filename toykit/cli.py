@@ -109,7 +109,7 @@ def segment(image, seeds, output, relaxation, cross_entropy, unary, eta, lam, ba
     """Soft labels, a hard mask and a picture for one IMAGE with scribbles SEEDS.
 
     SEEDS is an indexed PNG (class ids, 255 = unlabelled, 254 = padding) or a JSON file of strokes (see
-    toykit/supervision.py). Writes NAME_labels.npz, NAME_mask.png and NAME_picture.png.
+    toykit/supervision/strokes.py). Writes NAME_labels.npz, NAME_mask.png and NAME_picture.png.
     """
     import matplotlib
 

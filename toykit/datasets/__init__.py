@@ -1,7 +1,21 @@
 """Images with seeds: photos that come with the project, and sets found under TOYKIT_DATA."""
 
 from toykit.datasets.grabcut import grabcut_seeds
+from toykit.datasets.loading import KINDS, load
 from toykit.datasets.photos import PHOTOS, photo, photos
 from toykit.datasets.sample import Sample, read_image
+from toykit.datasets.segmentation_set import SegmentationSet
+from toykit.datasets.transforms import augment
 
-__all__ = ["PHOTOS", "Sample", "grabcut_seeds", "photo", "photos", "read_image"]
+__all__ = [
+    "KINDS",
+    "PHOTOS",
+    "Sample",
+    "SegmentationSet",
+    "augment",
+    "grabcut_seeds",
+    "load",
+    "photo",
+    "photos",
+    "read_image",
+]

@@ -4,27 +4,47 @@ Two formats, both read by `read_seeds`:
 
     indexed PNG   one byte a pixel: class id, 255 = unlabelled, 254 = padding (modes P and L)
     JSON          {"photo": NAME, "size": [W, H], "classes": [NAME, ...],
-                   "strokes": [{"class": NAME, "width": PIXELS, "points": [[x, y], ...]}, ...]}
-                  class id = position in "classes"; x to the right, y down, in pixels of a photo of that size;
-                  later strokes cover earlier ones
+                   "strokes": [{"class": NAME, "width": PIXELS, "points": [[x, y], ...], "kept": SHARE}, ...]}
+                  class id = position in "classes"; x to the right, y down, in pixels of a photo of that size, whole
+                  numbers at the pixels' centres; "kept" may be left out; later strokes cover earlier ones
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from toykit.conventions import PADDING, UNLABELLED
 
+#: Strokes are drawn as round dots, at most this far apart (pixels).
+SPACING = 0.5
+
 
 @dataclass(frozen=True)
 class Stroke:
-    """One polyline: class name, width in pixels, points (x, y)."""
+    """One polyline: class name, width in pixels, points (x, y), and the share of its length that counts.
+
+    kept: in [0, 1]; the middle of the polyline, the same length on either side of its midpoint. 0 is one click there.
+    """
 
     label: str
     width: float
     points: tuple[tuple[float, float], ...]
+    kept: float = 1.0
+
+    def dots(self, scale: tuple[float, float] = (1.0, 1.0)) -> tuple[np.ndarray, np.ndarray]:
+        """The stroke as dots, float (N, 2) of (x, y), evenly spread over all of its length, and which of them are kept.
+
+        The dots do not depend on `kept`: those of a shorter stroke are among those of a longer one.
+        """
+        points = np.array(self.points) * scale
+        along = np.concatenate([[0.0], np.hypot(*np.diff(points, axis=0).T).cumsum()])
+        half = max(1, int(np.ceil(along[-1] / (2 * SPACING))))
+        steps = np.arange(-half, half + 1)
+        where = along[-1] * (0.5 + steps / (2 * half))
+        dots = np.stack([np.interp(where, along, points[:, axis]) for axis in (0, 1)], axis=1)
+        return dots, abs(steps) <= self.kept * half
 
 
 @dataclass(frozen=True)
@@ -39,22 +59,40 @@ class Scribbles:
     def draw(self, size: tuple[int, int] | None = None) -> np.ndarray:
         """The seed map, uint8 (H, W): class ids on the strokes, 255 elsewhere.
 
+        A dot covers the pixels whose centres are within half the width, and always the nearest one. Where strokes cross,
+        the later one decides at its whole length, kept or not: so shortening takes labels away and changes none.
         size: (width, height) of the map; strokes are scaled to it. Default: the photo's own size.
         """
-        from PIL import Image, ImageDraw
-
         size = self.size if size is None else size
-        scale_x, scale_y = size[0] / self.size[0], size[1] / self.size[1]
-        canvas = Image.new("L", size, UNLABELLED)
-        pen = ImageDraw.Draw(canvas)
+        scale = (size[0] / self.size[0], size[1] / self.size[1])
+        seeds = np.full(size[::-1], UNLABELLED, np.uint8)
         for stroke in self.strokes:
-            width = max(1, round(stroke.width * (scale_x + scale_y) / 2))
-            points = [(x * scale_x, y * scale_y) for x, y in stroke.points]
-            fill = self.classes.index(stroke.label)
-            pen.line(points, fill, width, joint="curve")
-            for x, y in (points[0], points[-1]):  # round ends; a single point is a dot
-                pen.ellipse([x - width / 2, y - width / 2, x + width / 2, y + width / 2], fill)
-        return np.array(canvas)
+            dots, kept = stroke.dots(scale)
+            width = max(1, round(stroke.width * sum(scale) / 2))
+            seeds[_covered(dots, width, size)] = UNLABELLED
+            seeds[_covered(dots[kept], width, size)] = self.classes.index(stroke.label)
+        return seeds
+
+    def shorten(self, ratio: float) -> "Scribbles":
+        """The same strokes with `ratio` in [0, 1] of their length, about their midpoints; 0 is one click a stroke.
+
+        Nested: what a shorter one draws is part of what a longer one draws, pixel for pixel and class for class.
+        """
+        if not 0 <= ratio <= 1:
+            raise ValueError(f"ratio: expected a share of the length in [0, 1], got {ratio}")
+        return replace(self, strokes=tuple(replace(s, kept=s.kept * ratio) for s in self.strokes))
+
+
+def _covered(dots: np.ndarray, width: float, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the pixels under round dots of that width, those outside of the map left out."""
+    reach = np.arange(-int(width // 2) - 1, int(width // 2) + 2)
+    nearest = np.rint(dots)
+    offsets = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(-1, 2)
+    pixels = nearest[:, None] + offsets  # (N, M, 2)
+    near = ((pixels - dots[:, None]) ** 2).sum(-1) <= (width / 2) ** 2
+    pixels = pixels[near | (offsets == 0).all(1)].astype(int)
+    columns, rows = pixels[((pixels >= 0) & (pixels < size)).all(1)].T
+    return rows, columns
 
 
 def read_scribbles(path: str | Path) -> Scribbles:
@@ -67,7 +105,12 @@ def read_scribbles(path: str | Path) -> Scribbles:
         classes = tuple(content["classes"])
         width, height = content["size"]
         strokes = tuple(
-            Stroke(stroke["class"], float(stroke["width"]), tuple((float(x), float(y)) for x, y in stroke["points"]))
+            Stroke(
+                stroke["class"],
+                float(stroke["width"]),
+                tuple((float(x), float(y)) for x, y in stroke["points"]),
+                float(stroke.get("kept", 1)),
+            )
             for stroke in content["strokes"]
         )
         scribbles = Scribbles(str(content.get("photo", path.stem)), (int(width), int(height)), classes, strokes)
@@ -93,7 +136,19 @@ def read_scribbles(path: str | Path) -> Scribbles:
             raise ValueError(f"{path}: stroke {number} is of class {stroke.label!r}, which is not in {list(classes)}")
         if not stroke.points or not np.isfinite(stroke.points).all() or not 0 < stroke.width < float("inf"):
             raise ValueError(f"{path}: stroke {number} needs a positive width and at least one finite point")
+        if not 0 <= stroke.kept <= 1:
+            raise ValueError(f'{path}: stroke {number}: expected "kept" in [0, 1], got {stroke.kept}')
     return scribbles
+
+
+def write_scribbles(path: str | Path, scribbles: Scribbles) -> None:
+    """Write the JSON file that `read_scribbles` reads; it appears whole or not at all."""
+    from toykit.files import write_atomically
+
+    content = asdict(scribbles)
+    for stroke in content["strokes"]:
+        stroke["class"] = stroke.pop("label")
+    write_atomically(path, lambda file: file.write(json.dumps(content).encode()))
 
 
 def read_seeds(path: str | Path, size: tuple[int, int]) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -105,11 +160,7 @@ def read_seeds(path: str | Path, size: tuple[int, int]) -> tuple[np.ndarray, tup
     path = Path(path)
     if path.suffix.lower() == ".json":
         scribbles = read_scribbles(path)
-        (width, height), own = size, scribbles.size
-        if abs(width * own[1] - height * own[0]) > max(*size, *own):  # more than a pixel's rounding
-            raise ValueError(
-                f"{path}: the strokes are for a photo of {own[0]} x {own[1]} pixels, which does not scale to {width} x {height}"
-            )
+        check_scales(path, scribbles.size, size)
         return scribbles.draw(size), scribbles.classes
     seeds = read_indexed_png(path)
     if seeds.shape != (size[1], size[0]):
@@ -119,6 +170,15 @@ def read_seeds(path: str | Path, size: tuple[int, int]) -> tuple[np.ndarray, tup
     ids = seeds[(seeds != UNLABELLED) & (seeds != PADDING)]
     count = max(2, int(ids.max()) + 1 if ids.size else 2)
     return seeds, tuple(f"class {k}" for k in range(count))
+
+
+def check_scales(path: str | Path, own: tuple[int, int], size: tuple[int, int]) -> None:
+    """Raise ValueError, naming the file, if strokes on a photo of size `own` do not scale to one of `size`."""
+    (width, height) = size
+    if abs(width * own[1] - height * own[0]) > max(*size, *own):  # more than a pixel's rounding
+        raise ValueError(
+            f"{path}: the strokes are for a photo of {own[0]} x {own[1]} pixels, which does not scale to {width} x {height}"
+        )
 
 
 def read_indexed_png(path: str | Path) -> np.ndarray:

@@ -1,0 +1,156 @@
+"""A generated set in VOC's layout: textured shapes on textured backgrounds, made in seconds, always there.
+
+The textures are real ones, from scikit-image's wheel. Five classes are told apart by texture, hardly by colour: every
+shape has its own tint, contrast, scale, rotation and shading, drawn alike for all classes, and so has the background,
+which is cut from photos. Training and validation images use different parts of the textures. The scribbles are simulated.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from toykit.datasets import voc
+from toykit.datasets.segmentation_set import SegmentationSet
+from toykit.files import write_atomically
+from toykit.supervision import Supervision, simulate, write_scribbles, write_seeds
+from toykit.supervision.choice import random_generator
+
+#: Of the generator; the cache folder bears it.
+VERSION = 1
+CLASSES = ("background", "brick", "grass", "gravel", "tissue", "print")
+#: For each class after the background: the function of skimage.data that has its texture, and how far it is scaled down.
+TEXTURES = {"brick": 3.5, "grass": 2.0, "gravel": 2.5, "immunohistochemistry": 2.0, "page": 1.8}
+BACKGROUNDS = {"coffee": 2.0, "astronaut": 2.0, "chelsea": 2.0, "rocket": 2.0}
+COUNTS = {"train": 240, "val": 80}
+
+
+def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
+    """The set at `root`, see `voc.find`."""
+    return voc.find(root, split, supervision, "toy", CLASSES)
+
+
+def cached() -> Path:
+    """The folder of the full set in the user's cache, made now if it is not there yet; safe with several processes."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toykit" / f"toy-{VERSION}"
+    if root.is_dir():
+        return root
+    root.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}."))
+    try:
+        make(temporary)
+        temporary.chmod(0o755)
+        temporary.rename(root)
+    except OSError:
+        if not root.is_dir():  # not just another process that was faster
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return root
+
+
+def make(
+    root: str | Path,
+    train: int = COUNTS["train"],
+    val: int = COUNTS["val"],
+    size: int = 96,
+    seed: int = 0,
+    progress: Callable[[], object] = lambda: None,
+) -> None:
+    """Write `train` + `val` images of size x size pixels with masks, lists and simulated scribbles (PNG and JSON).
+
+    progress: called after each image. Raises: ValueError for a count below 1, a size below 32, or a folder that is
+    not empty.
+    """
+    from PIL import Image
+
+    root = Path(root)
+    if min(train, val) < 1 or size < 32:
+        raise ValueError(f"toy: expected at least 1 image a split of at least 32 pixels, got {train}, {val}, {size}")
+    if root.exists() and any(root.iterdir()):
+        raise ValueError(f"{root}: is not empty; give a new folder")
+    sources = [_grey(name, shrink) for name, shrink in (TEXTURES | BACKGROUNDS).items()]
+    for split, count in (("train", train), ("val", val)):
+        parts = [_part(source, split) for source in sources]
+        names = [f"{split}_{number:04d}" for number in range(count)]
+        for number, name in enumerate(names):
+            image, mask = scene(parts, size, number, random_generator(seed, name))
+            scribbles = simulate(mask, CLASSES, name, seed)
+            picture = Image.fromarray(image)
+            write_atomically(
+                root / "JPEGImages" / f"{name}.jpg",
+                lambda file, picture=picture: picture.save(file, format="JPEG", quality=95, subsampling=0),
+            )
+            write_seeds(root / "SegmentationClassAug" / f"{name}.png", mask)
+            write_seeds(root / "pascal_2012_scribble" / f"{name}.png", scribbles.draw())
+            write_scribbles(root / "scribbles" / f"{name}.json", scribbles)
+            progress()
+        lines = "".join(f"{name}\n" for name in names).encode()
+        listed = root / "ImageSets" / "SegmentationAug" / f"{voc.LISTS[split]}.txt"
+        write_atomically(listed, lambda file, lines=lines: file.write(lines))
+
+
+def scene(
+    parts: list[np.ndarray], size: int, number: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """One image, uint8 (size, size, 3), and its mask, uint8 (size, size).
+
+    parts: the grey textures, the classes' first, then the backgrounds'. number: of the image; classes take turns by it.
+    """
+    objects = len(TEXTURES)
+    mask = np.zeros((size, size), np.uint8)
+    image = _surface(parts[generator.integers(objects, len(parts))], size, generator)
+    for turn in range(generator.integers(2, 5)):
+        label = (2 * number + turn) % objects + 1
+        inside = _shape(size, generator)
+        mask[inside] = label
+        image[inside] = _surface(parts[label - 1], size, generator)[inside]
+    return np.clip(image + 3 * generator.standard_normal(image.shape), 0, 255).astype(np.uint8), mask
+
+
+def _grey(name: str, shrink: float) -> np.ndarray:
+    """A picture of scikit-image's wheel in grey, scaled down: float32 (H, W)."""
+    from skimage import color, data, transform
+
+    picture = getattr(data, name)()
+    grey = color.rgb2gray(picture) if picture.ndim == 3 else picture / 255.0
+    return transform.rescale(grey, 1 / shrink, anti_aliasing=True).astype(np.float32)
+
+
+def _part(source: np.ndarray, split: str) -> np.ndarray:
+    """The upper 60% for training, the lower 40% for validation; zero mean and unit variance."""
+    cut = int(0.6 * len(source))
+    part = source[:cut] if split == "train" else source[cut:]
+    return (part - part.mean()) / part.std()
+
+
+def _surface(part: np.ndarray, size: int, generator: np.random.Generator) -> np.ndarray:
+    """A texture, randomly scaled, turned, tinted and shaded: float (size, size, 3)."""
+    from scipy import ndimage
+
+    angle, zoom = generator.uniform(0, 2 * np.pi), np.exp(generator.uniform(-0.3, 0.3))
+    matrix = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    centre = generator.uniform(0, part.shape)
+    grid = np.stack(np.meshgrid(*2 * [np.arange(size) - size / 2], indexing="ij"))
+    places = np.tensordot(matrix, grid, 1) + centre[:, None, None]
+    grey = ndimage.map_coordinates(part, places, order=1, mode="mirror")
+    direction = generator.uniform(-1, 1, 2)
+    shade = 1 + 0.35 * np.tensordot(direction, grid / size, 1)
+    tint = generator.uniform(75, 180) + generator.uniform(-25, 25, 3)
+    return (tint + generator.uniform(16, 30) * grey[..., None]) * shade[..., None]
+
+
+def _shape(size: int, generator: np.random.Generator) -> np.ndarray:
+    """A blob, r(t) = r0 (1 + sum of a few waves) about a random centre, stretched and turned: bool (size, size)."""
+    centre, radius = generator.uniform(0.15, 0.85, 2) * size, generator.uniform(0.16, 0.3) * size
+    y, x = np.mgrid[:size, :size] - centre[:, None, None]
+    turn, stretch = generator.uniform(0, np.pi), generator.uniform(1, 1.6)
+    along, across = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    angle = np.arctan2(across * stretch, along)
+    waves = sum(
+        generator.uniform(-0.3, 0.3) / k * np.cos(k * angle + generator.uniform(0, 2 * np.pi)) for k in (2, 3, 4, 5)
+    )
+    return np.hypot(along, across * stretch) < radius * np.sqrt(stretch) * (1 + waves)

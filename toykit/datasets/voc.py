@@ -1,0 +1,60 @@
+"""PASCAL VOC 2012, augmented by SBD: `VOC2012/` (paper, section 3: 10,582 images to train, 1,449 to validate).
+
+    JPEGImages/ID.jpg
+    SegmentationClassAug/ID.png                              class ids 0..20, 255 = void
+    ImageSets/SegmentationAug/train_aug.txt, val.txt
+    scribbles/ID.xml                                         ScribbleSup's polylines, or the JSON of this project
+    pascal_2012_scribble/ID.png, ..._0.8/ID.png, ..._0/      the same drawn, at all or a share of each stroke's length
+    points.json                                              "What's the Point"'s clicks
+
+The last three are needed for the supervision that they hold. The generated toy set has this layout too.
+"""
+
+from pathlib import Path
+
+from toykit.datasets.layout import plain_table, read_list
+from toykit.datasets.segmentation_set import Entry, SegmentationSet
+from toykit.supervision import Supervision, read_clicks
+
+CLASSES = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
+    "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+LISTS = {"train": "train_aug", "val": "val"}
+COUNTS = {"train": 10_582, "val": 1_449}
+
+
+def find(
+    root: Path, split: str, supervision: Supervision, kind: str = "voc", classes: tuple[str, ...] = CLASSES
+) -> SegmentationSet:
+    """The set at `root`. Raises: FileNotFoundError, ValueError that name the file."""
+    ids = read_list(root / "ImageSets" / "SegmentationAug" / f"{LISTS[split]}.txt")
+    marks = _marks(root, ids, supervision, classes)
+    entries = tuple(
+        Entry(root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClassAug" / f"{name}.png", marks.get(name))
+        for name in ids
+    )
+    return SegmentationSet(kind, split, ids, classes, entries, plain_table(len(classes)), classes, supervision)
+
+
+def _marks(root: Path, ids: tuple[str, ...], supervision: Supervision, classes: tuple[str, ...]) -> dict:
+    if supervision.kind == "clicks":
+        clicks = read_clicks(root / "points.json", classes, supervision.width)
+        missing = [name for name in ids if name not in clicks]
+        if missing:
+            raise ValueError(f"{root / 'points.json'}: has no clicks for {', '.join(missing[:8])}")
+        return clicks
+    if supervision.kind != "scribbles":
+        return {}
+    ratio = supervision.ratio
+    drawn = root / ("pascal_2012_scribble" + ("" if ratio == 1 else f"_{ratio:g}"))
+    if drawn.is_dir() and supervision.width == 3:  # the published maps before our own drawing
+        return {name: drawn / f"{name}.png" for name in ids}
+    strokes = root / "scribbles"
+    suffix = ".json" if strokes.is_dir() and next(strokes.glob("*.json"), None) else ".xml"
+    if not strokes.is_dir() or (suffix == ".json" and supervision.width != 3):
+        raise FileNotFoundError(
+            f"{root}: no scribbles of width {supervision.width} and ratio {ratio:g}: neither {drawn.name}/ID.png (width "
+            "3) nor scribbles/ID.xml; put ScribbleSup's files there, or choose simulated ones"
+        )
+    return {name: strokes / f"{name}{suffix}" for name in ids}

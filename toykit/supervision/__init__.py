@@ -1,0 +1,32 @@
+"""What an annotator gives instead of full masks: scribbles, clicks, blocks (paper, sections 1.1 and 3.5)."""
+
+from toykit.supervision.blocks import blocks
+from toykit.supervision.choice import KINDS, Supervision
+from toykit.supervision.clicks import read_clicks
+from toykit.supervision.scribblesup import read_scribblesup
+from toykit.supervision.simulate import simulate
+from toykit.supervision.strokes import (
+    Scribbles,
+    Stroke,
+    read_indexed_png,
+    read_scribbles,
+    read_seeds,
+    write_scribbles,
+    write_seeds,
+)
+
+__all__ = [
+    "KINDS",
+    "Scribbles",
+    "Stroke",
+    "Supervision",
+    "blocks",
+    "read_clicks",
+    "read_indexed_png",
+    "read_scribbles",
+    "read_scribblesup",
+    "read_seeds",
+    "simulate",
+    "write_scribbles",
+    "write_seeds",
+]

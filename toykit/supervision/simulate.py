@@ -1,0 +1,124 @@
+"""Simulated scribbles: strokes from a full mask, where no person drew any. Results obtained with them must say so.
+
+One stroke for each connected object of sufficient size, background included. In each, on the distance transform D
+(pixels to the object's boundary or the image's frame):
+
+    1. a path of least cost, where a step costs more close to the boundary, from one far end of the object to another,
+       and on to the place farthest from it, until it is long enough for `SHARE` of the object's pixels
+    2. smoothed as much as its distance to the boundary allows
+
+The pen stays inside the object: D > w/2 at every dot drawn.
+"""
+
+import numpy as np
+
+from toykit.supervision.choice import random_generator
+from toykit.supervision.strokes import Scribbles, Stroke
+
+#: Share of an object's pixels that its stroke aims at; on VOC the strokes then cover about 3% of the image.
+SHARE = 0.035
+#: The least object that gets a stroke, as a share of the image's pixels.
+LEAST = 0.001
+#: Most way points of a path.
+TURNS = 6
+
+
+def simulate(
+    mask: np.ndarray, classes: tuple[str, ...], name: str, seed: int = 0, width: int = 3, share: float = SHARE
+) -> Scribbles:
+    """Strokes inside the objects of a full mask, away from their boundaries; the same for the same name and seed.
+
+    mask: uint8 (H, W), class ids; ids of len(classes) or more (void) get no stroke and count as outside.
+    width: of the pen in pixels; an object too thin for it gets one of width 1, one thinner than 3 pixels none.
+    share: of an object's pixels to cover, reached where its shape has room.
+    """
+    from scipy import ndimage
+
+    generator = random_generator(seed, name)
+    strokes = []
+    for label in np.unique(mask[mask < len(classes)]):
+        objects, _ = ndimage.label(mask == label)
+        for number, box in enumerate(ndimage.find_objects(objects), start=1):
+            inside = np.pad(objects[box] == number, 1)
+            area = int(inside.sum())
+            if area < LEAST * mask.size:
+                continue
+            depth = ndimage.distance_transform_edt(inside).astype(np.float32)
+            pen = width if depth.max() >= width / 2 + 1 else 1
+            if depth.max() < pen / 2 + 1:
+                continue
+            path = _path(depth, pen / 2 + 1, share * area / pen, generator)
+            path = path[:, ::-1] + (box[1].start - 1, box[0].start - 1)
+            strokes.append(Stroke(classes[label], float(pen), tuple((float(x), float(y)) for x, y in path)))
+    return Scribbles(name, mask.shape[::-1], tuple(classes), tuple(strokes))
+
+
+def _path(depth: np.ndarray, margin: float, length: float, generator: np.random.Generator) -> np.ndarray:
+    """A smooth path of about `length` pixels where depth >= margin - 1/2: float (N, 2) of (row, column).
+
+    It is searched on every n-th pixel. D changes by at most one a pixel, so a step of n or n sqrt(2) pixels loses at most
+    n / sqrt(2) of what D is at both of its ends.
+    """
+    from scipy import ndimage
+    from skimage.graph import MCP_Geometric
+
+    deepest = float(depth.max())
+    step = int(np.clip(min((deepest - margin) / 2, max(depth.shape) / 40), 1, None))
+    start = np.unravel_index(depth.argmax(), depth.shape)
+    origin = [s % step for s in start]  # the deepest pixel is one of those searched
+    coarse = depth[origin[0] :: step, origin[1] :: step]
+    free = coarse >= margin - 0.5 + step / np.sqrt(2)
+    here = tuple(s // step for s in start)
+    if not free[here]:
+        return np.array([start], float)
+    noise = ndimage.gaussian_filter(generator.standard_normal(coarse.shape), 3, mode="reflect")
+    cost = (deepest / np.maximum(coarse, 1)) * np.exp(4 * noise)
+    way, used = [here], np.zeros(coarse.shape, bool)
+    for turn in range(TURNS):
+        search = MCP_Geometric(np.where(free, cost * (1 + 9 * used), -1))
+        far, _ = search.find_costs([way[-1]])
+        reachable = np.isfinite(far)
+        if turn == 0:  # one far end; the path starts there
+            way = [_farthest(np.where(reachable, far, -1), generator)]
+            used[way[0]] = True
+            continue
+        away = ndimage.distance_transform_edt(~used)
+        goal = _farthest(np.where(reachable, away, -1), generator)
+        if away[goal] * step < 6:
+            break
+        way += search.traceback(goal)[1:]
+        used[tuple(np.transpose(way))] = True
+        if len(way) * step > length:
+            break
+    path = _cut(np.array(way, float) * step + origin, length)
+    for spread in (4.0, 2.0, 1.0, 0.5):
+        smooth = _evenly(ndimage.gaussian_filter1d(path, spread * 4 / step, axis=0, mode="nearest"))
+        if _deep(smooth, depth, margin):
+            return smooth
+    return path
+
+
+def _farthest(distance: np.ndarray, generator: np.random.Generator) -> tuple[int, int]:
+    """One of the places whose distance is within a tenth of the largest."""
+    places = np.argwhere(distance >= 0.9 * distance.max())
+    return tuple(int(p) for p in places[generator.integers(len(places))])
+
+
+def _cut(path: np.ndarray, length: float) -> np.ndarray:
+    """The first `length` pixels of a path."""
+    along = np.concatenate([[0.0], np.hypot(*np.diff(path, axis=0).T).cumsum()])
+    return path[: int(np.searchsorted(along, length)) + 1]
+
+
+def _evenly(path: np.ndarray, spacing: float = 3.0) -> np.ndarray:
+    """The path by points about `spacing` pixels apart, rounded to a tenth of a pixel."""
+    along = np.concatenate([[0.0], np.hypot(*np.diff(path, axis=0).T).cumsum()])
+    where = np.linspace(0, along[-1], max(1, int(along[-1] / spacing)) + 1)
+    return np.stack([np.interp(where, along, path[:, axis]) for axis in (0, 1)], axis=1).round(1)
+
+
+def _deep(path: np.ndarray, depth: np.ndarray, margin: float) -> bool:
+    """Whether depth >= margin at every dot of the path."""
+    dots, _ = Stroke("", 1, tuple(map(tuple, path))).dots()
+    rows, columns = np.rint(dots).astype(int).T
+    return bool((depth[rows, columns] >= margin).all())

@@ -104,7 +104,7 @@ def build(
         else:
             network = _deeplab(ENCODERS[name], num_classes, download, dropout)
     except ImportError as error:
-        raise ImportError(f"{name} needs the train extra: pip install 'toykit[notebooks,train]' ({error})") from error
+        raise ImportError(f"{name} needs the train extra: pip install 'toykit[train]' ({error})") from error
     except OSError as error:
         raise OSError(
             f"{name}: its ImageNet weights could not be downloaded ({error}); give a file, model.weights=FILE, or "

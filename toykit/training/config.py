@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from toykit.conventions import check_choice
+from toykit.datasets import KINDS
 from toykit.energy import Energy
 from toykit.models import MODELS, STRIDE
 from toykit.neighborhoods import NearestNeighbors
@@ -23,7 +24,6 @@ from toykit.supervision import Supervision
 
 #: full: NLL on whole masks. seeds_only: NLL on the seeds. gradient_descent: eq. (4). soft: eq. (8), self-labelling.
 METHODS = ("full", "seeds_only", "gradient_descent", "soft")
-KINDS = ("toy", "voc", "cityscapes", "ade20k", "camvid", "folder")
 PRECISIONS = ("32-true", "bf16-mixed")  # float16 would need a loss scaler, and its state in the checkpoint
 
 
@@ -205,7 +205,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
         from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
     except ImportError as error:
-        raise ImportError(f"training needs the train extra: pip install 'toykit[notebooks,train]' ({error})") from error
+        raise ImportError(f"training needs the train extra: pip install 'toykit[train]' ({error})") from error
     path = presets().get(str(source), Path(source))
     if not path.is_file():
         raise FileNotFoundError(f"{source}: neither a file nor a preset; the presets are {', '.join(presets())}")

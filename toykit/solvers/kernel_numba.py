@@ -29,7 +29,8 @@ def sweep(x: Quarters, cross_entropy: str, relaxation: str, eta: float, omega: f
     """As `kernel_torch.sweep`."""
     change = np.zeros((len(x.labels), x.free.shape[3], 2))
     impurity = np.empty_like(x.labels[..., 0, :].numpy())
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+    threads = torch.get_num_threads()
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     dtype = x.labels.numpy().dtype.type
     _sweep(
         *(t.numpy() for t in (x.labels, x.target, x.weights, x.free)),
@@ -43,6 +44,7 @@ def sweep(x: Quarters, cross_entropy: str, relaxation: str, eta: float, omega: f
         (kernel_torch.PROJECTION_STEPS, kernel_torch.SECANT_STEPS),
         change,
     )
+    torch.set_num_threads(threads)  # numba's first call sets OpenMP's number, and so torch's, to its own
     return torch.from_numpy(change.sum((1, 2)))
 
 

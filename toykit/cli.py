@@ -1,4 +1,4 @@
-"""The command line: `toykit run` executes the course, `toykit segment` labels one photo, `toykit train` trains a network."""
+"""The command line: `toykit run` executes the course, `segment` labels a photo, `train` a network; `data` keeps datasets."""
 
 import os
 import sys
@@ -15,6 +15,7 @@ except ImportError:
     sys.exit("toykit's command line needs the notebooks extra: pip install 'toykit[notebooks]'")
 
 from toykit import PADDING, ConvergenceWarning, __version__
+from toykit.cli_data import data
 from toykit.cli_train import train
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
@@ -41,6 +42,7 @@ def main() -> None:
     """Soft self-labelling and Potts relaxations for weakly-supervised segmentation."""
 
 
+main.add_command(data)
 main.add_command(train)
 
 

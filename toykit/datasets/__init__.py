@@ -1,5 +1,6 @@
 """Images with seeds: photos that come with the project, and sets found under TOYKIT_DATA."""
 
+from toykit.datasets.checks import check
 from toykit.datasets.grabcut import grabcut_seeds
 from toykit.datasets.loading import KINDS, load
 from toykit.datasets.photos import PHOTOS, photo, photos
@@ -13,6 +14,7 @@ __all__ = [
     "Sample",
     "SegmentationSet",
     "augment",
+    "check",
     "grabcut_seeds",
     "load",
     "photo",

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from toykit.conventions import check_choice
-from toykit.datasets import camvid, toy, voc
+from toykit.datasets import ade20k, camvid, cityscapes, own, toy, voc
 from toykit.datasets.segmentation_set import SegmentationSet, keep_classes, subset
 from toykit.resources import data_root
 from toykit.supervision import Supervision
@@ -11,7 +11,10 @@ from toykit.supervision import Supervision
 FINDERS = {
     "toy": toy.find,
     "voc": voc.find,
+    "cityscapes": cityscapes.find,
+    "ade20k": ade20k.find,
     "camvid": camvid.find,
+    "folder": own.find,
 }
 KINDS = tuple(FINDERS)
 #: The folder of each set under TOYKIT_DATA, as it is published; "toy" is generated, "folder" is one's own.

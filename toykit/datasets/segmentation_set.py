@@ -55,18 +55,23 @@ class SegmentationSet:
     def __getitem__(self, i: int) -> Sample:
         """The i-th sample. Raises: IndexError; FileNotFoundError or ValueError, naming the file that is at fault."""
         i = range(len(self.ids))[index(i)]
-        image, mask = read_image(self.entries[i].image), self.mask(i)
+        image = read_image(self.entries[i].image)
         size = image.shape[1::-1]
-        if mask is not None and mask.shape != image.shape[:2]:
-            raise ValueError(
-                f"{self.entries[i].mask}: the mask is {_by(mask.shape[::-1])} pixels, the photo {_by(size)}"
-            )
+        mask = self.mask(i, size)
         return Sample(self.ids[i], image, self.seeds(i, size, mask), self.classes, mask)
 
-    def mask(self, i: int) -> np.ndarray | None:
-        """The full mask of the i-th image, uint8 (H, W): class ids and 255 = void; None where the set has none."""
+    def mask(self, i: int, size: tuple[int, int] | None = None) -> np.ndarray | None:
+        """The full mask of the i-th image, uint8 (H, W): class ids and 255 = void; None where the set has none.
+
+        size: (width, height) of the photo, which the mask must have; default: not compared.
+        """
         path = self.entries[i].mask
-        return None if path is None else self._decode(read_indexed_png(path), self.table, path)
+        if path is None:
+            return None
+        values = read_indexed_png(path)
+        if size is not None and values.shape != size[::-1]:
+            raise ValueError(f"{path}: the mask is {_by(values.shape[::-1])} pixels, the photo {_by(size)}")
+        return self._decode(values, self.table, path)
 
     def seeds(self, i: int, size: tuple[int, int], mask: np.ndarray | None) -> np.ndarray:
         """The seeds of the i-th image of `size` (width, height), uint8 (H, W), from its marks or from its mask."""

@@ -7,13 +7,15 @@ One stroke for each connected object of sufficient size, background included. In
        and on to the place farthest from it, until it is long enough for `SHARE` of the object's pixels
     2. smoothed as much as its distance to the boundary allows
 
-The pen stays inside the object: D > w/2 at every dot drawn.
+Every pixel drawn lies inside the object: a path is taken only if it was drawn and looked at.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 
 from toykit.supervision.choice import random_generator
-from toykit.supervision.strokes import Scribbles, Stroke
+from toykit.supervision.strokes import Scribbles, Stroke, line
 
 #: Share of an object's pixels that its stroke aims at; on VOC the strokes then cover about 3% of the image.
 SHARE = 0.035
@@ -48,13 +50,15 @@ def simulate(
             if depth.max() < pen / 2 + 1:
                 continue
             path = _path(depth, pen / 2 + 1, share * area / pen, generator)
-            path = path[:, ::-1] + (box[1].start - 1, box[0].start - 1)
-            strokes.append(Stroke(classes[label], float(pen), tuple((float(x), float(y)) for x, y in path)))
+            found = next((points for points in _smoothest_first(path, depth) if _fits(points, pen, inside)), None)
+            if found is not None:
+                points = found + np.array([box[1].start - 1, box[0].start - 1])
+                strokes.append(Stroke(classes[label], float(pen), tuple(map(tuple, points.tolist()))))
     return Scribbles(name, mask.shape[::-1], tuple(classes), tuple(strokes))
 
 
 def _path(depth: np.ndarray, margin: float, length: float, generator: np.random.Generator) -> np.ndarray:
-    """A smooth path of about `length` pixels where depth >= margin - 1/2: float (N, 2) of (row, column).
+    """A path of about `length` pixels where depth >= margin - 1/2: float (N, 2) of (row, column).
 
     It is searched on every n-th pixel. D changes by at most one a pixel, so a step of n or n sqrt(2) pixels loses at most
     n / sqrt(2) of what D is at both of its ends.
@@ -90,12 +94,22 @@ def _path(depth: np.ndarray, margin: float, length: float, generator: np.random.
         used[tuple(np.transpose(way))] = True
         if len(way) * step > length:
             break
-    path = _cut(np.array(way, float) * step + origin, length)
-    for spread in (4.0, 2.0, 1.0, 0.5):
-        smooth = _evenly(ndimage.gaussian_filter1d(path, spread * 4 / step, axis=0, mode="nearest"))
-        if _deep(smooth, depth, margin):
-            return smooth
-    return path
+    return _cut(np.array(way, float) * step + origin, length)
+
+
+def _smoothest_first(path: np.ndarray, depth: np.ndarray) -> Iterator[np.ndarray]:
+    """The path of (row, column) as points (x, y): smoothed less and less, as it is, and the deepest pixel alone."""
+    from scipy import ndimage
+
+    every = _evenly(path, 1.0)
+    for pixels in (16, 8, 4, 2):
+        yield _evenly(ndimage.gaussian_filter1d(every, pixels, axis=0, mode="nearest"), 3.0)[:, ::-1].round(1)
+    yield path[:, ::-1]
+    yield np.array([np.unravel_index(depth.argmax(), depth.shape)[::-1]], float)
+
+
+def _fits(points: np.ndarray, pen: int, inside: np.ndarray) -> bool:
+    return bool(inside[line(tuple(map(tuple, points)), pen, inside.shape[::-1])].all())
 
 
 def _farthest(distance: np.ndarray, generator: np.random.Generator) -> tuple[int, int]:
@@ -110,15 +124,8 @@ def _cut(path: np.ndarray, length: float) -> np.ndarray:
     return path[: int(np.searchsorted(along, length)) + 1]
 
 
-def _evenly(path: np.ndarray, spacing: float = 3.0) -> np.ndarray:
-    """The path by points about `spacing` pixels apart, rounded to a tenth of a pixel."""
+def _evenly(path: np.ndarray, spacing: float) -> np.ndarray:
+    """The path by points about `spacing` pixels apart."""
     along = np.concatenate([[0.0], np.hypot(*np.diff(path, axis=0).T).cumsum()])
     where = np.linspace(0, along[-1], max(1, int(along[-1] / spacing)) + 1)
-    return np.stack([np.interp(where, along, path[:, axis]) for axis in (0, 1)], axis=1).round(1)
-
-
-def _deep(path: np.ndarray, depth: np.ndarray, margin: float) -> bool:
-    """Whether depth >= margin at every dot of the path."""
-    dots, _ = Stroke("", 1, tuple(map(tuple, path))).dots()
-    rows, columns = np.rint(dots).astype(int).T
-    return bool((depth[rows, columns] >= margin).all())
+    return np.stack([np.interp(where, along, path[:, axis]) for axis in (0, 1)], axis=1)

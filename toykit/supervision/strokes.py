@@ -59,18 +59,19 @@ class Scribbles:
     def draw(self, size: tuple[int, int] | None = None) -> np.ndarray:
         """The seed map, uint8 (H, W): class ids on the strokes, 255 elsewhere.
 
-        A dot covers the pixels whose centres are within half the width, and always the nearest one. Where strokes cross,
-        the later one decides at its whole length, kept or not: so shortening takes labels away and changes none.
+        A stroke that is kept in part draws those of its pixels that lie under its kept dots. Where strokes cross, the
+        later one decides, at its whole length: so shortening takes labels away and changes none.
         size: (width, height) of the map; strokes are scaled to it. Default: the photo's own size.
         """
         size = self.size if size is None else size
         scale = (size[0] / self.size[0], size[1] / self.size[1])
         seeds = np.full(size[::-1], UNLABELLED, np.uint8)
         for stroke in self.strokes:
-            dots, kept = stroke.dots(scale)
             width = max(1, round(stroke.width * sum(scale) / 2))
-            seeds[_covered(dots, width, size)] = UNLABELLED
-            seeds[_covered(dots[kept], width, size)] = self.classes.index(stroke.label)
+            whole = line(stroke.points, width, size, scale)
+            seeds[whole] = UNLABELLED
+            dots, kept = stroke.dots(scale)
+            seeds[whole if kept.all() else whole & _under(dots[kept], width, size)] = self.classes.index(stroke.label)
         return seeds
 
     def shorten(self, ratio: float) -> "Scribbles":
@@ -83,16 +84,31 @@ class Scribbles:
         return replace(self, strokes=tuple(replace(s, kept=s.kept * ratio) for s in self.strokes))
 
 
-def _covered(dots: np.ndarray, width: float, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the pixels under round dots of that width, those outside of the map left out."""
-    reach = np.arange(-int(width // 2) - 1, int(width // 2) + 2)
-    nearest = np.rint(dots)
+def line(points: tuple, width: int, size: tuple[int, int], scale: tuple[float, float] = (1, 1)) -> np.ndarray:
+    """The pixels of a polyline with round joints and ends, bool (H, W)."""
+    from PIL import Image, ImageDraw
+
+    canvas = Image.new("L", size, 0)
+    pen = ImageDraw.Draw(canvas)
+    points = [(x * scale[0], y * scale[1]) for x, y in points]
+    pen.line(points, 1, width, joint="curve")
+    for x, y in (points[0], points[-1]):  # a single point is a dot
+        pen.ellipse([x - width / 2, y - width / 2, x + width / 2, y + width / 2], 1)
+    return np.array(canvas, dtype=bool)
+
+
+def _under(dots: np.ndarray, width: int, size: tuple[int, int]) -> np.ndarray:
+    """The pixels under round dots, bool (H, W): at most half a pixel more than half the width away, at least 2 pixels, so
+    that some of a line's pixels, rounded as they are, lie under each of its dots."""
+    reach = np.arange(-(width // 2) - 2, width // 2 + 3)
     offsets = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(-1, 2)
-    pixels = nearest[:, None] + offsets  # (N, M, 2)
-    near = ((pixels - dots[:, None]) ** 2).sum(-1) <= (width / 2) ** 2
-    pixels = pixels[near | (offsets == 0).all(1)].astype(int)
+    pixels = np.rint(dots)[:, None] + offsets  # (N, M, 2)
+    near = ((pixels - dots[:, None]) ** 2).sum(-1) <= max((width + 1) / 2, 2) ** 2
+    pixels = pixels[near].astype(int)
     columns, rows = pixels[((pixels >= 0) & (pixels < size)).all(1)].T
-    return rows, columns
+    under = np.zeros(size[::-1], bool)
+    under[rows, columns] = True
+    return under
 
 
 def read_scribbles(path: str | Path) -> Scribbles:

@@ -1,0 +1,38 @@
+"""ADE20K, scene parsing with 150 classes: `ADEChallengeData2016/`, 20,210 / 2,000 images (paper, section 3.5).
+
+images/{training,validation}/ID.jpg
+annotations/{training,validation}/ID.png     0 = other (void), 1..150 = the classes
+objectInfo150.txt                            a table by tabs, class names in the column "Name"
+"""
+
+import csv
+from pathlib import Path
+
+from toykit.datasets.layout import pictures, table
+from toykit.datasets.segmentation_set import Entry, SegmentationSet
+from toykit.supervision import Supervision
+
+NUM_CLASSES = 150
+FOLDERS = {"train": "training", "val": "validation"}
+COUNTS = {"train": 20_210, "val": 2_000}
+
+
+def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
+    """The set at `root`. Raises: FileNotFoundError where it has no images; ValueError for a bad list of names."""
+    images = pictures(root / "images" / FOLDERS[split])
+    entries = tuple(Entry(path, root / "annotations" / FOLDERS[split] / f"{path.stem}.png") for path in images)
+    ids = tuple(path.stem for path in images)
+    classes = _names(root / "objectInfo150.txt")
+    lookup = table({k + 1: k for k in range(NUM_CLASSES)}, void=(0,))
+    return SegmentationSet("ade20k", split, ids, classes, entries, lookup, classes, supervision)
+
+
+def _names(path: Path) -> tuple[str, ...]:
+    """The first name of each class; numbers where the file is missing. Two classes of one name are numbered too."""
+    if not path.exists():
+        return tuple(f"class {k}" for k in range(NUM_CLASSES))
+    with path.open(encoding="utf-8", newline="") as file:
+        names = [(row.get("Name") or "").split(",")[0].strip() for row in csv.DictReader(file, delimiter="\t")]
+    if len(names) != NUM_CLASSES or not all(names):
+        raise ValueError(f'{path}: expected {NUM_CLASSES} rows with a "Name", got {len(names)}')
+    return tuple(f"{name} ({k})" if names.count(name) > 1 else name for k, name in enumerate(names))

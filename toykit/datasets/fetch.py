@@ -1,0 +1,78 @@
+"""Download PASCAL VOC 2012 with SBD's masks and lay them out as `voc` expects; torchvision does the downloading.
+
+train_aug is what the field trains on: VOC's 1,464 training images with VOC's masks, and SBD's images that are neither
+in VOC's train nor in its val list with SBD's masks: 10,582 together.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from toykit.datasets.layout import read_list
+from toykit.files import write_atomically
+from toykit.supervision import read_indexed_png, write_seeds
+
+#: What `fetch_voc` leaves to the user, and where it is.
+NOT_FETCHED = (
+    "not fetched: the scribbles (ScribbleSup; its authors' page: https://jifengdai.org/downloads/scribble_sup/): put the "
+    "XML files into scribbles/, or the PNG sets beside it (pascal_2012_scribble/, pascal_2012_scribble_0.5/, ...). "
+    "Without them train on simulated scribbles."
+)
+
+
+def fetch_voc(root: Path, say: Callable[[str], object] = print) -> None:
+    """Download both archives beside `root` and write the layout of `voc` into `root` (several GB on the way).
+
+    Archives that are there already are not downloaded again. Raises: what torchvision raises without a network;
+    ValueError if `root` holds a set already.
+    """
+    from torchvision.datasets import SBDataset, VOCSegmentation
+
+    if (root / "SegmentationClassAug").exists():
+        raise ValueError(f"{root}: holds SegmentationClassAug already; check it with: toykit data check voc {root}")
+    downloads = root.parent / f"{root.name}-downloads"
+    downloads.mkdir(parents=True, exist_ok=True)
+    say(f"VOC 2012 into {downloads}")
+    VOCSegmentation(str(downloads), year="2012", image_set="train", download=True)
+    say(f"SBD into {downloads}")
+    sbd = downloads / "sbd"
+    SBDataset(str(sbd), image_set="train", mode="segmentation", download=not (sbd / "cls").is_dir())
+    assemble_voc(downloads / "VOCdevkit" / "VOC2012", sbd, root)
+    say(f"{root} is complete; {downloads} may be deleted")
+    say(NOT_FETCHED)
+
+
+def assemble_voc(devkit: Path, sbd: Path, root: Path) -> None:
+    """Write `root` from an unpacked VOC2012 devkit and an unpacked SBD (cls/ID.mat, train.txt, val.txt).
+
+    Lists and masks are written after the photos, the lists last. Raises: FileNotFoundError, ValueError that name the
+    file.
+    """
+    from scipy.io import loadmat
+
+    lists = devkit / "ImageSets" / "Segmentation"
+    train, val = read_list(lists / "train.txt"), read_list(lists / "val.txt")
+    of_sbd = set(read_list(sbd / "train.txt") + read_list(sbd / "val.txt")) - set(train) - set(val)
+    for name in (*train, *val, *sorted(of_sbd)):
+        photo = root / "JPEGImages" / f"{name}.jpg"
+        source = devkit / "JPEGImages" / photo.name
+        if not photo.exists():
+            with source.open("rb") as opened:
+                write_atomically(photo, lambda file, opened=opened: shutil.copyfileobj(opened, file))
+        if name in of_sbd:
+            path = sbd / "cls" / f"{name}.mat"
+            try:
+                mask = loadmat(path)["GTcls"][0, 0]["Segmentation"].astype(np.uint8)
+            except FileNotFoundError:
+                raise
+            except Exception as error:  # the reader of MAT files fails in many ways on a damaged one
+                raise ValueError(f"{path}: not a mask of SBD ({type(error).__name__}: {error})") from error
+        else:
+            mask = read_indexed_png(devkit / "SegmentationClass" / f"{name}.png")
+        write_seeds(root / "SegmentationClassAug" / f"{name}.png", mask)
+    for listed, names in (("val", val), ("train_aug", sorted({*train, *of_sbd}))):
+        content = "".join(f"{name}\n" for name in names).encode()
+        path = root / "ImageSets" / "SegmentationAug" / f"{listed}.txt"
+        write_atomically(path, lambda file, content=content: file.write(content))

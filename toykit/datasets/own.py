@@ -1,0 +1,65 @@
+"""A folder of one's own: photos with scribbles, masks where there are some.
+
+images/ID.jpg or ID.png
+scribbles/ID.png or ID.json      see toykit/supervision/strokes.py; PNG: class ids, 255 = unlabelled, 254 = padding
+masks/ID.png                     optional: class ids, 255 = void
+classes.txt                      a name a line; the first is class 0
+train.txt, val.txt               optional: an id a line. Without lists all images are for training, and those with
+                                 a mask for validation too
+"""
+
+from pathlib import Path
+
+from toykit.conventions import PADDING
+from toykit.datasets.layout import pictures, plain_table, read_list
+from toykit.datasets.segmentation_set import Entry, SegmentationSet
+from toykit.supervision import Supervision
+
+
+def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
+    """The set at `root`. Raises: FileNotFoundError, ValueError that name the file."""
+    classes = _names(root / "classes.txt")
+    images = {path.stem: path for path in pictures(root / "images")}
+    masks = {path.stem: path for path in (root / "masks").glob("*.png")}
+    listed = root / f"{split}.txt"
+    if listed.exists():
+        ids = read_list(listed)
+        missing = [name for name in ids if name not in images]
+        if missing:
+            raise FileNotFoundError(f"{listed}: no picture in images/ for {', '.join(missing[:8])}")
+    else:
+        ids = tuple(images) if split == "train" else tuple(name for name in images if name in masks)
+        if not ids:
+            raise FileNotFoundError(f"{root / 'masks'}: no masks, which a validation needs")
+    marks = {}
+    if supervision.kind == "scribbles":
+        if supervision.width != 3:
+            raise ValueError("folder: scribbles carry their own width; leave the supervision's at 3")
+        marks = {name: _scribbles(root / "scribbles", name, supervision.ratio) for name in ids}
+    entries = tuple(Entry(images[name], masks.get(name), marks.get(name)) for name in ids)
+    return SegmentationSet("folder", split, ids, classes, entries, plain_table(len(classes)), classes, supervision)
+
+
+def _scribbles(folder: Path, name: str, ratio: float) -> Path:
+    strokes, drawn = folder / f"{name}.json", folder / f"{name}.png"
+    if strokes.exists() and drawn.exists():
+        raise ValueError(f"{strokes}: there is a PNG of this name too; keep one of them")
+    if strokes.exists():
+        return strokes
+    if ratio != 1:
+        raise ValueError(
+            f"{drawn}: a drawn map cannot be shortened to ratio {ratio:g}; that needs strokes, {strokes.name}"
+        )
+    return drawn
+
+
+def _names(path: Path) -> tuple[str, ...]:
+    try:
+        names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read as a list of names ({error})") from error
+    if not 2 <= len(names) <= PADDING or len(set(names)) < len(names):
+        raise ValueError(f"{path}: expected 2 to {PADDING} different class names, a line each, got {names[:8]}")
+    return tuple(names)

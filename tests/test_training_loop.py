@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from itertools import chain
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from toykit.datasets import toy
 from toykit.datasets.sample import Sample
-from toykit.training import checkpoint, load_config, read_run, train
+from toykit.training import checkpoint, load_config, loop, read_run, train
 from toykit.training.batches import Crops, epoch_batches, seed_at
 from toykit.training.config import METHODS
 
@@ -177,6 +178,12 @@ def test_another_configuration_does_not_go_on(configure, tmp_path):
 def test_a_batch_that_cannot_be(configure, tmp_path):
     with pytest.raises(ValueError, match=r"schedule\.batch: expected at most the 7 training images.*got 8"):
         train(configure("schedule.batch=8"), tmp_path)
+
+
+def test_processes_divide_the_batch(configure, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "launch", lambda run: SimpleNamespace(world_size=2))
+    with pytest.raises(ValueError, match="a multiple of the 2 processes; got 3"):
+        train(configure("schedule.batch=3"), tmp_path)
 
 
 def test_folders_that_are_no_runs(tmp_path):

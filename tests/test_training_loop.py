@@ -101,6 +101,17 @@ def test_it_learns(configure, tmp_path):
     assert history[-1]["val_miou"] is None
 
 
+def test_mixed_precision_begins_like_full_precision(configure, tmp_path):
+    first = {}
+    for precision in ("32-true", "bf16-mixed"):
+        losses = []
+        config = configure(f"run.precision={precision}", "schedule.pretrain_epochs=0", "model.dropout=0")
+        train(config, tmp_path / precision, callback=lambda _, loss, losses=losses: losses.append(loss))
+        first[precision] = losses[0]
+    assert first["bf16-mixed"] == pytest.approx(first["32-true"], rel=0.1)
+    assert first["bf16-mixed"] != first["32-true"]
+
+
 class Interruption(Exception):
     pass
 

@@ -60,13 +60,14 @@ def read_run(folder: str | Path) -> RunResult:
 def prepare(folder: Path, fresh: bool) -> None:
     """Make the folder; where it is to begin afresh, remove an old run's files (and no others)."""
     folder.mkdir(parents=True, exist_ok=True)
-    if fresh:
-        for name in (CHECKPOINT, "config.yaml", "versions.json", "metrics.json"):
+    for name in (CHECKPOINT, "config.yaml", "versions.json", "metrics.json"):
+        for unfinished in folder.glob(f".{name}.*"):  # a run killed while it wrote
+            unfinished.unlink()
+        if fresh:
             (folder / name).unlink(missing_ok=True)
+    if fresh:
         for name in ("events", "pictures"):
             shutil.rmtree(folder / name, ignore_errors=True)
-    for unfinished in folder.glob(f".{CHECKPOINT}.*"):  # a run killed while it wrote
-        unfinished.unlink()
 
 
 def describe(folder: Path, config: Config) -> None:

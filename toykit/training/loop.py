@@ -42,9 +42,9 @@ def train(
     resume: go on from the folder's checkpoint if there is one, on the very same trajectory; False starts over.
     callback: callback(step, loss) after each step, counted from 1 over the whole run.
 
-    On a processor the result is the same to the last bit, whatever interrupted the run. Several processes compute one
-    process's run up to the order of summation, but for batch normalisation, whose statistics are of each process's
-    share of the batch (model.freeze_batch_norm does without), and dropout.
+    On a processor, with the same number of threads, the result is the same to the last bit, whatever interrupted the run.
+    Several processes compute one process's run up to the order of summation, but for batch normalisation, whose statistics
+    are of each process's share of the batch (model.freeze_batch_norm does without), and dropout.
 
     Raises: ValueError if the set has fewer photos than a batch, the processes do not divide it, or the folder's run had
         another configuration; what the data set, the network's weights and the devices raise; all before the first step.

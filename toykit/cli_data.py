@@ -5,8 +5,11 @@ from pathlib import Path
 
 import click
 
-#: As in toykit.datasets, which takes a second to import; a test compares them.
-KINDS = ("toy", "voc", "cityscapes", "ade20k", "camvid", "folder")
+from toykit import datasets
+from toykit.datasets import toy
+from toykit.datasets.fetch import fetch_voc
+from toykit.datasets.loading import FOLDERS
+from toykit.resources import data_root
 
 
 @click.group()
@@ -17,15 +20,17 @@ def data() -> None:
 @data.command()
 @click.argument("kind", type=click.Choice(["toy"]))
 @click.argument("root", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--train", type=click.IntRange(min=1), default=240, show_default=True, help="Images to train on.")
-@click.option("--val", type=click.IntRange(min=1), default=80, show_default=True, help="Images to validate on.")
+@click.option(
+    "--train", type=click.IntRange(min=1), default=toy.COUNTS["train"], show_default=True, help="Images to train on."
+)
+@click.option(
+    "--val", type=click.IntRange(min=1), default=toy.COUNTS["val"], show_default=True, help="Images to validate on."
+)
 @click.option("--size", type=click.IntRange(min=32), default=96, show_default=True, help="Side in pixels.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def make(kind, root, train, val, size, seed) -> None:
     """Generate the set KIND in the new folder ROOT, in VOC's layout, with simulated scribbles."""
     from tqdm import tqdm
-
-    from toykit.datasets import toy
 
     try:
         with tqdm(total=train + val, desc=kind, unit="image", disable=None) as bar:
@@ -36,7 +41,7 @@ def make(kind, root, train, val, size, seed) -> None:
 
 
 @data.command()
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", type=click.Choice(datasets.KINDS))
 @click.argument("root", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--split", type=click.Choice(["train", "val", "test"]), help="Only this one.  [default: all]")
 def check(kind, root, split) -> None:
@@ -45,8 +50,6 @@ def check(kind, root, split) -> None:
     Each problem is printed with its file; the exit code is then 1.
     """
     from tqdm import tqdm
-
-    from toykit import datasets
 
     try:
         with tqdm(desc=kind, unit="image", disable=None) as bar:
@@ -70,10 +73,6 @@ def check(kind, root, split) -> None:
 @click.argument("root", required=False, type=click.Path(file_okay=False, path_type=Path))
 def fetch(kind, root) -> None:
     """Download the set KIND into ROOT (default: its folder under TOYKIT_DATA). Several GB."""
-    from toykit.datasets.fetch import fetch_voc
-    from toykit.datasets.loading import FOLDERS
-    from toykit.resources import data_root
-
     try:
         fetch_voc(root or data_root() / FOLDERS[kind], click.echo)
     except (ValueError, OSError, RuntimeError) as error:

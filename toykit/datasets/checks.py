@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from toykit.conventions import check_choice
 from toykit.datasets import ade20k, camvid, cityscapes, toy, voc
 from toykit.datasets.loading import FINDERS, folder, splits
 from toykit.datasets.sample import read_image
@@ -30,8 +31,11 @@ def check(
 
     Checked: lists (empty, an id twice), the published number of images, a mask for every image and the reverse,
     readable files, equal sizes, class ids; the scribbles and clicks that the set has. split: default all of the set's.
-    progress: called with the images done and their number, for each split. Raises: FileNotFoundError without a folder.
+    progress: called with the images done and their number, for each split. Raises: FileNotFoundError without a folder; ValueError for a
+    kind or split that there is not.
     """
+    check_choice("kind", kind, FINDERS)
+    check_choice("split", split, (None, *splits(kind)))
     root, problems = folder(kind, root), []
     parts = splits(kind) if split is None else (split,)
     if kind == "folder" and split is None and not ((root / "masks").is_dir() or (root / "val.txt").exists()):

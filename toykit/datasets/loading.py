@@ -35,7 +35,7 @@ def load(
 
     kind: one of KINDS. split: "train" or "val"; CamVid also has "test".
     root: the set's folder. Default: its published name under TOYKIT_DATA; the toy set is generated once into a cache.
-    supervision: default the annotators' scribbles in "train" and full masks in "val", which has no seeds to train on.
+    supervision: default the annotators' scribbles in "train" and full masks elsewhere.
     only: names of the classes to keep, see `keep_classes`. limit: at most that many images, evenly spread.
     Raises: ValueError for a bad argument; FileNotFoundError or ValueError, naming the file, for what is missing or wrong.
     """

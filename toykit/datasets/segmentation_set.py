@@ -31,7 +31,7 @@ class Entry:
     marks: Path | tuple[Stroke, ...] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SegmentationSet:
     """Photos with seeds and masks; reads lazily, travels to the workers of a DataLoader, `s[i]` is a `Sample`.
 

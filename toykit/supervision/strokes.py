@@ -17,8 +17,10 @@ import numpy as np
 
 from toykit.conventions import PADDING, UNLABELLED
 
-#: Strokes are drawn as round dots, at most this far apart (pixels).
+#: A shortened stroke is found by dots along it, this far apart in pixels ...
 SPACING = 0.5
+#: ... unless they were more than this many on either side of its middle (a file may hold any coordinates).
+MOST_DOTS = 50_000
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Stroke:
         """
         points = np.array(self.points) * scale
         along = np.concatenate([[0.0], np.hypot(*np.diff(points, axis=0).T).cumsum()])
-        half = max(1, int(np.ceil(along[-1] / (2 * SPACING))))
+        half = int(np.clip(np.ceil(along[-1] / (2 * SPACING)), 1, MOST_DOTS))
         steps = np.arange(-half, half + 1)
         where = along[-1] * (0.5 + steps / (2 * half))
         dots = np.stack([np.interp(where, along, points[:, axis]) for axis in (0, 1)], axis=1)
@@ -70,8 +72,10 @@ class Scribbles:
             width = max(1, round(stroke.width * sum(scale) / 2))
             whole = line(stroke.points, width, size, scale)
             seeds[whole] = UNLABELLED
-            dots, kept = stroke.dots(scale)
-            seeds[whole if kept.all() else whole & _under(dots[kept], width, size)] = self.classes.index(stroke.label)
+            if stroke.kept < 1:
+                dots, kept = stroke.dots(scale)
+                whole &= _under(dots[kept], width, size)
+            seeds[whole] = self.classes.index(stroke.label)
         return seeds
 
     def shorten(self, ratio: float) -> "Scribbles":
@@ -85,7 +89,7 @@ class Scribbles:
 
 
 def line(points: tuple, width: int, size: tuple[int, int], scale: tuple[float, float] = (1, 1)) -> np.ndarray:
-    """The pixels of a polyline with round joints and ends, bool (H, W)."""
+    """The pixels of a polyline with round joints and ends, bool (H, W); size: (width, height)."""
     from PIL import Image, ImageDraw
 
     canvas = Image.new("L", size, 0)
@@ -98,10 +102,13 @@ def line(points: tuple, width: int, size: tuple[int, int], scale: tuple[float, f
 
 
 def _under(dots: np.ndarray, width: int, size: tuple[int, int]) -> np.ndarray:
-    """The pixels under round dots, bool (H, W): at most half a pixel more than half the width away, at least 2 pixels, so
-    that some of a line's pixels, rounded as they are, lie under each of its dots."""
+    """The pixels under round dots, bool (H, W).
+
+    A dot is a little wider than the line, so that some of the line's pixels, rounded as they are, lie under each.
+    """
     reach = np.arange(-(width // 2) - 2, width // 2 + 3)
     offsets = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(-1, 2)
+    dots = dots[((dots > -width - 3) & (dots < np.array(size) + width + 3)).all(1)]
     pixels = np.rint(dots)[:, None] + offsets  # (N, M, 2)
     near = ((pixels - dots[:, None]) ** 2).sum(-1) <= max((width + 1) / 2, 2) ** 2
     pixels = pixels[near].astype(int)

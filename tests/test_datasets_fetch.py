@@ -1,0 +1,78 @@
+"""Fetching VOC: what torchvision brings is laid out as the field's augmented set, from a tiny devkit and SBD."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy.io import savemat
+from test_datasets_layouts import halves, photo, save
+
+from toykit.cli import main
+from toykit.datasets import load
+from toykit.datasets.fetch import assemble_voc
+from toykit.supervision import Supervision
+
+
+def make_archives(downloads):
+    devkit, sbd = downloads / "VOCdevkit" / "VOC2012", downloads / "sbd"
+    for number, name in enumerate(("v_train", "v_val", "s_both", "s_new", "s_other")):
+        save(devkit / "JPEGImages" / f"{name}.jpg", photo(number))
+    for name, label in (("v_train", 1), ("v_val", 2)):
+        save(devkit / "SegmentationClass" / f"{name}.png", halves(0, label))
+    (devkit / "ImageSets" / "Segmentation").mkdir(parents=True)
+    (devkit / "ImageSets" / "Segmentation" / "train.txt").write_text("v_train\n")
+    (devkit / "ImageSets" / "Segmentation" / "val.txt").write_text("v_val\n")
+    (sbd / "cls").mkdir(parents=True)
+    for name, label in (("v_train", 9), ("v_val", 9), ("s_both", 3), ("s_new", 4)):
+        savemat(sbd / "cls" / f"{name}.mat", {"GTcls": {"Segmentation": halves(0, label)}})
+    (sbd / "train.txt").write_text("v_val\ns_both\n")
+    (sbd / "val.txt").write_text("s_new\nv_train\n")
+    return devkit, sbd
+
+
+def test_voc_and_sbd_become_the_augmented_set(tmp_path):
+    devkit, sbd = make_archives(tmp_path / "downloads")
+    assemble_voc(devkit, sbd, tmp_path / "VOC2012")
+    train = load("voc", "train", tmp_path / "VOC2012", Supervision("full"))
+    assert train.ids == ("s_both", "s_new", "v_train")
+    assert [s.mask.max(where=s.mask < 255, initial=0) for s in train] == [3, 4, 1]  # VOC's own mask where it has one
+    val = load("voc", "val", tmp_path / "VOC2012")
+    assert val.ids == ("v_val",)
+    assert np.array_equal(val[0].mask, halves(0, 2))
+    (sbd / "cls" / "s_new.mat").write_bytes(b"broken")
+    with pytest.raises(ValueError, match=r"s_new\.mat: not a mask of SBD"):
+        assemble_voc(devkit, sbd, tmp_path / "again")
+
+
+def test_the_command_downloads_by_torchvision(tmp_path, monkeypatch):
+    import torchvision.datasets
+
+    calls = []
+
+    def voc(root, **options):
+        calls.append(("voc", options))
+        make_archives(tmp_path / "VOC2012-downloads")
+
+    monkeypatch.setattr(torchvision.datasets, "VOCSegmentation", voc)
+    monkeypatch.setattr(torchvision.datasets, "SBDataset", lambda root, **options: calls.append(("sbd", options)))
+    monkeypatch.setenv("TOYKIT_DATA", str(tmp_path))
+    result = CliRunner().invoke(main, ["data", "fetch", "voc"])
+    assert result.exit_code == 0, result.output
+    assert calls[0] == ("voc", {"year": "2012", "image_set": "train", "download": True})
+    assert calls[1][0] == "sbd"
+    assert "not fetched: the scribbles" in result.output
+    assert len(load("voc", "train", supervision=Supervision("full"))) == 3
+    again = CliRunner().invoke(main, ["data", "fetch", "voc"])
+    assert again.exit_code == 1
+    assert "holds SegmentationClassAug already" in again.output
+
+
+def test_no_network_is_a_message(tmp_path, monkeypatch):
+    import torchvision.datasets
+
+    def fail(*_, **__):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(torchvision.datasets, "VOCSegmentation", fail)
+    result = CliRunner().invoke(main, ["data", "fetch", "voc", str(tmp_path / "VOC2012")])
+    assert result.exit_code == 1
+    assert "no route to host" in result.output

@@ -1,0 +1,86 @@
+"""Joint augmentation: photo, seeds and mask stay together, padding is padding, one generator decides."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toykit.datasets import Sample, augment
+
+
+def coded(height, width, mask=True):
+    """A photo whose red and green tell where a pixel was, and whose blue, seeds and mask tell the same class."""
+    y, x = np.mgrid[:height, :width]
+    blue = (x // 8 + y // 8) % 5
+    image = np.stack([x, y, blue], axis=-1).astype(np.uint8)
+    return Sample("x", image, blue.astype(np.uint8), tuple("abcde"), blue.astype(np.uint8) if mask else None)
+
+
+@given(st.integers(8, 70), st.integers(8, 70), st.integers(1, 80), st.integers(0, 1000), st.booleans())
+def test_shapes_padding_and_determinism(height, width, crop, seed, flip):
+    sample = coded(height, width)
+    before = torch.random.get_rng_state()
+    image, seeds, mask = augment(sample, crop, torch.Generator().manual_seed(seed), flip=flip)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert (image.dtype, seeds.dtype, mask.dtype) == (torch.float32, torch.int64, torch.int64)
+    assert image.shape == (3, crop, crop)
+    assert seeds.shape == mask.shape == (crop, crop)
+    assert type(image) is type(seeds) is torch.Tensor
+    assert 0 <= image.min() <= image.max() <= 255
+    padding = seeds == 254
+    assert torch.equal(padding, mask == 255)
+    assert torch.equal(seeds[~padding], mask[~padding])
+    inside = (~padding).nonzero()
+    if padding.any():
+        mean = torch.from_numpy(sample.image.mean((0, 1))).float()
+        assert torch.allclose(image[:, padding], mean[:, None].expand(-1, int(padding.sum())), atol=1e-3)
+        assert len(inside) == (inside.amax(0) + 1).prod()  # at the right and at the bottom
+    again = augment(sample, crop, torch.Generator().manual_seed(seed), flip=flip)
+    assert all(torch.equal(a, b) for a, b in zip((image, seeds, mask), again, strict=True))
+
+
+@given(st.integers(0, 1000), st.booleans())
+def test_at_scale_one_it_is_a_cut(seed, flip):
+    sample = coded(50, 60)
+    image, seeds, _ = augment(sample, 32, torch.Generator().manual_seed(seed), (1, 1), flip)
+    x, y, blue = image.long()
+    assert torch.equal(seeds, blue)
+    assert torch.equal(seeds, torch.from_numpy(sample.seeds).long()[y, x])
+    step = int(x[0, 1] - x[0, 0])
+    assert step in ((1, -1) if flip else (1,))
+    assert (x.diff(dim=1) == step).all()
+    assert (y.diff(dim=0) == 1).all()
+
+
+def test_scales_stretch_photo_and_labels_alike():
+    sample = coded(64, 64)
+    for factor in (0.5, 2.0):
+        image, seeds, _ = augment(sample, 32, torch.Generator().manual_seed(1), (factor, factor), flip=False)
+        spacing = image[0].diff(dim=1)[:, 2:-2].mean()
+        assert abs(spacing - 1 / factor) < 0.05
+        own = torch.from_numpy(sample.seeds).long()[image[1].round().long(), image[0].round().long()]
+        assert (own == seeds).float().mean() > 0.85  # nearest pixels against rounded means: borders differ
+
+
+def test_all_is_drawn():
+    """Scale, mirror and place vary from draw to draw of one generator; each argument matters."""
+    g = torch.Generator().manual_seed(0)
+    sample = coded(100, 120)
+    drawn = [augment(sample, 24, g)[0] for _ in range(40)]
+    slopes = torch.stack([d[0].diff(dim=1).median() for d in drawn])
+    assert 0.25 < (slopes < 0).float().mean() < 0.75
+    assert slopes.abs().min() < 0.75
+    assert slopes.abs().max() > 1.2
+    assert len({(round(float(d[0].mean())), round(float(d[1].mean()))) for d in drawn}) > 30
+
+
+def test_no_mask_no_seeds_and_bad_arguments():
+    g = torch.Generator().manual_seed(0)
+    sample = coded(20, 20, mask=False)
+    assert (augment(sample, 16, g)[2] == 255).all()
+    bare = Sample("x", sample.image, np.full((20, 20), 255, np.uint8), sample.classes)
+    assert (augment(bare, 8, g, (1, 1))[1] == 255).all()
+    for bad in ({"crop": 0}, {"crop": 8, "scale": (0, 1)}, {"crop": 8, "scale": (2, 1)}):
+        with pytest.raises(ValueError, match="augment: expected crop"):
+            augment(sample, generator=g, **bad)

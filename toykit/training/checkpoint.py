@@ -3,52 +3,17 @@
 No state of a random generator is among it: every draw has an address (`toykit.training.batches`).
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from toykit.files import write_atomically
+from toykit.training.tally import Tally
 
 NAME = "checkpoint.pt"
 #: What may differ between a run and its continuation: where it runs, not what it computes.
 FREE_KEYS = ("data.root", "data.workers", "run.accelerator", "run.devices", "run.checkpoint_steps", "run.pictures")
-
-
-@dataclass
-class Tally:
-    """Sums over the steps of the current epoch so far; those of several processes add up, but for loss and seconds.
-
-    confusion: of pseudo-labels against masks, on unlabelled pixels, int64 (K, K). loss: of the whole batch, in each process.
-    """
-
-    confusion: Tensor
-    loss: float = 0.0
-    images: int = 0
-    seconds: float = 0.0
-    solver_seconds: float = 0.0
-
-    @classmethod
-    def empty(cls, num_classes: int, device: torch.device) -> "Tally":
-        """Nothing yet."""
-        return cls(torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device))
-
-    def total(self, fabric) -> "Tally":
-        """With the counts of all processes."""
-        images = fabric.all_reduce(torch.tensor(self.images, device=fabric.device), reduce_op="sum")
-        confusion = fabric.all_reduce(self.confusion.clone(), reduce_op="sum")
-        return replace(self, confusion=confusion, images=int(images))
-
-    @property
-    def images_per_second(self) -> float:
-        """Of this process, before `total`."""
-        return self.images / self.seconds
-
-    @property
-    def solver_share(self) -> float:
-        """Of the time, in [0, 1]."""
-        return self.solver_seconds / self.seconds
 
 
 @dataclass

@@ -6,7 +6,6 @@ events/         for TensorBoard                   pictures/       epoch_NNN_NAME
 """
 
 import json
-import math
 import platform
 import shutil
 from dataclasses import dataclass
@@ -88,11 +87,6 @@ def write_metrics(folder: Path, classes, history: list[dict], finished: bool) ->
     """Write metrics.json."""
     metrics = {"finished": finished, "classes": list(classes), "history": history}
     _write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
-
-
-def number(value: float) -> float | None:
-    """A number as JSON knows it: None for NaN."""
-    return None if math.isnan(value) else value
 
 
 def _write_text(path: Path, text: str) -> None:

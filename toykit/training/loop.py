@@ -18,16 +18,16 @@ from pathlib import Path
 import torch
 
 from toykit import datasets
-from toykit.conventions import UNLABELLED
 from toykit.models import build, parameter_groups
 from toykit.training import checkpoint, folder, pictures
 from toykit.training.batches import Crops, epoch_batches, load_batches, seed_at
-from toykit.training.checkpoint import Progress, Tally
+from toykit.training.checkpoint import Progress
 from toykit.training.config import Config, Run
-from toykit.training.evaluation import class_ious, confusion_matrix, evaluate, mean_iou
-from toykit.training.folder import RunResult, number
+from toykit.training.evaluation import class_ious, evaluate, mean_iou
+from toykit.training.folder import RunResult
 from toykit.training.objective import Objective, now
 from toykit.training.report import Report
+from toykit.training.tally import Tally, number
 
 
 def train(
@@ -104,12 +104,7 @@ def train(
 
                 step, progress.step = step + 1, progress.step + 1
                 loss = fabric.all_reduce(loss.detach(), reduce_op="mean").item()
-                if labels is not None:
-                    tally.confusion += confusion_matrix(
-                        labels.argmax(1), mask.where(seeds == UNLABELLED, UNLABELLED), num_classes
-                    )
-                tally.loss += loss
-                tally.images += len(image)
+                tally.add(loss, labels, seeds, mask)
                 tally.solver_seconds += solver_seconds
                 tally.seconds, clock = tally.seconds + now(fabric.device) - clock, now(fabric.device)
                 report.step(step, loss, schedule.lr * decay, tally)
@@ -121,7 +116,7 @@ def train(
 
             share_buffers(network, fabric)
             row = {"epoch": epoch + 1, "step": step, "phase": "seeds" if pretraining else config.method}
-            row |= {"lr": schedule.lr * decay, "loss": tally.loss / steps_per_epoch} | measured(tally.total(fabric))
+            row |= {"lr": schedule.lr * decay} | tally.total(fabric).row(steps_per_epoch)
             row |= {"val_miou": None, "val_iou": None}
             if is_due(epoch + 1, config):
                 confusion = evaluate(fabric, network.module, validation, num_classes, config.data.workers)
@@ -175,15 +170,6 @@ def is_due(epoch: int, config: Config) -> bool:
     """Whether the network is evaluated after this epoch, counted from 1."""
     every = config.run.eval_every
     return every > 0 and (epoch % every == 0 or epoch == config.schedule.total_epochs)
-
-
-def measured(tally: Tally) -> dict:
-    """An epoch's sums over all processes as the numbers of its row."""
-    return {
-        "label_miou": number(mean_iou(tally.confusion)),
-        "images_per_second": tally.images_per_second,
-        "solver_share": tally.solver_share,
-    }
 
 
 @contextmanager

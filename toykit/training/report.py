@@ -6,8 +6,9 @@ import numpy as np
 from tqdm import tqdm
 
 from toykit.training import folder, pictures
-from toykit.training.checkpoint import Progress, Tally
+from toykit.training.checkpoint import Progress
 from toykit.training.config import Config
+from toykit.training.tally import Tally
 
 
 class Report:

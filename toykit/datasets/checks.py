@@ -31,8 +31,8 @@ def check(
 
     Checked: lists (empty, an id twice), the published number of images, a mask for every image and the reverse,
     readable files, equal sizes, class ids; the scribbles and clicks that the set has. split: default all of the set's.
-    progress: called with the images done and their number, for each split. Raises: FileNotFoundError without a folder; ValueError for a
-    kind or split that there is not.
+    progress: called with the images done and their number, for each split.
+    Raises: FileNotFoundError without a folder; ValueError for an unknown kind or split.
     """
     check_choice("kind", kind, FINDERS)
     check_choice("split", split, (None, *splits(kind)))

@@ -34,17 +34,16 @@ def augment(
     height, width = sample.seeds.shape
     size = [max(1, round(height * factor)), max(1, round(width * factor))]
     truth = np.full_like(sample.seeds, VOID) if sample.mask is None else sample.mask
-    image = tv_tensors.Image(torch.from_numpy(np.array(sample.image)).permute(2, 0, 1).float())
-    mean = image.mean((1, 2)).tolist()
-    labels = tv_tensors.Mask(torch.from_numpy(np.stack([sample.seeds, truth])).long())
+    image = tv_tensors.Image(torch.from_numpy(np.array(sample.image)).permute(2, 0, 1))
+    labels = tv_tensors.Mask(torch.from_numpy(np.stack([sample.seeds, truth])))
     image = F.resize(image, size, InterpolationMode.BILINEAR, antialias=True)
     labels = F.resize(labels, size, InterpolationMode.NEAREST_EXACT)
+    top, left = (int(share * (max(side, crop) - crop + 1)) for share, side in zip((down, right), size, strict=True))
+    kept = [min(crop, side) for side in size]
+    image, labels = F.crop(image, top, left, *kept).float(), F.crop(labels, top, left, *kept).long()
     if flip and mirror < 0.5:
         image, labels = F.horizontal_flip(image), F.horizontal_flip(labels)
-    missing = [max(0, crop - side) for side in size]
-    beside = [0, 0, missing[1], missing[0]]
-    image = F.pad(image, beside, mean)
-    seeds, mask = F.pad(labels[:1], beside, PADDING), F.pad(labels[1:], beside, VOID)
-    top, left = (int(share * (max(side, crop) - crop + 1)) for share, side in zip((down, right), size, strict=True))
-    image, seeds, mask = (F.crop(t, top, left, crop, crop).as_subclass(Tensor) for t in (image, seeds, mask))
-    return image.clamp(0, 255).contiguous(), seeds[0].contiguous(), mask[0].contiguous()
+    beside = [0, 0, crop - kept[1], crop - kept[0]]
+    image = F.pad(image, beside, sample.image.mean((0, 1)).tolist())
+    seeds, mask = F.pad(labels[:1], beside, PADDING)[0], F.pad(labels[1:], beside, VOID)[0]
+    return tuple(t.as_subclass(Tensor).contiguous() for t in (image, seeds, mask))

@@ -2,6 +2,8 @@
 
 import functools
 import itertools
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -306,3 +308,15 @@ def test_active_classes(cross_entropy, make_problem, check_solution):
         assert torch.allclose(found.energies[-1], everything.energies[-1], rtol=1e-2)
     same = solve(logits, image, seeds, energy, tolerance=1e-8, active_classes=1e-300)
     assert torch.allclose(same.labels, everything.labels, atol=1e-6)
+
+
+def test_torch_keeps_its_number_of_threads():
+    """numba's first call in a process sets OpenMP's number of threads; so a fresh process."""
+    code = """
+import torch, toykit
+torch.set_num_threads(1)
+toykit.solve(torch.randn(1, 3, 8, 8), 255 * torch.rand(1, 3, 8, 8), torch.full((1, 8, 8), 255), max_steps=1)
+print(torch.get_num_threads())
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1"]

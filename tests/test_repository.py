@@ -12,7 +12,7 @@ from toykit import __version__, files
 from toykit.notebooks import find
 
 ROOT = Path(__file__).parent.parent
-CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "lightning-fabric": "pytorch-lightning"}
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib is in Python 3.11 and newer")
@@ -22,8 +22,8 @@ def test_environment_yml_is_pyproject():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {f"python{project['requires-python']}"}
     extras = project["optional-dependencies"]
-    for requirement in [*project["dependencies"], *extras["notebooks"], *extras["dev"]]:
-        name, version = re.fullmatch(r"([\w-]+)(?:\[\w+\])?(.*)", requirement).groups()
+    for requirement in [*project["dependencies"], *extras["notebooks"], *extras["train"], *extras["dev"]]:
+        name, version = re.fullmatch(r"([\w-]+)(?:\[[\w,]+\])?(.*)", requirement).groups()
         if name != "toykit":
             wanted.add(CONDA_NAMES.get(name, name) + version)
     lines = (ROOT / "environment.yml").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""The command line: `toykit run` executes the course, `toykit segment` labels one photo, `toykit data` keeps datasets."""
+"""The command line: `toykit run` executes the course, `segment` labels a photo, `train` a network; `data` keeps datasets."""
 
 import os
 import sys
@@ -16,6 +16,7 @@ except ImportError:
 
 from toykit import PADDING, ConvergenceWarning, __version__
 from toykit.cli_data import data
+from toykit.cli_train import train
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
 from toykit.solvers import SOLVERS
@@ -42,6 +43,7 @@ def main() -> None:
 
 
 main.add_command(data)
+main.add_command(train)
 
 
 @main.command()

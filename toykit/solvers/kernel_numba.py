@@ -55,8 +55,9 @@ def _call(loop, x: Quarters, cross_entropy: str, relaxation: str, eta: float, *r
     terms = (tuple(RELAXATIONS).index(relaxation), tuple(CROSS_ENTROPIES).index(cross_entropy))
     number = arrays[0].dtype.type
     rest = tuple(number(r) if isinstance(r, float) else r for r in rest)
+    threads = torch.get_num_threads()
     before = numba.get_num_threads()
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     try:
         loop(
             *arrays,
@@ -70,6 +71,7 @@ def _call(loop, x: Quarters, cross_entropy: str, relaxation: str, eta: float, *r
         )
     finally:
         numba.set_num_threads(before)
+        torch.set_num_threads(threads)  # numba's first call sets OpenMP's number, and so torch's, to its own
 
 
 @_outer

@@ -1,0 +1,69 @@
+"""`toykit train`: presets, overrides, the folder, resuming; errors that can be read."""
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from toykit.cli import main
+from toykit.datasets import toy
+from toykit.training import presets, read_run
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, ["train", *map(str, arguments)])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_help_lists_the_presets():
+    text = run("--help")
+    assert all(name in text for name in presets())
+
+
+def test_the_same_command_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "toykit", "train", "toy", "--print"], capture_output=True, text=True)
+    assert "kind: toy" in done.stdout, done.stderr
+
+
+def test_print_shows_the_resolved_configuration(tmp_path):
+    text = run("voc_mobilenet", "energy.lam=2", "--print")
+    assert "lam: 2.0" in text
+    assert "bandwidth: 9.0" in text
+    (tmp_path / "c.yaml").write_text(text)
+    assert run(tmp_path / "c.yaml", "--print") == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tyo"], "tyo: neither a file nor a preset; the presets are"),
+        (["toy", "energy.lambda=2"], "unknown key energy.lambda; energy has cross_entropy"),
+        (["toy", "schedule.lr=0"], "schedule.lr: expected a finite number above 0"),
+        (["toy", "data.root=nowhere"], "nowhere: no such folder"),
+    ],
+)
+def test_errors(arguments, message, tmp_path):
+    output = run(*arguments, "-o", tmp_path / "run", code=1)
+    assert message in output
+    assert output.startswith("Error: ")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_and_its_continuation(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    toy.make(tmp_path / "set", train=2, val=1, size=48)
+    command = ["toy", f"data.root={tmp_path / 'set'}", "data.crop=32", "schedule.batch=2", "run.pictures=0"]
+    command += ["method=seeds_only", "schedule.pretrain_epochs=0"]
+    output = run(*command, "schedule.epochs=1")
+    assert "mIoU on the validation set: " in output
+    assert "background: " in output
+    folder = tmp_path / "runs" / "toy"
+    assert str(folder.relative_to(tmp_path)) in output
+    assert read_run(folder).finished
+    assert "schedule.epochs was 1 and is 2" in run(*command, "schedule.epochs=2", code=1)
+    run(*command, "schedule.epochs=2", "run.eval_every=0", "--fresh")
+    assert [row["epoch"] for row in read_run(folder).history] == [1, 2]
+    missing = run(*command, "schedule.epochs=2", "model.weights=nowhere.pt", "-o", "other", code=1)
+    assert "No such file or directory: 'nowhere.pt'" in missing

@@ -1,0 +1,106 @@
+"""The configuration: presets load, overrides count, and what is wrong is refused with a message that helps."""
+
+import dataclasses
+
+import pytest
+from omegaconf import OmegaConf
+
+from toykit.energy import Energy
+from toykit.neighborhoods import NearestNeighbors
+from toykit.training import Config, load_config, presets
+
+
+@pytest.mark.parametrize("name", presets())
+def test_presets_say_what_they_cost_and_what_to_expect(name):
+    header = [line for line in presets()[name].read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    for word in ("Hardware:", "Hours:", "Expected:"):
+        assert any(word in line for line in header), word
+    load_config(name)
+
+
+def test_the_papers_numbers():
+    for name in ("voc_mobilenet", "voc_resnet101", "voc_vit", "cityscapes", "ade20k"):
+        config = load_config(name)
+        assert (config.energy.eta, config.energy.lam, config.energy.bandwidth) == (0.3, 6, 9 if "voc" in name else 3)
+        assert (config.energy.cross_entropy, config.energy.relaxation) == ("CCE", "CD")
+        assert (config.schedule.lr, config.schedule.power, config.schedule.epochs) == (0.0007, 0.9, 60)
+    assert Config().energy.build() == Energy("CCE", "CD", 0.3, 6, NearestNeighbors(9, 4))
+    assert Config().schedule.batch == 12
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_file_then_overrides(tmp_path):
+    path = write(tmp_path / "c.yaml", "schedule: {lr: 1e-3, epochs: 5}\ndata: {only: [cat, dog]}\n")
+    config = load_config(
+        path, ["schedule.epochs=7", "model.weights=null", "data.scale=[1,1]", "solver.options.tolerance=0.01"]
+    )
+    assert (config.schedule.lr, config.schedule.epochs) == (0.001, 7)
+    assert config.data.only == ["cat", "dog"]
+    assert tuple(config.data.scale) == (1.0, 1.0)
+    assert config.model.weights is None
+    assert config.solver.options == {"tolerance": 0.01}
+    assert isinstance(config, Config)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.method = "full"
+
+
+def test_what_it_writes_it_reads(tmp_path):
+    config = load_config("toy", ["method=seeds_only", "run.seed=3"])
+    text = OmegaConf.to_yaml(OmegaConf.create(config.to_dict()))
+    assert load_config(write(tmp_path / "c.yaml", text)) == config
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.wieghts=x", "overrides: unknown key model.wieghts; model has name, weights, head_factor"),
+        ("modle.name=x", "unknown key modle; the configuration has method, data, supervision, model, energy"),
+        ("supervision.rate=0.5", "unknown key supervision.rate; supervision has kind, ratio"),
+        ("model=deeplab", "overrides: model: expected keys .name, weights"),
+        ("schedule.lr=fast", "schedule.lr: Value 'fast' of type 'str' could not be converted to Float"),
+        ("schedule.epochs=1.5", "schedule.epochs: Value '1.5'"),
+        ("data.scale=[1]", "length 1 does not match"),
+        ("schedule.lr", "schedule.lr: expected KEY=VALUE"),
+        ("method=hard", "method: expected one of full, seeds_only, gradient_descent, soft; got 'hard'"),
+        ("data.kind=imagenet", "data.kind: expected one of toy"),
+        ("data.crop=513", "data.crop: expected a multiple of 16 .512 for the paper's 513., got 513"),
+        ("data.scale=[2,1]", "data.scale: expected two numbers"),
+        ("data.limit=0", "data.limit: expected a whole number, at least 1; got 0"),
+        ("model.name=unet", "model.name: expected one of deeplabv3plus_mobilenetv2"),
+        ("model.head_factor=0", "model.head_factor: expected a finite number above 0"),
+        ("model.dropout=1", "model.dropout: expected a probability below 1"),
+        ("energy.relaxation=TV", "relaxation: expected one of BL"),
+        ("energy.lam=-1", "lam: expected a finite number >= 0"),
+        ("energy.bandwidth=0", "bandwidth"),
+        ("energy.connectivity=6", "connectivity"),
+        ("supervision.kind=boxes", "kind: expected one of scribbles"),
+        ("solver.method=magic", "expected one of fast, gradient, closed_form; got 'magic'"),
+        ("solver.options.steps=3", "solver.options: method 'fast' has no option steps; it has tolerance"),
+        ("solver.options.tolerance=2", "tolerance: expected a number in"),
+        ("schedule.batch=0", "schedule.batch: expected a whole number, at least 1"),
+        ("schedule.epochs=0", "schedule.epochs . pretrain_epochs: expected"),
+        ("schedule.lr=0", "schedule.lr: expected a finite number above 0"),
+        ("schedule.momentum=-1", "schedule.momentum: expected a finite number >= 0"),
+        ("run.precision=16-mixed", "run.precision: expected one of 32-true, bf16-mixed"),
+        ("run.devices=0", "run.devices: expected a whole number, at least 1"),
+        ("run.accelerator=tpu", "run.accelerator: expected one of auto, cpu, cuda"),
+    ],
+)
+def test_what_is_wrong_is_refused(override, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        load_config(write(tmp_path / "c.yaml", "method: soft\n"), [override])
+
+
+@pytest.mark.parametrize("text", ["method: [", "- a\n- b\n", "just words", "schedule: {lr: ${nowhere}}"])
+def test_broken_files_are_named(text, tmp_path):
+    with pytest.raises(ValueError, match=r"c\.yaml"):
+        load_config(write(tmp_path / "c.yaml", text))
+
+
+def test_neither_file_nor_preset():
+    with pytest.raises(FileNotFoundError, match=r"toyy: neither a file nor a preset; the presets are .*toy"):
+        load_config("toyy")

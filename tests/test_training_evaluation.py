@@ -1,0 +1,83 @@
+"""mIoU against an implementation by sets of pixels, with absent classes and void."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from lightning_fabric import Fabric
+
+from toykit import PADDING, UNLABELLED
+from toykit.datasets.sample import Sample
+from toykit.training.evaluation import class_ious, confusion_matrix, evaluate, mean_iou
+
+
+def iou_by_sets(images, num_classes):
+    """The textbook's |A and B| / |A or B| over all images' pixels, in sets of coordinates."""
+    ious = []
+    for k in range(num_classes):
+        predicted, true = set(), set()
+        for number, (prediction, target) in enumerate(images):
+            for place, (p, t) in enumerate(zip(prediction, target, strict=True)):
+                if t < num_classes:
+                    predicted |= {(number, place)} if p == k else set()
+                    true |= {(number, place)} if t == k else set()
+        ious.append(len(predicted & true) / len(predicted | true) if predicted | true else math.nan)
+    return ious
+
+
+@st.composite
+def label_maps(draw):
+    num_classes = draw(st.integers(2, 6))
+    present = draw(st.lists(st.integers(0, num_classes - 1), min_size=1, max_size=num_classes))  # others are absent
+    targets = st.sampled_from([*present, UNLABELLED, PADDING])
+    image = st.lists(st.tuples(st.sampled_from(present), targets), min_size=1, max_size=12)
+    return num_classes, [tuple(zip(*pixels, strict=True)) for pixels in draw(st.lists(image, min_size=1, max_size=4))]
+
+
+@given(label_maps())
+def test_miou_is_that_of_sets(case):
+    num_classes, images = case
+    matrices = [confusion_matrix(torch.tensor(p), torch.tensor(t), num_classes) for p, t in images]
+    confusion = sum(matrices)
+    assert confusion.dtype == torch.int64
+    expected = iou_by_sets(images, num_classes)
+    assert class_ious(confusion).tolist() == pytest.approx(expected, nan_ok=True, abs=1e-12)
+    occurring = [iou for iou in expected if not math.isnan(iou)]
+    mean = sum(occurring) / len(occurring) if occurring else math.nan
+    assert mean_iou(confusion) == pytest.approx(mean, nan_ok=True, abs=1e-12)
+
+
+def test_a_class_only_predicted_counts_as_zero_and_an_absent_one_not_at_all():
+    confusion = confusion_matrix(torch.tensor([0, 0, 1, 2]), torch.tensor([0, 0, 0, 255]), 4)
+    assert class_ious(confusion).tolist() == pytest.approx([2 / 3, 0, math.nan, math.nan], nan_ok=True)
+    assert mean_iou(confusion) == pytest.approx(1 / 3)
+
+
+class Brightness(torch.nn.Module):
+    """Two classes: dark and bright."""
+
+    def forward(self, image):
+        assert not self.training
+        return torch.stack([255 - image.mean(1), image.mean(1)], 1)
+
+
+def samples(masks=True):
+    g = torch.Generator().manual_seed(0)
+    for size in ((4, 5), (7, 3), (2, 2)):
+        image = torch.randint(0, 256, (*size, 3), generator=g, dtype=torch.uint8).numpy()
+        mask = torch.randint(0, 2, size, generator=g, dtype=torch.uint8).numpy()
+        mask[0, 0] = UNLABELLED
+        yield Sample(f"{size}", image, mask, ("dark", "bright"), mask if masks else None)
+
+
+def test_evaluation_counts_each_pixel_once_at_its_own_resolution():
+    fabric, network, photos = Fabric(accelerator="cpu", devices=1), Brightness().train(), list(samples())
+    confusion = evaluate(fabric, network, photos, 2)
+    assert network.training
+    images = [((s.image.mean(2) > 127.5).ravel().tolist(), s.mask.ravel().tolist()) for s in photos]
+    assert confusion.sum() == 4 * 5 + 7 * 3 + 2 * 2 - 3
+    assert class_ious(confusion).tolist() == pytest.approx(iou_by_sets(images, 2))
+    with pytest.raises(ValueError, match="no mask to evaluate against"):
+        evaluate(fabric, network, list(samples(masks=False)), 2)

@@ -1,0 +1,235 @@
+"""The loop on a generated set: every method learns, an interruption leaves no trace, two processes are one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import chain
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from toykit.datasets import toy
+from toykit.datasets.sample import Sample
+from toykit.training import checkpoint, load_config, loop, read_run, train
+from toykit.training.batches import Crops, epoch_batches, seed_at
+from toykit.training.config import METHODS
+
+#: One epoch of phase one and one of phase two, three steps each; a network from nothing on 32 x 32 crops.
+SMALL = [
+    "data.crop=32", "data.limit=7", "data.val_limit=3", "data.scale=[0.7,1]", "schedule.pretrain_epochs=1",
+    "schedule.epochs=1", "schedule.batch=2", "schedule.lr=0.02", "run.pictures=1", "run.eval_every=1",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy") / "set"
+    toy.make(folder, train=7, val=3, size=48)
+    return folder
+
+
+@pytest.fixture
+def configure(root):
+    def make(*overrides):
+        return load_config("toy", [f"data.root={root}", *SMALL, *overrides])
+
+    return make
+
+
+def weights_of(folder):
+    return torch.load(folder / checkpoint.NAME, weights_only=True)["network"]
+
+
+def assert_same_weights(one, other):
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def lasting(history):
+    """What does not depend on the machine's speed."""
+    return [{k: v for k, v in row.items() if k not in ("images_per_second", "solver_share")} for row in history]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_and_fills_the_folder(method, configure, tmp_path):
+    steps = []
+    config = configure(f"method={method}")
+    result = train(config, tmp_path / "run", callback=lambda step, loss: steps.append((step, loss)))
+    assert [step for step, _ in steps] == [1, 2, 3, 4, 5, 6]
+    assert all(loss >= 0 for _, loss in steps)
+    assert result == read_run(tmp_path / "run")
+    assert result.finished
+    assert [row["phase"] for row in result.history] == ["seeds", method]
+    assert [row["step"] for row in result.history] == [3, 6]
+    for number, row in enumerate(result.history):
+        assert row["loss"] == pytest.approx(sum(loss for _, loss in steps[3 * number : 3 * number + 3]) / 3)
+        assert row["lr"] == pytest.approx(0.02 * (1 - (row["step"] - 1) / 6) ** 0.9)
+        assert 0 <= row["val_miou"] <= 1
+        soft = (method, number) == ("soft", 1)
+        assert (row["label_miou"] is not None) == (row["solver_share"] > 0) == soft
+    assert result.miou == result.history[-1]["val_miou"]
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"config.yaml", "versions.json", "metrics.json", "events", "pictures", "checkpoint.pt"}
+    assert load_config(tmp_path / "run" / "config.yaml") == config
+    assert (
+        json.loads((tmp_path / "run" / "versions.json").read_text())["torch"].split("+")[0]
+        == torch.__version__.split("+")[0]
+    )
+    pictures = sorted((tmp_path / "run" / "pictures").iterdir())
+    assert [path.name for path in pictures] == ["epoch_001_train_0000.png", "epoch_002_train_0000.png"]
+
+
+def test_methods_differ_and_the_seed_matters(configure, tmp_path):
+    overrides = {method: [f"method={method}"] for method in METHODS}
+    overrides |= {"seed": ["method=soft", "run.seed=1"], "eta": ["method=soft", "energy.eta=3"]}
+    losses = {}
+    for name, given in overrides.items():
+        losses[name] = train(configure("schedule.pretrain_epochs=0", *given), tmp_path / name).history[-1]["loss"]
+    assert len(set(losses.values())) == len(losses), losses
+
+
+def test_it_learns(configure, tmp_path):
+    config = configure(
+        "method=full", "schedule.pretrain_epochs=0", "schedule.epochs=12", "run.eval_every=0", "run.pictures=0"
+    )
+    history = train(config, tmp_path).history
+    assert history[-1]["loss"] < 0.8 * history[0]["loss"]
+    assert history[-1]["val_miou"] is None
+
+
+def test_mixed_precision_begins_like_full_precision(configure, tmp_path):
+    first = {}
+    for precision in ("32-true", "bf16-mixed"):
+        losses = []
+        config = configure(f"run.precision={precision}", "schedule.pretrain_epochs=0", "model.dropout=0")
+        train(config, tmp_path / precision, callback=lambda _, loss, losses=losses: losses.append(loss))
+        first[precision] = losses[0]
+    assert first["bf16-mixed"] == pytest.approx(first["32-true"], rel=0.1)
+    assert first["bf16-mixed"] != first["32-true"]
+
+
+class Interruption(Exception):
+    pass
+
+
+def interrupt_at(moment):
+    def callback(step, _):
+        if step == moment:
+            raise Interruption
+
+    return callback
+
+
+def test_an_interrupted_run_ends_the_same_to_the_last_bit(configure, tmp_path):
+    config = configure("run.checkpoint_steps=2")
+    unbroken = train(config, tmp_path / "unbroken")
+    for moment in (1, 2, 3, 4, 6):  # before a checkpoint, after one, at an epoch's end, in phase two, at the very end
+        with pytest.raises(Interruption):
+            train(config, tmp_path / "broken", callback=interrupt_at(moment))
+    # where it runs may change
+    moved = configure("run.checkpoint_steps=1", "data.workers=1")
+    resumed = train(moved, tmp_path / "broken")
+    assert_same_weights(weights_of(tmp_path / "unbroken"), weights_of(tmp_path / "broken"))
+    assert lasting(resumed.history) == lasting(unbroken.history)
+    again = train(config, tmp_path / "broken", callback=interrupt_at(1))  # there is nothing left to do
+    assert again.history == resumed.history
+
+
+def test_events_of_an_interrupted_run_do_not_repeat(configure, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    config = configure()
+    with pytest.raises(Interruption):
+        train(config, tmp_path, callback=interrupt_at(5))
+    time.sleep(1.1)  # files of events are told apart, and sorted, by the second
+    train(config, tmp_path)
+    events = EventAccumulator(str(tmp_path / "events")).Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == [1, 2, 3, 4, 5, 6]
+    assert [event.step for event in events.Scalars("epoch/val_miou")] == [3, 6]
+
+
+def test_killed_and_resumed(root, configure, tmp_path):
+    """SIGKILL, which no code can catch, once the first checkpoint is there."""
+    overrides = [f"data.root={root}", *SMALL, "run.checkpoint_steps=1", "run.accelerator=cpu"]
+    command = [sys.executable, "-m", "toykit", "train", "toy", *overrides, "-o", str(tmp_path / "killed")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # sums depend on the number of threads
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    while process.poll() is None and not (tmp_path / "killed" / checkpoint.NAME).exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    output = process.communicate()[0].decode()
+    assert process.returncode == -signal.SIGKILL, output
+    done = torch.load(tmp_path / "killed" / checkpoint.NAME, weights_only=True)["progress"]
+    assert done["epoch"] < 2
+    config = configure("run.checkpoint_steps=1", "run.accelerator=cpu")
+    train(config, tmp_path / "killed")
+    train(config, tmp_path / "unbroken")
+    assert_same_weights(weights_of(tmp_path / "unbroken"), weights_of(tmp_path / "killed"))
+    assert not list((tmp_path / "killed").glob(".*"))  # nor is half a file left
+
+
+def test_another_configuration_does_not_go_on(configure, tmp_path):
+    train(configure(), tmp_path)
+    with pytest.raises(ValueError, match=r"energy.eta was 0.3 and is 0.5, schedule.epochs was 1 and is 2.*--fresh"):
+        train(configure("energy.eta=0.5", "schedule.epochs=2"), tmp_path)
+    (tmp_path / "mine.txt").write_text("kept")
+    fresh = train(configure("energy.eta=0.5"), tmp_path, resume=False)
+    assert fresh.config.energy.eta == 0.5
+    assert len(fresh.history) == 2
+    assert (tmp_path / "mine.txt").exists()
+    (tmp_path / checkpoint.NAME).write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match=r"checkpoint\.pt: cannot be read as a checkpoint"):
+        train(configure("energy.eta=0.5"), tmp_path)
+
+
+def test_a_batch_that_cannot_be(configure, tmp_path):
+    with pytest.raises(ValueError, match=r"schedule\.batch: expected at most the 7 training images.*got 8"):
+        train(configure("schedule.batch=8"), tmp_path)
+
+
+def test_processes_divide_the_batch(configure, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "launch", lambda run: SimpleNamespace(world_size=2))
+    with pytest.raises(ValueError, match="a multiple of the 2 processes; got 3"):
+        train(configure("schedule.batch=3"), tmp_path)
+
+
+def test_folders_that_are_no_runs(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"metrics\.json: no such file"):
+        read_run(tmp_path)
+    (tmp_path / "metrics.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"metrics\.json: cannot be read as a run's metrics"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_processes_share_the_same_batches(world):
+    whole = epoch_batches(23, 8, seed=3, epoch=5)
+    shares = [epoch_batches(23, 8, 3, 5, rank=rank, world=world) for rank in range(world)]
+    assert [sorted(chain(*parts)) for parts in zip(*shares, strict=True)] == [sorted(batch) for batch in whole]
+    assert [len(batch) for batch in whole] == [8, 8]  # 7 photos wait for the next epoch
+    indices = [index for batch in whole for _, index in batch]
+    assert len(set(indices)) == 16
+    assert epoch_batches(23, 8, 3, 5, first_step=1) == whole[1:]
+    for other in (epoch_batches(23, 8, 4, 5), epoch_batches(23, 8, 3, 6)):
+        assert [i for batch in other for _, i in batch] != indices
+
+
+def test_a_crop_depends_on_its_address_alone(configure):
+    from toykit.training.loop import load_sets
+
+    config = configure()
+    samples, _ = load_sets(config)
+    assert isinstance(samples[0], Sample)
+
+    def crop(seed, *address):
+        torch.rand(3)  # draws elsewhere play no part
+        return Crops(samples, config.data, seed)[address][0]
+
+    assert torch.equal(crop(0, 2, 1), crop(0, 2, 1))
+    for other in (crop(1, 2, 1), crop(0, 3, 1), crop(0, 2, 2)):
+        assert not torch.equal(crop(0, 2, 1), other)
+    assert len({seed_at(a, b) for a in range(20) for b in range(20)}) == 400

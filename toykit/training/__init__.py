@@ -1,0 +1,25 @@
+"""Training networks from scribbles, sections 3 and B: configuration, loop, evaluation, checkpoints, the run's folder.
+
+    from toykit.training import load_config, train
+    result = train(load_config("toy", ["schedule.epochs=5"]), "runs/toy")
+    result.miou, result.history
+
+Read `loop.py` first. Needs the train extra.
+"""
+
+from toykit.training.config import Config, load_config, presets
+from toykit.training.evaluation import class_ious, confusion_matrix, mean_iou
+from toykit.training.folder import RunResult, read_run
+from toykit.training.loop import train
+
+__all__ = [
+    "Config",
+    "RunResult",
+    "class_ious",
+    "confusion_matrix",
+    "load_config",
+    "mean_iou",
+    "presets",
+    "read_run",
+    "train",
+]

@@ -1,0 +1,247 @@
+"""A run's configuration: one typed tree, read from YAML and KEY=VALUE overrides; what is wrong is refused before any work.
+
+The defaults are the paper's where it gives a number (sections 3 and B): eta 0.3, lambda 6, CCE and CD, bandwidth 9, batch 12,
+learning rate 0.0007 with polynomial decay 0.9, 60 epochs. It does not give momentum, weight decay, the head's factor, the
+scales of augmentation, nor how long the network is pre-trained on scribbles: those are ours, usual for DeepLab.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from toykit.conventions import check_choice
+from toykit.datasets import KINDS
+from toykit.energy import Energy
+from toykit.models import MODELS, STRIDE
+from toykit.neighborhoods import NearestNeighbors
+from toykit.solvers import check_options
+from toykit.supervision import Supervision
+
+#: full: NLL on whole masks. seeds_only: NLL on the seeds. gradient_descent: eq. (4). soft: eq. (8), self-labelling.
+METHODS = ("full", "seeds_only", "gradient_descent", "soft")
+PRECISIONS = ("32-true", "bf16-mixed")  # float16 would need a loss scaler, and its state in the checkpoint
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data set. `root`: its folder (None: where `TOYKIT_DATA` has it); `only`: names of the classes to keep.
+
+    limit, val_limit: the first so many images. crop: side of the training crops; scale, flip: of the augmentation.
+    workers: processes that load images (0: the training process itself).
+    """
+
+    kind: str = "toy"
+    root: str | None = None
+    only: list[str] | None = None
+    limit: int | None = None
+    val_limit: int | None = None
+    crop: int = 512
+    scale: tuple[float, float] = (0.5, 2.0)
+    flip: bool = True
+    workers: int = 0
+
+    def __post_init__(self):
+        check_choice("data.kind", self.kind, KINDS)
+        _at_least("data.crop", self.crop, STRIDE)
+        if self.crop % STRIDE:
+            raise ValueError(f"data.crop: expected a multiple of {STRIDE} (512 for the paper's 513), got {self.crop}")
+        if not 0 < self.scale[0] <= self.scale[1] < math.inf:
+            raise ValueError(f"data.scale: expected two numbers, 0 < low <= high, got {list(self.scale)}")
+        _at_least("data.workers", self.workers, 0)
+        for name in ("limit", "val_limit"):
+            if getattr(self, name) is not None:
+                _at_least(f"data.{name}", getattr(self, name), 1)
+
+
+@dataclass(frozen=True)
+class Model:
+    """The network, see `toykit.models.build`. head_factor: the head's learning rate over the body's."""
+
+    name: str = "deeplabv3plus_mobilenetv2"
+    weights: str | None = "imagenet"
+    head_factor: float = 10.0
+    dropout: float = 0.5
+    freeze_batch_norm: bool = False
+
+    def __post_init__(self):
+        check_choice("model.name", self.name, MODELS)
+        _above_zero("model.head_factor", self.head_factor)
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"model.dropout: expected a probability below 1, got {self.dropout}")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms of eq. (8) and their weights, see `toykit.Energy` and `toykit.NearestNeighbors`."""
+
+    cross_entropy: str = "CCE"
+    relaxation: str = "CD"
+    eta: float = 0.3
+    lam: float = 6.0
+    bandwidth: float = 9.0
+    connectivity: int = 4
+
+    def __post_init__(self):
+        self.build()
+
+    def build(self) -> Energy:
+        """The energy. Raises: ValueError for an unknown name or a weight out of range."""
+        neighborhood = NearestNeighbors(self.bandwidth, self.connectivity)
+        return Energy(self.cross_entropy, self.relaxation, self.eta, self.lam, neighborhood)
+
+
+@dataclass(frozen=True)
+class Solver:
+    """The pseudo-label solver and its options, see `toykit.solve`; e.g. gradient, with steps: 200 and lr: 0.075."""
+
+    method: str = "fast"
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        try:
+            check_options(self.method, dict(self.options))
+        except TypeError as error:
+            raise ValueError(f"solver.options: {error}") from error
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """SGD. Phase one: pretrain_epochs with the NLL on the seeds alone; phase two: epochs with the method's loss.
+
+    batch: images a step, over all processes together. lr decays to 0 as (1 - step / steps)^power over both phases.
+    """
+
+    pretrain_epochs: int = 0
+    epochs: int = 60
+    batch: int = 12
+    lr: float = 0.0007
+    momentum: float = 0.9
+    weight_decay: float = 0.0001
+    power: float = 0.9
+
+    def __post_init__(self):
+        _at_least("schedule.pretrain_epochs", self.pretrain_epochs, 0)
+        _at_least("schedule.epochs", self.epochs, 0)
+        _at_least("schedule.batch", self.batch, 1)
+        _at_least("schedule.epochs + pretrain_epochs", self.total_epochs, 1)
+        _above_zero("schedule.lr", self.lr)
+        for name in ("momentum", "weight_decay", "power"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"schedule.{name}: expected a finite number >= 0, got {getattr(self, name)}")
+
+    @property
+    def total_epochs(self) -> int:
+        """Both phases."""
+        return self.pretrain_epochs + self.epochs
+
+
+@dataclass(frozen=True)
+class Run:
+    """How it runs. devices: processes of this machine (under torchrun, torchrun's count), one GPU each where there are.
+
+    eval_every: epochs between evaluations (the last epoch always has one; 0: none, for a set without masks).
+    pictures: how many training images to draw after each epoch. checkpoint_steps: also save so often within an epoch
+    (0: only at its end). deterministic: repeatable algorithms on a GPU too, at some cost (a processor is repeatable anyway).
+    """
+
+    seed: int = 0
+    accelerator: str = "auto"
+    devices: int = 1
+    precision: str = "32-true"
+    eval_every: int = 1
+    pictures: int = 4
+    checkpoint_steps: int = 0
+    deterministic: bool = False
+
+    def __post_init__(self):
+        check_choice("run.accelerator", self.accelerator, ("auto", "cpu", "cuda"))
+        check_choice("run.precision", self.precision, PRECISIONS)
+        for name, least in {"seed": 0, "devices": 1, "eval_every": 0, "pictures": 0, "checkpoint_steps": 0}.items():
+            _at_least(f"run.{name}", getattr(self, name), least)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that a run needs to know."""
+
+    method: str = "soft"
+    data: Data = field(default_factory=Data)
+    supervision: Supervision = field(default_factory=Supervision)
+    model: Model = field(default_factory=Model)
+    energy: Terms = field(default_factory=Terms)
+    solver: Solver = field(default_factory=Solver)
+    schedule: Schedule = field(default_factory=Schedule)
+    run: Run = field(default_factory=Run)
+
+    def __post_init__(self):
+        check_choice("method", self.method, METHODS)
+
+    def to_dict(self) -> dict:
+        """Plain dicts, lists and values, as YAML and a checkpoint hold them."""
+        from omegaconf import OmegaConf
+
+        return OmegaConf.to_container(OmegaConf.structured(self))
+
+
+def presets() -> dict[str, Path]:
+    """The shipped configurations: name -> file. Each begins with hardware, hours and expected number."""
+    folder = Path(str(files("toykit.training") / "presets"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a YAML file, or a preset by its name, and then the overrides, e.g. ["schedule.lr=0.01", "data.only=[cat,dog]"].
+
+    Raises: ValueError for an unknown key (it lists the known ones), a wrong type or a value out of range;
+        FileNotFoundError if there is neither such a file nor such a preset; ImportError without the train extra.
+    """
+    try:
+        import yaml
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
+    except ImportError as error:
+        raise ImportError(f"training needs the train extra: pip install 'toykit[train]' ({error})") from error
+    path = presets().get(str(source), Path(source))
+    if not path.is_file():
+        raise FileNotFoundError(f"{source}: neither a file nor a preset; the presets are {', '.join(presets())}")
+    for item in overrides:
+        if "=" not in item:
+            raise ValueError(f"{item}: expected KEY=VALUE, e.g. schedule.lr=0.001")
+    try:
+        given = {str(path): OmegaConf.load(path), "overrides": OmegaConf.from_dotlist(list(overrides))}
+        merged = OmegaConf.structured(Config)
+        for origin, tree in given.items():
+            _check_keys(OmegaConf.to_container(tree), Config, origin)
+            merged = OmegaConf.merge(merged, tree)
+        return OmegaConf.to_object(merged)
+    except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
+        key = getattr(error, "full_key", None)
+        raise ValueError(f"{path}: {f'{key}: ' if key else ''}{str(error).splitlines()[0]}") from error
+
+
+def _check_keys(tree: Any, schema: type, origin: str, prefix: str = "") -> None:
+    """Raise ValueError, listing the known keys, for the first that the schema lacks."""
+    known = {f.name: f.default_factory for f in dataclasses.fields(schema)}
+    where = prefix.rstrip(".") or "the configuration"
+    if not isinstance(tree, dict):
+        raise ValueError(f"{origin}: {where}: expected keys ({', '.join(known)}), got {tree!r}")
+    for key, value in tree.items():
+        if key not in known:
+            raise ValueError(f"{origin}: unknown key {prefix}{key}; {where} has {', '.join(known)}")
+        if dataclasses.is_dataclass(known[key]):
+            _check_keys(value, known[key], origin, f"{prefix}{key}.")
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ValueError(f"{name}: expected a whole number, at least {least}; got {value}")
+
+
+def _above_zero(name: str, value: Real) -> None:
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name}: expected a finite number above 0, got {value}")

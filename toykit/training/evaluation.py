@@ -1,0 +1,67 @@
+"""Mean intersection over union as PASCAL VOC defines it: from one confusion matrix of the whole set.
+
+Every pixel counts once, whatever its image; void pixels do not count; photos in their own resolution, one scale, no
+post-processing. (An average of the images' own values is another number.)
+"""
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+
+def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Tensor:
+    """Counts of pixels, int64 (K, K): entry (t, p) of those whose target is t and prediction p.
+
+    prediction, target: integer tensors of one shape. Targets outside 0..K-1 (void, padding) are left out.
+    """
+    judged = (target >= 0) & (target < num_classes)
+    pairs = target[judged].long() * num_classes + prediction[judged].long()
+    return torch.bincount(pairs, minlength=num_classes**2).view(num_classes, num_classes)
+
+
+def class_ious(confusion: Tensor) -> Tensor:
+    """Intersection over union of each class, float64 (K,) in [0, 1]; NaN for one in neither target nor prediction."""
+    intersection = confusion.diagonal().double()
+    union = confusion.sum(0) + confusion.sum(1) - confusion.diagonal()
+    return intersection / union
+
+
+def mean_iou(confusion: Tensor) -> float:
+    """Mean of `class_ious` over the classes that occur in target or prediction; NaN if no pixel was judged."""
+    return class_ious(confusion).nanmean().item()
+
+
+class Photos(Dataset):
+    """A data set's whole photos: [i] -> (image float32 (3, H, W) in 0..255, mask int64 (H, W))."""
+
+    def __init__(self, samples):
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        sample = self.samples[index]
+        if sample.mask is None:
+            raise ValueError(f"{sample.name}: no mask to evaluate against")
+        return sample.tensors()[0][0], torch.from_numpy(sample.mask).long()
+
+
+@torch.no_grad()
+def evaluate(fabric, network, samples, num_classes: int, workers: int = 0) -> Tensor:
+    """Confusion matrix of a network on whole photos, on the CPU; the processes share the photos and sum their counts.
+
+    fabric: of Lightning; process r takes photos r, r + world, ..., so that none counts twice. network: in 0..255 to
+    logits at the photo's size; is left in training mode or not, as it was.
+    """
+    mine = range(fabric.global_rank, len(samples), fabric.world_size)
+    loader = DataLoader(Photos(samples), batch_size=None, sampler=mine, num_workers=workers)
+    confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=fabric.device)
+    was_training = network.training
+    network.eval()
+    for image, mask in loader:
+        with fabric.autocast():
+            logits = network(image[None].to(fabric.device))
+        confusion += confusion_matrix(logits.argmax(1)[0], mask.to(fabric.device), num_classes)
+    network.train(was_training)
+    return fabric.all_reduce(confusion, reduce_op="sum").cpu()

@@ -1,0 +1,184 @@
+"""The paper's training loop (section 3): predictions, pseudo-labels for the mini-batch, one step of SGD with them.
+
+    toykit train toy -o runs/toy
+    toykit train voc_mobilenet data.root=VOCdevkit/VOC2012 -o runs/voc
+    torchrun --nproc-per-node 4 -m toykit train voc_resnet101 -o runs/voc101     # the same global batch, shared by four
+
+The network and its pseudo-labels descend on one joint loss, eq. (8), in turns. Phase one (schedule.pretrain_epochs) takes
+the NLL on the seeds alone, so that the sub-problem does not get a random head's predictions; phase two the method's loss.
+Lightning Fabric places the model and sums over processes; the loop below is all there is.
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from toykit import datasets
+from toykit.models import build, parameter_groups
+from toykit.training import checkpoint, folder, pictures
+from toykit.training.batches import Crops, epoch_batches, load_batches, seed_at
+from toykit.training.checkpoint import Progress
+from toykit.training.config import Config, Run
+from toykit.training.evaluation import class_ious, evaluate, mean_iou
+from toykit.training.folder import RunResult
+from toykit.training.objective import Objective, now
+from toykit.training.report import Report
+from toykit.training.tally import Tally, number
+
+
+def train(
+    config: Config,
+    run_dir: str | Path,
+    *,
+    resume: bool = True,
+    callback: Callable[[int, float], object] | None = None,
+) -> RunResult:
+    """Train a network, leave everything in the run's folder (`toykit.training.folder`) and return what it brought.
+
+    resume: go on from the folder's checkpoint if there is one, on the very same trajectory; False starts over.
+    callback: callback(step, loss) after each step, counted from 1 over the whole run.
+
+    On a processor, with the same number of threads, the result is the same to the last bit, whatever interrupted the run.
+    Several processes compute one process's run up to the order of summation, but for batch normalisation, whose statistics
+    are of each process's share of the batch (model.freeze_batch_norm does without), and dropout.
+
+    Raises: ValueError if the set has fewer photos than a batch, the processes do not divide it, or the folder's run had
+        another configuration; what the data set, the network's weights and the devices raise; all before the first step.
+    """
+    run_dir = Path(run_dir)
+    fabric = launch(config.run)
+    training, validation = load_sets(config)
+    num_classes, schedule, seed = len(training.classes), config.schedule, config.run.seed
+    steps_per_epoch = len(training) // schedule.batch
+    if steps_per_epoch == 0 or schedule.batch % fabric.world_size:
+        raise ValueError(
+            f"schedule.batch: expected at most the {len(training)} training images, and a multiple of the "
+            f"{fabric.world_size} processes; got {schedule.batch}"
+        )
+    total_steps = schedule.total_epochs * steps_per_epoch
+
+    torch.manual_seed(seed_at(seed))
+    model = config.model
+    network = build(
+        model.name, num_classes, image_size=config.data.crop, weights=model.weights,
+        dropout=model.dropout, freeze_batch_norm=model.freeze_batch_norm,
+    )  # fmt: skip
+    groups = parameter_groups(network, schedule.lr, model.head_factor)
+    optimizer = torch.optim.SGD(groups, schedule.lr, schedule.momentum, weight_decay=schedule.weight_decay)
+    rates = [group["lr"] for group in groups]
+    network, optimizer = fabric.setup(network, optimizer)
+    objective, crops = Objective(config), Crops(training, config.data, seed)
+
+    progress = Progress(Tally.empty(num_classes, fabric.device))
+    if fabric.is_global_zero:
+        folder.prepare(run_dir, fresh=not resume)
+    fabric.barrier()
+    checkpoint.restore(run_dir, fabric, network, optimizer, progress, config.to_dict())
+    step = progress.epoch * steps_per_epoch + progress.step
+    report = Report(run_dir, config, training.classes, progress, step, total_steps, fabric.is_global_zero)
+
+    with repeatable(config.run.deterministic), report:
+        for epoch in range(progress.epoch, schedule.total_epochs):
+            pretraining = epoch < schedule.pretrain_epochs
+            network.train()
+            tally, clock = progress.tally, now(fabric.device)
+            addresses = epoch_batches(
+                len(training), schedule.batch, seed, epoch, progress.step, fabric.global_rank, fabric.world_size
+            )
+            for image, seeds, mask in load_batches(crops, addresses):
+                image, seeds, mask = fabric.to_device((image, seeds, mask))
+                torch.manual_seed(seed_at(seed, epoch, progress.step, fabric.global_rank))  # dropout's
+                decay = (1 - step / total_steps) ** schedule.power
+                for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                    group["lr"] = rate * decay
+
+                logits = network(image)
+                loss, labels, solver_seconds = objective(logits, image, seeds, pretraining)
+                optimizer.zero_grad()
+                fabric.backward(loss)
+                optimizer.step()
+
+                step, progress.step = step + 1, progress.step + 1
+                loss = fabric.all_reduce(loss.detach(), reduce_op="mean").item()
+                tally.add(loss, labels, seeds, mask)
+                tally.solver_seconds += solver_seconds
+                tally.seconds, clock = tally.seconds + now(fabric.device) - clock, now(fabric.device)
+                report.step(step, loss, schedule.lr * decay, tally)
+                if callback is not None:
+                    callback(step, loss)
+                every = config.run.checkpoint_steps
+                if every and progress.step % every == 0 and progress.step < steps_per_epoch:
+                    checkpoint.save(run_dir, fabric, network, optimizer, progress, config.to_dict())
+
+            share_buffers(network, fabric)
+            row = {"epoch": epoch + 1, "step": step, "phase": "seeds" if pretraining else config.method}
+            row |= {"lr": schedule.lr * decay} | tally.total(fabric).row(steps_per_epoch)
+            row |= {"val_miou": None, "val_iou": None}
+            if is_due(epoch + 1, config):
+                confusion = evaluate(fabric, network.module, validation, num_classes, config.data.workers)
+                ious = class_ious(confusion).tolist()
+                row |= {"val_miou": number(mean_iou(confusion)), "val_iou": [number(iou) for iou in ious]}
+            if fabric.is_global_zero:
+                for sample in (training[i] for i in range(min(config.run.pictures, len(training)))):
+                    pixels = pictures.picture(network.module, sample, objective, fabric.device)
+                    report.picture(epoch + 1, step, sample.name, pixels)
+            report.epoch(row)
+
+            progress.history.append(row)
+            progress.epoch, progress.step = epoch + 1, 0
+            progress.tally = Tally.empty(num_classes, fabric.device)
+            checkpoint.save(run_dir, fabric, network, optimizer, progress, config.to_dict())
+            report.metrics(progress)
+    return RunResult(run_dir, config, tuple(training.classes), progress.history, finished=True)
+
+
+def launch(run: Run):
+    """Start Fabric on the run's devices; a process that torchrun started joins the others."""
+    from lightning_fabric import Fabric
+
+    devices = int(os.environ.get("LOCAL_WORLD_SIZE", run.devices))
+    nodes = int(os.environ.get("WORLD_SIZE", devices)) // devices
+    fabric = Fabric(accelerator=run.accelerator, devices=devices, num_nodes=nodes, precision=run.precision)
+    fabric.launch()
+    return fabric
+
+
+def load_sets(config: Config):
+    """The training set and the validation set, None where nothing is evaluated. Full supervision takes masks as seeds."""
+    data, full = config.data, dataclasses.replace(config.supervision, kind="full")
+    supervision = full if config.method == "full" else config.supervision
+    common = {"root": data.root, "only": data.only}
+    training = datasets.load(data.kind, "train", supervision=supervision, limit=data.limit, **common)
+    if config.run.eval_every == 0:
+        return training, None
+    # the validation set's seeds play no part; its masks are always there
+    return training, datasets.load(data.kind, "val", supervision=full, limit=data.val_limit, **common)
+
+
+def share_buffers(network, fabric) -> None:
+    """Give all processes the first one's batch-norm statistics: those that the checkpoint gets."""
+    if fabric.world_size > 1:
+        for buffer in network.buffers():
+            torch.distributed.broadcast(buffer, src=0)
+
+
+def is_due(epoch: int, config: Config) -> bool:
+    """Whether the network is evaluated after this epoch, counted from 1."""
+    every = config.run.eval_every
+    return every > 0 and (epoch % every == 0 or epoch == config.schedule.total_epochs)
+
+
+@contextmanager
+def repeatable(wanted: bool):
+    """Within it, torch takes repeatable algorithms where it has them."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    if wanted:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])

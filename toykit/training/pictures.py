@@ -1,0 +1,39 @@
+"""Sample pictures: photo, seeds, pseudo-label, prediction side by side (Fig. 4's colours), as PNG by epoch."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from toykit import plots
+from toykit.datasets.sample import Sample
+from toykit.files import write_atomically
+from toykit.training.objective import Objective
+
+GAP = 4
+
+
+@torch.no_grad()
+def picture(network, sample: Sample, objective: Objective, device: torch.device) -> np.ndarray:
+    """uint8 (H, W', 3): the panels of one photo, without augmentation; three where the method has no pseudo-labels.
+
+    network: photos in 0..255 to logits; is left in training mode or not, as it was.
+    """
+    was_training = network.training
+    network.eval()
+    image, seeds = (tensor.to(device) for tensor in sample.tensors())
+    logits = network(image)
+    network.train(was_training)
+    panels = [sample.image / 255, plots.overlay_seeds(sample.image, sample.seeds, len(sample.classes))]
+    if objective.method == "soft":
+        panels.append(plots.soft_colors(objective.pseudo_labels(logits, image, seeds)[0]))
+    panels.append(plots.soft_colors(logits.softmax(1)))
+    gap = np.ones((len(sample.image), GAP, 3))
+    return (255 * np.hstack([part for panel in panels for part in (panel, gap)][:-1])).round().astype(np.uint8)
+
+
+def write_picture(path: Path, pixels: np.ndarray) -> None:
+    """Write a PNG."""
+    from PIL import Image
+
+    write_atomically(path, lambda file: Image.fromarray(pixels).save(file, format="png"))

@@ -1,0 +1,67 @@
+"""Sums over the steps of an epoch, from which its row of the history comes; a checkpoint within the epoch carries them."""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from toykit.conventions import UNLABELLED
+from toykit.training.evaluation import confusion_matrix, mean_iou
+
+
+@dataclass
+class Tally:
+    """confusion: of pseudo-labels against masks, on unlabelled pixels, int64 (K, K). loss: of the steps' whole batches.
+
+    images, seconds, solver_seconds: of this process.
+    """
+
+    confusion: Tensor
+    loss: float = 0.0
+    images: int = 0
+    seconds: float = 0.0
+    solver_seconds: float = 0.0
+
+    @classmethod
+    def empty(cls, num_classes: int, device: torch.device) -> "Tally":
+        """Nothing yet."""
+        return cls(torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device))
+
+    def add(self, loss: float, labels: Tensor | None, seeds: Tensor, mask: Tensor) -> None:
+        """One step: its loss, and its pseudo-labels (B, K, H, W), if it has any, against seeds and mask (B, H, W)."""
+        self.loss += loss
+        self.images += len(seeds)
+        if labels is not None:
+            judged = mask.where(seeds == UNLABELLED, UNLABELLED)
+            self.confusion += confusion_matrix(labels.argmax(1), judged, len(self.confusion))
+
+    def total(self, fabric) -> "Tally":
+        """With the counts of all processes, on each of them."""
+        images = fabric.all_reduce(torch.tensor(self.images, device=fabric.device), reduce_op="sum")
+        confusion = fabric.all_reduce(self.confusion.clone(), reduce_op="sum")
+        return replace(self, confusion=confusion, images=int(images))
+
+    @property
+    def images_per_second(self) -> float:
+        """Of this process, or after `total` of all."""
+        return self.images / self.seconds
+
+    @property
+    def solver_share(self) -> float:
+        """Of the steps' time, in [0, 1]."""
+        return self.solver_seconds / self.seconds
+
+    def row(self, steps: int) -> dict:
+        """The epoch's numbers, after `total`."""
+        return {
+            "loss": self.loss / steps,
+            "label_miou": number(mean_iou(self.confusion)),
+            "images_per_second": self.images_per_second,
+            "solver_share": self.solver_share,
+        }
+
+
+def number(value: float) -> float | None:
+    """A number as JSON knows it: None for NaN."""
+    return None if math.isnan(value) else value

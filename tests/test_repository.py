@@ -22,8 +22,8 @@ def test_environment_yml_is_pyproject():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {f"python{project['requires-python']}"}
     extras = project["optional-dependencies"]
-    for requirement in [*project["dependencies"], *extras["notebooks"], *extras["dev"]]:
-        name, version = re.fullmatch(r"([\w-]+)(?:\[\w+\])?(.*)", requirement).groups()
+    for requirement in [*project["dependencies"], *extras["notebooks"], *extras["train"], *extras["dev"]]:
+        name, version = re.fullmatch(r"([\w-]+)(?:\[[\w,]+\])?(.*)", requirement).groups()
         if name != "toykit":
             wanted.add(CONDA_NAMES.get(name, name) + version)
     lines = (ROOT / "environment.yml").read_text().splitlines()

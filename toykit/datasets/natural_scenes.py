@@ -15,14 +15,15 @@ from toykit.resources import data_root
 from toykit.vision import torchvision
 
 SPLITS = ("train", "test")
-#: The generated scenes' classes: the function of skimage.data that has the texture, and the crop's side in pixels there.
+#: The generated scenes' classes: the function of skimage.data that has the texture, the crop's side in pixels there, and
+#: the typical colour, which a single scene may miss by a lot.
 TEXTURES = {
-    "brick": ("brick", 220),
-    "grass": ("grass", 130),
-    "gravel": ("gravel", 180),
-    "tissue": ("immunohistochemistry", 150),
-    "print": ("page", 90),
-    "stars": ("hubble_deep_field", 200),
+    "brick": ("brick", 220, (160, 105, 85)),
+    "grass": ("grass", 130, (90, 130, 75)),
+    "gravel": ("gravel", 180, (125, 125, 120)),
+    "tissue": ("immunohistochemistry", 150, (165, 130, 165)),
+    "print": ("page", 90, (185, 180, 165)),
+    "stars": ("hubble_deep_field", 200, (60, 60, 90)),
 }
 
 
@@ -96,7 +97,7 @@ def _generated(split: str, side: int, per_class: int, seed: int) -> Scenes:
 
     rng = np.random.default_rng([seed, SPLITS.index(split)])
     images = np.empty((len(TEXTURES), per_class, side, side, 3), np.uint8)
-    for own, (name, size) in zip(images, TEXTURES.values(), strict=True):
+    for own, (name, size, color) in zip(images, TEXTURES.values(), strict=True):
         texture = _texture(name, split)
         for image in own:
             crop = min(round(size * rng.uniform(0.7, 1.4)), *texture.shape)
@@ -107,7 +108,7 @@ def _generated(split: str, side: int, per_class: int, seed: int) -> Scenes:
                 (patch - patch.mean()) / (patch.std() + 1) * rng.uniform(15, 45)
             )  # no class is brighter than another
             light = rng.uniform(-0.5, 0.5, 2) @ np.mgrid[-1 : 1 : 1j * side, -1 : 1 : 1j * side].reshape(2, -1)
-            tint = rng.uniform(80, 170) + rng.uniform(-30, 30, 3)
+            tint = np.array(color) + rng.normal(0, 30) + rng.normal(0, 15, 3)
             shaded = (patch[..., None] + tint) * (1 + light.reshape(side, side, 1))
             image[:] = (shaded + rng.normal(0, 8, shaded.shape)).clip(0, 255)
     labels = torch.arange(len(TEXTURES)).repeat_interleave(per_class)

@@ -12,7 +12,7 @@ from scipy import stats
 
 from toykit.datasets.natural_scenes import Scenes
 from toykit.experiments import label_noise
-from toykit.experiments.label_noise import Cell, Settings, corrupt, interval, sweep, targets, train
+from toykit.experiments.label_noise import Cell, Settings, corrupt, interval, pull, sweep, targets, train
 
 TINY = Settings(losses=("CE", "CCE"), noise=(0.0, 0.5), seeds=(0, 1), epochs=1, batch=6, shift=1)
 
@@ -36,6 +36,18 @@ def test_targets_are_the_captions(observed, eta):
     for row, label in zip(found.tolist(), observed, strict=True):
         for k, value in enumerate(row):
             assert value == pytest.approx(eta * (1 / 6) + (1 - eta) * (k == label), abs=1e-6)
+
+
+@given(st.floats(0.05, 0.95), st.floats(0.01, 0.99), st.integers(2, 9))
+def test_pull_is_the_derivative_by_hand(eta, sure, classes):
+    u = 1 / classes
+    high, low = eta * u + 1 - eta, eta * u
+    assert pull("CE", eta, sure, classes) == pytest.approx(high - sure, abs=1e-5)
+    assert pull("RCE", eta, sure, classes) == pytest.approx(sure * (1 - sure) * math.log(high / low), abs=1e-5)
+    right = (1 - eta) * sure / (low + (1 - eta) * sure)  # by Bayes: the label is not a uniform draw
+    assert pull("CCE", eta, sure, classes) == pytest.approx(right * (1 - sure), abs=1e-5)
+    with pytest.raises(ValueError, match="sure: expected a probability strictly"):
+        pull("CE", eta, 1.0)
 
 
 @given(st.integers(1, 300), st.integers(2, 9), st.floats(0, 1), st.integers(0, 99))
@@ -116,6 +128,14 @@ def test_a_stopped_sweep_goes_on_to_the_same_cells(tiny, tmp_path, monkeypatch):
     trained += [None] * 10
     assert sweep(*tiny, TINY, tmp_path / "stopped") == whole
     assert len(trained) == 10 + 5  # the three finished cells were read
+
+
+def test_progress_is_shown_on_request(tiny, tmp_path, capsys):
+    one = Settings(losses=("CE",), noise=(0.0,), seeds=(0,), epochs=1, batch=6, shift=1)
+    sweep(*tiny, one, tmp_path)
+    assert capsys.readouterr().err == ""
+    sweep(*tiny, one, tmp_path, progress=True)
+    assert "label noise" in capsys.readouterr().err
 
 
 def test_other_settings_or_data_do_not_reuse_a_cell(tiny, tmp_path):

@@ -99,6 +99,22 @@ def targets(observed: Tensor, eta: float, num_classes: int) -> Tensor:
     return mix_with_uniform(one_hot(observed, num_classes), eta)
 
 
+def pull(loss: str, eta: float, sure: float, num_classes: int = 6) -> float:
+    """How hard one image pulls: -dH/dl for its observed class, where the network predicts that class with sigma = `sure`.
+
+    The other classes share the rest evenly. Float64. Raises: ValueError if `sure` is not strictly between 0 and 1.
+    """
+    if not 0 < sure < 1:
+        raise ValueError(f"sure: expected a probability strictly between 0 and 1, got {sure!r}")
+    sigma = torch.full((1, num_classes), (1 - sure) / (num_classes - 1), dtype=torch.float64)
+    sigma[0, 0] = sure
+    with torch.enable_grad():
+        logits = sigma.log().requires_grad_()
+        soft = targets(torch.tensor([0]), eta, num_classes).double()
+        (gradient,) = torch.autograd.grad(CROSS_ENTROPIES[loss](soft, softmax(logits)).sum(), logits)
+    return -float(gradient[0, 0])
+
+
 def train(
     loss: str,
     noise: float,
@@ -139,10 +155,13 @@ def train(
     return Cell(loss, noise, seed, tuple(accuracies), float(sigma.amax(1).mean()))
 
 
-def sweep(train_set: Scenes, test_set: Scenes, settings: Settings, folder: str | Path) -> list[Cell]:
+def sweep(
+    train_set: Scenes, test_set: Scenes, settings: Settings, folder: str | Path, progress: bool | None = None
+) -> list[Cell]:
     """All cells of the grid, one JSON file each in `folder`; what is there already is read, so a stopped sweep goes on.
 
-    A file's name holds a digest of the training's settings and the data: other settings never reuse it.
+    A file's name holds a digest of the training's settings and the data: other settings never reuse it. progress: whether
+    to show a bar on standard error (default: where that is a terminal).
     Raises: ValueError, naming the file, for one that holds no cell.
     """
     from tqdm import tqdm
@@ -150,7 +169,8 @@ def sweep(train_set: Scenes, test_set: Scenes, settings: Settings, folder: str |
     folder, digest = Path(folder), _digest(train_set, test_set, settings)
     grid = list(product(settings.seeds, settings.noise, settings.losses))  # a first seed of everything comes first
     cells = []
-    with tqdm(total=len(grid) * settings.epochs, desc="label noise", unit="epoch") as bar:
+    hidden = None if progress is None else not progress  # None: tqdm looks for a terminal itself
+    with tqdm(total=len(grid) * settings.epochs, desc="label noise", unit="epoch", disable=hidden) as bar:
         for number, (seed, noise, loss) in enumerate(grid):
             bar.set_postfix(cells=f"{number}/{len(grid)}", now=f"{loss} {noise:g}")
             path = folder / f"{loss}-{noise:g}-{seed}-{digest}.json"

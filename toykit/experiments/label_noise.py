@@ -36,9 +36,9 @@ class Settings:
     """
 
     losses: tuple[str, ...] = ("CE", "RCE", "CCE")
-    noise: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6)
+    noise: tuple[float, ...] = (0.0, 0.3, 0.5, 0.7)
     seeds: tuple[int, ...] = (0, 1, 2)
-    epochs: int = 10
+    epochs: int = 8
     batch: int = 64
     lr: float = 1e-3
     shift: int = 4

@@ -21,7 +21,7 @@ def noise_curves(cells: list[Cell], confidence: float = 0.95, chance: float = 1 
     figure, axis = plt.subplots(figsize=(5.6, 3.6))
     losses = list(dict.fromkeys(cell.loss for cell in cells))
     levels = sorted({cell.noise for cell in cells})
-    gap = min(np.diff(levels), default=0.2)
+    gap = min([0.2, *np.diff(levels)])
     for number, loss in enumerate(losses):
         own = {level: [c.accuracy for c in cells if (c.loss, c.noise) == (loss, level)] for level in levels}
         found = [(level, *interval(values, confidence)) for level, values in own.items() if values]
@@ -29,7 +29,7 @@ def noise_curves(cells: list[Cell], confidence: float = 0.95, chance: float = 1 
         style = list(CROSS_ENTROPIES).index(loss)
         axis.errorbar(
             x + (number - (len(losses) - 1) / 2) * 0.06 * gap,  # beside each other, so that no bar hides another
-            mean, np.nan_to_num(half), color=LINE_COLORS[style], linestyle=LINE_STYLES[style],
+            mean, half, color=LINE_COLORS[style], linestyle=LINE_STYLES[style],
             marker=MARKERS[style], capsize=3, label=loss,
         )  # fmt: skip
     axis.axhline(chance, color="0.5", linewidth=1)

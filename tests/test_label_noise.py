@@ -14,7 +14,7 @@ from toykit.datasets.natural_scenes import Scenes
 from toykit.experiments import label_noise
 from toykit.experiments.label_noise import Cell, Settings, corrupt, interval, pull, sweep, targets, train
 
-TINY = Settings(losses=("CE", "CCE"), noise=(0.0, 0.5), seeds=(0, 1), epochs=1, batch=6, shift=1)
+TINY = Settings(losses=("CE", "CCE"), noise=(0.5,), seeds=(0, 1), epochs=1, batch=6, shift=1)
 
 
 @pytest.fixture(scope="module")
@@ -103,31 +103,29 @@ def test_each_argument_matters(tiny):
 
 @pytest.mark.parametrize("loss", ["CE", "RCE", "CCE"])
 def test_it_learns(tiny, loss):
-    cell = train(loss, 0.0, 0, *tiny, Settings(epochs=25, batch=6, shift=1))
+    cell = train(loss, 0.0, 0, *tiny, Settings(epochs=12, batch=6, shift=1, lr=3e-3))
     assert cell.accuracy == 1.0, cell
 
 
 def test_a_stopped_sweep_goes_on_to_the_same_cells(tiny, tmp_path, monkeypatch):
     whole = sweep(*tiny, TINY, tmp_path / "whole")
-    assert [(c.seed, c.noise, c.loss) for c in whole][:3] == [(0, 0.0, "CE"), (0, 0.0, "CCE"), (0, 0.5, "CE")]
-    assert len(whole) == 8
+    assert [(c.seed, c.noise, c.loss) for c in whole] == [(s, 0.5, loss) for s in (0, 1) for loss in ("CE", "CCE")]
 
     trained = []
 
-    def stops_at_the_fourth(*arguments):
+    def stops_at_the_third(*arguments):
         trained.append(arguments[:3])
-        if len(trained) == 4:
+        if len(trained) == 3:
             raise KeyboardInterrupt
         return train(*arguments)
 
-    monkeypatch.setattr(label_noise, "train", stops_at_the_fourth)
+    monkeypatch.setattr(label_noise, "train", stops_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         sweep(*tiny, TINY, tmp_path / "stopped")
-    assert len(list((tmp_path / "stopped").iterdir())) == 3
-    trained.clear()
-    trained += [None] * 10
+    assert len(list((tmp_path / "stopped").iterdir())) == 2
+    trained += [None] * 7
     assert sweep(*tiny, TINY, tmp_path / "stopped") == whole
-    assert len(trained) == 10 + 5  # the three finished cells were read
+    assert len(trained) == 10 + 2  # the two finished cells were read
 
 
 def test_progress_is_shown_on_request(tiny, tmp_path, capsys):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from toykit import cross_entropy, potts
 from toykit.datasets import photo
+from toykit.experiments.label_noise import targets
 from toykit.experiments.potentials import logit_gradient
 from toykit.neighborhoods import NearestNeighbors
 from toykit.palette import voc_palette
@@ -215,3 +216,25 @@ def _paint(answer):
     y = torch.rand(3, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).softmax(0)
     true = torch.from_numpy(soft_colors(y))
     return _close(_call(answer, y, torch.from_numpy(voc_palette(3))), true, "Sum over the classes: label times colour.")
+
+
+@exercise("07.1")
+def _soft_target(answer):
+    true = targets(torch.tensor([2]), 0.4, 4)[0].double()
+    return _close(
+        _distribution(answer, 4), true, "Mix: 0.4 times the uniform distribution, 0.6 times the vertex.", 1e-6
+    )
+
+
+@exercise("07.2")
+def _ceiling(answer):
+    true = float(targets(torch.tensor([0]), 0.6, 6).max())
+    return None if abs(float(answer) - true) < 1e-3 else "CE is smallest where the prediction equals the target."
+
+
+@exercise("07.3")
+def _collision_of_soft_target(answer):
+    _, sigma = _random_pairs(6)
+    true = cross_entropy.collision_cross_entropy(targets(torch.zeros(50, dtype=torch.long), 0.6, 6).double(), sigma)
+    hint = "sigma^T u = 1 / K whatever sigma is; the rest is (1 - eta) times the observed class's probability."
+    return _close(_call(answer, sigma[:, 0], 0.6, 6), true, hint, 1e-6)

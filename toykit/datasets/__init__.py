@@ -3,6 +3,7 @@
 from toykit.datasets.checks import check
 from toykit.datasets.grabcut import grabcut_seeds
 from toykit.datasets.loading import KINDS, load
+from toykit.datasets.natural_scenes import Scenes, scenes
 from toykit.datasets.photos import PHOTOS, photo, photos
 from toykit.datasets.sample import Sample, read_image
 from toykit.datasets.segmentation_set import SegmentationSet
@@ -12,6 +13,7 @@ __all__ = [
     "KINDS",
     "PHOTOS",
     "Sample",
+    "Scenes",
     "SegmentationSet",
     "augment",
     "check",
@@ -20,4 +22,5 @@ __all__ = [
     "photo",
     "photos",
     "read_image",
+    "scenes",
 ]

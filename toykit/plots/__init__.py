@@ -5,6 +5,7 @@ Every function draws into the axes it is given, or makes a figure and returns it
 
 from toykit.plots.curves import convergence_curves, loss_curves
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, panels, soft_colors
+from toykit.plots.label_noise import noise_curves, scene_gallery
 from toykit.plots.potentials import contours, surfaces
 from toykit.plots.simplex import move_figure, simplex_path, triangle
 from toykit.plots.style import figure_format, style
@@ -17,8 +18,10 @@ __all__ = [
     "hard_colors",
     "loss_curves",
     "move_figure",
+    "noise_curves",
     "overlay_seeds",
     "panels",
+    "scene_gallery",
     "simplex_path",
     "soft_colors",
     "style",

@@ -1,0 +1,57 @@
+"""Accuracy against label noise (Fig. 3 d), and images of a classification set by class."""
+
+import numpy as np
+
+from toykit.cross_entropy import CROSS_ENTROPIES
+from toykit.datasets.natural_scenes import Scenes
+from toykit.experiments.label_noise import Cell, interval
+from toykit.palette import LINE_COLORS, LINE_STYLES
+
+#: One for each of `CROSS_ENTROPIES`, as the colours and line styles: a loss looks the same in every figure.
+MARKERS = ("o", "s", "^", "D")
+
+
+def noise_curves(cells: list[Cell], confidence: float = 0.95, chance: float = 1 / 6):
+    """Test accuracy against the noise, mean over the seeds with its t interval (none for one seed); a figure.
+
+    chance: the accuracy of guessing, a thin line.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(5.6, 3.6))
+    losses = list(dict.fromkeys(cell.loss for cell in cells))
+    levels = sorted({cell.noise for cell in cells})
+    gap = min([0.2, *np.diff(levels)])
+    for number, loss in enumerate(losses):
+        own = {level: [c.accuracy for c in cells if (c.loss, c.noise) == (loss, level)] for level in levels}
+        found = [(level, *interval(values, confidence)) for level, values in own.items() if values]
+        x, mean, half = np.array(found).T
+        style = list(CROSS_ENTROPIES).index(loss)
+        axis.errorbar(
+            x + (number - (len(losses) - 1) / 2) * 0.06 * gap,  # beside each other, so that no bar hides another
+            mean, half, color=LINE_COLORS[style], linestyle=LINE_STYLES[style],
+            marker=MARKERS[style], capsize=3, label=loss,
+        )  # fmt: skip
+    axis.axhline(chance, color="0.5", linewidth=1)
+    axis.annotate("chance", (1, chance), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
+                  fontsize=8, color="0.35", ha="right")  # fmt: skip
+    axis.set(xlabel=r"share of wrong labels $\eta$", ylabel="accuracy on clean test images", xticks=levels)
+    axis.set_ylim(0, 1)
+    axis.legend()
+    return figure
+
+
+def scene_gallery(scenes: Scenes, rows: int = 3):
+    """The first images of each class, one column a class; a figure."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(rows, len(scenes.classes), figsize=(1.25 * len(scenes.classes), 1.25 * rows),
+                                squeeze=False)  # fmt: skip
+    for k, name in enumerate(scenes.classes):
+        own = scenes.images[scenes.labels == k][:rows]
+        axes[0, k].set_title(name)
+        for axis, image in zip(axes[:, k], own, strict=False):
+            axis.imshow(image.movedim(0, -1))
+        for axis in axes[:, k]:
+            axis.set_axis_off()
+    return figure

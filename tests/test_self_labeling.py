@@ -31,7 +31,7 @@ def test_value_is_equation_8_at_the_solution(energy, options, make_problem, recw
         warnings.simplefilter("ignore")
         solution = solve(*problem, energy, **options)
     assert torch.equal(criterion.solution.labels, solution.labels)
-    assert torch.equal(loss, energy.self_labeling_loss(solution.labels, *problem))
+    assert torch.allclose(loss, energy.self_labeling_loss(solution.labels.to(loss.dtype), *problem), rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
@@ -48,7 +48,7 @@ def test_closed_form_labels_serve_networks_of_any_precision(dtype, make_problem)
 
 def test_defaults(make_problem):
     problem = make_problem(batch=1)
-    assert torch.equal(SelfLabelingLoss()(*problem), SelfLabelingLoss(Energy(), "fast", tolerance=1e-4)(*problem))
+    assert torch.equal(SelfLabelingLoss()(*problem), SelfLabelingLoss(Energy(), "fast", tolerance=1e-3)(*problem))
 
 
 def test_gradient_by_finite_differences_at_fixed_labels(make_problem):

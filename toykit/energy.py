@@ -73,9 +73,7 @@ class Energy:
 
     def self_labeling_loss(self, y: Tensor, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
         """Eq. (8) as a network's loss, a scalar, at given pseudo-labels y (through which no gradient passes)."""
-        problem = self.subproblem(logits, image, seeds)
-        y = y.detach().to(problem.sigma.dtype)
-        return problem.network_loss(problem.value(y))
+        return self.subproblem(logits, image, seeds).self_labeling_loss(y)
 
     def weakly_supervised_loss(self, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
         """Eq. (4) as a network's loss, a scalar, for direct gradient descent: entropy and Potts term on sigma itself.
@@ -159,6 +157,17 @@ class Subproblem:
     def sum_unlabelled(self, values: Tensor) -> Tensor:
         """Sum of (B, H, W) over the unlabelled pixels, per image: (B,)."""
         return values.where(self.unlabelled, 0).flatten(1).sum(1)
+
+    def self_labeling_loss(self, y: Tensor, value: Tensor | None = None) -> Tensor:
+        """Eq. (8) as a network's loss, a scalar, at given pseudo-labels y (through which no gradient passes).
+
+        value: the sub-problem's value at y (B,), where a solver has told it: saves the Potts term, which has no gradient here.
+        """
+        y = y.detach().to(self.sigma.dtype)
+        if value is None:
+            return self.network_loss(self.value(y))
+        unary = self.energy.eta * self.unary(y)
+        return self.network_loss(unary + (value.to(unary.dtype) - unary).detach())
 
     def network_loss(self, unsupervised: Tensor) -> Tensor:
         """NLL (3) over the seeds plus the unsupervised sum (B,), each over its pixel count; mean over the batch."""

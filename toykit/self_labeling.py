@@ -3,8 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from toykit.energy import Energy
+from toykit.energy import Energy, Subproblem
 from toykit.solvers import SOLVERS, Solution, check_options
+
+#: The fast solver's options here: looser than its own, since the network changes before the labels are asked for again.
+TRAINING = {"tolerance": 1e-3}
 
 
 class SelfLabelingLoss(nn.Module):
@@ -13,7 +16,7 @@ class SelfLabelingLoss(nn.Module):
         loss = SelfLabelingLoss(Energy("CCE", "CD", eta=0.3, lam=6.0))
         loss(network(x), photo, seeds).backward()
 
-    energy: default `Energy()`. method, options: of `toykit.solve`.
+    energy: default `Energy()`. method, options: of `toykit.solve`, but for the fast solver's `TRAINING` tolerance.
     forward(logits, image, seeds): see `toykit.conventions`. The image is the photo in 0..255, not the normalised
     network input. Gradients reach the logits through NLL and cross-entropy; none through the pseudo-labels. Each term is
     divided by its own pixel count (see `toykit.energy`); a batch without seeds or without unlabelled pixels is fine.
@@ -29,7 +32,7 @@ class SelfLabelingLoss(nn.Module):
         self.energy = Energy() if energy is None else energy
         if not isinstance(self.energy, Energy):
             raise TypeError(f"energy: expected a toykit.Energy, got {self.energy!r}")
-        self.method, self.options = method, options
+        self.method, self.options = method, (TRAINING if method == "fast" else {}) | options
         self.solution: Solution | None = None
 
     def forward(self, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
@@ -38,11 +41,13 @@ class SelfLabelingLoss(nn.Module):
                 return self(logits.clone(), image.clone(), seeds.clone())
         with torch.autocast(getattr(logits, "device", torch.device("cpu")).type, enabled=False):
             problem = self.energy.subproblem(logits, image, seeds)
-            with torch.no_grad():
-                self.solution = SOLVERS[self.method](problem.detach(), **self.options)
-            unary = self.energy.eta * problem.unary(self.solution.labels.to(problem.sigma.dtype))
-            # the Potts term has no gradient here, and the solver knows its value
-            return problem.network_loss(unary + (self.solution.energies[-1].to(unary.dtype) - unary).detach())
+            self.solution = self.solve(problem)
+            return problem.self_labeling_loss(self.solution.labels, self.solution.energies[-1])
+
+    def solve(self, problem: Subproblem) -> Solution:
+        """The pseudo-labels of a mini-batch, without a way back to the network."""
+        with torch.no_grad():
+            return SOLVERS[self.method](problem.detach(), **self.options)
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"solution": None}  # a copy or a checkpoint need not carry a batch's labels

@@ -1,13 +1,12 @@
 """What one step minimises: each method's loss for a mini-batch, and its pseudo-labels where the method has them."""
 
 import time
-import warnings
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from toykit.solvers import ConvergenceWarning, solve
+from toykit.self_labeling import SelfLabelingLoss
 from toykit.training.config import Config
 
 
@@ -23,28 +22,27 @@ class Objective:
     """The loss of a run's method; a method joins here and in `toykit.training.config.METHODS`."""
 
     def __init__(self, config: Config):
-        self.method, self.solver = config.method, config.solver
-        self.energy = config.energy.build()
+        self.method, self.energy = config.method, config.energy.build()
+        self.self_labeling = SelfLabelingLoss(self.energy, config.solver.method, **config.solver.options)
 
     def __call__(self, logits: Tensor, image: Tensor, seeds: Tensor, pretraining: bool = False) -> Outcome:
         """logits, image in 0..255, seeds: see `toykit.conventions`. pretraining: phase one, the NLL on the seeds alone.
 
         Labels and loss are computed in float32, also where the network runs in mixed precision.
         """
-        if pretraining or self.method in ("full", "seeds_only"):
-            return Outcome(self.energy.subproblem(logits, image, seeds).network_loss(logits.new_zeros(len(logits))))
-        if self.method == "gradient_descent":
+        if self.method == "gradient_descent" and not pretraining:
             return Outcome(self.energy.weakly_supervised_loss(logits, image, seeds))
-        labels, seconds = self.pseudo_labels(logits, image, seeds)
-        return Outcome(self.energy.self_labeling_loss(labels, logits, image, seeds), labels, seconds)
-
-    def pseudo_labels(self, logits: Tensor, image: Tensor, seeds: Tensor) -> tuple[Tensor, float]:
-        """The sub-problem's solution for this mini-batch, without gradient, and the seconds that it took."""
+        problem = self.energy.subproblem(logits, image, seeds)
+        if pretraining or self.method != "soft":
+            return Outcome(problem.network_loss(problem.sigma.new_zeros(len(logits))))
         start = now(logits.device)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the next step solves it afresh
-            labels = solve(logits, image, seeds, self.energy, self.solver.method, **self.solver.options).labels
-        return labels.to(logits.dtype), now(logits.device) - start
+        solution = self.self_labeling.solve(problem)
+        seconds = now(logits.device) - start
+        return Outcome(problem.self_labeling_loss(solution.labels, solution.energies[-1]), solution.labels, seconds)
+
+    def pseudo_labels(self, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
+        """The sub-problem's solution, for a picture."""
+        return self.self_labeling.solve(self.energy.subproblem(logits, image, seeds)).labels
 
 
 def now(device: torch.device) -> float:

@@ -26,7 +26,7 @@ def picture(network, sample: Sample, objective: Objective, device: torch.device)
     network.train(was_training)
     panels = [sample.image / 255, plots.overlay_seeds(sample.image, sample.seeds, len(sample.classes))]
     if objective.method == "soft":
-        panels.append(plots.soft_colors(objective.pseudo_labels(logits, image, seeds)[0]))
+        panels.append(plots.soft_colors(objective.pseudo_labels(logits, image, seeds)))
     panels.append(plots.soft_colors(logits.softmax(1)))
     gap = np.ones((len(sample.image), GAP, 3))
     return (255 * np.hstack([part for panel in panels for part in (panel, gap)][:-1])).round().astype(np.uint8)

@@ -216,7 +216,7 @@ def test_bad_options(options, message, make_problem):
             run(**options)
 
 
-@pytest.mark.parametrize("backend", ["cg", "amg"])
+@pytest.mark.parametrize("backend", ["sor", "cg", "amg"])
 @pytest.mark.parametrize("eta", [0.3, 0.0])
 def test_other_backends_of_the_random_walker(backend, eta, make_problem):
     logits, image, seeds = make_problem(height=20, width=17, classes=4, padding=True)
@@ -231,13 +231,13 @@ def test_other_backends_of_the_random_walker(backend, eta, make_problem):
 
 
 def test_wrong_backend(make_problem):
-    with pytest.raises(ValueError, match="backend: expected one of direct, cg, amg; got 'lu'"):
+    with pytest.raises(ValueError, match="backend: expected one of direct, sor, cg, amg; got 'lu'"):
         random_walker(*make_problem(), backend="lu")
     with pytest.raises(ValueError, match="tolerance: expected"):
         random_walker(*make_problem(), tolerance=0)
 
 
-@pytest.mark.parametrize("backend", ["direct", "cg", "amg"])
+@pytest.mark.parametrize("backend", ["direct", "sor", "cg", "amg"])
 def test_a_pixel_that_nothing_determines_is_an_error_from_each_backend(backend, make_problem):
     logits, image, seeds = make_problem()
     seeds[1] = UNLABELLED

@@ -71,8 +71,9 @@ def random_walker(
 
     logits, image, seeds: see `toykit.conventions`; with eta = 0, Grady's random walker, the logits only tell K. One
     factorisation an image serves all classes. neighborhood: default `NearestNeighbors()`.
-    backend: "direct"; "cg", conjugate gradients in torch on the logits' device, quick where eta is not small against lam;
-    "amg", multigrid (pyamg). tolerance: the relative residual at which those two stop.
+    backend: "direct"; "sor", over-relaxation on a processor, the quickest where eta is not small against lam; "cg",
+    conjugate gradients in torch on the logits' device; "amg", multigrid (pyamg). tolerance: the relative residual at which
+    those three stop.
 
     Returns: Solution with float64 labels on the logits' device; its residual: see `solvers.closed_form.solve_exactly`.
     Raises: ValueError where eta = 0 leaves unlabelled pixels that no seed reaches (the system is singular there); TypeError

@@ -19,21 +19,22 @@ import torch
 
 from toykit.conventions import check_choice
 from toykit.energy import Subproblem
-from toykit.solvers.conjugate_gradient import solve_by_conjugate_gradients
 from toykit.solvers.solution import Solution
 
-#: How to solve the system: sparse direct (scipy, exact to rounding), conjugate gradients (torch, any device), algebraic
-#: multigrid with conjugate gradients (pyamg).
-BACKENDS = ("direct", "cg", "amg")
+#: How to solve the system: sparse direct (scipy, exact to rounding), successive over-relaxation (numba, the quickest with
+#: predictions), conjugate gradients (torch, any device), algebraic multigrid with conjugate gradients (pyamg).
+BACKENDS = ("direct", "sor", "cg", "amg")
+_NEEDS = {"sor": "numba", "amg": "pyamg"}
 
 
 def check_closed_form_options(backend: str, tolerance: float) -> None:
-    """Raise ValueError for an option outside its range, ImportError where pyamg is wanted and missing."""
+    """Raise ValueError for an option outside its range, ImportError where the backend's library is missing."""
     check_choice("backend", backend, BACKENDS)
     if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not 0 < tolerance < 1:
         raise ValueError(f"tolerance: expected a number in (0, 1), got {tolerance!r}")
-    if backend == "amg" and importlib.util.find_spec("pyamg") is None:
-        raise ImportError('backend="amg" needs pyamg: pip install pyamg, or take backend="cg"')
+    library = _NEEDS.get(backend)
+    if library and importlib.util.find_spec(library) is None:
+        raise ImportError(f'backend="{backend}" needs {library}: pip install {library}, or take backend="cg"')
 
 
 def solve_exactly(problem: Subproblem, *, backend: str = "direct", tolerance: float = 1e-9, callback=None) -> Solution:
@@ -45,7 +46,7 @@ def solve_exactly(problem: Subproblem, *, backend: str = "direct", tolerance: fl
     Returns: Solution; its residual per image is the system's largest |A y - b| / (|A| |y| + |b|) from the direct backend, the
         largest |A y - b| / |b| over the classes from the others; `steps` are iterations.
     Raises: ValueError for other terms or options out of range, or where eta or lam of 0 leaves pixels that nothing determines.
-        ImportError where pyamg is missing.
+        ImportError where the backend's library is missing.
     """
     check_closed_form_options(backend, tolerance)
     energy = problem.energy
@@ -61,11 +62,11 @@ def solve_exactly(problem: Subproblem, *, backend: str = "direct", tolerance: fl
 
     networks = (_network(problem, b, eta, lam) for b in range(len(problem.seeds)))
     steps = 0
-    if backend == "cg":
+    if backend in ("cg", "sor"):
         if eta == 0:  # else each pixel has its prediction
             for network in networks:
                 check_determined(network)
-        labels, residual, steps = solve_by_conjugate_gradients(problem, eta, lam, tolerance)
+        labels, residual, steps = _iteration(backend)(problem, eta, lam, tolerance)
     else:
         found = []
         for network, given in zip(networks, problem.fix_seeds(problem.sigma), strict=True):
@@ -83,6 +84,16 @@ def solve_exactly(problem: Subproblem, *, backend: str = "direct", tolerance: fl
         message += f", above {tolerance:g}: the system is badly scaled; use a larger bandwidth or eta"
         message += ', or backend="direct"' if backend != "direct" else ""
     return Solution(labels, energies[None], steps, residual, converged, message)
+
+
+def _iteration(backend: str):
+    if backend == "sor":
+        from toykit.solvers.over_relaxation import solve_by_over_relaxation
+
+        return solve_by_over_relaxation
+    from toykit.solvers.conjugate_gradient import solve_by_conjugate_gradients
+
+    return solve_by_conjugate_gradients
 
 
 def _network(problem: Subproblem, image: int, eta: float, lam: float):

@@ -56,15 +56,16 @@ class Quarters:
         return whole[..., : self.size[0], : self.size[1]]
 
 
-def pack(problem: Subproblem, start: Tensor) -> Quarters:
-    """The sub-problem in quarters, its labels starting at `start` (B, K, H, W)."""
+def pack(problem: Subproblem, start: Tensor, lam: float | None = None) -> Quarters:
+    """The sub-problem in quarters, its labels starting at `start` (B, K, H, W). lam: default the energy's."""
     energy, edges, sigma = problem.energy, problem.edges, problem.sigma
+    lam = energy.lam if lam is None else lam
     batch, _, height, width = sigma.shape
     offsets = tuple((sign * dy, sign * dx) for dy, dx in edges.offsets for sign in (1, -1))
     weights = sigma.new_zeros(batch, len(offsets), height, width)
     constant = edges.between(problem.is_seed).weights
     for n, ((there, back, weight), left_out) in enumerate(zip(edges.pairs(weights), constant, strict=True)):
-        there[:, 2 * n] = back[:, 2 * n + 1] = energy.lam * (weight - left_out)
+        there[:, 2 * n] = back[:, 2 * n + 1] = lam * (weight - left_out)
     target = extended_log(sigma) if energy.cross_entropy == "CE" else sigma
     inner = _quarters(start)
     shape = list(inner.shape)

@@ -116,3 +116,26 @@ def test_the_readmes_picture_can_be_made_anew():
     figure = overview("chelsea", long_side=24)
     assert len(figure.axes) == 9
     assert figure.axes[8].get_title() == "CD: collision divergence"
+
+
+def test_training_curves_show_means_ranges_and_the_phases():
+    def history(shift):
+        mious = (None, 0.3 + shift, None, 0.6 + shift)
+        return [
+            {"step": 5 * (n + 1), "phase": "seeds" if n < 2 else "soft", "loss": 1.0 / (n + 1) + shift, "val_miou": m}
+            for n, m in enumerate(mious)
+        ]
+
+    figure = plots.training_curves({"soft": [history(0.0), history(0.1)], "full": [history(0.2)]})
+    left, right = figure.axes
+    soft, full = right.lines[:2]
+    assert (soft.get_label(), full.get_label()) == ("soft", "full")
+    assert list(soft.get_xdata()) == [10, 20]
+    assert soft.get_ydata() == pytest.approx([0.35, 0.65])
+    assert left.lines[0].get_ydata() == pytest.approx([1.05, 0.55, 1 / 3 + 0.05, 0.3])
+    (band,) = right.collections  # one run has no range
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (pytest.approx(0.3), pytest.approx(0.7))
+    assert list(right.lines[2].get_xdata()) == [10, 10]
+    never = [{"step": 1, "phase": "soft", "loss": 1.0, "val_miou": None}]
+    assert not plots.training_curves({"soft": [never]}).axes[1].lines

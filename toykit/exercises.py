@@ -12,11 +12,13 @@ from torch import Tensor
 
 from toykit import cross_entropy, potts
 from toykit.datasets import photo
+from toykit.energy import Energy
 from toykit.experiments.label_noise import targets
 from toykit.experiments.potentials import logit_gradient
 from toykit.neighborhoods import NearestNeighbors
 from toykit.palette import voc_palette
 from toykit.plots import soft_colors
+from toykit.training.evaluation import mean_iou
 
 CHECKS: dict[str, Callable[[object], str | None]] = {}
 
@@ -238,3 +240,34 @@ def _collision_of_soft_target(answer):
     true = cross_entropy.collision_cross_entropy(targets(torch.zeros(50, dtype=torch.long), 0.6, 6).double(), sigma)
     hint = "sigma^T u = 1 / K whatever sigma is; the rest is (1 - eta) times the observed class's probability."
     return _close(_call(answer, sigma[:, 0], 0.6, 6), true, hint, 1e-6)
+
+
+@exercise("08.1")
+def _network_part(answer):
+    generator = torch.Generator().manual_seed(0)
+    logits, y = torch.randn(2, 1, 3, 5, 6, dtype=torch.float64, generator=generator)
+    y, image = y.softmax(1), 255 * torch.rand(1, 3, 5, 6, dtype=torch.float64, generator=generator)
+    seeds = torch.full((1, 5, 6), 255)
+    seeds[0, :2, 1:4] = torch.tensor([[0, 0, 0], [2, 1, 1]])
+    logits.requires_grad_()
+    with torch.enable_grad():
+        loss = _call(answer, y, logits, seeds, 0.3)
+        (found,) = torch.autograd.grad(loss, logits)
+        whole = Energy("CCE", "CD", 0.3, 6.0).self_labeling_loss(y, logits, image, seeds)
+        (true,) = torch.autograd.grad(whole, logits)
+    return _close(found, true, "Both means count their own pixels: NLL the seeds, -ln sigma.y the unlabelled ones.", 1e-8)
+
+
+@exercise("08.2")
+def _decayed_rate(answer):
+    true = torch.tensor([0.0007 * (1 - step / 900) ** 0.9 for step in (0, 450, 899)], dtype=torch.float64)
+    found = torch.tensor([float(_call(answer, step, 900, 0.0007)) for step in (0, 450, 899)], dtype=torch.float64)
+    return _close(found, true, "lr times (1 - step / steps) to the power of 0.9.")
+
+
+@exercise("08.3")
+def _iou_of_the_set(answer):
+    confusion = torch.tensor([[50, 10, 0, 0], [5, 20, 0, 5], [0, 0, 0, 0], [0, 4, 0, 6]])
+    true = torch.tensor(mean_iou(confusion), dtype=torch.float64)
+    hint = "Diagonal over (row sum + column sum - diagonal), averaged over the classes whose union is not empty."
+    return _close(_call(answer, confusion), true, hint, 1e-6)

@@ -1,8 +1,9 @@
 """A generated set in VOC's layout: textured shapes on textured backgrounds, made in seconds, always there.
 
-The textures are real ones, from scikit-image's wheel. Five classes are told apart by texture, hardly by colour: every
-shape has its own tint, contrast, scale, rotation and shading, drawn alike for all classes, and so has the background,
-which is cut from photos. Training and validation images use different parts of the textures. The scribbles are simulated.
+The textures are real ones, from scikit-image's wheel. A class has its texture and, as real grass or brick, a typical
+colour. Every shape has its own tint about that colour, its contrast, scale, rotation and shading, and so has the background,
+which is cut from photos: colour tells the classes apart more often than not, texture helps where it does not. Training and
+validation images use different parts of the textures. The scribbles are simulated.
 """
 
 import os
@@ -20,11 +21,15 @@ from toykit.supervision import Supervision, simulate, write_scribbles, write_see
 from toykit.supervision.choice import random_generator
 
 #: Of the generator; the cache folder bears it.
-VERSION = 1
+VERSION = 2
 CLASSES = ("background", "brick", "grass", "gravel", "tissue", "print")
 #: For each class after the background: the function of skimage.data that has its texture, and how far it is scaled down.
 TEXTURES = {"brick": 3.5, "grass": 2.0, "gravel": 2.5, "immunohistochemistry": 2.0, "page": 1.8}
 BACKGROUNDS = {"coffee": 2.0, "astronaut": 2.0, "chelsea": 2.0, "rocket": 2.0}
+#: The typical colour of each class, in 0..255. A surface lies around it: up to BRIGHTNESS lighter or darker, and up to HUE
+#: beside that in each channel.
+COLORS = ((90, 100, 125), (155, 85, 65), (95, 130, 55), (135, 130, 115), (165, 110, 160), (195, 185, 160))
+BRIGHTNESS, HUE = 30, 20
 COUNTS = {"train": 240, "val": 80}
 
 
@@ -102,12 +107,12 @@ def scene(
     """
     objects = len(TEXTURES)
     mask = np.zeros((size, size), np.uint8)
-    image = _surface(parts[generator.integers(objects, len(parts))], size, generator)
+    image = _surface(parts[generator.integers(objects, len(parts))], COLORS[0], size, generator)
     for turn in range(generator.integers(2, 5)):
         label = (2 * number + turn) % objects + 1
         inside = _shape(size, generator)
         mask[inside] = label
-        image[inside] = _surface(parts[label - 1], size, generator)[inside]
+        image[inside] = _surface(parts[label - 1], COLORS[label], size, generator)[inside]
     return np.clip(image + 3 * generator.standard_normal(image.shape), 0, 255).astype(np.uint8), mask
 
 
@@ -127,8 +132,8 @@ def _part(source: np.ndarray, split: str) -> np.ndarray:
     return (part - part.mean()) / part.std()
 
 
-def _surface(part: np.ndarray, size: int, generator: np.random.Generator) -> np.ndarray:
-    """A texture, randomly scaled, turned, tinted and shaded: float (size, size, 3)."""
+def _surface(part: np.ndarray, color: tuple, size: int, generator: np.random.Generator) -> np.ndarray:
+    """A texture about a colour, randomly scaled, turned, tinted and shaded: float (size, size, 3)."""
     from scipy import ndimage
 
     angle, zoom = generator.uniform(0, 2 * np.pi), np.exp(generator.uniform(-0.3, 0.3))
@@ -138,9 +143,9 @@ def _surface(part: np.ndarray, size: int, generator: np.random.Generator) -> np.
     places = np.tensordot(matrix, grid, 1) + centre[:, None, None]
     grey = ndimage.map_coordinates(part, places, order=1, mode="mirror")
     direction = generator.uniform(-1, 1, 2)
-    shade = 1 + 0.35 * np.tensordot(direction, grid / size, 1)
-    tint = generator.uniform(75, 180) + generator.uniform(-25, 25, 3)
-    return (tint + generator.uniform(16, 30) * grey[..., None]) * shade[..., None]
+    shade = 1 + 0.3 * np.tensordot(direction, grid / size, 1)
+    tint = color + generator.uniform(-BRIGHTNESS, BRIGHTNESS) + generator.uniform(-HUE, HUE, 3)
+    return (tint + generator.uniform(7, 14) * grey[..., None]) * shade[..., None]
 
 
 def _shape(size: int, generator: np.random.Generator) -> np.ndarray:

@@ -9,6 +9,7 @@ from toykit.plots.label_noise import noise_curves, scene_gallery
 from toykit.plots.potentials import contours, surfaces
 from toykit.plots.simplex import move_figure, simplex_path, triangle
 from toykit.plots.style import figure_format, style
+from toykit.plots.training import training_curves
 
 __all__ = [
     "contours",
@@ -26,5 +27,6 @@ __all__ = [
     "soft_colors",
     "style",
     "surfaces",
+    "training_curves",
     "triangle",
 ]

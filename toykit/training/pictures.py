@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from toykit import plots
-from toykit.datasets.sample import Sample
+from toykit.datasets.sample import Sample, read_image
 from toykit.files import write_atomically
 from toykit.training.objective import Objective
 
@@ -37,3 +37,12 @@ def write_picture(path: Path, pixels: np.ndarray) -> None:
     from PIL import Image
 
     write_atomically(path, lambda file: Image.fromarray(pixels).save(file, format="png"))
+
+
+def read_pictures(run_dir: Path) -> dict[str, dict[int, np.ndarray]]:
+    """A run's pictures: name of the photo -> epoch -> uint8 (H, W', 3), both in order."""
+    found = {}
+    for path in sorted((run_dir / "pictures").glob("epoch_*.png")):
+        _, epoch, name = path.stem.split("_", 2)
+        found.setdefault(name, {})[int(epoch)] = read_image(path)
+    return found

@@ -1,0 +1,82 @@
+"""Runs side by side: each trained once, several processes through torchrun, the table of what they came to."""
+
+import re
+
+import numpy as np
+import pytest
+
+from toykit.datasets import toy
+from toykit.datasets.sample import read_image
+from toykit.training import RunResult, Summary, compare, comparison, load_config, read_pictures, table
+
+SMALL = [
+    "data.crop=32", "data.scale=[0.7,1]", "schedule.pretrain_epochs=0", "schedule.epochs=1", "schedule.batch=4",
+    "schedule.lr=0.01", "run.pictures=2", "run.accelerator=cpu",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def overrides(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy") / "set"
+    toy.make(folder, train=8, val=3, size=48)
+    return [f"data.root={folder}", *SMALL]
+
+
+def test_every_method_from_every_seed_once(overrides, tmp_path, monkeypatch):
+    told = []
+    arguments = ("toy", ("seeds_only", "soft"), (0, 1), tmp_path, overrides)
+    results = compare(*arguments, callback=lambda *run: told.append(run))
+    assert [(method, seed) for method, seed, _ in told] == [
+        ("seeds_only", 0), ("soft", 0), ("seeds_only", 1), ("soft", 1),
+    ]  # fmt: skip
+    assert {path.name for path in tmp_path.iterdir()} == {"seeds_only_0", "seeds_only_1", "soft_0", "soft_1"}
+    for method, runs in results.items():
+        assert [(r.config.method, r.config.run.seed, r.finished) for r in runs] == [(method, s, True) for s in (0, 1)]
+    assert results["soft"][0].history[0]["loss"] != results["soft"][1].history[0]["loss"]
+
+    monkeypatch.setattr(comparison, "train", None)  # nothing is trained again
+    assert compare(*arguments) == results
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"schedule\.lr was 0\.01 and is 0\.02"):
+        compare("toy", ("soft",), (0,), tmp_path, [*overrides, "schedule.lr=0.02"])
+
+    pictures = read_pictures(results["soft"][0].folder)
+    assert {name: list(by_epoch) for name, by_epoch in pictures.items()} == {"train_0000": [1], "train_0001": [1]}
+    written = read_image(results["soft"][0].folder / "pictures" / "epoch_001_train_0001.png")
+    assert np.array_equal(pictures["train_0001"][1], written)
+
+
+@pytest.mark.parametrize("override", ["method=full", "run.seed=3"])
+def test_what_is_compared_is_not_overridden(override, tmp_path):
+    with pytest.raises(ValueError, match=f"{override}: methods and seeds are what is compared"):
+        compare("toy", ("soft",), (0,), tmp_path, [override])
+
+
+def test_several_processes_go_through_torchrun(overrides, tmp_path, monkeypatch):
+    monkeypatch.setattr(comparison, "train", None)  # not in this process
+    ((result,),) = compare("toy", ("seeds_only",), (0,), tmp_path, overrides, devices=2).values()
+    assert result.finished
+    assert result.config == load_config("toy", [*overrides, "method=seeds_only", "run.seed=0"])
+    with pytest.raises(RuntimeError, match=r"torchrun\.log: torchrun ended with status 1: Error: .*multiple of the 2 proc"):
+        compare("toy", ("full",), (0,), tmp_path, [*overrides, "schedule.batch=3"], devices=2)
+
+
+def run(miou, ious):
+    row = {"val_miou": miou, "val_iou": ious}
+    return RunResult(None, None, ("sky", "road"), [row], True)
+
+
+def test_summaries_and_their_table():
+    first = Summary.of("soft", [run(0.5, [0.4, 0.6]), run(0.6, [0.4, None])])
+    assert (first.mean, first.low, first.high) == (pytest.approx(0.55), 0.5, 0.6)
+    assert first.classes == {"sky": pytest.approx(0.4), "road": pytest.approx(0.6)}
+    nothing = Summary.of("full", [run(None, None)])
+    assert (nothing.mean, nothing.low, nothing.classes) == (None, None, {"sky": None, "road": None})
+    cells = [re.split(r"  +", line.strip()) for line in table([first, nothing]).splitlines()]
+    assert cells == [
+        ["soft", "full"],
+        ["mIoU", "55.0%", "-"],
+        ["lowest to highest", "50.0% to 60.0%", "- to -"],
+        ["sky", "40.0%", "-"],
+        ["road", "60.0%", "-"],
+    ]

@@ -1,0 +1,41 @@
+"""Training runs by step: loss and mIoU of several methods."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from toykit.palette import LINE_COLORS, LINE_STYLES
+
+
+def training_curves(histories: dict[str, list[list[dict]]]):
+    """Loss and mIoU on the validation set by step; a line a method, its mean over the runs, in a band from the lowest
+    to the highest; a thin upright line where phase two begins. Returns a figure.
+
+    histories: method -> the `history` of each of its runs (see `toykit.training.RunResult`), all with the same steps.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.3))
+    for number, (method, runs) in enumerate(histories.items()):
+        for axis, key in ((left, "loss"), (right, "val_miou")):
+            _band(axis, runs, lambda row, key=key: row[key], number, method)
+    for axis in (left, right):
+        begun = [row["step"] for row in next(iter(histories.values()))[0] if row["phase"] == "seeds"]
+        if begun:
+            axis.axvline(begun[-1], color="0.6", linewidth=1, linestyle=":")
+    left.set(xlabel="step", ylabel="training loss, mean of the epoch", ylim=(0, None))
+    right.set(xlabel="step", ylabel="mIoU on the validation set", ylim=(0, 1))
+    right.legend(loc="lower right")
+    return figure
+
+
+def _band(axis, runs: list[list[dict]], value: Callable[[dict], float | None], number: int, label: str) -> None:
+    points = [[(row["step"], value(row)) for row in history if value(row) is not None] for history in runs]
+    if not all(points):
+        return
+    steps = [step for step, _ in points[0]]
+    values = np.array([[y for _, y in run] for run in points])
+    color = LINE_COLORS[number]
+    axis.plot(steps, values.mean(0), color=color, linestyle=LINE_STYLES[number], label=label)
+    if len(runs) > 1:
+        axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.2, linewidth=0)

@@ -52,14 +52,14 @@ def test_it_is_made_of_its_arguments(root, tmp_path):
             toy.make(tmp_path / "bad", *bad)
 
 
-def test_colour_tells_the_classes_more_often_than_not(root):
+def test_colour_tells_the_classes_mostly(root):
     """The nearest typical colour is right well above chance (one class in five) and well below always."""
     samples = list(load("toy", "train", root, Supervision("full")))
     colours = np.concatenate([s.image.reshape(-1, 3) for s in samples]).astype(float)
     labels = np.concatenate([s.mask.ravel() for s in samples])
     shapes = labels > 0
     found = ((colours[shapes, None] - np.array(toy.COLORS[1:])) ** 2).sum(-1).argmin(1) + 1
-    assert 0.5 < (found == labels[shapes]).mean() < 0.85
+    assert 0.7 < (found == labels[shapes]).mean() < 0.95
 
 
 def _cached(queue):

@@ -1,6 +1,7 @@
 """Runs side by side: each trained once, several processes through torchrun, the table of what they came to."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,25 +25,23 @@ def overrides(tmp_path_factory):
 
 def test_every_method_from_every_seed_once(overrides, tmp_path, monkeypatch):
     told = []
-    arguments = ("toy", ("seeds_only", "soft"), (0, 1), tmp_path, overrides)
+    arguments = ("toy", ("seeds_only", "full"), (0, 1), tmp_path, overrides)
     results = compare(*arguments, callback=lambda *run: told.append(run))
-    assert [(method, seed) for method, seed, _ in told] == [
-        ("seeds_only", 0), ("soft", 0), ("seeds_only", 1), ("soft", 1),
-    ]  # fmt: skip
-    assert {path.name for path in tmp_path.iterdir()} == {"seeds_only_0", "seeds_only_1", "soft_0", "soft_1"}
+    assert [(method, seed) for method, seed, _ in told] == [(m, s) for s in (0, 1) for m in ("seeds_only", "full")]
+    assert {path.name for path in tmp_path.iterdir()} == {"seeds_only_0", "seeds_only_1", "full_0", "full_1"}
     for method, runs in results.items():
         assert [(r.config.method, r.config.run.seed, r.finished) for r in runs] == [(method, s, True) for s in (0, 1)]
-    assert results["soft"][0].history[0]["loss"] != results["soft"][1].history[0]["loss"]
+    assert results["full"][0].history[0]["loss"] != results["full"][1].history[0]["loss"]
 
     monkeypatch.setattr(comparison, "train", None)  # nothing is trained again
     assert compare(*arguments) == results
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"schedule\.lr was 0\.01 and is 0\.02"):
-        compare("toy", ("soft",), (0,), tmp_path, [*overrides, "schedule.lr=0.02"])
+        compare("toy", ("full",), (0,), tmp_path, [*overrides, "schedule.lr=0.02"])
 
-    pictures = read_pictures(results["soft"][0].folder)
+    pictures = read_pictures(results["full"][0].folder)
     assert {name: list(by_epoch) for name, by_epoch in pictures.items()} == {"train_0000": [1], "train_0001": [1]}
-    written = read_image(results["soft"][0].folder / "pictures" / "epoch_001_train_0001.png")
+    written = read_image(results["full"][0].folder / "pictures" / "epoch_001_train_0001.png")
     assert np.array_equal(pictures["train_0001"][1], written)
 
 
@@ -57,8 +56,16 @@ def test_several_processes_go_through_torchrun(overrides, tmp_path, monkeypatch)
     ((result,),) = compare("toy", ("seeds_only",), (0,), tmp_path, overrides, devices=2).values()
     assert result.finished
     assert result.config == load_config("toy", [*overrides, "method=seeds_only", "run.seed=0"])
-    with pytest.raises(RuntimeError, match=r"torchrun\.log: torchrun ended with status 1: Error: .*multiple of the 2 proc"):
-        compare("toy", ("full",), (0,), tmp_path, [*overrides, "schedule.batch=3"], devices=2)
+
+
+def test_where_torchrun_fails_its_log_says_why(overrides, tmp_path, monkeypatch):
+    def fail(command, stdout, stderr):
+        stdout.write(b"W one process says\nError: data.root: gone\nError: data.root: gone\n")
+        return SimpleNamespace(returncode=1)
+
+    monkeypatch.setattr(comparison.subprocess, "run", fail)
+    with pytest.raises(RuntimeError, match=r"torchrun\.log: torchrun ended with status 1: Error: data\.root: gone$"):
+        compare("toy", ("full",), (0,), tmp_path, overrides, devices=2)
 
 
 def run(miou, ious):

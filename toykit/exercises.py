@@ -255,7 +255,9 @@ def _network_part(answer):
         (found,) = torch.autograd.grad(loss, logits)
         whole = Energy("CCE", "CD", 0.3, 6.0).self_labeling_loss(y, logits, image, seeds)
         (true,) = torch.autograd.grad(whole, logits)
-    return _close(found, true, "Both means count their own pixels: NLL the seeds, -ln sigma.y the unlabelled ones.", 1e-8)
+    return _close(
+        found, true, "Both means count their own pixels: NLL the seeds, -ln sigma.y the unlabelled ones.", 1e-8
+    )
 
 
 @exercise("08.2")

@@ -2,7 +2,7 @@
 
 The textures are real ones, from scikit-image's wheel. A class has its texture and, as real grass or brick, a typical
 colour. Every shape has its own tint about that colour, its contrast, scale, rotation and shading, and so has the background,
-which is cut from photos: colour tells the classes apart more often than not, texture helps where it does not. Training and
+which is cut from photos: colour tells the classes mostly, texture where it does not. Training and
 validation images use different parts of the textures. The scribbles are simulated.
 """
 
@@ -28,8 +28,8 @@ TEXTURES = {"brick": 3.5, "grass": 2.0, "gravel": 2.5, "immunohistochemistry": 2
 BACKGROUNDS = {"coffee": 2.0, "astronaut": 2.0, "chelsea": 2.0, "rocket": 2.0}
 #: The typical colour of each class, in 0..255. A surface lies around it: up to BRIGHTNESS lighter or darker, and up to HUE
 #: beside that in each channel.
-COLORS = ((90, 100, 125), (155, 85, 65), (95, 130, 55), (135, 130, 115), (165, 110, 160), (195, 185, 160))
-BRIGHTNESS, HUE = 30, 20
+COLORS = ((75, 100, 140), (165, 85, 60), (85, 135, 50), (120, 115, 105), (170, 105, 165), (205, 195, 165))
+BRIGHTNESS, HUE = 22, 15
 COUNTS = {"train": 240, "val": 80}
 
 
@@ -132,7 +132,7 @@ def _part(source: np.ndarray, split: str) -> np.ndarray:
     return (part - part.mean()) / part.std()
 
 
-def _surface(part: np.ndarray, color: tuple, size: int, generator: np.random.Generator) -> np.ndarray:
+def _surface(part: np.ndarray, color: tuple[int, int, int], size: int, generator: np.random.Generator) -> np.ndarray:
     """A texture about a colour, randomly scaled, turned, tinted and shaded: float (size, size, 3)."""
     from scipy import ndimage
 
@@ -144,7 +144,7 @@ def _surface(part: np.ndarray, color: tuple, size: int, generator: np.random.Gen
     grey = ndimage.map_coordinates(part, places, order=1, mode="mirror")
     direction = generator.uniform(-1, 1, 2)
     shade = 1 + 0.3 * np.tensordot(direction, grid / size, 1)
-    tint = color + generator.uniform(-BRIGHTNESS, BRIGHTNESS) + generator.uniform(-HUE, HUE, 3)
+    tint = np.array(color) + generator.uniform(-BRIGHTNESS, BRIGHTNESS) + generator.uniform(-HUE, HUE, 3)
     return (tint + generator.uniform(7, 14) * grey[..., None]) * shade[..., None]
 
 

@@ -25,7 +25,8 @@ def training_curves(histories: dict[str, list[list[dict]]]):
             axis.axvline(begun[-1], color="0.6", linewidth=1, linestyle=":")
     left.set(xlabel="step", ylabel="training loss, mean of the epoch", ylim=(0, None))
     right.set(xlabel="step", ylabel="mIoU on the validation set", ylim=(0, 1))
-    right.legend(loc="lower right")
+    handles, labels = left.get_legend_handles_labels()
+    right.legend(handles, labels, loc="lower right")
     return figure
 
 

@@ -8,7 +8,7 @@ Five ideas make this quick:
 - a step length of its own for each pixel, from a majoriser; the cross-entropy enters by its exact proximal map;
 - steps 1.75 times as long (successive over-relaxation): sweeps grow as the square root of the condition number;
 - a line search of a pixel's own energy, known in closed form along its step: a pixel that would go up goes less far or not at
-  all, so that the whole energy never rises, whatever the relaxation and the input;
+  all, so that the whole energy never rises beyond rounding, whatever the relaxation and the input;
 - nothing is computed for a class that no pixel of a row and none of its neighbours holds (in the numba kernel).
 
 Relaxations other than Q begin with a few sweeps on Q, which is convex: an escape from the poor local minima near the start.
@@ -91,10 +91,12 @@ def fast_descent(
             return False
         return callback(step, run.labels(), ((run.trace[-1] + run.constant) * largest).to(dtype)) is True
 
-    runs = []
+    runs, found = [], []
     for group in groups:
         run = _Descent(problem[group], start[group], kernels, active_classes, report)
         run.descend(tolerance, max_steps)
+        found.append(run.labels())
+        run.quarters = None  # its memory is needed for the next
         runs.append(run)
     steps = max(len(run.trace) for run in runs) - 1
     traces = [torch.stack(run.trace) + run.constant for run in runs]
@@ -113,7 +115,7 @@ def fast_descent(
         message += f"converged (the last sweep lowered the energy by at most {tolerance:.2%})"
     if active_classes:
         message += f"; at most {max(len(run.classes) for run in runs)} of {num_classes} classes in an image"
-    labels = torch.cat([run.labels() for run in runs])
+    labels = torch.cat(found)
     energies = (energies * largest).to(dtype)
     return Solution(labels, energies, steps, residual.to(dtype), not bool(late.any()), message)
 
@@ -164,7 +166,8 @@ class _Descent:
         above = last > start
         if bool(above.any()):  # the sweeps on Q led up: those images start again without them
             self._restore(first, above)
-            if warm and not self.stopped:
+            if warm:
+                self.residual[above] = torch.inf  # that of the sweeps that are undone
                 self._run(above, tolerance, max_steps)
             last = self.energy()
             self._restore(first, last > start)  # rounding

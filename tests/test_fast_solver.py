@@ -285,13 +285,13 @@ def test_max_steps_bounds_all_sweeps_also_after_a_restart(max_steps, make_proble
     swept, restarts = [], []
     sweep, restore = kernel_numba.sweep, fast._Descent._restore
     monkeypatch.setattr(kernel_numba, "sweep", lambda *args: swept.append(args[2]) or sweep(*args))
-    monkeypatch.setattr(fast._Descent, "_restore", lambda *args: restarts.append(len(swept)) or restore(*args))
+    monkeypatch.setattr(fast._Descent, "_restore", lambda *args: restarts.append(bool(args[2].any())) or restore(*args))
     problem = make_problem(batch=1, height=7, width=7, classes=4, dtype=torch.float32)
     solution = solve(*problem, Energy("CE", "CD", eta=30.0), max_steps=max_steps, tolerance=0.3)
     assert len(swept) == solution.steps <= max_steps
-    assert restarts or max_steps == 1
+    assert any(restarts) or max_steps == 1
     assert (solution.energies[-1] <= solution.energies[0]).all()
-    if restarts and restarts[0] == max_steps:  # nothing was left for the second try
+    if solution.energies[-1] == solution.energies[0]:  # nothing was left for the second try
         assert not solution.converged
 
 
@@ -304,7 +304,7 @@ def test_one_image_of_a_batch_starts_again(make_problem, monkeypatch):
 
     def run(images):
         descent = fast._Descent(problem[images], start[images], kernels, 0.0, lambda *_: False)
-        descent.descend(1e-6, 100)
+        descent.descend(1e-4, 100)
         return descent.labels(), descent.trace[-1]
 
     labels, energies = run(slice(0, 3))

@@ -155,23 +155,19 @@ class _Descent:
     def descend(self, tolerance: float, max_steps: int) -> None:
         """Sweeps until the energy stands still, or the callback or max_steps ends it; never above the start."""
         first, start = self.quarters.labels.clone(), self.trace[0]
-        moving = torch.ones_like(start, dtype=torch.bool)
         terms = self.problem.energy
         warm = min(WARM_UP, max_steps - 1) if terms.relaxation != "Q" and terms.lam > 0 else 0
-        if not self._tell():
-            if warm:
-                self._warm_up(warm)
-            self._run(moving, tolerance, max_steps)
+        if not self._tell() and warm:
+            self._warm_up(warm)
+            self._run(tolerance, min(max_steps, max(max_steps // 2, WARM_UP + 4)))
+            above = self.energy() > start
+            if bool(above.any()):  # the sweeps on Q led up: those images start again without them
+                self._restore(first, above)
+                self.residual[above] = torch.inf
+        self._run(tolerance, max_steps)
         last = self.energy()
-        above = last > start
-        if bool(above.any()):  # the sweeps on Q led up: those images start again without them
-            self._restore(first, above)
-            if warm:
-                self.residual[above] = torch.inf  # that of the sweeps that are undone
-                self._run(above, tolerance, max_steps)
-            last = self.energy()
-            self._restore(first, last > start)  # rounding
-            last = torch.minimum(last, start)
+        self._restore(first, last > start)  # stopped on a detour, or rounding
+        last = torch.minimum(last, start)
         # the trace adds up the changes that the line search saw; what rounding made of them shows in the energy itself
         self.trace = [torch.maximum(t, last) for t in self.trace]
         self.trace[-1] = last
@@ -195,9 +191,11 @@ class _Descent:
             if self._tell() or (not on_gpu and bool((change >= WARM_UP_TOLERANCE * total).all())):
                 break
 
-    def _run(self, moving: Tensor, tolerance: float, max_steps: int) -> None:
-        """Sweeps on some images (B,) until the energy of each stands still."""
-        terms = self.problem.energy
+    def _run(self, tolerance: float, max_steps: int) -> None:
+        """Sweeps on the images that are not done until the energy of each stands still."""
+        terms, moving = self.problem.energy, self.residual > tolerance
+        if not bool(moving.any()):
+            return
         x = replace(self.quarters, free=self.quarters.free * moving[:, None, None, None, None])
         now = self.energy() if len(self.trace) > 1 else self.trace[0]
         rounding = torch.finfo(self.start.dtype).eps * self.trace[0].abs()

@@ -20,7 +20,7 @@ from toykit import (
 )
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
-from toykit.solvers import kernel_numba, kernel_torch, scalar_forms
+from toykit.solvers import fast, kernel_numba, kernel_torch, scalar_forms
 from toykit.solvers.fast import OMEGA
 from toykit.solvers.quarters import pack
 
@@ -281,15 +281,58 @@ def test_callback_sees_the_warm_up_whole_labels_and_whole_energies(active_classe
 @pytest.mark.filterwarnings("ignore::toykit.ConvergenceWarning")
 @pytest.mark.parametrize("max_steps", [1, 2, 5, 9, 12, 30])
 def test_max_steps_bounds_all_sweeps_also_after_a_restart(max_steps, make_problem, monkeypatch):
-    """Between contradictory seeds the sweeps on Q can lead up; then there is less left for the second try, never more."""
-    swept = []
-    sweep = kernel_numba.sweep
+    """Where the unary is strong the sweeps on Q lead up; then there is less left for the second try, never more."""
+    swept, restarts = [], []
+    sweep, restore = kernel_numba.sweep, fast._Descent._restore
     monkeypatch.setattr(kernel_numba, "sweep", lambda *args: swept.append(args[2]) or sweep(*args))
-    logits, image, seeds = make_problem(batch=1, height=12, width=12, classes=4, dtype=torch.float32)
-    energy = Energy("CCE", "BL", eta=10.0)
-    solution = solve(logits * 20, image, seeds, energy, max_steps=max_steps, tolerance=0)
+    monkeypatch.setattr(fast._Descent, "_restore", lambda *args: restarts.append(bool(args[2].any())) or restore(*args))
+    problem = make_problem(batch=1, height=7, width=7, classes=4, dtype=torch.float32)
+    solution = solve(*problem, Energy("CE", "CD", eta=30.0), max_steps=max_steps, tolerance=0.3)
     assert len(swept) == solution.steps <= max_steps
+    assert any(restarts) or max_steps == 1
     assert (solution.energies[-1] <= solution.energies[0]).all()
+    if solution.energies[-1] == solution.energies[0]:  # nothing was left for the second try
+        assert not solution.converged
+
+
+def test_one_image_of_a_batch_starts_again(make_problem, monkeypatch):
+    """The path of a GPU, all images at once and no early end of the sweeps on Q: each ends as alone."""
+    monkeypatch.setattr(fast, "WARM_UP_TOLERANCE", -1.0)
+    energy = Energy("CE", "CD", eta=30.0)
+    problem = energy.subproblem(*make_problem(batch=3, height=7, width=7, classes=4, dtype=torch.float32))
+    start, kernels = problem.fix_seeds(problem.sigma), fast.kernel_of("numba", torch.device("cpu"))
+
+    def run(images):
+        descent = fast._Descent(problem[images], start[images], kernels, 0.0, lambda *_: False)
+        descent.descend(1e-4, 100)
+        return descent.labels(), descent.trace[-1]
+
+    labels, energies = run(slice(0, 3))
+    for b in range(3):
+        alone, value = run(slice(b, b + 1))
+        assert torch.allclose(alone[0], labels[b], atol=1e-3)
+        assert torch.allclose(value[0], energies[b], rtol=1e-5)
+
+
+@pytest.mark.parametrize("cross_entropy", CROSS_ENTROPIES)
+@pytest.mark.parametrize("relaxation", ["BL", "Q", "NQ", "CCE", "CD"])  # LQ is singular between two vertices
+@pytest.mark.parametrize("connectivity", [4, 8])
+def test_classes_that_nobody_holds_wake_up(cross_entropy, relaxation, connectivity, make_problem):
+    """From labels on two of forty classes, the numba kernel, which skips classes, does what the torch kernel does."""
+    logits, image, seeds = make_problem(height=9, width=11, classes=40, padding=True)
+    seeds = seeds.where(seeds > 39, UNLABELLED)
+    energy = Energy(cross_entropy, relaxation, neighborhood=NearestNeighbors(9, connectivity))
+    problem = energy.subproblem(3 * logits, image, seeds)
+    first = torch.zeros_like(problem.sigma)
+    first[:, 0, :, :6] = first[:, 1, :, 6:] = 1
+    labels = []
+    for sweep in KERNELS.values():
+        x = pack(problem, problem.fix_seeds(first))
+        change = sweep(x, cross_entropy, relaxation, 0.3, OMEGA)
+        assert (change < 0).all()
+        labels.append(x.unpack())
+    assert torch.allclose(*labels, rtol=0, atol=1e-6)
+    assert (labels[0][:, 2:].amax((0, 2, 3)) > 0).sum() > 5
 
 
 @pytest.mark.parametrize("cross_entropy", CROSS_ENTROPIES)
@@ -310,12 +353,14 @@ def test_active_classes(cross_entropy, make_problem, check_solution):
     assert torch.allclose(same.labels, everything.labels, atol=1e-6)
 
 
-def test_torch_keeps_its_number_of_threads():
+@pytest.mark.parametrize("call", ["solve(*problem, max_steps=1)", "random_walker(*problem, backend='sor')"])
+def test_torch_keeps_its_number_of_threads(call):
     """numba's first call in a process sets OpenMP's number of threads; so a fresh process."""
-    code = """
+    code = f"""
 import torch, toykit
 torch.set_num_threads(1)
-toykit.solve(torch.randn(1, 3, 8, 8), 255 * torch.rand(1, 3, 8, 8), torch.full((1, 8, 8), 255), max_steps=1)
+problem = torch.randn(1, 3, 8, 8), 255 * torch.rand(1, 3, 8, 8), torch.full((1, 8, 8), 255)
+toykit.{call}
 print(torch.get_num_threads())
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)

@@ -19,6 +19,8 @@ from toykit import PADDING, UNLABELLED, Energy, NearestNeighbors, SelfLabelingLo
             {"method": "gradient", "optimizer": "gd", "steps": 5, "lr": 0.2},
         ),
         (Energy("Q", "Q"), {"method": "closed_form"}),
+        (Energy(), {}),
+        (Energy("RCE", "LQ"), {"tolerance": 1e-5}),
     ],
 )
 def test_value_is_equation_8_at_the_solution(energy, options, make_problem, recwarn):
@@ -29,7 +31,7 @@ def test_value_is_equation_8_at_the_solution(energy, options, make_problem, recw
     assert loss.shape == ()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        solution = solve(*problem, energy, **options)
+        solution = solve(*problem, energy, criterion.method, **criterion.options)
     assert torch.equal(criterion.solution.labels, solution.labels)
     assert torch.allclose(loss, energy.self_labeling_loss(solution.labels.to(loss.dtype), *problem), rtol=1e-12)
 
@@ -141,7 +143,11 @@ def test_images_of_one_kind(fill, make_problem):
         ({"method": "faster"}, ValueError, "method: expected one of fast, gradient, closed_form; got 'faster'"),
         ({"max_steps": 0}, ValueError, "max_steps: expected a whole number, at least 1; got 0"),
         ({"method": "gradient", "lr": -1}, ValueError, "lr: expected a number in"),
-        ({"method": "closed_form", "backend": "lu"}, ValueError, "backend: expected one of direct, cg, amg; got 'lu'"),
+        (
+            {"method": "closed_form", "backend": "lu"},
+            ValueError,
+            "backend: expected one of direct, sor, cg, amg; got 'lu'",
+        ),
         ({"energy": "CCE"}, TypeError, "energy: expected a toykit.Energy, got 'CCE'"),
     ],
 )

@@ -17,7 +17,7 @@ def test_the_module():
 @pytest.mark.parametrize(
     ("failure", "remedy"),
     [
-        (ModuleNotFoundError("No module named 'torchvision'"), r"pip install 'toykit\[train\]'"),
+        (ModuleNotFoundError("No module named 'torchvision'"), r"pip install 'toykit\[notebooks\]'"),
         (RuntimeError("operator torchvision::nms does not exist"), "nms does not exist.* from the same index"),
     ],
 )

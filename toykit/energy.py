@@ -123,7 +123,9 @@ class Subproblem:
         """The same in float64, from the photo on: affinities of steep edges are zero in float32."""
         if self.sigma.dtype == torch.float64:
             return self
-        return self.energy.subproblem(self.logits.double(), self.image, self.seeds)
+        logits, image = self.logits.double(), self.image.double()
+        edges = self.energy.neighborhood.edges(image, self.padding)
+        return replace(self, logits=logits, sigma=softmax(logits), edges=edges)
 
     def value(self, y: Tensor) -> Tensor:
         """eta sum_{i not in S} H(y_i, sigma_i) + lam sum_{ij in N} w_ij P(y_i, y_j), per image: (B,)."""

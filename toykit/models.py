@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from toykit.conventions import check_choice
+from toykit.vision import torchvision
 
 ENCODERS = {"deeplabv3plus_mobilenetv2": "mobilenet_v2", "deeplabv3plus_resnet101": "resnet101"}
 MODELS = (*ENCODERS, "vit_linear")
@@ -99,6 +100,7 @@ def build(
         raise ValueError(f"image size: expected a multiple of {STRIDE} (512 where the paper has 513), got {image_size}")
     download = weights == "imagenet"
     try:
+        torchvision()  # the networks' libraries need it; here it says what is wrong
         if name == "vit_linear":
             network = _vit(num_classes, image_size, download)
         else:

@@ -38,7 +38,7 @@ class SelfLabelingLoss(nn.Module):
     def forward(self, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
         if torch.is_inference_mode_enabled():  # solvers work on ordinary tensors
             with torch.inference_mode(False), torch.no_grad():
-                return self(logits.clone(), image.clone(), seeds.clone())
+                return self.forward(*(x.clone() if torch.is_tensor(x) else x for x in (logits, image, seeds)))
         with torch.autocast(getattr(logits, "device", torch.device("cpu")).type, enabled=False):
             problem = self.energy.subproblem(logits, image, seeds)
             self.solution = self.solve(problem)

@@ -70,7 +70,7 @@ def softmax(logits: Tensor, dim: int = 1) -> Tensor:
     check_distributions(dim, logits=logits)
     below_max = logits - logits.amax(dim, keepdim=True).detach()
     floored = below_max.clamp_min(math.log(smallest_probability(logits.dtype)))
-    if not (logits.requires_grad and torch.is_grad_enabled()):
+    if not torch.is_grad_enabled():
         return floored.softmax(dim)
     # the value is floored; the gradient passes as if it were not ("straight through": the bracket is zero)
     return (floored.detach() + (logits - logits.detach())).softmax(dim)

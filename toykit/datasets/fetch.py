@@ -13,6 +13,7 @@ import numpy as np
 from toykit.datasets.layout import read_list
 from toykit.files import write_atomically
 from toykit.supervision import read_indexed_png, write_seeds
+from toykit.vision import torchvision
 
 #: What `fetch_voc` leaves to the user, and where it is.
 NOT_FETCHED = (
@@ -28,17 +29,17 @@ def fetch_voc(root: Path, say: Callable[[str], object] = print) -> None:
     Archives that are there already are not downloaded again. Raises: what torchvision raises without a network;
     ValueError if `root` holds a set already.
     """
-    from torchvision.datasets import SBDataset, VOCSegmentation
+    sets = torchvision().datasets
 
     if (root / "SegmentationClassAug").exists():
         raise ValueError(f"{root}: holds SegmentationClassAug already; check it with: toykit data check voc {root}")
     downloads = root.parent / f"{root.name}-downloads"
     downloads.mkdir(parents=True, exist_ok=True)
     say(f"VOC 2012 into {downloads}")
-    VOCSegmentation(str(downloads), year="2012", image_set="train", download=True)
+    sets.VOCSegmentation(str(downloads), year="2012", image_set="train", download=True)
     say(f"SBD into {downloads}")
     sbd = downloads / "sbd"
-    SBDataset(str(sbd), image_set="train", mode="segmentation", download=not (sbd / "cls").is_dir())
+    sets.SBDataset(str(sbd), image_set="train", mode="segmentation", download=not (sbd / "cls").is_dir())
     assemble_voc(downloads / "VOCdevkit" / "VOC2012", sbd, root)
     say(f"{root} is complete; {downloads} may be deleted")
     say(NOT_FETCHED)

@@ -7,6 +7,7 @@ from torch import Tensor
 from toykit.conventions import PADDING
 from toykit.datasets.layout import VOID
 from toykit.datasets.sample import Sample
+from toykit.vision import torchvision
 
 
 def augment(
@@ -23,10 +24,8 @@ def augment(
     Returns image float32 (3, crop, crop) in 0..255, seeds int64 (crop, crop) and mask int64 (crop, crop), all 255 where
     the sample has none. A crop without any seed is fine. Raises: ValueError for a crop below 1 or a bad range.
     """
-    from torchvision import tv_tensors
-    from torchvision.transforms.v2 import InterpolationMode
-    from torchvision.transforms.v2 import functional as F
-
+    vision = torchvision()
+    F, modes, tv_tensors = vision.transforms.v2.functional, vision.transforms.InterpolationMode, vision.tv_tensors
     if crop < 1 or not 0 < scale[0] <= scale[1]:
         raise ValueError(f"augment: expected crop >= 1 and 0 < scale[0] <= scale[1], got {crop} and {scale}")
     factor, mirror, down, right = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
@@ -36,8 +35,8 @@ def augment(
     truth = np.full_like(sample.seeds, VOID) if sample.mask is None else sample.mask
     image = tv_tensors.Image(torch.from_numpy(np.array(sample.image)).permute(2, 0, 1))
     labels = tv_tensors.Mask(torch.from_numpy(np.stack([sample.seeds, truth])))
-    image = F.resize(image, size, InterpolationMode.BILINEAR, antialias=True)
-    labels = F.resize(labels, size, InterpolationMode.NEAREST_EXACT)
+    image = F.resize(image, size, modes.BILINEAR, antialias=True)
+    labels = F.resize(labels, size, modes.NEAREST_EXACT)
     top, left = (int(share * (max(side, crop) - crop + 1)) for share, side in zip((down, right), size, strict=True))
     kept = [min(crop, side) for side in size]
     image, labels = F.crop(image, top, left, *kept).float(), F.crop(labels, top, left, *kept).long()

@@ -41,8 +41,7 @@ def solve_exactly(problem: Subproblem, *, backend: str = "direct", tolerance: fl
     """Solve a sub-problem of H_Q and P_Q; callback(0, labels, energies) is called once.
 
     backend: a key of `BACKENDS`. tolerance: relative residual, in (0, 1): where the iterative backends stop, and above which an
-    image counts as not converged. The problem should be in float64, as `toykit.solve` hands it over: float32 affinities of
-    steep edges are zero.
+    image counts as not converged. All is computed in float64: in float32 affinities of steep edges are zero.
     Returns: Solution; its residual per image is the system's largest |A y - b| / (|A| |y| + |b|) from the direct backend, the
         largest |A y - b| / |b| over the classes from the others; `steps` are iterations.
     Raises: ValueError for other terms or options out of range, or where eta or lam of 0 leaves pixels that nothing determines.

@@ -17,8 +17,8 @@ def solve_by_conjugate_gradients(
 ) -> tuple[Tensor, Tensor, int]:
     """Labels (B, K, H, W) of a quadratic sub-problem, the relative residuals |A y - b| / |b| (B,), the iterations.
 
-    eta, lam: the energy's weights, or both times a constant. tolerance: all go on until the slowest class has this relative
-    residual (2-norm).
+    eta, lam: the energy's weights, or both times a constant. tolerance: all images go on until the slowest class has
+    this relative residual (2-norm).
     """
     free = problem.unlabelled[:, None].to(problem.sigma.dtype)
 

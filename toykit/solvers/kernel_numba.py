@@ -17,15 +17,16 @@ import torch
 from numba.extending import overload
 from torch import Tensor
 
-from toykit.cross_entropy import CROSS_ENTROPIES
-from toykit.potts import RELAXATIONS
 from toykit.simplex import smallest_probability
 from toykit.solvers import kernel_torch
 from toykit.solvers.quarters import Quarters
+from toykit.solvers.threads import torch_threads
 
-BL, Q, NQ, CCE, LQ, CD = (tuple(RELAXATIONS).index(name) for name in ("BL", "Q", "NQ", "CCE", "LQ", "CD"))
-H_CE, H_RCE, H_CCE, H_Q = (tuple(CROSS_ENTROPIES).index(name) for name in ("CE", "RCE", "CCE", "Q"))
-_FAST = {"contract", "reassoc", "nsz", "arcp"}  # NaN and infinity keep their meaning
+# numbers of this file's own: compiled code must not depend on the order in another
+RELAXATIONS, CROSS_ENTROPIES = ("BL", "Q", "NQ", "CCE", "LQ", "CD"), ("CE", "RCE", "CCE", "Q")
+BL, Q, NQ, CCE, LQ, CD = range(6)
+H_CE, H_RCE, H_CCE, H_Q = range(4)
+_FAST = {"contract", "reassoc", "nsz", "arcp"}  # NaN and infinity keep their meaning (but in `_log`)
 # a test for division by zero would keep a loop from becoming vector code
 _inner = numba.njit(fastmath=_FAST, error_model="numpy")
 _outer = numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
@@ -36,7 +37,7 @@ def sweep(x: Quarters, cross_entropy: str, relaxation: str, eta: float, omega: f
     change = np.zeros((len(x.labels), x.free.shape[3], 2))
     _call(
         _sweep, x, cross_entropy, relaxation, eta, omega, torch.finfo(x.labels.dtype).eps,
-        (kernel_torch.PROJECTION_STEPS, kernel_torch.SECANT_STEPS), change,
+        (kernel_torch.PROJECTION_STEPS, kernel_torch.SECANT_STEPS, kernel_torch.NEWTON_STEPS), change,
     )  # fmt: skip
     return torch.from_numpy(change.sum((1, 2)))
 
@@ -52,13 +53,10 @@ def _call(loop, x: Quarters, cross_entropy: str, relaxation: str, eta: float, *r
     """Run a parallel loop on torch's number of threads."""
     arrays = tuple(t.numpy() for t in (x.labels, x.target, x.weights, x.free))
     impurity, held = np.empty_like(x.labels[..., 0, :].numpy()), np.empty(x.labels.shape[:-1], np.bool_)
-    terms = (tuple(RELAXATIONS).index(relaxation), tuple(CROSS_ENTROPIES).index(cross_entropy))
+    terms = (RELAXATIONS.index(relaxation), CROSS_ENTROPIES.index(cross_entropy))
     number = arrays[0].dtype.type
     rest = tuple(number(r) if isinstance(r, float) else r for r in rest)
-    threads = torch.get_num_threads()
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-    try:
+    with torch_threads():
         loop(
             *arrays,
             impurity,
@@ -69,9 +67,6 @@ def _call(loop, x: Quarters, cross_entropy: str, relaxation: str, eta: float, *r
             number(smallest_probability(x.labels.dtype)),
             *rest,
         )
-    finally:
-        numba.set_num_threads(before)
-        torch.set_num_threads(threads)  # numba's first call sets OpenMP's number, and so torch's, to its own
 
 
 @_outer
@@ -218,7 +213,7 @@ def _half_row(
         if unary == H_CCE:
             _prox_collision(pull, shift, step, sigma, t0, inverse, eta, eps, limits[0], kinds)
         elif unary == H_RCE:
-            _prox_reverse(shift, step, sigma, t0, inverse, eta, limits[0], kinds)
+            _prox_reverse(shift, step, sigma, t0, inverse, eta, limits[2], kinds)
         else:
             _project(shift, step, limits[0], kinds)
         before = alive
@@ -264,7 +259,7 @@ def _half_row(
     for n in range(count):
         _add(slack, w[n])
     for x in range(width):
-        up = rise[x] > rounding * slack[x]
+        up = not rise[x] <= rounding * slack[x]  # also where it is NaN
         length[x], lowest[x] = zero if up else movable[x], zero if up else rise[x] * movable[x]
     uphill, rising = np.empty(width, np.int64), 0
     for x in range(width):
@@ -852,8 +847,9 @@ def _add_roots(total, falls, z, sigma, shift, inverse, eta):
     half, four, tiny = z.dtype.type(0.5), z.dtype.type(4), z.dtype.type(1e-37)
     for x in range(len(shift)):
         v = z[x] - shift[x]
-        root = math.sqrt(v * v + four * eta * inverse[x] * sigma[x])
-        total[x] += half * (v + root)
+        product = four * eta * inverse[x] * sigma[x]
+        root = math.sqrt(v * v + product)
+        total[x] += half * (v + root) if v > 0 else half * product / (root - v + tiny)
         falls[x] += half + half * v / (root + tiny)
 
 
@@ -874,11 +870,11 @@ def _add(out, a):
 
 @_inner
 def _normalize(z, kinds, width):
-    sums, one = np.zeros(width, z.dtype), z.dtype.type(1)
+    sums, one, least = np.zeros(width, z.dtype), z.dtype.type(1), z.dtype.type(1e-37)
     for k in kinds:
         _add(sums, z[k * width : (k + 1) * width])
     for x in range(width):
-        sums[x] = one / sums[x]
+        sums[x] = one / max(sums[x], least)
     for k in kinds:
         row = z[k * width : (k + 1) * width]
         _multiply(row, row, sums)

@@ -7,7 +7,7 @@ For each quarter in turn (see `toykit.solvers.quarters`), all its free pixels at
 3. line search from p to that point: the whole step if the energy does not rise, else the best of three secant points, else
    none. Along the segment the energy of a pixel is a function of a few products, so that this costs no pass over classes.
 
-No step can raise the energy, whatever the relaxation and the input.
+No step can raise the energy beyond rounding, whatever the relaxation and the input.
 """
 
 import torch
@@ -18,8 +18,8 @@ from toykit.simplex import smallest_probability
 from toykit.solvers import scalar_forms
 from toykit.solvers.quarters import Quarters
 
-#: Newton or active-set steps of the projection, and secant points of the line search.
-PROJECTION_STEPS, SECANT_STEPS = 3, 3
+#: Active-set steps of the projections, secant points of the line search, Newton steps of RCE's proximal map.
+PROJECTION_STEPS, SECANT_STEPS, NEWTON_STEPS = 3, 3, 5
 
 
 def energy(x: Quarters, cross_entropy: str, relaxation: str, eta: float) -> Tensor:
@@ -41,7 +41,7 @@ def energy(x: Quarters, cross_entropy: str, relaxation: str, eta: float) -> Tens
 
 
 def sweep(x: Quarters, cross_entropy: str, relaxation: str, eta: float, omega: float) -> Tensor:
-    """Update all four quarters of x.labels in place; returns the change of the energy (B,), float64, at most 0."""
+    """Update all four quarters of x.labels in place; returns the change of the energy (B,), float64, not above rounding."""
     change = x.labels.new_zeros(len(x.labels), dtype=torch.float64)
     for row in (0, 1):
         for column in (0, 1):
@@ -183,14 +183,20 @@ def _prox_reverse(point: Tensor, sigma: Tensor, kappa: Tensor) -> Tensor:
     tiny = torch.finfo(point.dtype).tiny
     product = 4 * kappa[:, :, None] * sigma
     shift = (point.sum(2) - 1) / point.shape[2]
-    for _ in range(PROJECTION_STEPS):
+    for _ in range(NEWTON_STEPS):
         v = point - shift[:, :, None]
         root = (v * v + product).sqrt().clamp_min(tiny)
         falls = ((1 + v / root) / 2).sum(2).clamp_min(1e-6)
-        shift = shift + (((v + root) / 2).sum(2) - 1) / falls
+        shift = shift + (_root(v, root, product).sum(2) - 1) / falls
     v = point - shift[:, :, None]
     root = (v * v + product).sqrt()
-    return _normalized(torch.where(v > 0, (v + root) / 2, product / 2 / (root - v).clamp_min(tiny)))
+    return _normalized(_root(v, root, product))
+
+
+def _root(v: Tensor, root: Tensor, product: Tensor) -> Tensor:
+    """(v + root) / 2, root = sqrt(v^2 + product), without cancellation."""
+    tiny = torch.finfo(v.dtype).tiny
+    return torch.where(v > 0, (v + root) / 2, product / 2 / (root - v).clamp_min(tiny))
 
 
 def _normalized(y: Tensor) -> Tensor:

@@ -174,7 +174,7 @@ def test_the_command_line_prints_problems(tmp_path):
     assert CliRunner().invoke(main, ["data", "check", "voc", str(tmp_path), "--split", "val"]).exit_code == 0
     unknown = CliRunner().invoke(main, ["data", "check", "voc", str(tmp_path), "--split", "test"])
     assert unknown.exit_code == 1
-    assert "split: expected one of None, train, val; got 'test'" in unknown.output
+    assert "split: expected one of train, val; got 'test'" in unknown.output
     absent = CliRunner().invoke(main, ["data", "check", "voc", str(tmp_path / "absent")])
     assert absent.exit_code == 1
     assert "no such folder" in absent.output

@@ -257,6 +257,20 @@ def test_a_folder_of_ones_own(tmp_path):
         load("folder", "train", tmp_path)
 
 
+def test_files_as_other_systems_leave_them(tmp_path):
+    """Names with spaces, a byte order mark, macOS's ._NAME beside each file."""
+    make_folder(tmp_path)
+    for path in (tmp_path / "images" / "b.jpg", tmp_path / "scribbles" / "b.json"):
+        path.rename(path.with_stem("my b"))
+    (tmp_path / "images" / "._my b.jpg").write_bytes(b"not a picture")
+    (tmp_path / "classes.txt").write_text("sky\ncat\nroad\n", encoding="utf-8-sig")
+    assert load("folder", "train", tmp_path).ids == ("a", "c", "my b")
+    (tmp_path / "train.txt").write_text("my b\r\n c\n", encoding="utf-8-sig")
+    found = load("folder", "train", tmp_path)
+    assert (found.ids, found.classes) == (("my b", "c"), ("sky", "cat", "road"))
+    assert (found[0].seeds != 255).any()
+
+
 def test_only_some_classes(tmp_path):
     make_voc(tmp_path)
     found = load("voc", "train", tmp_path, FULL, only=("dog", "cat"))

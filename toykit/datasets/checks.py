@@ -35,7 +35,8 @@ def check(
     Raises: FileNotFoundError without a folder; ValueError for an unknown kind or split.
     """
     check_choice("kind", kind, FINDERS)
-    check_choice("split", split, (None, *splits(kind)))
+    if split is not None:
+        check_choice("split", split, splits(kind))
     root, problems = folder(kind, root), []
     parts = splits(kind) if split is None else (split,)
     if kind == "folder" and split is None and not ((root / "masks").is_dir() or (root / "val.txt").exists()):

@@ -154,19 +154,25 @@ def test_events_of_an_interrupted_run_do_not_repeat(configure, tmp_path):
 
 
 def test_killed_and_resumed(root, configure, tmp_path):
-    """SIGKILL, which no code can catch, once the first checkpoint is there."""
-    overrides = [f"data.root={root}", *SMALL, "run.checkpoint_steps=1", "run.accelerator=cpu"]
-    command = [sys.executable, "-m", "toykit", "train", "toy", *overrides, "-o", str(tmp_path / "killed")]
+    """SIGKILL, which no code can catch, again and again, each time once there is a new checkpoint."""
+    given = ["run.checkpoint_steps=1", "run.accelerator=cpu", "schedule.epochs=4"]
+    overrides, path = [f"data.root={root}", *SMALL, *given], tmp_path / "killed" / checkpoint.NAME
+    command = [sys.executable, "-m", "toykit", "train", "toy", *overrides, "-o", str(path.parent)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}  # sums depend on the number of threads
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    while process.poll() is None and not (tmp_path / "killed" / checkpoint.NAME).exists():
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    output = process.communicate()[0].decode()
-    assert process.returncode == -signal.SIGKILL, output
-    done = torch.load(tmp_path / "killed" / checkpoint.NAME, weights_only=True)["progress"]
-    assert done["epoch"] < 2
-    config = configure("run.checkpoint_steps=1", "run.accelerator=cpu")
+    done = [(0, 0)]
+    for delay in (0, 0.03, 0.1):  # seconds: in different places of a step
+        before = path.stat().st_mtime_ns if path.exists() else None
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        while process.poll() is None and (path.stat().st_mtime_ns if path.exists() else None) == before:
+            time.sleep(0.01)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        output = process.communicate()[0].decode()
+        assert process.returncode == -signal.SIGKILL, output
+        progress = torch.load(path, weights_only=True)["progress"]
+        done.append((progress["epoch"], progress["step"]))
+    assert done == sorted(set(done))  # each went on
+    config = configure(*given)
     train(config, tmp_path / "killed")
     train(config, tmp_path / "unbroken")
     assert_same_weights(weights_of(tmp_path / "unbroken"), weights_of(tmp_path / "killed"))

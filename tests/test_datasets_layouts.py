@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from toykit.datasets import KINDS, check, checks, cityscapes, load, voc
+from toykit.datasets import KINDS, check, checks, cityscapes, load, segmentation_set, voc
 from toykit.resources import data_root
-from toykit.supervision import Scribbles, Stroke, Supervision, read_scribblesup, write_scribbles
+from toykit.supervision import Scribbles, Stroke, Supervision, read_scribblesup, simulate, write_scribbles
 
 HEIGHT, WIDTH = 40, 48
 FULL = Supervision("full")
@@ -166,6 +166,24 @@ def test_generated_supervision_and_workers(made):
         if choice not in (Supervision("simulated"), Supervision("blocks")):
             plain = load(kind, "train", root, Supervision(choice.kind))[1]
             assert not np.array_equal(plain.seeds, sample.seeds)
+
+
+def test_simulated_scribbles_are_found_once(tmp_path, monkeypatch):
+    make_voc(tmp_path)
+    found = load("voc", "train", tmp_path, Supervision("simulated"))
+    calls = []
+    monkeypatch.setattr(segmentation_set, "simulate", lambda *a: calls.append(a) or simulate(*a))
+    first = found[1].seeds
+    again = found[1].seeds
+    assert len(calls) == 1
+    assert np.array_equal(first, again)
+    again[:] = 0  # a sample is the caller's own
+    assert np.array_equal(found[1].seeds, first)
+    assert sum(map(len, found._simulated.values())) < first.size / 10
+    assert not np.array_equal(found[2].seeds, first)
+    swapped = segmentation_set.subset(found, [2, 1])  # another set's positions are other images
+    assert np.array_equal(swapped[0].seeds, found[2].seeds)
+    assert len(calls) == 3
 
 
 def test_a_data_loader_with_a_worker_reads_it(tmp_path):

@@ -4,11 +4,12 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from toykit.cli import main
 from toykit.datasets import toy
-from toykit.training import presets, read_run
+from toykit.training import RunResult, presets, read_run
 
 
 def run(*arguments, code=0):
@@ -49,6 +50,27 @@ def test_errors(arguments, message, tmp_path):
     assert message in output
     assert output.startswith("Error: ")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_devices_error_and_a_workers_error_are_messages(tmp_path, monkeypatch):
+    if not torch.cuda.is_available():
+        assert run("toy", "run.accelerator=cuda", "-o", tmp_path / "gpu", code=1).startswith("Error: ")
+    toy.make(tmp_path / "set", train=2, val=1, size=48)
+    broken = tmp_path / "set" / "JPEGImages" / "train_0001.jpg"
+    broken.write_bytes(b"no picture")
+    command = ["toy", f"data.root={tmp_path / 'set'}", "data.crop=32", "schedule.batch=2", "run.pictures=0"]
+    for workers in (0, 1):
+        output = run(*command, f"data.workers={workers}", "-o", tmp_path / "run", code=1)
+        assert output.startswith(f"Error: {broken}: cannot be read as a picture"), output
+        assert "Traceback" not in output
+
+
+def test_only_the_first_process_prints(tmp_path, monkeypatch):
+    result = RunResult(tmp_path, None, ("a",), [{"val_miou": 0.5, "val_iou": [0.5]}], True)
+    monkeypatch.setattr("toykit.training.train", lambda *_, **__: result)
+    assert "mIoU" in run("toy")
+    monkeypatch.setenv("RANK", "1")
+    assert run("toy") == ""
 
 
 def test_a_run_and_its_continuation(tmp_path, monkeypatch):

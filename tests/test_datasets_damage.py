@@ -1,5 +1,7 @@
 """Ten kinds of damage: the loader and `toykit data check` each name the file; and checks that find nothing else."""
 
+import shutil
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -7,7 +9,7 @@ from PIL import Image
 from test_datasets_layouts import HEIGHT, MAKERS, WIDTH, halves, make_folder, make_voc, save
 
 from toykit.cli import main
-from toykit.datasets import check, checks, load
+from toykit.datasets import check, checks, load, toy
 from toykit.supervision import Supervision
 
 FULL = Supervision("full")
@@ -91,10 +93,6 @@ def test_damage_is_named_by_the_loader_and_by_the_check(tmp_path, damage):
     with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
         read_all(tmp_path, choice)
     assert str(path) in str(error.value)
-    if choice is XML:  # the check reads the set's own ratios: of these, XML where nothing is drawn
-        for drawn in (tmp_path / "pascal_2012_scribble").iterdir():
-            drawn.unlink()
-        (tmp_path / "pascal_2012_scribble").rmdir()
     problems = check("voc", tmp_path)
     assert len(problems) == 1
     assert str(path) in problems[0]
@@ -112,12 +110,13 @@ def test_a_sound_set_has_no_problems(tmp_path, kind):
         ("camvid", "valannot/lone.png"),
         ("ade20k", "annotations/training/lone.png"),
         ("cityscapes", "gtFine/train/aachen/aachen_9_gtFine_labelIds.png"),
+        ("cityscapes", "gtFine/train/zurich/zurich_9_gtFine_labelIds.png"),
     ],
 )
 def test_masks_without_images_and_missing_masks(tmp_path, kind, orphan):
     MAKERS[kind](tmp_path)
     save(tmp_path / orphan, halves(0, 1))
-    assert check(kind, tmp_path) == [f"{tmp_path / orphan}: a mask without an image"]
+    assert check(kind, tmp_path) == [f"{tmp_path / orphan}: no image belongs to it"]
     (tmp_path / orphan).unlink()
     mask = load(kind, "train", tmp_path, FULL).entries[1].mask
     mask.unlink()
@@ -151,6 +150,43 @@ def test_a_folder_of_ones_own_with_damage(tmp_path):
     assert any("c.json: there is a PNG of this name too" in problem for problem in check("folder", tmp_path))
 
 
+def test_a_folder_of_ones_own_that_does_not_match(tmp_path):
+    make_folder(tmp_path)
+    (tmp_path / "masks" / "c.png").rename(tmp_path / "masks" / "c.PNG")
+    orphans = [tmp_path / "masks" / "y.png", tmp_path / "scribbles" / "z.json"]
+    save(orphans[0], halves(0, 1))
+    orphans[1].write_text("{}")
+    assert check("folder", tmp_path) == [f"{path}: no image belongs to it" for path in orphans]
+    for path in orphans:
+        path.unlink()
+    (tmp_path / "val.txt").write_text("c\nb\n")
+    assert check("folder", tmp_path) == [f"{tmp_path / 'val.txt'}: no mask in masks/ for b"]
+    (tmp_path / "val.txt").write_text("c\n")
+    (tmp_path / "train.txt").write_text("a\nb\n")
+    assert check("folder", tmp_path) == []
+    (tmp_path / "train.txt").write_text("a\nc\n")
+    assert check("folder", tmp_path) == [f"{tmp_path / 'val.txt'}: c also in train.txt, for training"]
+
+
+def test_vocs_lists_share_no_image(tmp_path):
+    make_voc(tmp_path)
+    path = tmp_path / "ImageSets" / "SegmentationAug" / "val.txt"
+    path.write_text(f"{NAME}\n")
+    assert check("voc", tmp_path) == [f"{path}: {NAME} also in train_aug.txt, for training"]
+
+
+def test_sets_that_are_smaller_or_have_less_are_sound(tmp_path):
+    make_voc(tmp_path / "voc")
+    for name in ("pascal_2012_scribble", "pascal_2012_scribble_0", "scribbles"):
+        shutil.rmtree(tmp_path / "voc" / name)
+    assert check("voc", tmp_path / "voc") == []  # drawn at ratio 0.5, and clicks
+    toy.make(tmp_path / "toy", train=3, val=2, size=48)
+    assert check("toy", tmp_path / "toy") == []
+    broken = tmp_path / "toy" / "scribbles" / "train_0001.json"
+    broken.write_text("{")
+    assert [problem.split(": ")[0] for problem in check("toy", tmp_path / "toy")] == [str(broken)]
+
+
 def test_strokes_of_unknown_classes_and_padding_in_masks(tmp_path):
     make_folder(tmp_path)
     (tmp_path / "classes.txt").write_text("sky\nroad\n")
@@ -174,7 +210,7 @@ def test_the_command_line_prints_problems(tmp_path):
     assert CliRunner().invoke(main, ["data", "check", "voc", str(tmp_path), "--split", "val"]).exit_code == 0
     unknown = CliRunner().invoke(main, ["data", "check", "voc", str(tmp_path), "--split", "test"])
     assert unknown.exit_code == 1
-    assert "split: expected one of None, train, val; got 'test'" in unknown.output
+    assert "split: expected one of train, val; got 'test'" in unknown.output
     absent = CliRunner().invoke(main, ["data", "check", "voc", str(tmp_path / "absent")])
     assert absent.exit_code == 1
     assert "no such folder" in absent.output

@@ -7,7 +7,7 @@ from scipy.io import savemat
 from test_datasets_layouts import halves, photo, save
 
 from toykit.cli import main
-from toykit.datasets import load
+from toykit.datasets import fetch, load
 from toykit.datasets.fetch import assemble_voc
 from toykit.supervision import Supervision
 
@@ -50,7 +50,8 @@ def test_the_command_downloads_by_torchvision(tmp_path, monkeypatch):
 
     def voc(root, **options):
         calls.append(("voc", options))
-        make_archives(tmp_path / "VOC2012-downloads")
+        if len(calls) == 1:
+            make_archives(tmp_path / "VOC2012-downloads")
 
     monkeypatch.setattr(torchvision.datasets, "VOCSegmentation", voc)
     monkeypatch.setattr(torchvision.datasets, "SBDataset", lambda root, **options: calls.append(("sbd", options)))
@@ -63,7 +64,22 @@ def test_the_command_downloads_by_torchvision(tmp_path, monkeypatch):
     assert len(load("voc", "train", supervision=Supervision("full"))) == 3
     again = CliRunner().invoke(main, ["data", "fetch", "voc"])
     assert again.exit_code == 1
-    assert "holds SegmentationClassAug already" in again.output
+    assert "holds the set already" in again.output
+    listed = tmp_path / "VOC2012" / "ImageSets" / "SegmentationAug" / "train_aug.txt"
+    listed.unlink()  # interrupted just before its last file
+    resumed = CliRunner().invoke(main, ["data", "fetch", "voc"])
+    assert resumed.exit_code == 0, resumed.output
+    assert listed.exists()
+
+
+def test_a_torchvision_that_does_not_fit_is_a_message(tmp_path, monkeypatch):
+    def fail():
+        raise ImportError("torchvision does not fit this torch")
+
+    monkeypatch.setattr(fetch, "torchvision", fail)
+    result = CliRunner().invoke(main, ["data", "fetch", "voc", str(tmp_path / "VOC2012")])
+    assert result.exit_code == 1
+    assert result.output == "Error: torchvision does not fit this torch\n"
 
 
 def test_no_network_is_a_message(tmp_path, monkeypatch):

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from toykit.datasets import KINDS, check, checks, cityscapes, load, voc
+from toykit.datasets import KINDS, check, checks, cityscapes, load, segmentation_set, voc
 from toykit.resources import data_root
-from toykit.supervision import Scribbles, Stroke, Supervision, read_scribblesup, write_scribbles
+from toykit.supervision import Scribbles, Stroke, Supervision, read_scribblesup, simulate, write_scribbles
 
 HEIGHT, WIDTH = 40, 48
 FULL = Supervision("full")
@@ -168,6 +168,24 @@ def test_generated_supervision_and_workers(made):
             assert not np.array_equal(plain.seeds, sample.seeds)
 
 
+def test_simulated_scribbles_are_found_once(tmp_path, monkeypatch):
+    make_voc(tmp_path)
+    found = load("voc", "train", tmp_path, Supervision("simulated"))
+    calls = []
+    monkeypatch.setattr(segmentation_set, "simulate", lambda *a: calls.append(a) or simulate(*a))
+    first = found[1].seeds
+    again = found[1].seeds
+    assert len(calls) == 1
+    assert np.array_equal(first, again)
+    again[:] = 0  # a sample is the caller's own
+    assert np.array_equal(found[1].seeds, first)
+    assert sum(map(len, found._simulated.values())) < first.size / 10
+    assert not np.array_equal(found[2].seeds, first)
+    swapped = segmentation_set.subset(found, [2, 1])  # another set's positions are other images
+    assert np.array_equal(swapped[0].seeds, found[2].seeds)
+    assert len(calls) == 3
+
+
 def test_a_data_loader_with_a_worker_reads_it(tmp_path):
     make_camvid(tmp_path)
     found = load("camvid", "train", tmp_path, Supervision("simulated"))
@@ -257,6 +275,20 @@ def test_a_folder_of_ones_own(tmp_path):
         load("folder", "train", tmp_path)
 
 
+def test_files_as_other_systems_leave_them(tmp_path):
+    """Names with spaces, a byte order mark, macOS's ._NAME beside each file."""
+    make_folder(tmp_path)
+    for path in (tmp_path / "images" / "b.jpg", tmp_path / "scribbles" / "b.json"):
+        path.rename(path.with_stem("my b"))
+    (tmp_path / "images" / "._my b.jpg").write_bytes(b"not a picture")
+    (tmp_path / "classes.txt").write_text("sky\ncat\nroad\n", encoding="utf-8-sig")
+    assert load("folder", "train", tmp_path).ids == ("a", "c", "my b")
+    (tmp_path / "train.txt").write_text("my b\r\n c\n", encoding="utf-8-sig")
+    found = load("folder", "train", tmp_path)
+    assert (found.ids, found.classes) == (("my b", "c"), ("sky", "cat", "road"))
+    assert (found[0].seeds != 255).any()
+
+
 def test_only_some_classes(tmp_path):
     make_voc(tmp_path)
     found = load("voc", "train", tmp_path, FULL, only=("dog", "cat"))
@@ -308,7 +340,7 @@ def test_what_is_not_there_is_said(tmp_path, monkeypatch):
 
 
 def test_every_kind_has_its_number_of_images():
-    assert set(checks.COUNTS) == set(KINDS) - {"folder"}
+    assert set(checks.COUNTS) == set(KINDS) - {"folder", "toy"}
 
 
 @pytest.mark.parametrize("kind", ["voc", "camvid"])

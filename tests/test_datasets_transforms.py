@@ -63,6 +63,21 @@ def test_scales_stretch_photo_and_labels_alike():
         assert (own == seeds).float().mean() > 0.85  # nearest pixels against rounded means: borders differ
 
 
+@pytest.mark.parametrize("factor", [0.6, 0.75, 1.3])
+def test_labels_lie_on_the_photo_without_a_shift(factor):
+    """Their places, told by a ramp, are on average those of the photo; a nearest pixel taken by its corner is not."""
+    ramp = np.arange(100, 200, dtype=np.uint8)
+    columns = np.broadcast_to(ramp, (100, 100))
+    for seeds, channel in ((columns, 0), (columns.T, 1)):
+        image = np.stack([columns, columns.T, columns], axis=-1)
+        sample = Sample("x", image, np.array(seeds), ("a",) * 200, np.array(seeds))
+        resized = round(100 * factor)
+        image, labels, mask = augment(sample, resized, torch.Generator(), (factor, factor), flip=False)
+        middle = (slice(10, -10), slice(10, -10))
+        for found in (labels, mask):
+            assert abs((found - image[channel])[middle].mean()) < 0.1
+
+
 def test_all_is_drawn():
     """Scale, mirror and place vary from draw to draw of one generator; each argument matters."""
     g = torch.Generator().manual_seed(0)

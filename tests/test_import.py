@@ -3,7 +3,8 @@
 import subprocess
 import sys
 
-HEAVY = ["matplotlib", "plotly", "ipywidgets", "IPython", "skimage", "PIL", "scipy", "pandas", "click", "papermill"]
+HEAVY = ["matplotlib", "plotly", "ipywidgets", "IPython", "skimage", "PIL", "scipy", "pandas", "click", "papermill",
+         "torchvision", "timm", "segmentation_models_pytorch", "lightning_fabric", "omegaconf"]  # fmt: skip
 
 
 def in_a_fresh_python(code):

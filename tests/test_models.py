@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from toykit import models
 from toykit.models import MODELS, build, load_weights, parameter_groups
 from toykit.resources import data_root
 
@@ -105,6 +106,15 @@ def test_weights_that_do_not_fit(tmp_path, mobilenet):
         load_weights(mobilenet.body, tmp_path / "text.pt")
     with pytest.raises(FileNotFoundError):
         load_weights(mobilenet.body, tmp_path / "absent.pt")
+
+
+def test_a_torchvision_that_does_not_fit_is_not_taken_for_a_missing_extra(monkeypatch):
+    def fail():
+        raise ImportError("torchvision does not fit this torch")
+
+    monkeypatch.setattr(models, "torchvision", fail)
+    with pytest.raises(ImportError, match=r"^torchvision does not fit this torch$"):
+        tiny()
 
 
 def test_wrong_arguments():

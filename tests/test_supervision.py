@@ -64,6 +64,7 @@ def test_later_strokes_cover_earlier_ones():
         ({"classes": {"a": 1, "b": 2}}, "is not a list of names"),
         ({"strokes": [{"class": "dog", "width": 3, "points": [[1, 1]]}]}, "stroke 0 is of class 'dog'"),
         ({"strokes": [{"class": "cat", "width": 0, "points": [[1, 1]]}]}, "stroke 0 needs a positive width"),
+        ({"strokes": [{"class": "cat", "width": 1e9, "points": [[1, 1]]}]}, "at most the photo's 40 pixels"),
         ({"strokes": [{"class": "cat", "width": 3, "points": []}]}, "at least one finite point"),
         ({"strokes": [{"class": "cat", "width": 3, "points": [[1, float("nan")]]}]}, "at least one finite point"),
         ({"strokes": [{"class": "cat", "width": 3, "points": [[1, 2, 3]]}]}, "not a scribble file"),
@@ -135,3 +136,25 @@ def test_colours_and_wrong_sizes_are_refused(tmp_path):
     write_seeds(tmp_path / "seeds.png", np.zeros((6, 9), np.uint8))
     with pytest.raises(ValueError, match=r"the seeds are 9 x 6 pixels, the photo 10 x 6"):
         read_seeds(tmp_path / "seeds.png", (10, 6))
+
+
+def test_pictures_that_are_no_maps_of_ids_are_named(tmp_path, monkeypatch):
+    path = tmp_path / "seeds.png"
+    grey = Image.new("L", (9, 6))
+    for picture, options, message in (
+        (grey, {"format": "JPEG"}, "cannot be read as a PNG"),
+        (Image.new("1", (9, 6)), {}, "got mode 1; save it with 8 bits"),
+        (Image.fromarray(np.zeros((6, 9), np.uint16)), {}, "got mode I;16; save it with 8 bits"),
+    ):
+        picture.save(path, **options)
+        with pytest.raises(ValueError, match=rf"seeds\.png: .*{message}"):
+            read_seeds(path, (9, 6))
+    grey.save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8] + b"\0\0\0\5" + whole[12:])  # the header says that it is shorter than headers are
+    with pytest.raises(ValueError, match=r"seeds\.png: cannot be read as a PNG"):
+        read_seeds(path, (9, 6))
+    path.write_bytes(whole)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(ValueError, match=r"seeds\.png: cannot be read as a PNG .*decompression bomb"):
+        read_seeds(path, (9, 6))

@@ -111,6 +111,8 @@ BOMB = '<!DOCTYPE a [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]>'
     ("content", "message"),
     [
         (XML[:200], "not a ScribbleSup file"),
+        ('<?xml version="1.0" encoding="foo"?>' + XML, "not a ScribbleSup file"),
+        ('<?xml version="1.0" encoding="hex"?>' + XML, "not a ScribbleSup file"),
         ("", "not a ScribbleSup file"),
         (XML.replace("cat", "unicorn"), "unknown tag 'unicorn'"),
         (XML.replace("<width>40</width>", ""), "not a ScribbleSup file"),
@@ -147,7 +149,8 @@ def test_clicks_are_strokes_of_one_point(tmp_path):
     found = read_clicks(path, CLASSES, width=1)
     assert found == {"a": (Stroke("cat", 1, ((3.4, 5),)), Stroke("background", 1, ((9, 1),))), "b": ()}
     for bad in ({"a": [{"x": 1, "y": 2, "cls": 21}]}, {"a": [{"x": 1, "cls": 2}]}, {"a": [{"x": None, "y": 2, "cls": 2}]},
-                {"a": 5}, [1], {"a": [{"x": float("nan"), "y": 1, "cls": 1}]}):  # fmt: skip
+                {"a": 5}, [1], {"a": [{"x": float("nan"), "y": 1, "cls": 1}]},
+                {"a": [{"x": 10**400, "y": 2, "cls": 1}]}, {"a": [{"x": 1, "y": 2, "cls": True}]}):  # fmt: skip
         path.write_text(json.dumps(bad))
         with pytest.raises(ValueError, match=r"points\.json.*: not a file of clicks"):
             read_clicks(path, CLASSES)

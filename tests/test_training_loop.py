@@ -2,11 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from itertools import chain
+from itertools import chain, product
 from types import SimpleNamespace
 
 import pytest
@@ -153,19 +154,25 @@ def test_events_of_an_interrupted_run_do_not_repeat(configure, tmp_path):
 
 
 def test_killed_and_resumed(root, configure, tmp_path):
-    """SIGKILL, which no code can catch, once the first checkpoint is there."""
-    overrides = [f"data.root={root}", *SMALL, "run.checkpoint_steps=1", "run.accelerator=cpu"]
-    command = [sys.executable, "-m", "toykit", "train", "toy", *overrides, "-o", str(tmp_path / "killed")]
+    """SIGKILL, which no code can catch, again and again, each time once there is a new checkpoint."""
+    given = ["run.checkpoint_steps=1", "run.accelerator=cpu", "schedule.epochs=4"]
+    overrides, path = [f"data.root={root}", *SMALL, *given], tmp_path / "killed" / checkpoint.NAME
+    command = [sys.executable, "-m", "toykit", "train", "toy", *overrides, "-o", str(path.parent)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}  # sums depend on the number of threads
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    while process.poll() is None and not (tmp_path / "killed" / checkpoint.NAME).exists():
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    output = process.communicate()[0].decode()
-    assert process.returncode == -signal.SIGKILL, output
-    done = torch.load(tmp_path / "killed" / checkpoint.NAME, weights_only=True)["progress"]
-    assert done["epoch"] < 2
-    config = configure("run.checkpoint_steps=1", "run.accelerator=cpu")
+    done = [(0, 0)]
+    for delay in (0, 0.03, 0.1):  # seconds: in different places of a step
+        before = path.stat().st_mtime_ns if path.exists() else None
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        while process.poll() is None and (path.stat().st_mtime_ns if path.exists() else None) == before:
+            time.sleep(0.01)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        output = process.communicate()[0].decode()
+        assert process.returncode == -signal.SIGKILL, output
+        progress = torch.load(path, weights_only=True)["progress"]
+        done.append((progress["epoch"], progress["step"]))
+    assert done == sorted(set(done))  # each went on
+    config = configure(*given)
     train(config, tmp_path / "killed")
     train(config, tmp_path / "unbroken")
     assert_same_weights(weights_of(tmp_path / "unbroken"), weights_of(tmp_path / "killed"))
@@ -189,6 +196,55 @@ def test_another_configuration_does_not_go_on(configure, tmp_path):
 def test_a_batch_that_cannot_be(configure, tmp_path):
     with pytest.raises(ValueError, match=r"schedule\.batch: expected at most the 7 training images.*got 8"):
         train(configure("schedule.batch=8"), tmp_path)
+
+
+def test_one_image_a_process_has_no_batch_statistics(configure, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"normalisation needs at least 2 images a process, so 2; got 1; model\.freeze"
+    ):
+        train(configure("schedule.batch=1"), tmp_path)
+    frozen = configure("schedule.batch=1", "model.freeze_batch_norm=true", "data.limit=1", "schedule.epochs=0")
+    assert train(frozen, tmp_path).finished
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["JPEGImages/val_0002.jpg", "SegmentationClassAug/val_0001.png", "JPEGImages/train_0003.jpg",
+     "pascal_2012_scribble/train_0004.png"],
+)  # fmt: skip
+def test_a_missing_file_is_told_before_the_first_step(name, root, configure, tmp_path):
+    shutil.copytree(root, tmp_path / "set")
+    (tmp_path / "set" / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{name}: no such file"):
+        train(configure(f"data.root={tmp_path / 'set'}"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_divergence_names_the_step_and_the_cure(configure, tmp_path):
+    with pytest.raises(ValueError, match=r"step [2-6]: .*training diverged; try a lower schedule\.lr than 1e\+30"):
+        train(configure("schedule.lr=1e30"), tmp_path)
+
+
+class Recorder(torch.optim.SGD):
+    """Keeps each group's settings at each step."""
+
+    def step(self, *args, **kwargs):
+        self.seen.append([(g["lr"], g["momentum"], g["weight_decay"], len(g["params"])) for g in self.param_groups])
+        return super().step(*args, **kwargs)
+
+
+def test_the_optimiser_is_as_configured_at_every_step(configure, tmp_path, monkeypatch):
+    Recorder.seen = []
+    monkeypatch.setattr(torch.optim, "SGD", Recorder)
+    settings = {"head_factor": 7, "momentum": 0.8, "weight_decay": 0.003, "power": 0.5}
+    overrides = [f"{'model' if name == 'head_factor' else 'schedule'}.{name}={v}" for name, v in settings.items()]
+    train(configure("run.eval_every=0", *overrides), tmp_path)
+    assert len(Recorder.seen) == 6
+    for step, (body, head) in enumerate(Recorder.seen):
+        rate = 0.02 * (1 - step / 6) ** 0.5
+        assert body[:3] == pytest.approx((rate, 0.8, 0.003))
+        assert head[:3] == pytest.approx((7 * rate, 0.8, 0.003))
+        assert body[3] > head[3] > 0
 
 
 def test_processes_divide_the_batch(configure, tmp_path, monkeypatch):
@@ -232,4 +288,12 @@ def test_a_crop_depends_on_its_address_alone(configure):
     assert torch.equal(crop(0, 2, 1), crop(0, 2, 1))
     for other in (crop(1, 2, 1), crop(0, 3, 1), crop(0, 2, 2)):
         assert not torch.equal(crop(0, 2, 1), other)
-    assert len({seed_at(a, b) for a in range(20) for b in range(20)}) == 400
+
+
+def test_addresses_of_any_length_have_their_own_seeds():
+    """The weights' (seed), an order's (seed, epoch), a crop's (seed, epoch, index) and dropout's: none share a stream."""
+    values = (0, 1, 2, 2**32, 2**32 + 1, 2**64)
+    addresses = [address for length in (1, 2, 3, 4) for address in product(values, repeat=length)]
+    seeds = {seed_at(*address) for address in addresses}
+    assert len(seeds) == len(addresses)
+    assert all(0 <= seed < 2**64 for seed in seeds)

@@ -21,28 +21,40 @@ OVERRIDES = [
 ]  # fmt: skip
 
 
-def test_two_processes_are_one(tmp_path):
-    toy.make(tmp_path / "set", train=12, val=3, size=48)
-    overrides = [f"data.root={tmp_path / 'set'}", *OVERRIDES]
+def train_in_two(folder, *more):
+    """The configuration and the result of two processes; only the first prints it."""
+    toy.make(folder / "set", train=12, val=3, size=48)
+    overrides = [f"data.root={folder / 'set'}", *OVERRIDES, *more]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*launcher, "-m", "toykit", "train", "toy", *overrides, "-o", str(tmp_path / "two")]
+    command = [*launcher, "-m", "toykit", "train", "toy", *overrides, "-o", str(folder / "two")]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.count("mIoU on the validation set") == 1
+    return load_config("toy", overrides), read_run(folder / "two")
 
-    config = load_config("toy", overrides)
-    one, two = train(config, tmp_path / "one"), read_run(tmp_path / "two")
+
+def assert_evaluated_as_saved(config, run):
+    """3 photos over 2 processes: the very counts of one process with the checkpoint's weights and statistics."""
+    state = torch.load(run.folder / checkpoint.NAME, weights_only=True)["network"]
+    network = build(config.model.name, len(run.classes), image_size=32, weights=None)
+    network.load_state_dict(state)
+    confusion = evaluate(Fabric(accelerator="cpu", devices=1), network, load_sets(config)[1], len(run.classes))
+    assert run.miou == mean_iou(confusion)
+    assert run.history[-1]["val_iou"] == pytest.approx(class_ious(confusion).tolist(), abs=0)
+
+
+def test_two_processes_are_one(tmp_path):
+    config, two = train_in_two(tmp_path)
+    one = train(config, tmp_path / "one")
     assert two.finished
     for a, b in zip(one.history, two.history, strict=True):
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
         assert a["label_miou"] == (
             b["label_miou"] if a["label_miou"] is None else pytest.approx(b["label_miou"], abs=0.01)
         )
+    assert_evaluated_as_saved(config, two)
 
-    # 3 photos over 2 processes: the very counts of one process with the same weights
-    state = torch.load(tmp_path / "two" / checkpoint.NAME, weights_only=True)["network"]
-    network = build(config.model.name, len(two.classes), image_size=32, weights=None)
-    network.load_state_dict(state)
-    confusion = evaluate(Fabric(accelerator="cpu", devices=1), network, load_sets(config)[1], len(two.classes))
-    assert two.miou == mean_iou(confusion)
-    assert two.history[-1]["val_iou"] == pytest.approx(class_ious(confusion).tolist(), abs=0)
+
+def test_processes_share_the_statistics_of_batch_normalisation(tmp_path):
+    assert_evaluated_as_saved(*train_in_two(tmp_path, "model.freeze_batch_norm=false", "method=seeds_only"))

@@ -75,5 +75,5 @@ def fetch(kind, root) -> None:
     """Download the set KIND into ROOT (default: its folder under TOYKIT_DATA). Several GB."""
     try:
         fetch_voc(root or data_root() / FOLDERS[kind], click.echo)
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
         raise click.ClickException(str(error)) from error

@@ -1,5 +1,6 @@
 """The command `toykit train`."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,15 @@ class _TrainCommand(click.Command):
 
 def _title(path: Path) -> str:
     return path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+
+
+def _message(error: Exception) -> str:
+    """The error's own words; torch puts the worker's whole traceback before those of one from a loading process."""
+    text = str(error)
+    if not text.startswith("Caught "):
+        return text
+    kind = text.split()[1]
+    return text.rpartition(f"\n{kind}: ")[2].strip()
 
 
 @click.command(cls=_TrainCommand, short_help="Train a network from scribbles.")
@@ -47,11 +57,13 @@ def train(config, overrides, run_dir, resume, only_print) -> None:
         from toykit.training import train as run_training
 
         result = run_training(chosen, run_dir or Path("runs") / Path(config).stem, resume=resume)
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        raise click.ClickException(str(error)) from error
+    except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:  # a device's errors are RuntimeErrors
+        raise click.ClickException(_message(error)) from error
     except KeyboardInterrupt:
         click.echo("interrupted; the same command goes on from the last checkpoint", err=True)
         sys.exit(130)
+    if os.environ.get("RANK", "0") != "0":  # torchrun's other processes have the same result
+        return
     if result.history[-1]["val_iou"] is not None:
         for name, iou in zip(result.classes, result.history[-1]["val_iou"], strict=True):
             click.echo(f"{name}: {'-' if iou is None else f'{iou:.1%}'}")

@@ -99,8 +99,8 @@ def build(
     if image_size % STRIDE:
         raise ValueError(f"image size: expected a multiple of {STRIDE} (512 where the paper has 513), got {image_size}")
     download = weights == "imagenet"
+    torchvision()  # the networks' libraries need it; here it says what is wrong
     try:
-        torchvision()  # the networks' libraries need it; here it says what is wrong
         if name == "vit_linear":
             network = _vit(num_classes, image_size, download)
         else:

@@ -1,19 +1,20 @@
 """Is a set on disk what its layout promises? Every file is read once, every problem named."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from toykit.conventions import check_choice
-from toykit.datasets import ade20k, camvid, cityscapes, toy, voc
+from toykit.datasets import ade20k, camvid, cityscapes, own, voc
+from toykit.datasets.layout import pictures
 from toykit.datasets.loading import FINDERS, folder, splits
 from toykit.datasets.sample import read_image
 from toykit.datasets.segmentation_set import SegmentationSet
 from toykit.supervision import Supervision
 
-#: How many images the published sets have.
+#: How many images the published sets have; a toy set is made with any number.
 COUNTS = {
-    "toy": toy.COUNTS,
     "voc": voc.COUNTS,
     "cityscapes": cityscapes.COUNTS,
     "ade20k": ade20k.COUNTS,
@@ -29,50 +30,64 @@ def check(
 ) -> list[str]:
     """The problems of a set, each beginning with the file at fault; an empty list if there is none.
 
-    Checked: lists (empty, an id twice), the published number of images, a mask for every image and the reverse,
-    readable files, equal sizes, class ids; the scribbles and clicks that the set has. split: default all of the set's.
-    progress: called with the images done and their number, for each split.
+    Checked: lists (empty, an id twice or in two splits), the published number of images, a mask for every image and the
+    reverse, readable files, equal sizes, class ids; the scribbles and clicks that the set has.
+    split: default all of the set's. progress: called with the images done and their number, for each split.
     Raises: FileNotFoundError without a folder; ValueError for an unknown kind or split.
     """
     check_choice("kind", kind, FINDERS)
-    check_choice("split", split, (None, *splits(kind)))
+    if split is not None:
+        check_choice("split", split, splits(kind))
     root, problems = folder(kind, root), []
     parts = splits(kind) if split is None else (split,)
     if kind == "folder" and split is None and not ((root / "masks").is_dir() or (root / "val.txt").exists()):
         parts = ("train",)  # nothing to validate with
+    whole = {}
     for part in parts:
-        try:
-            found = FINDERS[kind](root, part, Supervision("full"))
-        except (ValueError, OSError) as error:
-            problems.append(_text(error))
-            continue
-        expected = COUNTS.get(kind, {}).get(part, len(found))
-        if len(found) != expected:
-            problems.append(f"{root}: {part} has {len(found)} images, the published set {expected}")
-        marked, reasons = _marked(kind, root, part)
-        problems += _without_image(found) + reasons
-        for i in range(len(found)):
-            problems += _image(found, marked, i)
-            progress(i + 1, len(found))
+        sets, reasons = _found(kind, root, part, Supervision("full"))
+        problems += reasons
+        for found in sets:
+            whole[part] = found
+            expected = COUNTS.get(kind, {}).get(part, len(found))
+            if len(found) != expected:
+                problems.append(f"{root}: {part} has {len(found)} images, the published set {expected}")
+            marked, reasons = _marked(found, root)
+            problems += _without_image(found, root) + reasons
+            for i in range(len(found)):
+                problems += _image(found, marked, i)
+                progress(i + 1, len(found))
+    if {"train", "val"} <= set(whole):
+        problems += _in_both(whole["train"], whole["val"], root)
     return problems
 
 
-def _marked(kind: str, root: Path, split: str) -> tuple[list[SegmentationSet], list[str]]:
-    """The split once for each human supervision of which the set has files, and what is wrong as a whole."""
-    if split != "train" or kind not in ("voc", "toy", "folder"):
+def _marked(found: SegmentationSet, root: Path) -> tuple[list[SegmentationSet], list[str]]:
+    """The set once for each human supervision of which it has files, and what is wrong as a whole."""
+    if found.split != "train" or found.kind not in ("voc", "toy", "folder"):
         return [], []
-    choices = [Supervision("scribbles")] if any(root.glob("*scribble*")) or kind == "folder" else []
-    if kind != "folder":
-        ratios = [p.name.removeprefix("pascal_2012_scribble_") for p in root.glob("pascal_2012_scribble_*")]
-        choices += [Supervision("scribbles", ratio=float(r)) for r in ratios if r in ("0.8", "0.5", "0.3", "0")]
-        choices += [Supervision("clicks")] if (root / "points.json").exists() else []
-    found, problems = [], []
-    for choice in choices:
-        try:
-            found.append(FINDERS[kind](root, split, choice))
-        except (ValueError, OSError) as error:
-            problems.append(_text(error))
-    return found, problems
+    if found.kind == "folder":
+        return _found(found.kind, root, found.split, Supervision("scribbles"))
+    strokes = root / "scribbles"
+    suffixes = {path: ".png" for path in sorted(root.glob("pascal_2012_scribble*")) if path.is_dir()}
+    if strokes.is_dir():
+        suffixes[strokes] = ".json" if any(strokes.glob("*.json")) else ".xml"
+    views = []
+    for path, suffix in suffixes.items():
+        marks = [path / f"{name}{suffix}" for name in found.ids]
+        entries = tuple(replace(entry, marks=mark) for entry, mark in zip(found.entries, marks, strict=True))
+        views.append(replace(found, entries=entries, supervision=Supervision("scribbles")))
+    if not (root / "points.json").exists():
+        return views, []
+    clicks, problems = _found(found.kind, root, found.split, Supervision("clicks"))
+    return views + clicks, problems
+
+
+def _found(kind: str, root: Path, split: str, choice: Supervision) -> tuple[list[SegmentationSet], list[str]]:
+    """The set, or what is wrong with it as a whole."""
+    try:
+        return [FINDERS[kind](root, split, choice)], []
+    except (ValueError, OSError) as error:
+        return [], [_text(error)]
 
 
 def _image(found: SegmentationSet, marked: list[SegmentationSet], i: int) -> list[str]:
@@ -90,15 +105,34 @@ def _image(found: SegmentationSet, marked: list[SegmentationSet], i: int) -> lis
     return problems
 
 
-def _without_image(found: SegmentationSet) -> list[str]:
-    """Masks to which no image belongs, in the sets that have no lists."""
-    masks = [entry.mask for entry in found.entries if entry.mask]
-    if found.kind in ("voc", "toy", "folder") or not masks:
+def _without_image(found: SegmentationSet, root: Path) -> list[str]:
+    """Masks, and in a folder of one's own scribbles, to which no image belongs; not where a list chooses among them."""
+    if found.kind in ("voc", "toy"):
         return []
-    suffix = masks[0].stem.removeprefix(found.ids[0])  # Cityscapes keeps other files beside its masks
-    there = {path for folder in {mask.parent for mask in masks} for path in folder.glob(f"*{suffix}.png")}
-    orphans = sorted(there - set(masks))
-    return [f"{path}: a mask without an image" for path in orphans]
+    if found.kind == "folder":
+        images = {path.stem for path in pictures(root / "images")} if found.split == "train" else set()
+        marks = [path for path in (root / "scribbles").glob("*") if path.suffix.lower() in (".png", ".json")]
+        orphans = [path for path in own.masks_of(root) + marks if images and path.stem not in images]
+    else:
+        masks = {entry.mask for entry in found.entries}
+        first = found.entries[0].mask
+        suffix = first.stem.removeprefix(found.ids[0])  # Cityscapes keeps other files beside its masks, in cities
+        cities = found.kind == "cityscapes"
+        folder, pattern = (first.parents[1], f"*/*{suffix}.png") if cities else (first.parent, f"*{suffix}.png")
+        orphans = [path for path in folder.glob(pattern) if path not in masks]
+    return [f"{path}: no image belongs to it" for path in sorted(orphans) if not path.name.startswith(".")]
+
+
+def _in_both(train: SegmentationSet, val: SegmentationSet, root: Path) -> list[str]:
+    """Whether lists put an image into both splits."""
+    if train.kind == "folder":
+        lists = [root / "train.txt", root / "val.txt"]
+    elif train.kind in ("voc", "toy"):
+        lists = [root / "ImageSets" / "SegmentationAug" / f"{voc.LISTS[split]}.txt" for split in ("train", "val")]
+    else:
+        return []
+    shared = sorted(set(train.ids) & set(val.ids)) if all(path.exists() for path in lists) else []
+    return [f"{lists[1]}: {', '.join(shared[:8])} also in {lists[0].name}, for training"] if shared else []
 
 
 def _text(error: Exception) -> str:

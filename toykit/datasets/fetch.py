@@ -26,13 +26,13 @@ NOT_FETCHED = (
 def fetch_voc(root: Path, say: Callable[[str], object] = print) -> None:
     """Download both archives beside `root` and write the layout of `voc` into `root` (several GB on the way).
 
-    Archives that are there already are not downloaded again. Raises: what torchvision raises without a network;
-    ValueError if `root` holds a set already.
+    Archives that are there already are not downloaded again; after an interruption the same call goes on.
+    Raises: what torchvision raises without a network; ValueError if `root` holds a set already.
     """
     sets = torchvision().datasets
 
-    if (root / "SegmentationClassAug").exists():
-        raise ValueError(f"{root}: holds SegmentationClassAug already; check it with: toykit data check voc {root}")
+    if (root / "ImageSets" / "SegmentationAug" / "train_aug.txt").exists():  # written last
+        raise ValueError(f"{root}: holds the set already; check it with: toykit data check voc {root}")
     downloads = root.parent / f"{root.name}-downloads"
     downloads.mkdir(parents=True, exist_ok=True)
     say(f"VOC 2012 into {downloads}")

@@ -29,7 +29,7 @@ def plain_table(count: int, void: tuple[int, ...] = (255,)) -> np.ndarray:
 def read_list(path: Path) -> tuple[str, ...]:
     """The ids in a text file, one a line. Raises: FileNotFoundError; ValueError that names it: empty, an id twice."""
     try:
-        ids = path.read_text(encoding="utf-8").split()
+        ids = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except FileNotFoundError:
         raise
     except (OSError, UnicodeDecodeError) as error:
@@ -43,11 +43,12 @@ def read_list(path: Path) -> tuple[str, ...]:
 
 
 def pictures(folder: Path, pattern: str = "*") -> list[Path]:
-    """The JPEG and PNG files of a folder, in the names' order.
+    """The JPEG and PNG files of a folder, in the names' order, but for hidden ones (macOS leaves ._NAME beside a file).
 
     Raises: FileNotFoundError if there are none; ValueError if two differ in their suffix only.
     """
-    found = sorted(p for p in folder.glob(pattern) if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    suffixes = (".jpg", ".jpeg", ".png")
+    found = sorted(p for p in folder.glob(pattern) if p.suffix.lower() in suffixes and not p.name.startswith("."))
     if not found:
         raise FileNotFoundError(f"{folder}: no JPEG or PNG pictures{'' if pattern == '*' else f' named {pattern}'}")
     twice = _repeated(str(path.with_suffix("")) for path in found)

@@ -20,13 +20,16 @@ def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
     """The set at `root`. Raises: FileNotFoundError, ValueError that name the file."""
     classes = _names(root / "classes.txt")
     images = {path.stem: path for path in pictures(root / "images")}
-    masks = {path.stem: path for path in (root / "masks").glob("*.png")}
+    masks = {path.stem: path for path in masks_of(root)}
     listed = root / f"{split}.txt"
     if listed.exists():
         ids = read_list(listed)
         missing = [name for name in ids if name not in images]
         if missing:
             raise FileNotFoundError(f"{listed}: no picture in images/ for {', '.join(missing[:8])}")
+        unmasked = [name for name in ids if name not in masks] if split == "val" else []
+        if unmasked:
+            raise FileNotFoundError(f"{listed}: no mask in masks/ for {', '.join(unmasked[:8])}")
     else:
         ids = tuple(images) if split == "train" else tuple(name for name in images if name in masks)
         if not ids:
@@ -38,6 +41,11 @@ def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
         marks = {name: _scribbles(root / "scribbles", name, supervision.ratio) for name in ids}
     entries = tuple(Entry(images[name], masks.get(name), marks.get(name)) for name in ids)
     return SegmentationSet("folder", split, ids, classes, entries, plain_table(len(classes)), classes, supervision)
+
+
+def masks_of(root: Path) -> list[Path]:
+    """The masks' files, in the names' order."""
+    return sorted(p for p in (root / "masks").glob("*") if p.suffix.lower() == ".png" and not p.name.startswith("."))
 
 
 def _scribbles(folder: Path, name: str, ratio: float) -> Path:
@@ -55,7 +63,7 @@ def _scribbles(folder: Path, name: str, ratio: float) -> Path:
 
 def _names(path: Path) -> tuple[str, ...]:
     try:
-        names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except FileNotFoundError:
         raise
     except (OSError, UnicodeDecodeError) as error:

@@ -1,6 +1,7 @@
 """A set of photos with masks or scribbles on disk, one `Sample` at a time: what every kind of set is once it is found."""
 
-from dataclasses import dataclass, replace
+import zlib
+from dataclasses import dataclass, field, replace
 from operator import index
 from pathlib import Path
 
@@ -48,6 +49,8 @@ class SegmentationSet:
     table: np.ndarray
     names: tuple[str, ...]
     supervision: Supervision
+    #: Simulated seeds by position, compressed (1 kB on VOC): to find them takes much longer than to read the photo.
+    _simulated: dict[int, bytes] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -81,7 +84,10 @@ class SegmentationSet:
         if mask is None:
             raise ValueError(f"{self.entries[i].image}: has no mask, which supervision {choice.kind!r} is made from")
         if choice.kind == "simulated":
-            return simulate(mask, self.classes, name, choice.seed, choice.width).shorten(choice.ratio).draw()
+            if i not in self._simulated:
+                scribbles = simulate(mask, self.classes, name, choice.seed, choice.width).shorten(choice.ratio)
+                self._simulated[i] = zlib.compress(scribbles.draw().tobytes())
+            return np.frombuffer(bytearray(zlib.decompress(self._simulated[i])), np.uint8).reshape(mask.shape)
         if choice.kind == "blocks":
             return blocks(mask, choice.share, name, choice.seed)
         return mask.copy()

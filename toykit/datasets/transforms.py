@@ -34,9 +34,10 @@ def augment(
     size = [max(1, round(height * factor)), max(1, round(width * factor))]
     truth = np.full_like(sample.seeds, VOID) if sample.mask is None else sample.mask
     image = tv_tensors.Image(torch.from_numpy(np.array(sample.image)).permute(2, 0, 1))
-    labels = tv_tensors.Mask(torch.from_numpy(np.stack([sample.seeds, truth])))
+    labels = torch.from_numpy(np.stack([sample.seeds, truth]))
     image = F.resize(image, size, modes.BILINEAR, antialias=True)
-    labels = F.resize(labels, size, modes.NEAREST_EXACT)
+    # by torch: older torchvisions resize a Mask by NEAREST whatever is asked, up to half a pixel away from the photo
+    labels = torch.nn.functional.interpolate(labels[None], size, mode="nearest-exact")[0]
     top, left = (int(share * (max(side, crop) - crop + 1)) for share, side in zip((down, right), size, strict=True))
     kept = [min(crop, side) for side in size]
     image, labels = F.crop(image, top, left, *kept).float(), F.crop(labels, top, left, *kept).long()

@@ -14,9 +14,9 @@ KINDS = ("scribbles", "simulated", "clicks", "blocks", "full")
 class Supervision:
     """The kind of seeds and its options.
 
-    kind: "scribbles", the annotators' files of the set; "simulated", scribbles generated from the full mask (no human
-        drew them); "clicks", one or more points an object; "blocks", the mask inside some squares (our generator);
-        "full", the mask itself.
+    kind: "scribbles", the files that come with the set, an annotator's (but the toy set's, which are simulated);
+        "simulated", scribbles generated from the full mask (no human drew them); "clicks", one or more points an object;
+        "blocks", the mask inside some squares (our generator); "full", the mask itself.
     ratio: share of each stroke's length in [0, 1] (scribbles, simulated); 0 is one click a stroke.
     width: of the pen in pixels, at least 1 (scribbles from XML, simulated, clicks).
     share: of the pixels inside of blocks, in (0, 1].

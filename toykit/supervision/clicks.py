@@ -23,14 +23,14 @@ def read_clicks(path: str | Path, classes: tuple[str, ...], width: float = 3) ->
         for name, clicks in content.items():
             places = [(float(click["x"]), float(click["y"])) for click in clicks]
             ids = [click["cls"] for click in clicks]
-            if not all(isinstance(k, int) and 0 <= k < len(classes) for k in ids) or not np.isfinite(places).all():
+            if not all(type(k) is int and 0 <= k < len(classes) for k in ids) or not np.isfinite(places).all():
                 raise ValueError(f"expected finite places and class ids in 0..{len(classes) - 1}, got ids {ids}")
             found[name] = tuple(
                 Stroke(classes[k], float(width), (place,)) for k, place in zip(ids, places, strict=True)
             )
     except FileNotFoundError:
         raise
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, OSError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError, OSError) as error:
         where = "" if name is None else f", image {name}"
         raise ValueError(f"{path}{where}: not a file of clicks ({type(error).__name__}: {error})") from error
     return found

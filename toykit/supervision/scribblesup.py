@@ -44,7 +44,7 @@ def read_scribblesup(path: str | Path, classes: tuple[str, ...], width: float = 
         raise
     except DefusedXmlException as error:
         raise ValueError(f"{path}: declares a document type or entities, which is refused ({error})") from error
-    except (ParseError, UnicodeDecodeError, TypeError, ValueError, OSError) as error:
+    except (ParseError, LookupError, TypeError, ValueError, OSError) as error:
         raise ValueError(
             f"{path}: not a ScribbleSup file ({error}); expected size/width, size/height and polygons of a tag and "
             "points X, Y"

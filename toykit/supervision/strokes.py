@@ -154,11 +154,15 @@ def read_scribbles(path: str | Path) -> Scribbles:
         raise ValueError(f"{path}: expected 2 to {PADDING} different classes, got {list(classes)}")
     if min(scribbles.size) < 1:
         raise ValueError(f"{path}: expected a size [width, height] of at least 1 x 1, got {list(scribbles.size)}")
+    longest = max(scribbles.size)
     for number, stroke in enumerate(strokes):
         if stroke.label not in classes:
             raise ValueError(f"{path}: stroke {number} is of class {stroke.label!r}, which is not in {list(classes)}")
-        if not stroke.points or not np.isfinite(stroke.points).all() or not 0 < stroke.width < float("inf"):
-            raise ValueError(f"{path}: stroke {number} needs a positive width and at least one finite point")
+        if not stroke.points or not np.isfinite(stroke.points).all() or not 0 < stroke.width <= longest:
+            raise ValueError(
+                f"{path}: stroke {number} needs a positive width, at most the photo's {longest} pixels, and at least one "
+                "finite point"
+            )
         if not 0 <= stroke.kept <= 1:
             raise ValueError(f'{path}: stroke {number}: expected "kept" in [0, 1], got {stroke.kept}')
     return scribbles
@@ -207,22 +211,21 @@ def check_scales(path: str | Path, own: tuple[int, int], size: tuple[int, int]) 
 def read_indexed_png(path: str | Path) -> np.ndarray:
     """The class ids, uint8 (H, W), of a PNG of mode P or L.
 
-    Raises: FileNotFoundError; ValueError that names the file if it is unreadable or holds colours instead of ids.
+    Raises: FileNotFoundError; ValueError that names the file if it is unreadable, no PNG, or holds colours instead of ids.
     """
     from PIL import Image
 
     try:
-        with Image.open(path) as file:
+        with Image.open(path, formats=["PNG"]) as file:
             mode, ids = file.mode, np.array(file)
     except FileNotFoundError:
         raise
-    except (SyntaxError, OSError) as error:
+    except (Image.DecompressionBombError, SyntaxError, OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read as a PNG ({error})") from error
     if mode not in ("P", "L"):
-        raise ValueError(
-            f"{path}: expected an indexed PNG (mode P or L) of class ids, got mode {mode}; in a picture of colours "
-            "it is not clear which class a pixel has"
-        )
+        colours = mode not in ("1", "I", "I;16")
+        reason = "in a picture of colours it is not clear which class a pixel has" if colours else "save it with 8 bits"
+        raise ValueError(f"{path}: expected an indexed PNG (mode P or L) of class ids, got mode {mode}; {reason}")
     return ids
 
 

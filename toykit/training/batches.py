@@ -1,13 +1,14 @@
 """Which crops a step sees. Every random draw has an address, so that nothing else changes it.
 
-The order of an epoch is drawn from (seed, epoch), the augmentation of a photo from (seed, epoch, its index), a network's
-dropout from (seed, epoch, step, process). No state is carried from draw to draw: worker processes, the number of training
-processes and an interruption between any two steps leave the run as it was.
+The first weights are drawn from (seed), the order of an epoch from (seed, epoch), the augmentation of a photo from (seed,
+epoch, its index), dropout from (seed, epoch, step, process): no two uses have addresses of one length. No state is carried
+from draw to draw: worker processes, the number of training processes and an interruption between any two steps leave the
+run as it was.
 """
 
+import hashlib
 from collections.abc import Iterable
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -16,8 +17,9 @@ from toykit.training.config import Data
 
 
 def seed_at(*address: int) -> int:
-    """A seed of 64 bits for an address of whole numbers >= 0; neighbouring addresses give unrelated seeds."""
-    return int(np.random.SeedSequence(address).generate_state(1, np.uint64)[0])
+    """A seed of 64 bits for an address of whole numbers; addresses that differ, also in length, give unrelated seeds."""
+    digest = hashlib.sha256("/".join(map(str, address)).encode()).digest()
+    return int.from_bytes(digest[:8], "little")
 
 
 def generator_at(*address: int) -> torch.Generator:

@@ -31,8 +31,8 @@ PRECISIONS = ("32-true", "bf16-mixed")  # float16 would need a loss scaler, and 
 class Data:
     """The data set. `root`: its folder (None: where `TOYKIT_DATA` has it); `only`: names of the classes to keep.
 
-    limit, val_limit: the first so many images. crop: side of the training crops; scale, flip: of the augmentation.
-    workers: processes that load images (0: the training process itself).
+    limit, val_limit: at most so many images, evenly spread over the set. crop: side of the training crops; scale, flip: of
+    the augmentation. workers: processes that load images (0: the training process itself).
     """
 
     kind: str = "toy"
@@ -113,7 +113,8 @@ class Solver:
 class Schedule:
     """SGD. Phase one: pretrain_epochs with the NLL on the seeds alone; phase two: epochs with the method's loss.
 
-    batch: images a step, over all processes together. lr decays to 0 as (1 - step / steps)^power over both phases.
+    batch: images a step, over all processes together. lr decays to 0 as (1 - step / steps)^power over both phases
+    together, which is ours: the paper does not say whether pre-training has a schedule of its own.
     """
 
     pretrain_epochs: int = 0

@@ -1,7 +1,7 @@
 """The paper's training loop (section 3): predictions, pseudo-labels for the mini-batch, one step of SGD with them.
 
     toykit train toy -o runs/toy
-    toykit train voc_mobilenet data.root=VOCdevkit/VOC2012 -o runs/voc
+    toykit train voc_mobilenet data.root=VOC2012 -o runs/voc       # the folder that `toykit data fetch voc VOC2012` writes
     torchrun --nproc-per-node 4 -m toykit train voc_resnet101 -o runs/voc101     # the same global batch, shared by four
 
 The network and its pseudo-labels descend on one joint loss, eq. (8), in turns. Phase one (schedule.pretrain_epochs) takes
@@ -46,8 +46,11 @@ def train(
     Several processes compute one process's run up to the order of summation, but for batch normalisation, whose statistics
     are of each process's share of the batch (model.freeze_batch_norm does without), and dropout.
 
-    Raises: ValueError if the set has fewer photos than a batch, the processes do not divide it, or the folder's run had
-        another configuration; what the data set, the network's weights and the devices raise; all before the first step.
+    Raises: before the first step: ValueError if the set has fewer photos than a batch, the processes do not divide it, a
+        process gets one image and batch normalisation needs two, or the folder's run had another configuration;
+        FileNotFoundError for a listed file that is not there; what the network's weights and the devices raise.
+        Later: ValueError that names a file that cannot be read or holds the wrong values, or the step at which the loss
+        ceased to be finite.
     """
     run_dir = Path(run_dir)
     fabric = launch(config.run)
@@ -67,6 +70,14 @@ def train(
         model.name, num_classes, image_size=config.data.crop, weights=model.weights,
         dropout=model.dropout, freeze_batch_norm=model.freeze_batch_norm,
     )  # fmt: skip
+    norms = [
+        m for m in network.train().modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm) and m.training
+    ]
+    if norms and schedule.batch < 2 * fabric.world_size:
+        raise ValueError(
+            f"schedule.batch: batch normalisation needs at least 2 images a process, so {2 * fabric.world_size}; got "
+            f"{schedule.batch}; model.freeze_batch_norm=true does without"
+        )
     groups = parameter_groups(network, schedule.lr, model.head_factor)
     optimizer = torch.optim.SGD(groups, schedule.lr, schedule.momentum, weight_decay=schedule.weight_decay)
     rates = [group["lr"] for group in groups]
@@ -97,6 +108,11 @@ def train(
                     group["lr"] = rate * decay
 
                 logits = network(image)
+                if not logits.isfinite().all():
+                    raise ValueError(
+                        f"step {step + 1}: the network's logits are NaN or infinite: training diverged; "
+                        f"try a lower schedule.lr than {schedule.lr:g}"
+                    )
                 loss, labels, solver_seconds = objective(logits, image, seeds, pretraining)
                 optimizer.zero_grad()
                 fabric.backward(loss)
@@ -148,15 +164,28 @@ def launch(run: Run):
 
 
 def load_sets(config: Config):
-    """The training set and the validation set, None where nothing is evaluated. Full supervision takes masks as seeds."""
+    """The training set and the validation set, None where nothing is evaluated. Full supervision takes masks as seeds.
+
+    Raises: what `datasets.load` does; FileNotFoundError for a listed file that is not there; ValueError for a photo without
+    a mask where one is needed.
+    """
     data, full = config.data, dataclasses.replace(config.supervision, kind="full")
     supervision = full if config.method == "full" else config.supervision
     common = {"root": data.root, "only": data.only}
     training = datasets.load(data.kind, "train", supervision=supervision, limit=data.limit, **common)
-    if config.run.eval_every == 0:
-        return training, None
-    # the validation set's seeds play no part; its masks are always there
-    return training, datasets.load(data.kind, "val", supervision=full, limit=data.val_limit, **common)
+    validation = None
+    if config.run.eval_every:  # its seeds play no part
+        validation = datasets.load(data.kind, "val", supervision=full, limit=data.val_limit, **common)
+    for found in filter(None, (training, validation)):
+        for entry in found.entries:
+            if entry.mask is None and found.supervision.kind not in ("scribbles", "clicks"):
+                raise ValueError(
+                    f"{entry.image}: has no mask, which supervision {found.supervision.kind!r} is made from"
+                )
+            for path in (entry.image, entry.mask, entry.marks):
+                if isinstance(path, Path) and not path.exists():
+                    raise FileNotFoundError(f"{path}: no such file, though the set needs it; see: toykit data check")
+    return training, validation
 
 
 def share_buffers(network, fabric) -> None:

@@ -102,7 +102,8 @@ def run(notebooks, given, full, output, in_place, only_list) -> None:
 @click.option("--connectivity", type=click.Choice(["4", "8"]), default="4", show_default=True)
 @click.option("--solver", type=click.Choice([name.replace("_", "-") for name in SOLVERS]), default="fast",
               show_default=True,
-              help="gradient is the paper's and takes the three options below; closed-form is exact, for Q and Q.")  # fmt: skip
+              help="gradient is the paper's and takes the three options below; closed-form is exact, for Q and Q; graph-cut "
+              "gives hard labels, of BL.")  # fmt: skip
 @click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), default="adam", show_default=True)
 @click.option("--steps", type=click.IntRange(min=1), default=200, show_default=True)
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=0.075, show_default=True)
@@ -126,7 +127,11 @@ def segment(image, seeds, output, relaxation, cross_entropy, unary, eta, lam, ba
     method = solver.replace("-", "_")
     _refuse_unused(unary == "none", "--unary none", ["eta"])
     _refuse_unused(method != "gradient", f"--solver {solver}", ["optimizer", "steps", "lr"])
-    usual = {"cross_entropy": "Q", "relaxation": "Q"} if method == "closed_form" else {}
+    _refuse_unused(method == "graph_cut", "--solver graph-cut, which is the same for all", ["relaxation"])
+    usual = {
+        "closed_form": {"cross_entropy": "Q", "relaxation": "Q"},
+        "graph_cut": {"relaxation": "BL"},
+    }.get(method, {})
     chosen = {"cross_entropy": cross_entropy, "relaxation": relaxation}
     options = {"optimizer": optimizer, "steps": steps, "lr": lr} if method == "gradient" else {}
     try:

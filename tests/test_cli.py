@@ -86,6 +86,7 @@ def test_segment_reads_json_scribbles(files):
         ("--unary", "none"),
         ("--solver", "closed-form"),
         ("--solver", "graph-cut"),
+        ("--solver", "mean-field"),
     ],
 )
 def test_each_option_of_segment_matters(files, options):

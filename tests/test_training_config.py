@@ -78,7 +78,7 @@ def test_what_it_writes_it_reads(tmp_path):
         ("energy.bandwidth=0", "bandwidth"),
         ("energy.connectivity=6", "connectivity"),
         ("supervision.kind=boxes", "kind: expected one of scribbles"),
-        ("solver.method=magic", "expected one of fast, gradient, closed_form, graph_cut; got 'magic'"),
+        ("solver.method=magic", "expected one of fast, gradient, closed_form, graph_cut, mean_field; got 'magic'"),
         ("solver.options.steps=3", "solver.options: method 'fast' has no option steps; it has tolerance"),
         ("solver.options.tolerance=2", "tolerance: expected a number in"),
         ("schedule.batch=0", "schedule.batch: expected a whole number, at least 1"),

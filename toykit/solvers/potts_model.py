@@ -50,3 +50,14 @@ def allowed_labels(problem: Subproblem, labels: str) -> Tensor:
 def harden(problem: Subproblem, classes: Tensor) -> Tensor:
     """Class ids (B, H, W) as one-hot labels (B, K, H, W), with the seeds' vertices and padding's prediction in place."""
     return problem.fix_seeds(one_hot(classes, problem.sigma.shape[1], dtype=problem.sigma.dtype))
+
+
+def neighbor_sum(edges, y: Tensor) -> Tensor:
+    """The filter W y: sum_j w_ij y_j over each pixel's neighbours, (B, K, H, W) like y; the edges' own where they have one."""
+    if hasattr(edges, "filter"):
+        return edges.filter(y)
+    total = torch.zeros_like(y)
+    for (p, q, w), (to_p, to_q, _) in zip(edges.pairs(y), edges.pairs(total), strict=True):
+        to_p += w[:, None] * q
+        to_q += w[:, None] * p
+    return total

@@ -8,7 +8,7 @@ which is the energy of BL at q less the entropy of q. Its fixed point is q_i = s
 nothing of the neighbourhood but the filter W q, a sum over all neighbours, which dense neighbourhoods do fast.
 
 All pixels at once, as here, may raise F (two neighbours that swap labels for ever). The step t on the way from q to the fixed
-point's u = softmax(...) is therefore limited. With d = u - q and D <= 0 the change of F from q to u, its pairwise term linearised,
+point's u = softmax(...) is therefore limited. With d = u - q and D <= 0 the change of F from q to u, its pairs linearised,
 
     F(q + t d) - F(q) <= t D - t^2 lam sum_{ij} w_ij d_i . d_j,
 

@@ -89,6 +89,8 @@ class Terms:
     diagonal: float = 1.0
 
     def __post_init__(self):
+        if not isinstance(self.bandwidth, str):
+            object.__setattr__(self, "bandwidth", float(self.bandwidth))  # OmegaConf converts no value of a union
         self.build()
 
     def build(self) -> Energy:

@@ -85,6 +85,8 @@ def test_segment_reads_json_scribbles(files):
         ("--steps", "3"),
         ("--unary", "none"),
         ("--solver", "closed-form"),
+        ("--solver", "graph-cut"),
+        ("--solver", "mean-field"),
     ],
 )
 def test_each_option_of_segment_matters(files, options):
@@ -164,6 +166,7 @@ def test_bad_files_are_named_and_nothing_is_written(files, tmp_path):
         (image, seeds, "--relaxation", "TV"),
         (image, seeds, "--bandwidth", "wide"),
         (image, seeds, "--solver", "closed-form", "--steps", 5),  # an option that plays no part
+        (image, seeds, "--solver", "graph-cut", "--relaxation", "CD"),
         (image, seeds, "--unary", "none", "--eta", 0.7),
     ):
         assert call("segment", *arguments, "-o", output).exit_code == 2, arguments

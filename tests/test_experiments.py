@@ -1,11 +1,14 @@
 """The analyses of Fig. 1-3 and of the solver: numbers of section 2.1, formulas by hand, curves that mean what they say."""
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from toykit import datasets
+from toykit.experiments import hard_labels
 from toykit.experiments.moves import MOVES, potentials_along
 from toykit.experiments.optimality import change_left, to_optimum
 from toykit.experiments.potentials import logit_gradient, over_logits, over_square
@@ -17,6 +20,7 @@ from toykit.experiments.uncertainty import (
     prediction_gradient,
 )
 from toykit.neighborhoods import NearestNeighbors
+from toykit.potts import RELAXATIONS
 
 
 def test_numbers_of_section_2_1():
@@ -117,3 +121,25 @@ def test_change_left_is_shares():
     assert (change_left(sample, "adam", steps=150)[0] < left).all()
     nothing_done, _ = change_left(sample, "gd", steps=1, lr=1e-9)
     assert torch.allclose(nothing_done, torch.ones(4).double(), atol=1e-6)
+
+
+def test_hard_labels_against_rounded_soft_ones():
+    pytest.importorskip("maxflow")
+    samples = datasets.photos(32, ("chelsea", "coins"))
+    samples[1] = dataclasses.replace(samples[1], mask=np.zeros_like(samples[1].seeds))
+    rows = hard_labels.compare(samples, "CE", eta=0.3, lam=6.0)
+    found = {(row.method, row.relaxation, row.rounding): row for row in rows}
+    assert len(found) == 2 + 2 * 7
+    assert next(iter(found)) == ("graph_cut", "BL", None)
+    assert (rows[0].excess == 0).all()
+    for row in rows:
+        assert row.energies.shape == row.excess.shape == row.accuracy.shape == (2,)
+        assert row.accuracy[0].isnan()  # no ground truth
+        assert 0 <= row.accuracy[1] <= 1
+        assert row.excess[1] >= -1e-9  # two classes: the cut is the optimum
+    assert any(found["fast", name, "greedy"].excess[1] > 0 for name in RELAXATIONS)
+    assert not torch.equal(found["fast", "Q", "argmax"].energies, found["fast", "Q", "greedy"].energies)
+    text = hard_labels.table(rows)
+    assert len(text.splitlines()) == 1 + len(rows)
+    other = hard_labels.compare(samples[:1], "CCE", eta=1.0, lam=1.0)
+    assert other[0].energies[0] != rows[0].energies[0]

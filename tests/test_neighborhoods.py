@@ -56,6 +56,17 @@ def test_each_argument_matters(changed):
     assert edges != pytest.approx(as_dictionary(NearestNeighbors().edges(image), 3, 4), rel=1e-3)
 
 
+def test_diagonal_edges_are_scaled():
+    image = random_image(3, 4)
+    usual = as_dictionary(NearestNeighbors(connectivity=8).edges(image), 3, 4)
+    scaled = as_dictionary(NearestNeighbors(connectivity=8, diagonal=0.5).edges(image), 3, 4)
+    for (i, j), weight in usual.items():
+        diagonal = i // 4 != j // 4 and i % 4 != j % 4
+        assert scaled[i, j] == pytest.approx(weight * (0.5 if diagonal else 1), rel=1e-12)
+    with pytest.raises(ValueError, match="diagonal"):
+        NearestNeighbors(diagonal=0)
+
+
 @pytest.mark.parametrize("connectivity", [4, 8])
 def test_automatic_bandwidth_is_per_image(connectivity):
     image = random_image(4, 5, batch=3)

@@ -12,7 +12,12 @@ from toykit import __version__, files
 from toykit.notebooks import find
 
 ROOT = Path(__file__).parent.parent
-CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "lightning-fabric": "pytorch-lightning"}
+CONDA_NAMES = {
+    "torch": "pytorch",
+    "matplotlib": "matplotlib-base",
+    "lightning-fabric": "pytorch-lightning",
+    "PyMaxflow": "pymaxflow",
+}
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib is in Python 3.11 and newer")

@@ -28,6 +28,14 @@ def test_the_papers_numbers():
     assert Config().schedule.batch == 12
 
 
+def test_grid_crfs_conventions():
+    config = load_config("grid_crf")
+    assert config.energy.build() == Energy("CE", "BL", 0.3, 6, NearestNeighbors("auto", 8, diagonal=2**-0.5))
+    assert (config.method, config.solver.method) == ("hard", "graph_cut")
+    assert config.solver.options == {"max_cycles": 5, "labels": "seeded"}
+    assert config.error_rate > 0
+
+
 def write(path, text):
     path.write_text(text, encoding="utf-8")
     return path
@@ -65,7 +73,13 @@ def test_what_it_writes_it_reads(tmp_path):
         ("schedule.epochs=1.5", "schedule.epochs: Value '1.5'"),
         ("data.scale=[1]", "length 1 does not match"),
         ("schedule.lr", "schedule.lr: expected KEY=VALUE"),
-        ("method=hard", "method: expected one of full, seeds_only, gradient_descent, soft; got 'hard'"),
+        ("method=harder", "method: expected one of full, seeds_only, gradient_descent, soft, hard; got 'harder'"),
+        ("method=hard", "solver.method: the method hard takes graph_cut, mean_field; got 'fast'"),
+        (
+            "solver.method=graph_cut",
+            "solver.method: the method soft takes fast, gradient, closed_form; got 'graph_cut'",
+        ),
+        ("error_rate=0.1", "error_rate: expected a share .* only with the method hard; got 0.1"),
         ("data.kind=imagenet", "data.kind: expected one of toy"),
         ("data.crop=513", "data.crop: expected a multiple of 16 .512 for the paper's 513., got 513"),
         ("data.scale=[2,1]", "data.scale: expected two numbers"),
@@ -76,9 +90,11 @@ def test_what_it_writes_it_reads(tmp_path):
         ("energy.relaxation=TV", "relaxation: expected one of BL"),
         ("energy.lam=-1", "lam: expected a finite number >= 0"),
         ("energy.bandwidth=0", "bandwidth"),
+        ("energy.bandwidth=wide", "bandwidth: expected a number in .* or .auto., got 'wide'"),
+        ("energy.diagonal=0", "diagonal"),
         ("energy.connectivity=6", "connectivity"),
         ("supervision.kind=boxes", "kind: expected one of scribbles"),
-        ("solver.method=magic", "expected one of fast, gradient, closed_form; got 'magic'"),
+        ("solver.method=magic", "expected one of fast, gradient, closed_form, graph_cut, mean_field; got 'magic'"),
         ("solver.options.steps=3", "solver.options: method 'fast' has no option steps; it has tolerance"),
         ("solver.options.tolerance=2", "tolerance: expected a number in"),
         ("schedule.batch=0", "schedule.batch: expected a whole number, at least 1"),

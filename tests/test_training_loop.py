@@ -18,6 +18,7 @@ from toykit.datasets.sample import Sample
 from toykit.training import checkpoint, load_config, loop, read_run, train
 from toykit.training.batches import Crops, epoch_batches, seed_at
 from toykit.training.config import METHODS
+from toykit.training.objective import Objective
 
 #: One epoch of phase one and one of phase two, three steps each; a network from nothing on 32 x 32 crops.
 SMALL = [
@@ -41,6 +42,11 @@ def configure(root):
     return make
 
 
+def of_method(method):
+    """The overrides that a method needs."""
+    return [f"method={method}", *(["solver.method=graph_cut"] if method == "hard" else [])]
+
+
 def weights_of(folder):
     return torch.load(folder / checkpoint.NAME, weights_only=True)["network"]
 
@@ -58,7 +64,7 @@ def lasting(history):
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_and_fills_the_folder(method, configure, tmp_path):
     steps = []
-    config = configure(f"method={method}")
+    config = configure(*of_method(method))
     result = train(config, tmp_path / "run", callback=lambda step, loss: steps.append((step, loss)))
     assert [step for step, _ in steps] == [1, 2, 3, 4, 5, 6]
     assert all(loss >= 0 for _, loss in steps)
@@ -70,8 +76,8 @@ def test_every_method_trains_and_fills_the_folder(method, configure, tmp_path):
         assert row["loss"] == pytest.approx(sum(loss for _, loss in steps[3 * number : 3 * number + 3]) / 3)
         assert row["lr"] == pytest.approx(0.02 * (1 - (row["step"] - 1) / 6) ** 0.9)
         assert 0 <= row["val_miou"] <= 1
-        soft = (method, number) == ("soft", 1)
-        assert (row["label_miou"] is not None) == (row["solver_share"] > 0) == soft
+        labelled = method in ("soft", "hard") and number == 1
+        assert (row["label_miou"] is not None) == (row["solver_share"] > 0) == labelled
     assert result.miou == result.history[-1]["val_miou"]
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {"config.yaml", "versions.json", "metrics.json", "events", "pictures", "checkpoint.pt"}
@@ -85,12 +91,30 @@ def test_every_method_trains_and_fills_the_folder(method, configure, tmp_path):
 
 
 def test_methods_differ_and_the_seed_matters(configure, tmp_path):
-    overrides = {method: [f"method={method}"] for method in METHODS}
+    overrides = {method: of_method(method) for method in METHODS}
+    overrides |= {"robust": [*of_method("hard"), "error_rate=0.2"]}
+    overrides |= {"mean field": ["method=hard", "solver.method=mean_field"]}
     overrides |= {"seed": ["method=soft", "run.seed=1"], "eta": ["method=soft", "energy.eta=3"]}
     losses = {}
     for name, given in overrides.items():
         losses[name] = train(configure("schedule.pretrain_epochs=0", *given), tmp_path / name).history[-1]["loss"]
     assert len(set(losses.values())) == len(losses), losses
+
+
+def test_the_robust_nll(configure):
+    """-ln((1 - eps) sigma^y + eps (1 - sigma^y) / (K - 1)) at unlabelled pixels; plain NLL on the seeds."""
+    config = configure(*of_method("hard"), "error_rate=0.2", "energy.lam=0")
+    g = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 6, 4, 4, generator=g) * 3
+    seeds = torch.full((1, 4, 4), 255)
+    seeds[0, 0] = torch.tensor([0, 1, 2, 5])
+    outcome = Objective(config)(logits, torch.full((1, 3, 4, 4), 9.0), seeds)
+    sigma, label = logits[0].softmax(0), logits[0].argmax(0)
+    chosen = sigma.gather(0, torch.where(seeds < 255, seeds, label[None]))[0]
+    nll = -chosen[0].log().mean()
+    robust = -(0.8 * chosen[1:] + 0.2 * (1 - chosen[1:]) / 5).log().mean()
+    assert outcome.loss.item() == pytest.approx((nll + config.energy.eta * robust).item(), rel=1e-5)
+    assert set(outcome.labels.unique().tolist()) == {0, 1}
 
 
 def test_it_learns(configure, tmp_path):

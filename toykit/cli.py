@@ -19,7 +19,7 @@ from toykit.cli_data import data
 from toykit.cli_train import train
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
-from toykit.solvers import SOLVERS
+from toykit.solvers import HARD, SOLVERS
 from toykit.solvers.gradient import OPTIMIZERS
 
 
@@ -102,7 +102,8 @@ def run(notebooks, given, full, output, in_place, only_list) -> None:
 @click.option("--connectivity", type=click.Choice(["4", "8"]), default="4", show_default=True)
 @click.option("--solver", type=click.Choice([name.replace("_", "-") for name in SOLVERS]), default="fast",
               show_default=True,
-              help="gradient is the paper's and takes the three options below; closed-form is exact, for Q and Q.")  # fmt: skip
+              help="gradient is the paper's and takes the three options below; closed-form is exact, for Q and Q; graph-cut "
+              "and mean-field give hard labels, of BL.")  # fmt: skip
 @click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), default="adam", show_default=True)
 @click.option("--steps", type=click.IntRange(min=1), default=200, show_default=True)
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=0.075, show_default=True)
@@ -126,7 +127,9 @@ def segment(image, seeds, output, relaxation, cross_entropy, unary, eta, lam, ba
     method = solver.replace("-", "_")
     _refuse_unused(unary == "none", "--unary none", ["eta"])
     _refuse_unused(method != "gradient", f"--solver {solver}", ["optimizer", "steps", "lr"])
+    _refuse_unused(method in HARD, f"--solver {solver}, which is the same for all", ["relaxation"])
     usual = {"cross_entropy": "Q", "relaxation": "Q"} if method == "closed_form" else {}
+    usual |= {"relaxation": "BL"} if method in HARD else {}
     chosen = {"cross_entropy": cross_entropy, "relaxation": relaxation}
     options = {"optimizer": optimizer, "steps": steps, "lr": lr} if method == "gradient" else {}
     try:

@@ -133,12 +133,12 @@ class Subproblem:
 
     def unary(self, y: Tensor) -> Tensor:
         """sum_{i not in S} H(y_i, sigma_i), per image: (B,)."""
-        self._check(y)
+        self.check_labels(y)
         return self.sum_unlabelled(CROSS_ENTROPIES[self.energy.cross_entropy](y, self.sigma))
 
     def pairwise(self, y: Tensor) -> Tensor:
         """sum_{ij in N} w_ij P(y_i, y_j), per image: (B,). Edges between two seeds count (a constant in y)."""
-        self._check(y)
+        self.check_labels(y)
         return self.edges.potts(y, RELAXATIONS[self.energy.relaxation])
 
     def constant(self) -> Tensor:
@@ -179,7 +179,8 @@ class Subproblem:
         per_pixel = unsupervised * (num_unlabelled > 0) / num_unlabelled.clamp_min(1)
         return (nll / num_seeds.clamp_min(1) + per_pixel).mean()
 
-    def _check(self, y: Tensor) -> None:
+    def check_labels(self, y: Tensor) -> None:
+        """Raise ValueError for labels of another shape, dtype or device than the predictions'."""
         if y.shape != self.sigma.shape or y.dtype != self.sigma.dtype or y.device != self.sigma.device:
             raise ValueError(
                 f"y: expected {self.sigma.dtype} {tuple(self.sigma.shape)} on {self.sigma.device} like the "

@@ -28,18 +28,20 @@ class NearestNeighbors:
 
     bandwidth: colour bandwidth in units of 0..255, or "auto": per image, bandwidth^2 = mean of ||I_i - I_j||^2 over
         its edges (1 everywhere on a constant image).
-    connectivity: 4 (the paper's) or 8 neighbours; a diagonal edge weighs as much as a straight one.
+    connectivity: 4 (the paper's) or 8 neighbours.
+    diagonal: multiplies the weights of diagonal edges; 1 / sqrt(2) makes a cut's weight closer to the boundary's length.
     factor: multiplies bandwidth^2 in the exponent; 2 makes it the standard deviation of a Gaussian.
 
-    Raises: ValueError for a bandwidth or factor outside 1e-6..1e6, or another connectivity.
+    Raises: ValueError for a bandwidth, factor or diagonal outside 1e-6..1e6, or another connectivity.
     """
 
     bandwidth: float | str = 9.0
     connectivity: int = 4
     factor: float = 2.0
+    diagonal: float = 1.0
 
     def __post_init__(self):
-        for name in ("bandwidth", "factor"):
+        for name in ("bandwidth", "factor", "diagonal"):
             value = getattr(self, name)
             if name == "bandwidth" and value == "auto":
                 continue
@@ -69,7 +71,8 @@ class NearestNeighbors:
             scale = scale.where(scale > 0, 1)[:, None, None]
         else:
             scale = self.factor * self.bandwidth**2
-        weights = tuple((-d / scale).exp() * e for d, e in zip(distances, exists, strict=True))
+        lengths = [self.diagonal if dy and dx else 1 for dy, dx in offsets]
+        weights = tuple((-d / scale).exp() * e * n for d, e, n in zip(distances, exists, lengths, strict=True))
         return GridEdges(offsets, weights)
 
 

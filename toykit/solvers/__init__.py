@@ -2,6 +2,8 @@
 
 Which one? "fast", the default, takes any terms on nearest neighbours and goes lower in a fraction of the time. "gradient" is
 the paper's (Adam by default; optimizer="gd" for plain gradient descent). "closed_form" is exact, for H_Q + P_Q only.
+"graph_cut" gives hard labels, by alpha-expansion on the Potts model that all relaxations are at vertices (needs PyMaxflow);
+"mean_field" does so on any neighbourhood, dense ones too. `round_greedily` rounds soft labels of BL.
 """
 
 import inspect
@@ -15,13 +17,39 @@ from toykit.neighborhoods import NearestNeighbors
 from toykit.solvers.closed_form import check_closed_form_options, solve_exactly
 from toykit.solvers.fast import check_fast_options, fast_descent
 from toykit.solvers.gradient import check_gradient_options, gradient_descent
+from toykit.solvers.graph_cut import alpha_expansion, check_graph_cut_options
+from toykit.solvers.mean_field import check_mean_field_options, mean_field
+from toykit.solvers.rounding import round_greedily
 from toykit.solvers.solution import ConvergenceWarning, Solution
 
 #: Solvers by name: f(subproblem, *, callback=None, **options) -> Solution.
-SOLVERS = {"fast": fast_descent, "gradient": gradient_descent, "closed_form": solve_exactly}
-_CHECKS = {"fast": check_fast_options, "gradient": check_gradient_options, "closed_form": check_closed_form_options}
+SOLVERS = {
+    "fast": fast_descent,
+    "gradient": gradient_descent,
+    "closed_form": solve_exactly,
+    "graph_cut": alpha_expansion,
+    "mean_field": mean_field,
+}
+_CHECKS = {
+    "fast": check_fast_options,
+    "gradient": check_gradient_options,
+    "closed_form": check_closed_form_options,
+    "graph_cut": check_graph_cut_options,
+    "mean_field": check_mean_field_options,
+}
+#: The solvers that return hard labels; the others' are soft.
+HARD = ("graph_cut", "mean_field")
 
-__all__ = ["SOLVERS", "ConvergenceWarning", "Solution", "check_options", "random_walker", "solve"]
+__all__ = [
+    "HARD",
+    "SOLVERS",
+    "ConvergenceWarning",
+    "Solution",
+    "check_options",
+    "random_walker",
+    "round_greedily",
+    "solve",
+]
 
 
 def solve(
@@ -34,7 +62,7 @@ def solve(
     callback=None,
     **options,
 ) -> Solution:
-    """Soft pseudo-labels: minimise the sub-problem of eq. (8) over y in the simplex, y one-hot on the seeds.
+    """Pseudo-labels: minimise the sub-problem of eq. (8) over y in the simplex, y one-hot on the seeds.
 
     logits (B, K, H, W), image (B, 3, H, W) in 0..255, seeds (B, H, W): see `toykit.conventions`. Each image of the
     batch is solved as it would be alone. No gradient passes from the labels back to the logits.

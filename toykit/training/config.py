@@ -19,11 +19,12 @@ from toykit.datasets import KINDS
 from toykit.energy import Energy
 from toykit.models import MODELS, STRIDE
 from toykit.neighborhoods import NearestNeighbors
-from toykit.solvers import check_options
+from toykit.solvers import HARD, SOLVERS, check_options
 from toykit.supervision import Supervision
 
 #: full: NLL on whole masks. seeds_only: NLL on the seeds. gradient_descent: eq. (4). soft: eq. (8), self-labelling.
-METHODS = ("full", "seeds_only", "gradient_descent", "soft")
+#: hard: eq. (8) with hard labels.
+METHODS = ("full", "seeds_only", "gradient_descent", "soft", "hard")
 PRECISIONS = ("32-true", "bf16-mixed")  # float16 would need a loss scaler, and its state in the checkpoint
 
 
@@ -83,21 +84,27 @@ class Terms:
     relaxation: str = "CD"
     eta: float = 0.3
     lam: float = 6.0
-    bandwidth: float = 9.0
+    bandwidth: float | int | str = 9.0
     connectivity: int = 4
+    diagonal: float = 1.0
 
     def __post_init__(self):
+        if not isinstance(self.bandwidth, str):
+            object.__setattr__(self, "bandwidth", float(self.bandwidth))  # OmegaConf converts no value of a union
         self.build()
 
     def build(self) -> Energy:
         """The energy. Raises: ValueError for an unknown name or a weight out of range."""
-        neighborhood = NearestNeighbors(self.bandwidth, self.connectivity)
+        neighborhood = NearestNeighbors(self.bandwidth, self.connectivity, diagonal=self.diagonal)
         return Energy(self.cross_entropy, self.relaxation, self.eta, self.lam, neighborhood)
 
 
 @dataclass(frozen=True)
 class Solver:
-    """The pseudo-label solver and its options, see `toykit.solve`; e.g. gradient, with steps: 200 and lr: 0.075."""
+    """The pseudo-label solver and its options, see `toykit.solve`; e.g. gradient, with steps: 200 and lr: 0.075.
+
+    The method hard takes graph_cut or mean_field, the others one of the rest.
+    """
 
     method: str = "fast"
     options: dict[str, Any] = field(default_factory=dict)
@@ -168,7 +175,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that a run needs to know."""
+    """Everything that a run needs to know.
+
+    error_rate: epsilon of the method hard's robust NLL, in [0, 1), see `toykit.training.objective`; 0 is the NLL itself.
+    """
 
     method: str = "soft"
     data: Data = field(default_factory=Data)
@@ -178,9 +188,19 @@ class Config:
     solver: Solver = field(default_factory=Solver)
     schedule: Schedule = field(default_factory=Schedule)
     run: Run = field(default_factory=Run)
+    error_rate: float = 0.0
 
     def __post_init__(self):
         check_choice("method", self.method, METHODS)
+        solvers = [name for name in SOLVERS if (name in HARD) == (self.method == "hard")]
+        if self.solver.method not in solvers:
+            raise ValueError(
+                f"solver.method: the method {self.method} takes {', '.join(solvers)}; got {self.solver.method!r}"
+            )
+        if not 0 <= self.error_rate < 1 or (self.error_rate > 0 and self.method != "hard"):
+            raise ValueError(
+                f"error_rate: expected a share in [0, 1), above 0 only with the method hard; got {self.error_rate}"
+            )
 
     def to_dict(self) -> dict:
         """Plain dicts, lists and values, as YAML and a checkpoint hold them."""

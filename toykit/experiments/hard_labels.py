@@ -1,0 +1,94 @@
+"""How good are rounded soft labels? The Potts energy of hard labels by graph cut, and of soft solutions made hard.
+
+The pseudo-labels of each relaxation, by the fast solver, and of BL by the paper's (Adam, 200 steps), are rounded in two ways:
+to the most likely class, and greedily (`toykit.solvers.round_greedily`). All are judged by one energy: BL's at hard labels.
+With two classes the graph cut is its optimum.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from toykit.datasets.sample import Sample
+from toykit.energy import Energy, Subproblem
+from toykit.neighborhoods import NearestNeighbors
+from toykit.potts import RELAXATIONS
+from toykit.predictions import seed_logits
+from toykit.solvers import ConvergenceWarning, round_greedily, solve
+from toykit.solvers.potts_model import harden
+
+#: Soft labels to hard ones: f(problem of BL, labels) -> one-hot labels.
+ROUNDINGS: dict[str, Callable[[Subproblem, Tensor], Tensor]] = {
+    "argmax": lambda problem, y: harden(problem, y.argmax(1)),
+    "greedy": round_greedily,
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to hard labels, over some samples (N,): the energies, their excess over the graph cut's, and the accuracies.
+
+    method: of `toykit.solve`; relaxation: solved; rounding: a key of `ROUNDINGS`, or None for what is hard by itself.
+    accuracy: share of the unlabelled pixels whose class is the ground truth's; NaN where there is none.
+    """
+
+    method: str
+    relaxation: str
+    rounding: str | None
+    energies: Tensor
+    excess: Tensor
+    accuracy: Tensor
+
+
+def compare(
+    samples: Sequence[Sample],
+    cross_entropy: str = "CE",
+    *,
+    eta: float = 0.3,
+    lam: float = 6.0,
+    neighborhood: NearestNeighbors | None = None,
+) -> list[Row]:
+    """Hard labels of the samples, in float64, on the predictions of `toykit.predictions.seed_logits`; the graph cut first."""
+    neighborhood = NearestNeighbors() if neighborhood is None else neighborhood
+    found: dict[tuple, list[tuple[float, float]]] = {}
+    for sample in samples:
+        image, seeds = sample.tensors()
+        logits = seed_logits(image, seeds, len(sample.classes)).double()
+        problem = Energy(cross_entropy, "BL", eta, lam, neighborhood).subproblem(logits, image, seeds)
+        for key, hard in _ways(problem):
+            accuracy = float("nan") if sample.mask is None else sample.accuracy(hard)
+            found.setdefault(key, []).append((problem.value(hard).item(), accuracy))
+    columns = {key: torch.tensor(values, dtype=torch.float64).T for key, values in found.items()}
+    best = columns["graph_cut", "BL", None][0]
+    return [Row(*key, energies, energies / best - 1, accuracy) for key, (energies, accuracy) in columns.items()]
+
+
+def _ways(problem: Subproblem) -> Iterator[tuple[tuple[str, str, str | None], Tensor]]:
+    """Each way's key, and its hard labels."""
+    terms = problem.energy
+
+    def labels(relaxation: str, method: str) -> Tensor:
+        energy = Energy(terms.cross_entropy, relaxation, terms.eta, terms.lam, terms.neighborhood)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # 200 steps are the paper's budget, arrived or not
+            return solve(problem.logits, problem.image, problem.seeds, energy, method).labels
+
+    for method in ("graph_cut", "mean_field"):
+        yield (method, "BL", None), labels("BL", method)
+    for method, relaxation in [("gradient", "BL"), *(("fast", name) for name in RELAXATIONS)]:
+        soft = labels(relaxation, method)
+        for rounding, round_labels in ROUNDINGS.items():
+            yield (method, relaxation, rounding), round_labels(problem, soft)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as text: mean and largest excess over the graph cut's energy, and the mean accuracy."""
+    lines = [f"{'method':12}{'solved':8}{'rounded':10}{'mean excess':>12}{'largest':>10}{'accuracy':>10}"]
+    for row in rows:
+        excess, largest, accuracy = float(row.excess.mean()), float(row.excess.max()), float(row.accuracy.nanmean())
+        rounding = row.rounding or "-"
+        lines.append(f"{row.method:12}{row.relaxation:8}{rounding:10}{excess:12.2%}{largest:10.2%}{accuracy:10.2%}")
+    return "\n".join(lines)

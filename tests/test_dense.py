@@ -18,7 +18,7 @@ exact_or_not = pytest.mark.parametrize("exact", [True, False])
 
 def weights_by_hand(image, bandwidth=9.0, spatial_bandwidth=100.0, padding=None):
     """(N, N) of one image (3, H, W) by a double loop over pixels; zero on the diagonal and in the padding."""
-    _, height, width = image.shape
+    width = image.shape[2]
     colors = image.flatten(1).T.tolist()
     there = [True] * len(colors) if padding is None else (~padding).flatten().tolist()
     found = [[0.0] * len(colors) for _ in colors]
@@ -35,7 +35,7 @@ def by_hand(weights, y, relaxation):
     """The sum over unordered pairs, of one label map (K, H, W)."""
     flat = y.flatten(1)
     i, j = torch.triu_indices(flat.shape[1], flat.shape[1], 1)
-    return (weights[i, j] * RELAXATIONS[relaxation](flat[None, :, i], flat[None, :, j])[0]).sum()
+    return float((weights[i, j] * RELAXATIONS[relaxation](flat[None, :, i], flat[None, :, j])[0]).sum())
 
 
 @every_relaxation
@@ -47,17 +47,17 @@ def test_the_energy_is_the_sum_over_all_pairs(relaxation, size, padded, make_pro
     if padded:
         padding[0, -1], padding[1, :, 0] = True, True
     y = logits.softmax(1)
-    for exact, tolerance in ((True, 1e-12), (False, 0.01)):
+    for exact, tolerance in ((True, 1e-12), (False, 0.03)):
         edges = Dense(20.0, 3.0, exact=exact).edges(image, padding)
         found = edges.potts(y, RELAXATIONS[relaxation])
         for b in range(2):
             weights = weights_by_hand(image[b], 20.0, 3.0, padding[b])
-            assert found[b] == pytest.approx(by_hand(weights, y[b], relaxation), rel=tolerance, abs=1e-12)
+            assert float(found[b]) == pytest.approx(by_hand(weights, y[b], relaxation), rel=tolerance, abs=1e-12)
             sums = (weights @ y[b].flatten(1).T).T.view_as(y[b])
-            assert torch.allclose(edges.filter(y)[b], sums, rtol=tolerance * 3, atol=tolerance)
-            assert torch.allclose(edges.degree()[b].flatten(), weights.sum(1), rtol=tolerance * 3, atol=tolerance)
+            assert torch.allclose(edges.filter(y)[b], sums, rtol=tolerance, atol=tolerance)
+            assert torch.allclose(edges.degree()[b].flatten(), weights.sum(1), rtol=tolerance, atol=tolerance)
             flow = (weights.sum(1) * y[b].flatten(1)).view_as(y[b]) - sums
-            assert torch.allclose(edges.laplacian(y)[b], flow, rtol=tolerance * 3, atol=tolerance)
+            assert torch.allclose(edges.laplacian(y)[b], flow, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", ["chelsea", "coffee", "rocket", "astronaut"])
@@ -104,11 +104,11 @@ def test_downscale_puts_a_square_in_one_place(make_problem):
 @exact_or_not
 @pytest.mark.parametrize("downscale", [1, 2])
 def test_gradients_by_finite_differences(relaxation, exact, downscale, make_problem):
-    logits, image, _ = make_problem(height=4, width=5)
-    edges = Dense(15.0, 3.0, downscale, exact).edges(image)
+    logits, image, _ = make_problem(batch=2, height=3, width=4)
+    edges = Dense(30.0, 3.0, downscale, exact).edges(image)
     y = logits.softmax(1).requires_grad_()
-    assert torch.autograd.gradcheck(lambda y: edges.potts(y, RELAXATIONS[relaxation]), y)
-    assert torch.autograd.gradcheck(edges.filter, y)
+    assert torch.autograd.gradcheck(lambda y: edges.potts(y, RELAXATIONS[relaxation]), y, fast_mode=True)
+    assert torch.autograd.gradcheck(edges.filter, y, fast_mode=True)
 
 
 @every_relaxation
@@ -146,7 +146,7 @@ def test_a_constant_image_and_one_all_padding(exact, make_problem):
     energy = Energy("CCE", "BL", neighborhood=Dense(exact=exact))
     value = energy.subproblem(logits, image, seeds).pairwise(logits.softmax(1))
     weights = weights_by_hand(image[0])
-    assert value[0] == pytest.approx(by_hand(weights, logits[0].softmax(0), "BL"), rel=1e-12 if exact else 0.01)
+    assert float(value[0]) == pytest.approx(by_hand(weights, logits[0].softmax(0), "BL"), rel=1e-12 if exact else 0.01)
     assert value[1] == 0
 
 
@@ -161,9 +161,9 @@ def test_the_constant_between_seeds(exact, make_problem):
         weights = weights_by_hand(image[b], 20.0, 4.0)
         cut = (weights * known * known[:, None] * (flat != flat[:, None])).sum() / 2
         equal = (weights * known * known[:, None] * (flat == flat[:, None])).sum() / 2
-        assert problem.constant()[b] == pytest.approx(2 * cut, rel=0.01)
+        assert float(problem.constant()[b]) == pytest.approx(2 * float(cut), rel=0.05)
         both = problem.edges.between(problem.is_seed).split(seeds)
-        assert [float(x[b]) for x in both] == pytest.approx([equal, cut], rel=0.01)
+        assert [float(x[b]) for x in both] == pytest.approx([float(equal), float(cut)], rel=0.05)
     nothing = problem.edges.between(torch.zeros_like(problem.is_seed)).split(seeds)
     assert all((x == 0).all() for x in nothing)
 
@@ -243,9 +243,9 @@ def test_a_random_walker_on_all_pairs(exact, make_problem):
 
 @every_relaxation
 def test_gradient_descent_lowers_the_energy(relaxation, make_problem, check_solution):
-    problem = make_problem(height=8, width=9, padding=True)
+    problem = make_problem(height=5, width=6, padding=True)
     energy = Energy("CCE", relaxation, lam=0.1, neighborhood=Dense(20.0, 5.0))
-    solution = solve(*problem, energy, "gradient", steps=60, tolerance=1e3)
+    solution = solve(*problem, energy, "gradient", steps=20, tolerance=1e3)
     check_solution(solution, energy, *problem)
     assert (solution.energies[-1] < solution.energies[0]).all()
 
@@ -260,4 +260,9 @@ def test_direct_descent_has_gradients(relaxation, decisiveness, make_problem):
         return energy.weakly_supervised_loss(logits, image, seeds, decisiveness)
 
     assert loss(logits) > 0
-    assert torch.autograd.gradcheck(loss, logits.requires_grad_())
+    assert torch.autograd.gradcheck(loss, logits.requires_grad_(), fast_mode=True)
+
+
+def test_the_fast_solver_says_what_works(make_problem):
+    with pytest.raises(ValueError, match='take method="gradient"'):
+        solve(*make_problem(), Energy("CCE", "Q", neighborhood=Dense()))

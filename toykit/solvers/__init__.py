@@ -1,7 +1,8 @@
 """Pseudo-label solvers: `solve` picks one by name; all return a `Solution`.
 
-Which one? "fast", the default, takes any terms on nearest neighbours and goes lower in a fraction of the time. "gradient" is
-the paper's (Adam by default; optimizer="gd" for plain gradient descent). "closed_form" is exact, for H_Q + P_Q only.
+Which one? "fast", the default, takes any terms on nearest and sparse non-local neighbours and goes lower in a fraction of the
+steps. "gradient" is the paper's, and works on dense neighbourhoods too (Adam by default; optimizer="gd" for plain gradient
+descent). "closed_form" is exact, for H_Q + P_Q only.
 """
 
 import inspect

@@ -12,8 +12,8 @@ standard deviations:
 
 Measured on 64 x 64 photos (seven, resized and cropped), relative error of the filtered values in the 2-norm: at most 0.6%
 with the bandwidths 100 / 9 and 50 / 15, mean 0.5%. One grid of quadratic splines with cells of 0.8 had 0.8% with 108 nodes
-a point instead of 64; one grid of hats needs cells of 0.4 for that, up to sixteen times as many nodes in all. Without the
-second choice all of them err by 2-10%. A permutohedral lattice was not tried: its kernel is fixed, and a cell is a
+a point instead of 64; one grid of hats needs cells of 0.4 for that, up to eight times as many nodes in all. Without the
+second choice the single grids erred by up to 2-11%. A permutohedral lattice was not tried: its kernel is fixed, and a cell is a
 standard deviation wide. The grid is dense; colours should come in their own principal axes, where a photo's box is small.
 """
 

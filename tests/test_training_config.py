@@ -6,8 +6,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from toykit.energy import Energy
-from toykit.neighborhoods import NearestNeighbors
+from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
 from toykit.training import Config, load_config, presets
+from toykit.training.config import METHODS, Solver, Terms
+from toykit.training.objective import Objective
 
 
 @pytest.mark.parametrize("name", presets())
@@ -92,6 +94,8 @@ def test_what_it_writes_it_reads(tmp_path):
         ("energy.bandwidth=0", "bandwidth"),
         ("energy.bandwidth=wide", "bandwidth: expected a number in .* or .auto., got 'wide'"),
         ("energy.diagonal=0", "diagonal"),
+        ("energy.neighborhood=far", "energy.neighborhood: expected one of"),
+        ("energy.neighborhood=dense", "only these are quadratic"),
         ("energy.connectivity=6", "connectivity"),
         ("supervision.kind=boxes", "kind: expected one of scribbles"),
         ("solver.method=magic", "expected one of fast, gradient, closed_form, graph_cut, mean_field; got 'magic'"),
@@ -120,3 +124,41 @@ def test_broken_files_are_named(text, tmp_path):
 def test_neither_file_nor_preset():
     with pytest.raises(FileNotFoundError, match=r"toyy: neither a file nor a preset; the presets are .*toy"):
         load_config("toyy")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["neighborhood=sparse_nonlocal", "far=2", "candidates=3"], SparseNonLocal(9, 4, far=2, candidates=3)),
+        (["neighborhood=dense", "relaxation=Q", "spatial_bandwidth=50", "downscale=2"], Dense(9, 50, 2)),
+        (["connectivity=8"], NearestNeighbors(9, 8)),
+    ],
+)
+def test_neighborhoods(overrides, expected):
+    config = load_config("toy", ["solver={method: gradient, options: {}}", *(f"energy.{item}" for item in overrides)])
+    assert config.energy.build().neighborhood == expected
+
+
+def test_dense_pseudo_labels_need_the_gradient_solver():
+    with pytest.raises(ValueError, match=r"take solver\.method=gradient"):
+        load_config("toy", ["energy.neighborhood=dense", "energy.relaxation=Q"])
+    load_config("toy", ["energy.neighborhood=dense", "energy.relaxation=Q", "method=gradient_descent"])
+
+
+@pytest.mark.parametrize("neighborhood", ["nearest", "sparse_nonlocal", "dense"])
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_on_every_neighborhood_has_a_gradient(method, neighborhood, make_problem):
+    logits, image, seeds = make_problem(height=5, width=6)
+    terms = Terms(relaxation="Q", lam=0.1, neighborhood=neighborhood)
+    config = Config(method=method, energy=terms, solver=Solver("gradient", {"steps": 3}))
+    Objective(config)(logits.requires_grad_(), image, seeds).loss.backward()
+    assert logits.grad.isfinite().all()
+
+
+def test_decisiveness_matters(make_problem):
+    logits, image, seeds = make_problem(height=5, width=6)
+    on, off = (
+        Objective(Config(method="gradient_descent", energy=Terms(decisiveness=flag)))(logits, image, seeds).loss
+        for flag in (True, False)
+    )
+    assert on > off

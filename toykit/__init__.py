@@ -9,7 +9,7 @@ Importing toykit imports torch and nothing else; scipy, plotting and notebook li
 from toykit import cross_entropy, potts, simplex
 from toykit.conventions import PADDING, UNLABELLED
 from toykit.energy import Energy
-from toykit.neighborhoods import NearestNeighbors
+from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
 from toykit.self_labeling import SelfLabelingLoss
 from toykit.simplex import soft_jaccard
 from toykit.solvers import ConvergenceWarning, Solution, random_walker, solve
@@ -20,10 +20,12 @@ __all__ = [
     "PADDING",
     "UNLABELLED",
     "ConvergenceWarning",
+    "Dense",
     "Energy",
     "NearestNeighbors",
     "SelfLabelingLoss",
     "Solution",
+    "SparseNonLocal",
     "cross_entropy",
     "potts",
     "random_walker",

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from toykit.conventions import PADDING, UNLABELLED, check_choice, check_inputs
 from toykit.cross_entropy import CROSS_ENTROPIES, entropy
-from toykit.neighborhoods import GridEdges, NearestNeighbors
+from toykit.neighborhoods import Dense, Edges, NearestNeighbors, SparseNonLocal
 from toykit.potts import RELAXATIONS
 from toykit.simplex import one_hot, softmax
 
@@ -35,19 +35,20 @@ class Energy:
     cross_entropy: H between pseudo-labels and predictions: a key of `toykit.cross_entropy.CROSS_ENTROPIES`.
     relaxation: P between neighbours: a key of `toykit.potts.RELAXATIONS`.
     eta, lam: weights of the two sums, finite and >= 0.
-    neighborhood: the neighbourhood system and its affinities, e.g. `toykit.NearestNeighbors`.
+    neighborhood: the neighbourhood system and its affinities: `toykit.NearestNeighbors`, `SparseNonLocal` or `Dense`.
 
     Called as ``energy(y, logits, image, seeds)`` it returns the sub-problem's value at y, per image: (B,). The inputs
     are those of `toykit.conventions`; y is (B, K, H, W) in the logits' dtype and is taken as it is, seeds included.
 
-    Raises: ValueError for an unknown name or a negative or infinite weight.
+    Raises: ValueError for an unknown name, a negative or infinite weight, or a relaxation that the neighbourhood cannot
+        serve (`Dense`: BL and Q only).
     """
 
     cross_entropy: str = "CCE"
     relaxation: str = "CD"
     eta: float = 0.3
     lam: float = 6.0
-    neighborhood: NearestNeighbors = field(default_factory=NearestNeighbors)
+    neighborhood: NearestNeighbors | SparseNonLocal | Dense = field(default_factory=NearestNeighbors)
 
     def __post_init__(self):
         check_choice("cross_entropy", self.cross_entropy, CROSS_ENTROPIES)
@@ -58,6 +59,8 @@ class Energy:
                 raise ValueError(f"{name}: expected a finite number >= 0, got {value!r}")
         if isinstance(self.neighborhood, type) or not hasattr(self.neighborhood, "edges"):
             raise ValueError(f"neighborhood: expected e.g. NearestNeighbors(), got {self.neighborhood!r}")
+        if isinstance(self.neighborhood, Dense):
+            self.neighborhood.check_relaxation(self.relaxation)
 
     def __call__(self, y: Tensor, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
         return self.subproblem(logits, image, seeds).value(y)
@@ -75,14 +78,17 @@ class Energy:
         """Eq. (8) as a network's loss, a scalar, at given pseudo-labels y (through which no gradient passes)."""
         return self.subproblem(logits, image, seeds).self_labeling_loss(y)
 
-    def weakly_supervised_loss(self, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
+    def weakly_supervised_loss(self, logits: Tensor, image: Tensor, seeds: Tensor, decisiveness: bool = True) -> Tensor:
         """Eq. (4) as a network's loss, a scalar, for direct gradient descent: entropy and Potts term on sigma itself.
 
         The choice of `cross_entropy` plays no part in it. With eta = lam = 0 it is the NLL (3) on the seeds.
+        decisiveness: whether the entropy term is there; without it, a regularised loss as peers descend it (Tang et al. 2018).
         """
         problem = self.subproblem(logits, image, seeds)
-        decisiveness = problem.sum_unlabelled(entropy(problem.sigma))
-        return problem.network_loss(self.eta * decisiveness + self.lam * problem.pairwise(problem.sigma))
+        unsupervised = self.lam * problem.pairwise(problem.sigma)
+        if decisiveness:
+            unsupervised = unsupervised + self.eta * problem.sum_unlabelled(entropy(problem.sigma))
+        return problem.network_loss(unsupervised)
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ class Subproblem:
     image: Tensor
     seeds: Tensor
     sigma: Tensor
-    edges: GridEdges
+    edges: Edges
 
     def __post_init__(self):
         unlabelled, padding = self.seeds == UNLABELLED, self.seeds == PADDING
@@ -111,9 +117,8 @@ class Subproblem:
 
     def __getitem__(self, images: slice) -> "Subproblem":
         """The sub-problem of some of the batch's images; shares memory."""
-        edges = replace(self.edges, weights=tuple(w[images] for w in self.edges.weights))
-        parts = (x[images] for x in (self.logits, self.image, self.seeds, self.sigma))
-        return Subproblem(self.energy, *parts, edges)
+        parts = (x[images] for x in (self.logits, self.image, self.seeds, self.sigma, self.edges))
+        return Subproblem(self.energy, *parts)
 
     def detach(self) -> "Subproblem":
         """The same without the way back to the network."""
@@ -146,10 +151,8 @@ class Subproblem:
         relaxation = RELAXATIONS[self.energy.relaxation]
         one, other = torch.eye(2, dtype=self.sigma.dtype, device=self.sigma.device)[:, None]
         same, different = relaxation(one, one), relaxation(one, other)  # between two vertices it knows no third value
-        between_seeds = self.edges.between(self.is_seed)
-        return self.energy.lam * between_seeds.potts(
-            self.seeds[:, None], lambda a, b: torch.where(a == b, same, different)[:, 0]
-        )
+        equal, cut = self.edges.between(self.is_seed).split(self.seeds)
+        return self.energy.lam * (same * equal + different * cut)
 
     def fix_seeds(self, y: Tensor) -> Tensor:
         """y with the ground truth's vertex on each seed, and the prediction, which nothing reads, on padding."""

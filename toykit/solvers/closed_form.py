@@ -19,6 +19,7 @@ import torch
 
 from toykit.conventions import check_choice
 from toykit.energy import Subproblem
+from toykit.neighborhoods import GridEdges
 from toykit.solvers.solution import Solution
 
 #: How to solve the system: sparse direct (scipy, exact to rounding), successive over-relaxation (numba, the quickest with
@@ -54,12 +55,13 @@ def solve_exactly(problem: Subproblem, *, backend: str = "direct", tolerance: fl
             f'the closed form exists for cross_entropy="Q" and relaxation="Q" only, got {energy.cross_entropy!r} and '
             f'{energy.relaxation!r}; use method="fast"'
         )
+    _check_edges(problem, backend)
     problem = problem.double()
     largest = max(energy.eta, energy.lam) or 1.0  # only the ratio matters; this keeps it clear of over- and underflow
     eta, lam = energy.eta / largest, energy.lam / largest
     from toykit.solvers.laplacian import check_determined, solve_walker  # scipy is imported where it is used
 
-    networks = (_network(problem, b, eta, lam) for b in range(len(problem.seeds)))
+    networks = (_network(problem, b, eta, lam) for b in range(len(problem.seeds)))  # built where they are asked for
     steps = 0
     if backend in ("cg", "sor"):
         if eta == 0:  # else each pixel has its prediction
@@ -85,6 +87,21 @@ def solve_exactly(problem: Subproblem, *, backend: str = "direct", tolerance: fl
     return Solution(labels, energies[None], steps, residual, converged, message)
 
 
+def _check_edges(problem: Subproblem, backend: str) -> None:
+    """Refuse a backend that cannot work with the neighbourhood's edges; `cg` asks for no list of edges, but at eta = 0."""
+    listed = hasattr(problem.edges, "index_pairs")
+    if backend == "sor" and not isinstance(problem.edges, GridEdges):
+        raise ValueError('backend="sor" works on NearestNeighbors() only; take backend="cg"')
+    if not listed and backend != "cg":
+        raise ValueError(
+            f'backend="{backend}" needs a list of edges, and dense neighbourhoods have none; take backend="cg"'
+        )
+    if not listed and problem.energy.eta == 0:
+        raise ValueError(
+            "dense neighbourhoods: expected eta > 0, got 0: which pixels a seed reaches is known of edges only"
+        )
+
+
 def _iteration(backend: str):
     if backend == "sor":
         from toykit.solvers.over_relaxation import solve_by_over_relaxation
@@ -100,6 +117,7 @@ def _network(problem: Subproblem, image: int, eta: float, lam: float):
     from toykit.solvers.laplacian import Network
 
     i, j, weights = problem.edges.index_pairs(*problem.seeds.shape[1:])
+    i, j = (ends[image] if ends.ndim == 2 else ends for ends in (i, j))
     w = weights[image].detach().cpu().numpy()
     there = w >= np.finfo(float).tiny
     ends = (ends.cpu().numpy()[there] for ends in (i, j))

@@ -20,29 +20,18 @@ def solve_by_conjugate_gradients(
     eta, lam: the energy's weights, or both times a constant. tolerance: all images go on until the slowest class has
     this relative residual (2-norm).
     """
-    free = problem.unlabelled[:, None].to(problem.sigma.dtype)
-
-    def flow(y: Tensor) -> Tensor:
-        """lam L y: what each pixel loses to its neighbours."""
-        out = torch.zeros_like(y)
-        for (a, b, w), (out_a, out_b, _) in zip(problem.edges.pairs(y), problem.edges.pairs(out), strict=True):
-            difference = (lam * w)[:, None] * (a - b)
-            out_a += difference
-            out_b -= difference
-        return out
+    edges, free = problem.edges, problem.unlabelled[:, None].to(problem.sigma.dtype)
 
     def matrix(y: Tensor) -> Tensor:
-        return (2 * eta * y + flow(y)).mul_(free)
+        return (2 * eta * y + lam * edges.laplacian(y)).mul_(free)
 
-    degree = problem.sigma.new_zeros(problem.seeds.shape)[:, None]
-    for a, b, w in problem.edges.pairs(degree):
-        a += lam * w[:, None]
-        b += lam * w[:, None]
-    diagonal = 2 * eta + degree
+    diagonal = 2 * eta + lam * edges.degree()[:, None]
     inverse = free / diagonal.where((free > 0) & (diagonal > 0), 1)
 
     known = problem.fix_seeds(problem.sigma)
-    right = (2 * eta * problem.sigma - flow(known * (1 - free))) * free  # a seed's label flows to its neighbours
+    right = (
+        2 * eta * problem.sigma - lam * edges.laplacian(known * (1 - free))
+    ) * free  # a seed's label flows to its neighbours
     goal = right.square().sum((2, 3)).sqrt()  # (B, K)
     y = known * free
     residual = right - matrix(y)

@@ -26,7 +26,9 @@ from torch import Tensor
 
 from toykit.conventions import check_choice
 from toykit.energy import Subproblem
+from toykit.neighborhoods import DenseEdges, GridEdges
 from toykit.solvers import kernel_torch
+from toykit.solvers.blocks import Listing, list_edges
 from toykit.solvers.quarters import Quarters, pack
 from toykit.solvers.solution import Solution
 
@@ -59,7 +61,7 @@ def fast_descent(
     active_classes: float = 0.0,
     callback=None,
 ) -> Solution:
-    """Minimise a sub-problem on nearest neighbours; any cross-entropy and relaxation. Deterministic.
+    """Minimise a sub-problem on nearest or sparse non-local neighbours; any cross-entropy and relaxation. Deterministic.
 
     tolerance: an image is done when a sweep lowers its energy (less the constant between seeds) by at most this share.
     max_steps: sweeps at most. kernel: "auto" (numba on a processor where it is installed, else torch), "numba", "torch", or
@@ -72,17 +74,26 @@ def fast_descent(
 
     Returns: Solution. `energies` is the lowest energy reached after each sweep; `steps` counts the sweeps of the slowest
         image; its residual is each image's last relative decrease.
-    Raises: ValueError for an option outside its range; ImportError where a named kernel is missing.
+    Raises: ValueError for an option outside its range, a kernel that does not do these edges, or dense neighbourhoods;
+        ImportError where a named kernel is missing.
     """
     check_fast_options(tolerance, max_steps, kernel, active_classes)
-    kernels = kernel_of(kernel, problem.sigma.device)
+    if isinstance(problem.edges, DenseEdges):
+        raise ValueError(
+            'method="fast" goes from edge to edge, and dense neighbourhoods have no list of edges; take method="gradient", or '
+            'random_walker(..., backend="cg") for H_Q and P_Q'
+        )
+    on_grid = isinstance(problem.edges, GridEdges)
+    if kernel == "numba" and not on_grid:
+        raise ValueError('kernel="numba" works on nearest neighbours; take kernel="torch"')
+    kernels = kernel_of(kernel if on_grid or kernel != "auto" else "torch", problem.sigma.device)
     energy, dtype = problem.energy, problem.sigma.dtype
     largest = max(energy.eta, energy.lam) or 1.0  # only the ratio matters; this keeps it clear of over- and underflow
     problem = replace(problem, energy=replace(energy, eta=energy.eta / largest, lam=energy.lam / largest))
     start = problem.fix_seeds(problem.sigma)
     batch, num_classes = start.shape[:2]
     # image by image, one fits a processor's cache; all at once they fill a GPU
-    together = start.device.type == "cuda" and active_classes == 0
+    together = start.device.type == "cuda" and active_classes == 0 and on_grid
     groups = [slice(0, batch)] if together else [slice(b, b + 1) for b in range(batch)]
 
     def report(step: int, run: _Descent) -> bool:
@@ -96,7 +107,7 @@ def fast_descent(
         run = _Descent(problem[group], start[group], kernels, active_classes, report)
         run.descend(tolerance, max_steps)
         found.append(run.labels())
-        run.quarters = None  # its memory is needed for the next
+        run.layout = None  # its memory is needed for the next
         runs.append(run)
     steps = max(len(run.trace) for run in runs) - 1
     traces = [torch.stack(run.trace) + run.constant for run in runs]
@@ -121,15 +132,15 @@ def fast_descent(
 
 
 class _Descent:
-    """The state of some images' descent: the quarters, the lowest energies so far, what the last sweep still gained."""
+    """The state of some images' descent: the layout, the lowest energies so far, what the last sweep still gained."""
 
     def __init__(self, problem: Subproblem, start: Tensor, kernels, threshold: float, report):
         self.problem, self.start, self.report = problem, start, report
         self.sweep, self.energy_of = kernels
         if threshold == 0:
-            self.classes, self.quarters = torch.arange(start.shape[1]), pack(problem, start)
+            self.classes, self.layout = torch.arange(start.shape[1]), _pack(problem, start)
         else:
-            self.classes, self.quarters = _narrow(problem, start, threshold)
+            self.classes, self.layout = _narrow(problem, start, threshold)
         self.narrow = threshold > 0
         self.trace = [self.energy()]
         # what no step changes: the edges between seeds and, in some cross-entropies, the classes left out
@@ -141,11 +152,11 @@ class _Descent:
     def energy(self) -> Tensor:
         """The energy (B,), float64, without the constant."""
         terms = self.problem.energy
-        return self.energy_of(self.quarters, terms.cross_entropy, terms.relaxation, terms.eta)
+        return self.energy_of(self.layout, terms.cross_entropy, terms.relaxation, terms.eta)
 
     def labels(self) -> Tensor:
         """The labels (B, K, H, W)."""
-        found = self.quarters.unpack()
+        found = self.layout.unpack()
         if self.narrow:
             whole = torch.zeros_like(self.start)
             whole[:, self.classes] = found
@@ -154,7 +165,7 @@ class _Descent:
 
     def descend(self, tolerance: float, max_steps: int) -> None:
         """Sweeps until the energy stands still, or the callback or max_steps ends it; never above the start."""
-        first, start = self.quarters.labels.clone(), self.trace[0]
+        first, start = self.layout.labels.clone(), self.trace[0]
         terms = self.problem.energy
         warm = min(WARM_UP, max_steps - 1) if terms.relaxation != "Q" and terms.lam > 0 else 0
         if not self._tell() and warm:
@@ -173,7 +184,7 @@ class _Descent:
         self.trace[-1] = last
 
     def _restore(self, first: Tensor, images: Tensor) -> None:
-        self.quarters.labels[images] = first[images]
+        self.layout.labels[images] = first[images]
 
     def _tell(self) -> bool:
         if not self.stopped:
@@ -184,7 +195,7 @@ class _Descent:
         """Sweeps on Q, as long as they change much."""
         total = torch.zeros_like(self.trace[0])
         for _ in range(sweeps):
-            change = self.sweep(self.quarters, self.problem.energy.cross_entropy, "Q", self.problem.energy.eta, OMEGA)
+            change = self.sweep(self.layout, self.problem.energy.cross_entropy, "Q", self.problem.energy.eta, OMEGA)
             total = total + change
             self.trace.append(self.trace[-1])
             on_gpu = change.device.type == "cuda"
@@ -196,7 +207,7 @@ class _Descent:
         terms, moving = self.problem.energy, self.residual > tolerance
         if not bool(moving.any()):
             return
-        x = replace(self.quarters, free=self.quarters.free * moving[:, None, None, None, None])
+        x = replace(self.layout, free=self.layout.free * _along(moving, self.layout.free))
         now = self.energy() if len(self.trace) > 1 else self.trace[0]
         rounding = torch.finfo(self.start.dtype).eps * self.trace[0].abs()
         while len(self.trace) <= max_steps and not self.stopped:
@@ -205,14 +216,24 @@ class _Descent:
             scale = torch.maximum(now.abs(), rounding).clamp_min(torch.finfo(torch.float64).tiny)
             self.residual = torch.where(moving, (-change / scale).clamp_min(0), self.residual)
             moving = moving & (self.residual > tolerance)
-            x.free.mul_(moving[:, None, None, None, None])  # an image that is done is frozen, in this copy
+            x.free.mul_(_along(moving, x.free))  # an image that is done is frozen, in this copy
             self.trace.append(torch.minimum(self.trace[-1], now))
             self._tell()
             if (now.device.type != "cuda" or len(self.trace) % POLL == 0) and not bool(moving.any()):
                 break
 
 
-def _narrow(problem: Subproblem, start: Tensor, threshold: float) -> tuple[Tensor, Quarters]:
+def _pack(problem: Subproblem, start: Tensor) -> Quarters | Listing:
+    """The sub-problem in the layout of its edges."""
+    return (pack if isinstance(problem.edges, GridEdges) else list_edges)(problem, start)
+
+
+def _along(images: Tensor, x: Tensor) -> Tensor:
+    """Numbers of the images (B,) shaped to multiply x (B, ...)."""
+    return images.view(-1, *[1] * (x.ndim - 1))
+
+
+def _narrow(problem: Subproblem, start: Tensor, threshold: float) -> tuple[Tensor, Quarters | Listing]:
     """The classes that an image may take, at least two, and its sub-problem on them."""
     unlabelled, known = problem.unlabelled[:, None], problem.is_seed
     peak = problem.sigma.where(unlabelled, 0).amax((0, 2, 3))
@@ -228,7 +249,7 @@ def _narrow(problem: Subproblem, start: Tensor, threshold: float) -> tuple[Tenso
         seeds=torch.where(known, number[problem.seeds.where(known, 0)], problem.seeds),
     )
     first = start[:, classes]
-    return classes, pack(narrow, first / first.sum(1, keepdim=True).clamp_min(torch.finfo(first.dtype).tiny))
+    return classes, _pack(narrow, first / first.sum(1, keepdim=True).clamp_min(torch.finfo(first.dtype).tiny))
 
 
 def kernel_of(kernel: str, device: torch.device):

@@ -1,6 +1,7 @@
 """The fast solver's sweep in plain torch: CPU and GPU, eager or through `torch.compile`.
 
-For each quarter in turn (see `toykit.solvers.quarters`), all its free pixels at once, the other quarters held fixed:
+For each block in turn (a quarter of the grid, or of a list of edges: see `toykit.solvers.blocks`), all its free pixels at once,
+the other blocks held fixed:
 
 1. gradient of the pairwise terms from the scalar forms, and the majoriser's curvature M = sum_j w_ij |dP/ds|;
 2. over-relaxed proximal step: minimise unary + <gradient, y> + M / (2 omega) ||y - p||^2 over the simplex;
@@ -16,54 +17,42 @@ from torch import Tensor
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.simplex import smallest_probability
 from toykit.solvers import scalar_forms
+from toykit.solvers.blocks import Block, Listing
 from toykit.solvers.quarters import Quarters
 
 #: Active-set steps of the projections, secant points of the line search, Newton steps of RCE's proximal map.
 PROJECTION_STEPS, SECANT_STEPS, NEWTON_STEPS = 3, 3, 5
 
 
-def energy(x: Quarters, cross_entropy: str, relaxation: str, eta: float) -> Tensor:
+def energy(x: Quarters | Listing, cross_entropy: str, relaxation: str, eta: float) -> Tensor:
     """The energy less the constant between seeds, per image: (B,), summed in float64."""
     total = x.labels.new_zeros(len(x.labels), dtype=torch.float64)
-    for row in (0, 1):
-        for column in (0, 1):
-            p, target = x.neighbor(row, column, (0, 0)), x.target[:, row, column]
-            weights, free = x.weights[:, row, column], x.free[:, row, column]
-            impurity = _impurity(p)
-            value = eta * _unary(cross_entropy, p, target) * free
-            for n, offset in enumerate(x.offsets):
-                if n % 2 == 0:  # each undirected edge once
-                    q = x.neighbor(row, column, offset)
-                    edge = scalar_forms.value(relaxation, (p * q).sum(2), impurity, _impurity(q))
-                    value = value + weights[:, n] * edge
-            total += value.double().flatten(1).sum(1)
+    for block in x.blocks():
+        p = block.labels
+        edges = scalar_forms.value(
+            relaxation, block.products(p), block.spread(_impurity(p)), block.neighbors_impurity()
+        )
+        value = eta * _unary(cross_entropy, p, block.target) * block.free
+        value = value + block.total(block.weights * edges) / 2  # each undirected edge is met from both its ends
+        total += value.double().flatten(1).sum(1)
     return total
 
 
-def sweep(x: Quarters, cross_entropy: str, relaxation: str, eta: float, omega: float) -> Tensor:
-    """Update all four quarters of x.labels in place; returns the change of the energy (B,), float64, not above rounding."""
+def sweep(x: Quarters | Listing, cross_entropy: str, relaxation: str, eta: float, omega: float) -> Tensor:
+    """Update all blocks of x.labels in place; returns the change of the energy (B,), float64, not above rounding."""
     change = x.labels.new_zeros(len(x.labels), dtype=torch.float64)
-    for row in (0, 1):
-        for column in (0, 1):
-            change += _update(x, row, column, cross_entropy, relaxation, eta, omega)
+    for block in x.blocks():
+        change += _update(block, cross_entropy, relaxation, eta, omega)
     return change
 
 
-def _update(
-    x: Quarters, row: int, column: int, cross_entropy: str, relaxation: str, eta: float, omega: float
-) -> Tensor:
-    p, target = x.neighbor(row, column, (0, 0)), x.target[:, row, column]
-    weights, free = x.weights[:, row, column].unbind(1), x.free[:, row, column]
-    neighbors = [x.neighbor(row, column, offset) for offset in x.offsets]
-    i, impurities = _impurity(p), [_impurity(q) for q in neighbors]
-    products = [(p * q).sum(2) for q in neighbors]
+def _update(block: Block, cross_entropy: str, relaxation: str, eta: float, omega: float) -> Tensor:
+    p, target, w = block.labels, block.target, block.weights
+    i, j, products = _impurity(p), block.neighbors_impurity(), block.products(p)
+    spread_i = block.spread(i)
 
-    gradient, curvature, own = torch.zeros_like(p), torch.zeros_like(i), torch.zeros_like(i)
-    for w, q, s, j in zip(weights, neighbors, products, impurities, strict=True):
-        slope, slope_a = scalar_forms.slopes(relaxation, s, i, j)
-        gradient += (w * slope)[:, :, None] * q
-        curvature -= w * slope
-        own += w * slope_a
+    slope, slope_a = scalar_forms.slopes(relaxation, products, spread_i, j)
+    gradient, curvature, own = block.pull(w * slope), -block.total(w * slope), block.total(w * slope_a)
     gradient += 2 * own[:, :, None] * p
     if cross_entropy == "CE":
         gradient -= eta * target
@@ -82,37 +71,34 @@ def _update(
     step = goal - p
 
     # all is known of the segment from its two ends and its length
-    goals, goal_impurity, square = [(goal * q).sum(2) for q in neighbors], _impurity(goal), step.square().sum(2)
+    goals, goal_impurity, square = block.products(goal), _impurity(goal), step.square().sum(2)
     before = _unary(cross_entropy, p, target)
-    start = [scalar_forms.value(relaxation, s, i, j) for s, j in zip(products, impurities, strict=True)]
+    start = scalar_forms.value(relaxation, products, spread_i, j)
 
-    def at(t: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Label, impurity and products at p + t step."""
-        between = [(1 - t) * s + t * end for s, end in zip(products, goals, strict=True)]
+    def at(t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Label at p + t step; its impurity and products at the edges."""
         label = (1 - t)[:, :, None] * p + t[:, :, None] * goal
-        return label, (1 - t) * i + t * goal_impurity + t * (1 - t) * square, between
+        impurity = (1 - t) * i + t * goal_impurity + t * (1 - t) * square
+        along = block.spread(t)
+        return label, block.spread(impurity), (1 - along) * products + along * goals
 
     def rise(t: Tensor) -> Tensor:
         """Change of the energy there."""
         label, impurity, between = at(t)
-        total = eta * (_unary(cross_entropy, label, target) - before)
-        for w, s, j, old in zip(weights, between, impurities, start, strict=True):
-            total = total + w * (scalar_forms.value(relaxation, s, impurity, j) - old)
-        return total
+        unary = eta * (_unary(cross_entropy, label, target) - before)
+        return unary + block.total(w * (scalar_forms.value(relaxation, between, impurity, j) - start))
 
     def slope_along(t: Tensor) -> Tensor:
         label, impurity, between = at(t)
         turn = i - goal_impurity - (1 - 2 * t) * square  # of a = p.p
-        total = eta * _unary_slope(cross_entropy, label, step, target)
-        for w, s, first, end, j in zip(weights, between, products, goals, impurities, strict=True):
-            by_s, by_a = scalar_forms.slopes(relaxation, s, impurity, j)
-            total = total + w * (by_s * (end - first) + by_a * turn)
-        return total
+        by_s, by_a = scalar_forms.slopes(relaxation, between, impurity, j)
+        unary = eta * _unary_slope(cross_entropy, label, step, target)
+        return unary + block.total(w * (by_s * (goals - products) + by_a * block.spread(turn)))
 
     low, high = torch.zeros_like(i), torch.ones_like(i)
     best, lowest = torch.ones_like(i), rise(high)
     # a rise within rounding is none
-    whole = lowest <= torch.finfo(p.dtype).eps * (eta + sum(weights))
+    whole = lowest <= torch.finfo(p.dtype).eps * (eta + block.total(w))
     best, lowest = best.where(whole, 0), lowest.where(whole, 0)
     slope_low, slope_high = slope_along(low), slope_along(high)
     for _ in range(SECANT_STEPS):
@@ -124,8 +110,8 @@ def _update(
         climbing = slope > 0
         high, slope_high = t.where(climbing, high), slope.where(climbing, slope_high)
         low, slope_low = low.where(climbing, t), slope_low.where(climbing, slope)
-    movable = free > 0
-    p.copy_(torch.where(movable[:, :, None], at(best)[0], p))
+    movable = block.free > 0
+    block.move(torch.where(movable[:, :, None], at(best)[0], p))
     return lowest.where(movable, 0).double().flatten(1).sum(1)
 
 

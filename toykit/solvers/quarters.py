@@ -14,6 +14,7 @@ Classes lie between rows and columns: a row of one class is contiguous, and one 
 Edges between two seeds weigh nothing here: they are the constant of `Subproblem.constant`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -47,6 +48,12 @@ class Quarters:
         rows, columns = slice(1 + down, 1 + down + height), slice(1 + right, 1 + right + width)
         return self.labels[:, r, c, rows, :, columns]
 
+    def blocks(self) -> Iterator["QuarterBlock"]:
+        """The quarters in turn, as the torch kernel wants them (`toykit.solvers.blocks`)."""
+        for row in (0, 1):
+            for column in (0, 1):
+                yield QuarterBlock(self, row, column)
+
     def unpack(self) -> Tensor:
         """The labels as (B, K, H, W)."""
         batch, _, _, rows, classes, columns = self.labels.shape
@@ -54,6 +61,36 @@ class Quarters:
         inner = self.labels[:, :, :, 1:-1, :, 1:-1]  # B r c h K w
         whole = inner.permute(0, 4, 3, 1, 5, 2).reshape(batch, classes, 2 * height, 2 * width)
         return whole[..., : self.size[0], : self.size[1]]
+
+
+class QuarterBlock:
+    """A `toykit.solvers.blocks.Block`: views of one quarter and of its D neighbours; the edges' numbers are (B, D, h, w)."""
+
+    def __init__(self, x: Quarters, row: int, column: int):
+        self.labels, self.target = x.neighbor(row, column, (0, 0)), x.target[:, row, column]
+        self.weights, self.free = x.weights[:, row, column], x.free[:, row, column]
+        self.neighbors = [x.neighbor(row, column, offset) for offset in x.offsets]
+
+    def neighbors_impurity(self) -> Tensor:
+        return torch.stack([(q * (1 - q)).sum(2) for q in self.neighbors], 1)
+
+    def products(self, y: Tensor) -> Tensor:
+        return torch.stack([(y * q).sum(2) for q in self.neighbors], 1)
+
+    def spread(self, x: Tensor) -> Tensor:
+        return x[:, None]
+
+    def total(self, x: Tensor) -> Tensor:
+        return x.sum(1)
+
+    def pull(self, x: Tensor) -> Tensor:
+        out = torch.zeros_like(self.labels)
+        for number, q in zip(x.unbind(1), self.neighbors, strict=True):
+            out += number[:, :, None] * q
+        return out
+
+    def move(self, labels: Tensor) -> None:
+        self.labels.copy_(labels)
 
 
 def pack(problem: Subproblem, start: Tensor, lam: float | None = None) -> Quarters:

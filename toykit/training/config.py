@@ -18,13 +18,14 @@ from toykit.conventions import check_choice
 from toykit.datasets import KINDS
 from toykit.energy import Energy
 from toykit.models import MODELS, STRIDE
-from toykit.neighborhoods import NearestNeighbors
+from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
 from toykit.solvers import HARD, SOLVERS, check_options
 from toykit.supervision import Supervision
 
 #: full: NLL on whole masks. seeds_only: NLL on the seeds. gradient_descent: eq. (4). soft: eq. (8), self-labelling.
 #: hard: eq. (8) with hard labels.
 METHODS = ("full", "seeds_only", "gradient_descent", "soft", "hard")
+NEIGHBORHOODS = ("nearest", "sparse_nonlocal", "dense")
 PRECISIONS = ("32-true", "bf16-mixed")  # float16 would need a loss scaler, and its state in the checkpoint
 
 
@@ -78,7 +79,11 @@ class Model:
 
 @dataclass(frozen=True)
 class Terms:
-    """The terms of eq. (8) and their weights, see `toykit.Energy` and `toykit.NearestNeighbors`."""
+    """The terms of eq. (8) or (4) and their weights, see `toykit.Energy`, and the neighbourhood: a name of `NEIGHBORHOODS`.
+
+    bandwidth: of colour, everywhere. connectivity: of nearest and sparse_nonlocal. far, candidates: of sparse_nonlocal alone.
+    spatial_bandwidth, downscale: of dense alone. decisiveness: whether gradient_descent has the entropy term of eq. (4).
+    """
 
     cross_entropy: str = "CCE"
     relaxation: str = "CD"
@@ -87,15 +92,27 @@ class Terms:
     bandwidth: float | int | str = 9.0
     connectivity: int = 4
     diagonal: float = 1.0
+    neighborhood: str = "nearest"
+    far: int = 4
+    candidates: int = 8
+    spatial_bandwidth: float = 100.0
+    downscale: int = 1
+    decisiveness: bool = True
 
     def __post_init__(self):
         if not isinstance(self.bandwidth, str):
             object.__setattr__(self, "bandwidth", float(self.bandwidth))  # OmegaConf converts no value of a union
+        check_choice("energy.neighborhood", self.neighborhood, NEIGHBORHOODS)
         self.build()
 
     def build(self) -> Energy:
         """The energy. Raises: ValueError for an unknown name or a weight out of range."""
-        neighborhood = NearestNeighbors(self.bandwidth, self.connectivity, diagonal=self.diagonal)
+        if self.neighborhood == "nearest":
+            neighborhood = NearestNeighbors(self.bandwidth, self.connectivity, diagonal=self.diagonal)
+        elif self.neighborhood == "sparse_nonlocal":
+            neighborhood = SparseNonLocal(self.bandwidth, self.connectivity, far=self.far, candidates=self.candidates)
+        else:
+            neighborhood = Dense(self.bandwidth, self.spatial_bandwidth, self.downscale)
         return Energy(self.cross_entropy, self.relaxation, self.eta, self.lam, neighborhood)
 
 
@@ -200,6 +217,10 @@ class Config:
         if not 0 <= self.error_rate < 1 or (self.error_rate > 0 and self.method != "hard"):
             raise ValueError(
                 f"error_rate: expected a share in [0, 1), above 0 only with the method hard; got {self.error_rate}"
+            )
+        if self.method == "soft" and self.energy.neighborhood == "dense" and self.solver.method == "fast":
+            raise ValueError(
+                "solver.method: fast does not work on dense neighbourhoods; take solver.method=gradient, as the paper does"
             )
 
     def to_dict(self) -> dict:

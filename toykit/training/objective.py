@@ -36,6 +36,7 @@ class Objective:
 
     def __init__(self, config: Config):
         self.method, self.energy, self.error_rate = config.method, config.energy.build(), config.error_rate
+        self.decisiveness = config.energy.decisiveness
         self.self_labeling = SelfLabelingLoss(self.energy, config.solver.method, **config.solver.options)
 
     def __call__(self, logits: Tensor, image: Tensor, seeds: Tensor, pretraining: bool = False) -> Outcome:
@@ -44,7 +45,7 @@ class Objective:
         Labels and loss are computed in float32, also where the network runs in mixed precision.
         """
         if self.method == "gradient_descent" and not pretraining:
-            return Outcome(self.energy.weakly_supervised_loss(logits, image, seeds))
+            return Outcome(self.energy.weakly_supervised_loss(logits, image, seeds, self.decisiveness))
         problem = self._subproblem(logits, image, seeds)
         if pretraining or self.method not in ("soft", "hard"):
             return Outcome(problem.network_loss(problem.sigma.new_zeros(len(logits))))

@@ -1,0 +1,121 @@
+"""The view that the torch kernel has of a sub-problem: blocks of pixels, no two of one block neighbours.
+
+A block's pixels can all move at once while the rest is held fixed. Its labels are (B, h, K, w), its pixels' numbers (B, h, w);
+numbers of its edges, one for each pixel and neighbour, have a shape of the layout's own, to which `spread` broadcasts.
+Two layouts have blocks: `toykit.solvers.quarters` on the grid, and `Listing` here, on any list of edges.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from toykit.energy import Subproblem
+from toykit.neighborhoods import ListEdges
+from toykit.simplex import extended_log
+
+
+class Block(Protocol):
+    """labels, target (B, h, K, w), free (B, h, w); weights: lam w_ij of its edges."""
+
+    labels: Tensor
+    target: Tensor
+    free: Tensor
+    weights: Tensor
+
+    def neighbors_impurity(self) -> Tensor:
+        """1 - q.q of the neighbour at each edge."""
+
+    def products(self, y: Tensor) -> Tensor:
+        """y.q at each edge, y (B, h, K, w) the block's own labels or others."""
+
+    def spread(self, x: Tensor) -> Tensor:
+        """A number of each pixel (B, h, w) at its edges."""
+
+    def total(self, x: Tensor) -> Tensor:
+        """Sum of the edges' numbers, for each pixel: (B, h, w)."""
+
+    def pull(self, x: Tensor) -> Tensor:
+        """Sum over its edges of a number times the neighbour's label, for each pixel: (B, h, K, w)."""
+
+    def move(self, labels: Tensor) -> None:
+        """Write the block's labels."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One image's sub-problem on a list of edges. labels, target: (1, N, K, 1); free: (1, N, 1).
+
+    parts: for each block its pixels' numbers (n,), then of its E edges the pixel's place in it, the neighbour's number, and
+    lam w_ij, each (E,). Edges between two seeds are left out: they are the constant of `Subproblem.constant`.
+    """
+
+    labels: Tensor
+    target: Tensor
+    free: Tensor
+    parts: tuple[tuple[Tensor, Tensor, Tensor, Tensor], ...]
+    size: tuple[int, int]
+
+    def blocks(self) -> Iterator["ListedBlock"]:
+        """The blocks in turn; each sees what those before it have written."""
+        for part in self.parts:
+            yield ListedBlock(self, *part)
+
+    def unpack(self) -> Tensor:
+        """The labels as (1, K, H, W)."""
+        return self.labels[..., 0].transpose(1, 2).unflatten(2, self.size)
+
+
+class ListedBlock:
+    """A `Block` of a listing: neighbours are gathered, sums scattered."""
+
+    def __init__(self, listing: Listing, pixels: Tensor, place: Tensor, neighbors: Tensor, weights: Tensor):
+        self.listing, self.pixels, self.place = listing, pixels, place
+        self.labels, self.target = listing.labels[:, pixels], listing.target[:, pixels]
+        self.free, self.weights = listing.free[:, pixels], weights[None, :, None]
+        self.neighbors = listing.labels[:, neighbors]  # 1 E K 1
+
+    def neighbors_impurity(self) -> Tensor:
+        return (self.neighbors * (1 - self.neighbors)).sum(2)
+
+    def products(self, y: Tensor) -> Tensor:
+        return (y[:, self.place] * self.neighbors).sum(2)
+
+    def spread(self, x: Tensor) -> Tensor:
+        return x[:, self.place]
+
+    def total(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(self.free).index_add_(1, self.place, x)
+
+    def pull(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(self.labels).index_add_(1, self.place, x[:, :, None] * self.neighbors)
+
+    def move(self, labels: Tensor) -> None:
+        self.listing.labels[:, self.pixels] = labels
+
+
+def list_edges(problem: Subproblem, start: Tensor) -> Listing:
+    """The sub-problem of one image, its labels starting at `start` (1, K, H, W)."""
+    energy, edges, sigma = problem.energy, problem.edges, problem.sigma
+    if not isinstance(edges, ListEdges) or len(sigma) != 1:
+        raise TypeError(f"expected one image and a list of edges, got {len(sigma)} images and {type(edges).__name__}")
+    weights = energy.lam * (edges.weights - edges.between(problem.is_seed).weights)[0]
+    there = weights > 0
+    i, j, weights = edges.i[0, there], edges.j[0, there], weights[there]
+    i, j, weights = torch.cat([i, j]), torch.cat([j, i]), torch.cat([weights, weights])
+    order = i.argsort(stable=True)
+    i, j, weights = i[order], j[order], weights[order]
+    free = problem.unlabelled.flatten()
+    number = edges.blocks.flatten()
+    parts = []
+    for block in number.unique():
+        # seeds come along, though they do not move: their edges count in the energy
+        pixels = (number == block).nonzero()[:, 0]
+        place = torch.zeros_like(number).scatter(0, pixels, torch.arange(len(pixels), device=pixels.device))
+        mine = number[i] == block
+        parts.append((pixels, place[i[mine]], j[mine], weights[mine]))
+    target = extended_log(sigma) if energy.cross_entropy == "CE" else sigma
+    labels, target = (x.flatten(2).transpose(1, 2)[..., None].contiguous() for x in (start, target))
+    return Listing(labels, target, free[None, :, None].to(sigma.dtype), tuple(parts), tuple(sigma.shape[2:]))

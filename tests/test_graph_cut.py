@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_neighborhoods import edges_by_hand
 
-from toykit import PADDING, UNLABELLED, Energy, NearestNeighbors, solve
+from toykit import PADDING, UNLABELLED, Energy, NearestNeighbors, SparseNonLocal, solve
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
 from toykit.solvers.potts_model import allowed_labels, harden, vertex_costs
@@ -185,3 +185,15 @@ def test_costs_at_vertices(cross_entropy, make_problem):
     assert torch.allclose(costs.gather(1, classes[:, None]).flatten(1).sum(1), 0.7 * problem.unary(labels))
     assert torch.equal(costs.abs().sum(1) > 0, problem.unlabelled)
     assert allowed_labels(problem, "all").all()
+
+
+def test_on_sparse_non_local_edges_two_labels_are_cut_exactly(make_problem):
+    logits, image, seeds = make_problem(batch=2, classes=2, height=3, width=4)
+    energy = Energy("CE", "BL", neighborhood=SparseNonLocal(30.0, far=2))
+    found = solve(logits, image, seeds, energy, "graph_cut")
+    problem = energy.subproblem(logits, image, seeds)
+    best = torch.full((2,), torch.inf, dtype=torch.float64)
+    for bits in itertools.product((0, 1), repeat=12):
+        classes = torch.tensor(bits).view(1, 3, 4).expand(2, 3, 4)
+        best = torch.minimum(best, problem.value(harden(problem, classes)))
+    assert torch.allclose(found.energies[-1], best)

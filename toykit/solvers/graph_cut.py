@@ -63,7 +63,8 @@ def alpha_expansion(problem: Subproblem, *, max_cycles: int = 20, labels: str = 
     found, traces, residual, done = [], [], [], []
     for b in range(len(costs)):
         model = _Model(costs[b], problem.seeds[b], problem.is_seed[b], problem.unlabelled[b],
-                       i, j, problem.energy.lam * weights[b], allowed[b])  # fmt: skip
+                       i.expand_as(weights)[b], j.expand_as(weights)[b], problem.energy.lam * weights[b],
+                       allowed[b])  # fmt: skip
         trace, finished = [model.energy()], len(model.labels) == 1 or not len(model.free)
         while not _tell(callback, problem[b : b + 1], model, trace) and not finished and len(trace) <= max_cycles:
             trace.append(model.cycle())

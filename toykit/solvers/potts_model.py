@@ -17,6 +17,7 @@ from torch import Tensor
 from toykit.conventions import check_choice
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.energy import Subproblem
+from toykit.neighborhoods.edges import Edges
 from toykit.simplex import one_hot
 
 #: Which labels a pixel may take: all, or those with a seed in its image.
@@ -52,12 +53,6 @@ def harden(problem: Subproblem, classes: Tensor) -> Tensor:
     return problem.fix_seeds(one_hot(classes, problem.sigma.shape[1], dtype=problem.sigma.dtype))
 
 
-def neighbor_sum(edges, y: Tensor) -> Tensor:
-    """The filter W y: sum_j w_ij y_j over each pixel's neighbours, (B, K, H, W) like y; the edges' own where they have one."""
-    if hasattr(edges, "filter"):
-        return edges.filter(y)
-    total = torch.zeros_like(y)
-    for (p, q, w), (to_p, to_q, _) in zip(edges.pairs(y), edges.pairs(total), strict=True):
-        to_p += w[:, None] * q
-        to_q += w[:, None] * p
-    return total
+def neighbor_sum(edges: Edges, y: Tensor) -> Tensor:
+    """The filter W y: sum_j w_ij y_j over each pixel's neighbours, (B, K, H, W) like y."""
+    return edges.degree()[:, None] * y - edges.laplacian(y)

@@ -167,10 +167,10 @@ class _Descent:
         """Sweeps until the energy stands still, or the callback or max_steps ends it; never above the start."""
         first, start = self.layout.labels.clone(), self.trace[0]
         terms = self.problem.energy
-        warm = min(WARM_UP, max_steps - 1) if terms.relaxation != "Q" and terms.lam > 0 else 0
-        if not self._tell() and warm:
-            self._warm_up(warm)
-            self._run(tolerance, min(max_steps, max(max_steps // 2, WARM_UP + 4)))
+        detour = terms.relaxation != "Q" and terms.lam > 0 and max_steps > WARM_UP
+        if not self._tell() and detour:
+            self._warm_up()
+            self._run(tolerance, min(max_steps - 1, max(max_steps // 2, WARM_UP + 4)))
             above = self.energy() > start
             if bool(above.any()):  # the sweeps on Q led up: those images start again without them
                 self._restore(first, above)
@@ -191,10 +191,10 @@ class _Descent:
             self.stopped = self.report(len(self.trace) - 1, self)
         return self.stopped
 
-    def _warm_up(self, sweeps: int) -> None:
+    def _warm_up(self) -> None:
         """Sweeps on Q, as long as they change much."""
         total = torch.zeros_like(self.trace[0])
-        for _ in range(sweeps):
+        for _ in range(WARM_UP):
             change = self.sweep(self.layout, self.problem.energy.cross_entropy, "Q", self.problem.energy.eta, OMEGA)
             total = total + change
             self.trace.append(self.trace[-1])

@@ -108,12 +108,7 @@ def train(
                     group["lr"] = rate * decay
 
                 logits = network(image)
-                if not logits.isfinite().all():
-                    raise ValueError(
-                        f"step {step + 1}: the network's logits are NaN or infinite: training diverged; "
-                        f"try a lower schedule.lr than {schedule.lr:g}"
-                    )
-                loss, labels, solver_seconds = objective(logits, image, seeds, pretraining)
+                loss, labels, solver_seconds = objective(finite(logits, step, schedule.lr), image, seeds, pretraining)
                 optimizer.zero_grad()
                 fabric.backward(loss)
                 optimizer.step()
@@ -193,6 +188,16 @@ def share_buffers(network, fabric) -> None:
     if fabric.world_size > 1:
         for buffer in network.buffers():
             torch.distributed.broadcast(buffer, src=0)
+
+
+def finite(logits: torch.Tensor, step: int, lr: float) -> torch.Tensor:
+    """The logits after `step` steps, or a ValueError that says what to do about a run that diverged."""
+    if not logits.isfinite().all():
+        raise ValueError(
+            f"step {step + 1}: the network's logits are NaN or infinite: training diverged; try a lower schedule.lr "
+            f"than {lr:g}"
+        )
+    return logits
 
 
 def is_due(epoch: int, config: Config) -> bool:

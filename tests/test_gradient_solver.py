@@ -172,7 +172,7 @@ def test_residual_is_the_share_of_the_last_ten_steps(make_problem):
         ({"tolerance": 0}, ValueError, "tolerance: expected a positive number, got 0"),
         ({"tolerance": math.nan}, ValueError, "tolerance: .* got nan"),
         ({"step": 5}, TypeError, "method 'gradient' has no option step; it has optimizer, lr, steps, tolerance"),
-        ({"method": "newton"}, ValueError, "method: expected one of fast, gradient, closed_form, graph_cut, mean_field; got 'newton'"),
+        ({"method": "newton"}, ValueError, "method: expected one of fast, .*mean_field; got 'newton'"),
         (
             {"method": "closed_form", "lr": 1.0},
             TypeError,

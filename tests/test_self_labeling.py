@@ -140,7 +140,7 @@ def test_images_of_one_kind(fill, make_problem):
             TypeError,
             "method 'closed_form' has no option steps; it has backend, tolerance",
         ),
-        ({"method": "faster"}, ValueError, "method: expected one of fast, gradient, closed_form, graph_cut, mean_field; got 'faster'"),
+        ({"method": "faster"}, ValueError, "method: expected one of fast, .*mean_field; got 'faster'"),
         ({"max_steps": 0}, ValueError, "max_steps: expected a whole number, at least 1; got 0"),
         ({"method": "gradient", "lr": -1}, ValueError, "lr: expected a number in"),
         (

@@ -26,14 +26,19 @@ def plain_table(count: int, void: tuple[int, ...] = (255,)) -> np.ndarray:
     return table({k: k for k in range(count)}, void)
 
 
-def read_list(path: Path) -> tuple[str, ...]:
-    """The ids in a text file, one a line. Raises: FileNotFoundError; ValueError that names it: empty, an id twice."""
+def read_lines(path: Path, what: str) -> list[str]:
+    """A text file's lines, stripped, without empty ones. Raises: FileNotFoundError; ValueError that names it: unreadable."""
     try:
-        ids = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except FileNotFoundError:
         raise
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read as a list of ids ({error})") from error
+        raise ValueError(f"{path}: cannot be read as a list of {what} ({error})") from error
+
+
+def read_list(path: Path) -> tuple[str, ...]:
+    """The ids in a text file, one a line. Raises: FileNotFoundError; ValueError that names it: empty, an id twice."""
+    ids = read_lines(path, "ids")
     if not ids:
         raise ValueError(f"{path}: the list is empty; expected one id a line")
     twice = _repeated(ids)

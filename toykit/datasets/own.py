@@ -11,7 +11,7 @@ train.txt, val.txt               optional: an id a line. Without lists all image
 from pathlib import Path
 
 from toykit.conventions import PADDING
-from toykit.datasets.layout import pictures, plain_table, read_list
+from toykit.datasets.layout import pictures, plain_table, read_lines, read_list
 from toykit.datasets.segmentation_set import Entry, SegmentationSet
 from toykit.supervision import Supervision
 
@@ -62,12 +62,7 @@ def _scribbles(folder: Path, name: str, ratio: float) -> Path:
 
 
 def _names(path: Path) -> tuple[str, ...]:
-    try:
-        names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except FileNotFoundError:
-        raise
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read as a list of names ({error})") from error
+    names = read_lines(path, "names")
     if not 2 <= len(names) <= PADDING or len(set(names)) < len(names):
         raise ValueError(f"{path}: expected 2 to {PADDING} different class names, a line each, got {names[:8]}")
     return tuple(names)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from toykit import PADDING, UNLABELLED
+from toykit import PADDING, UNLABELLED, solve
 
 torch.set_num_threads(1)
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
@@ -30,6 +30,11 @@ def make_problem():
 @pytest.fixture
 def check_solution():
     return _check_solution
+
+
+@pytest.fixture
+def check_fast():
+    return _check_fast
 
 
 def _make_problem(batch=2, classes=3, height=6, width=7, dtype=torch.float64, seed=0, padding=False):
@@ -67,3 +72,13 @@ def _check_solution(solution, energy, logits, image, seeds, tolerance=1e-6):
     assert torch.allclose(solution.energies[-1], value, rtol=tolerance, atol=tolerance)
     assert isinstance(solution.converged, bool)
     assert solution.message
+
+
+def _check_fast(energy, *problem):
+    """What the fast solver owes on every neighbourhood: it arrives, never goes up, and ends no higher than the paper's."""
+    solution = solve(*problem, energy, tolerance=1e-5)
+    _check_solution(solution, energy, *problem)
+    assert solution.converged
+    assert (solution.energies.diff(dim=0) <= 0).all()
+    adam = solve(*problem, energy, "gradient", tolerance=0.9)
+    assert solution.energies[-1].mean() < 1.001 * adam.energies[-1].mean()

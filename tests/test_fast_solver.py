@@ -110,15 +110,10 @@ def test_the_torch_kernel_solves_as_the_numba_kernel(make_problem):
 
 @every_energy
 @pytest.mark.parametrize("connectivity", [4, 8])
-def test_below_the_paper_solver_and_never_up(cross_entropy, relaxation, connectivity, make_problem, check_solution):
+def test_below_the_paper_solver_and_never_up(cross_entropy, relaxation, connectivity, make_problem, check_fast):
     problem = make_problem(batch=8, height=14, width=13, padding=True, seed=3)
     energy = Energy(cross_entropy, relaxation, neighborhood=NearestNeighbors(9, connectivity))
-    solution = solve(*problem, energy, tolerance=1e-5)
-    check_solution(solution, energy, *problem)
-    assert solution.converged
-    assert (solution.energies.diff(dim=0) <= 0).all()
-    adam = solve(*problem, energy, "gradient", tolerance=0.9)
-    assert solution.energies[-1].mean() < 1.001 * adam.energies[-1].mean()
+    check_fast(energy, *problem)
 
 
 def adversary(kind, problem, generator):

@@ -16,7 +16,7 @@ import torch
 from toykit.datasets import toy
 from toykit.datasets.sample import Sample
 from toykit.training import checkpoint, load_config, loop, read_run, train
-from toykit.training.batches import Crops, epoch_batches, seed_at
+from toykit.training.batches import CropLoader, Crops, epoch_batches, seed_at
 from toykit.training.config import METHODS
 from toykit.training.objective import Objective
 
@@ -312,6 +312,21 @@ def test_a_crop_depends_on_its_address_alone(configure):
     assert torch.equal(crop(0, 2, 1), crop(0, 2, 1))
     for other in (crop(1, 2, 1), crop(0, 3, 1), crop(0, 2, 2)):
         assert not torch.equal(crop(0, 2, 1), other)
+
+
+def test_workers_load_what_the_process_itself_loads_and_live_on(configure):
+    from toykit.training.loop import load_sets
+
+    alone, helped = configure(), configure("data.workers=2")
+    samples, _ = load_sets(alone)
+    loaders = [CropLoader(Crops(samples, config.data, seed=0)) for config in (alone, helped)]
+    pids = set()
+    for epoch in range(2):
+        addresses = epoch_batches(len(samples), 2, seed=0, epoch=epoch)
+        for mine, theirs in zip(*(loader.load(addresses) for loader in loaders), strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
+        pids |= {worker.pid for worker in loaders[1].loader._iterator._workers}
+    assert len(pids) == 2
 
 
 def test_addresses_of_any_length_have_their_own_seeds():

@@ -54,6 +54,20 @@ def epoch_batches(
     return [[(epoch, index) for index in order[start : start + batch][rank::world]] for start in starts]
 
 
-def load_batches(crops: Crops, addresses: list[list[tuple[int, int]]]) -> Iterable[list[Tensor]]:
-    """(images, seeds, masks) of each batch, loaded by the configured number of worker processes."""
-    return DataLoader(crops, batch_sampler=addresses, num_workers=crops.data.workers)
+class CropLoader:
+    """Loads an epoch's batches by the configured number of worker processes.
+
+    The workers live as long as the loader: what a set has found for a photo, its simulated scribbles, is found once.
+    """
+
+    def __init__(self, crops: Crops):
+        self.addresses: list[list[tuple[int, int]]] = []
+        workers = crops.data.workers
+        self.loader = DataLoader(
+            crops, batch_sampler=self.addresses, num_workers=workers, persistent_workers=workers > 0
+        )
+
+    def load(self, addresses: list[list[tuple[int, int]]]) -> Iterable[list[Tensor]]:
+        """(images, seeds, masks) of each batch."""
+        self.addresses[:] = addresses  # the loader reads its list anew at each start
+        return self.loader

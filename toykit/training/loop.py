@@ -20,7 +20,7 @@ import torch
 from toykit import datasets
 from toykit.models import build, parameter_groups
 from toykit.training import checkpoint, folder, pictures
-from toykit.training.batches import Crops, epoch_batches, load_batches, seed_at
+from toykit.training.batches import CropLoader, Crops, epoch_batches, seed_at
 from toykit.training.checkpoint import Progress
 from toykit.training.config import Config, Run
 from toykit.training.evaluation import class_ious, evaluate, mean_iou
@@ -82,7 +82,7 @@ def train(
     optimizer = torch.optim.SGD(groups, schedule.lr, schedule.momentum, weight_decay=schedule.weight_decay)
     rates = [group["lr"] for group in groups]
     network, optimizer = fabric.setup(network, optimizer)
-    objective, crops = Objective(config), Crops(training, config.data, seed)
+    objective, loader = Objective(config), CropLoader(Crops(training, config.data, seed))
 
     progress = Progress(Tally.empty(num_classes, fabric.device))
     if fabric.is_global_zero:
@@ -100,7 +100,7 @@ def train(
             addresses = epoch_batches(
                 len(training), schedule.batch, seed, epoch, progress.step, fabric.global_rank, fabric.world_size
             )
-            for image, seeds, mask in load_batches(crops, addresses):
+            for image, seeds, mask in loader.load(addresses):
                 image, seeds, mask = fabric.to_device((image, seeds, mask))
                 torch.manual_seed(seed_at(seed, epoch, progress.step, fabric.global_rank))  # dropout's
                 decay = (1 - step / total_steps) ** schedule.power

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from toykit.datasets.sample import read_image
+from toykit.datasets.textures import grey_texture, part
 from toykit.resources import data_root
 from toykit.vision import torchvision
 
@@ -94,11 +95,12 @@ def _photos(folder, side: int, per_class: int | None, seed: int) -> Scenes:
 def _generated(split: str, side: int, per_class: int, seed: int) -> Scenes:
     """Crops of scikit-image's textures, turned, scaled, tinted and lit at random; the splits share no part of a texture."""
     from PIL import Image
+    from skimage import util
 
     rng = np.random.default_rng([seed, SPLITS.index(split)])
     images = np.empty((len(TEXTURES), per_class, side, side, 3), np.uint8)
     for own, (name, size, color) in zip(images, TEXTURES.values(), strict=True):
-        texture = _texture(name, split)
+        texture = part(util.img_as_ubyte(grey_texture(name)), training=split == "train")
         for image in own:
             crop = min(round(size * rng.uniform(0.7, 1.4)), *texture.shape)
             top, left = (rng.integers(n - crop + 1) for n in texture.shape)
@@ -115,14 +117,3 @@ def _generated(split: str, side: int, per_class: int, seed: int) -> Scenes:
     return Scenes(
         torch.from_numpy(images.reshape(-1, side, side, 3)).movedim(-1, 1), labels, tuple(TEXTURES), "generated"
     )
-
-
-def _texture(name: str, split: str) -> np.ndarray:
-    """uint8 (H, W), grey: the upper 60% of the texture for training, the rest for the test."""
-    from skimage import color, data, util
-
-    grey = getattr(data, name)()
-    if grey.ndim == 3:
-        grey = util.img_as_ubyte(color.rgb2gray(grey))
-    cut = int(0.6 * grey.shape[0])
-    return grey[:cut] if split == "train" else grey[cut:]

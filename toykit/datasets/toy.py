@@ -16,6 +16,7 @@ import numpy as np
 
 from toykit.datasets import voc
 from toykit.datasets.segmentation_set import SegmentationSet
+from toykit.datasets.textures import grey_texture, part
 from toykit.files import write_atomically
 from toykit.supervision import Supervision, simulate, write_scribbles, write_seeds
 from toykit.supervision.choice import random_generator
@@ -117,31 +118,28 @@ def scene(
 
 
 def _grey(name: str, shrink: float) -> np.ndarray:
-    """A picture of scikit-image's wheel in grey, scaled down: float32 (H, W)."""
-    from skimage import color, data, transform
+    """A texture in grey, scaled down: float32 (H, W)."""
+    from skimage import transform
 
-    picture = getattr(data, name)()
-    grey = color.rgb2gray(picture) if picture.ndim == 3 else picture / 255.0
-    return transform.rescale(grey, 1 / shrink, anti_aliasing=True).astype(np.float32)
+    return transform.rescale(grey_texture(name), 1 / shrink, anti_aliasing=True).astype(np.float32)
 
 
 def _part(source: np.ndarray, split: str) -> np.ndarray:
-    """The upper 60% for training, the lower 40% for validation; zero mean and unit variance."""
-    cut = int(0.6 * len(source))
-    part = source[:cut] if split == "train" else source[cut:]
-    return (part - part.mean()) / part.std()
+    """The split's part of a texture, with zero mean and unit variance."""
+    own = part(source, training=split == "train")
+    return (own - own.mean()) / own.std()
 
 
-def _surface(part: np.ndarray, color: tuple[int, int, int], size: int, generator: np.random.Generator) -> np.ndarray:
+def _surface(texture: np.ndarray, color: tuple[int, int, int], size: int, generator: np.random.Generator) -> np.ndarray:
     """A texture about a colour, randomly scaled, turned, tinted and shaded: float (size, size, 3)."""
     from scipy import ndimage
 
     angle, zoom = generator.uniform(0, 2 * np.pi), np.exp(generator.uniform(-0.3, 0.3))
     matrix = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    centre = generator.uniform(0, part.shape)
+    centre = generator.uniform(0, texture.shape)
     grid = np.stack(np.meshgrid(*2 * [np.arange(size) - size / 2], indexing="ij"))
     places = np.tensordot(matrix, grid, 1) + centre[:, None, None]
-    grey = ndimage.map_coordinates(part, places, order=1, mode="mirror")
+    grey = ndimage.map_coordinates(texture, places, order=1, mode="mirror")
     direction = generator.uniform(-1, 1, 2)
     shade = 1 + 0.3 * np.tensordot(direction, grid / size, 1)
     tint = np.array(color) + generator.uniform(-BRIGHTNESS, BRIGHTNESS) + generator.uniform(-HUE, HUE, 3)

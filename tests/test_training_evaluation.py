@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 
 from toykit import PADDING, UNLABELLED
 from toykit.datasets.sample import Sample
-from toykit.training.evaluation import class_ious, confusion_matrix, evaluate, mean_iou
+from toykit.training.evaluation import class_ious, confusion_matrix, evaluate, mean_iou, predict
 
 
 def iou_by_sets(images, num_classes):
@@ -81,3 +81,26 @@ def test_evaluation_counts_each_pixel_once_at_its_own_resolution():
     assert class_ious(confusion).tolist() == pytest.approx(iou_by_sets(images, 2))
     with pytest.raises(ValueError, match="no mask to evaluate against"):
         evaluate(fabric, network, list(samples(masks=False)), 2)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5, 2.0])
+def test_a_photo_is_judged_at_its_own_size_whatever_the_network_sees(scale):
+    seen = []
+
+    class Sizes(Brightness):
+        def forward(self, image):
+            seen.append(tuple(image.shape[-2:]))
+            return super().forward(image)
+
+    network = Sizes().train()
+    image = torch.zeros(1, 3, 8, 12)
+    image[..., 6:] = 255
+    logits = predict(network, image, scale)
+    assert seen == [(8 * scale, 12 * scale)]
+    assert logits.shape == (1, 2, 8, 12)
+    assert torch.equal(logits.argmax(1)[0], (image[0, 0] > 0).long())
+    assert network.training
+    image = next(iter(samples()))
+    counts = evaluate(Fabric(accelerator="cpu", devices=1), network, [image], 2, scale=scale)
+    assert counts.sum() == 19
+    assert seen[-1] == (4 * scale, round(5 * scale))

@@ -34,7 +34,8 @@ class Data:
     """The data set. `root`: its folder (None: where `TOYKIT_DATA` has it); `only`: names of the classes to keep.
 
     limit, val_limit: at most so many images, evenly spread over the set. crop: side of the training crops; scale, flip: of
-    the augmentation. workers: processes that load images (0: the training process itself).
+    the augmentation. eval_scale: how large the network sees a photo in evaluation; the mask keeps its size. workers:
+    processes that load images (0: the training process itself).
     """
 
     kind: str = "toy"
@@ -45,6 +46,7 @@ class Data:
     crop: int = 512
     scale: tuple[float, float] = (0.5, 2.0)
     flip: bool = True
+    eval_scale: float = 1.0
     workers: int = 0
 
     def __post_init__(self):
@@ -54,6 +56,7 @@ class Data:
             raise ValueError(f"data.crop: expected a multiple of {STRIDE} (512 for the paper's 513), got {self.crop}")
         if not 0 < self.scale[0] <= self.scale[1] < math.inf:
             raise ValueError(f"data.scale: expected two numbers, 0 < low <= high, got {list(self.scale)}")
+        _above_zero("data.eval_scale", self.eval_scale)
         _at_least("data.workers", self.workers, 0)
         for name in ("limit", "val_limit"):
             if getattr(self, name) is not None:

@@ -1,10 +1,11 @@
 """Mean intersection over union as PASCAL VOC defines it: from one confusion matrix of the whole set.
 
-Every pixel counts once, whatever its image; void pixels do not count; photos in their own resolution, one scale, no
+Every pixel counts once, whatever its image; void pixels do not count; masks in their own resolution, one scale, no
 post-processing. (An average of the images' own values is another number.)
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -48,20 +49,35 @@ class Photos(Dataset):
 
 
 @torch.no_grad()
-def evaluate(fabric, network, samples, num_classes: int, workers: int = 0) -> Tensor:
+def predict(network, image: Tensor, scale: float = 1.0) -> Tensor:
+    """A network's logits (B, K, H, W) for whole photos (B, 3, H, W), which it sees `scale` times as large.
+
+    A network judges objects best at the size at which it saw them in training. The network is in evaluation mode
+    meanwhile, and then as it was.
+    """
+    was_training = network.training
+    network.eval()
+    size = image.shape[-2:]
+    if scale != 1:
+        smaller = [max(1, round(scale * length)) for length in size]
+        image = F.interpolate(image, smaller, mode="bilinear", align_corners=False, antialias=scale < 1)
+    logits = network(image)
+    network.train(was_training)
+    return logits if scale == 1 else F.interpolate(logits, size, mode="bilinear", align_corners=False)
+
+
+@torch.no_grad()
+def evaluate(fabric, network, samples, num_classes: int, workers: int = 0, scale: float = 1.0) -> Tensor:
     """Confusion matrix of a network on whole photos, on the CPU; the processes share the photos and sum their counts.
 
-    fabric: of Lightning; process r takes photos r, r + world, ..., so that none counts twice. network: in 0..255 to
-    logits at the photo's size; is left in training mode or not, as it was.
+    fabric: of Lightning; process r takes photos r, r + world, ..., so that none counts twice. network, scale: see
+    `predict`.
     """
     mine = range(fabric.global_rank, len(samples), fabric.world_size)
     loader = DataLoader(Photos(samples), batch_size=None, sampler=mine, num_workers=workers)
     confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=fabric.device)
-    was_training = network.training
-    network.eval()
     for image, mask in loader:
         with fabric.autocast():
-            logits = network(image[None].to(fabric.device))
+            logits = predict(network, image[None].to(fabric.device), scale)
         confusion += confusion_matrix(logits.argmax(1)[0], mask.to(fabric.device), num_classes)
-    network.train(was_training)
     return fabric.all_reduce(confusion, reduce_op="sum").cpu()

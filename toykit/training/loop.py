@@ -130,12 +130,14 @@ def train(
             row |= {"lr": schedule.lr * decay} | tally.total(fabric).row(steps_per_epoch)
             row |= {"val_miou": None, "val_iou": None}
             if is_due(epoch + 1, config):
-                confusion = evaluate(fabric, network.module, validation, num_classes, config.data.workers)
+                confusion = evaluate(
+                    fabric, network.module, validation, num_classes, config.data.workers, config.data.eval_scale
+                )
                 ious = class_ious(confusion).tolist()
                 row |= {"val_miou": number(mean_iou(confusion)), "val_iou": [number(iou) for iou in ious]}
             if fabric.is_global_zero:
                 for sample in (training[i] for i in range(min(config.run.pictures, len(training)))):
-                    pixels = pictures.picture(network.module, sample, objective, fabric.device)
+                    pixels = pictures.picture(network.module, sample, objective, fabric.device, config.data.eval_scale)
                     report.picture(epoch + 1, step, sample.name, pixels)
             report.epoch(row)
 

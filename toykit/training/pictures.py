@@ -8,24 +8,22 @@ import torch
 from toykit import plots
 from toykit.datasets.sample import Sample, read_image
 from toykit.files import write_atomically
+from toykit.training.evaluation import predict
 from toykit.training.objective import Objective
 
 GAP = 4
 
 
 @torch.no_grad()
-def picture(network, sample: Sample, objective: Objective, device: torch.device) -> np.ndarray:
+def picture(network, sample: Sample, objective: Objective, device: torch.device, scale: float = 1.0) -> np.ndarray:
     """uint8 (H, W', 3): the panels of one photo, without augmentation; three where the method has no pseudo-labels.
 
-    network: photos in 0..255 to logits; is left in training mode or not, as it was.
+    network, scale: see `predict`.
     """
-    was_training = network.training
-    network.eval()
     image, seeds = (tensor.to(device) for tensor in sample.tensors())
-    logits = network(image)
-    network.train(was_training)
+    logits = predict(network, image, scale)
     panels = [sample.image / 255, plots.overlay_seeds(sample.image, sample.seeds, len(sample.classes))]
-    if objective.method == "soft":
+    if objective.method in ("soft", "hard"):
         panels.append(plots.soft_colors(objective.pseudo_labels(logits, image, seeds)))
     panels.append(plots.soft_colors(logits.softmax(1)))
     gap = np.ones((len(sample.image), GAP, 3))

@@ -1,13 +1,24 @@
 """What notebook 06 computes of neighbourhoods, against loops over all pairs of pixels."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from toykit import Dense, NearestNeighbors, SparseNonLocal
-from toykit.experiments.neighborhoods import affinity_map
+from toykit import Dense, Energy, NearestNeighbors, SparseNonLocal, solve
+from toykit.experiments.neighborhoods import (
+    SHAPES,
+    affinity_map,
+    boundary,
+    cut_shares,
+    filter_errors,
+    match_lam,
+    most_certain,
+    noisy_logits,
+    segment,
+)
 
 
 def color_affinity(image, i, j, bandwidth):
@@ -86,3 +97,115 @@ def test_a_pixel_is_two_whole_numbers_inside():
         affinity_map(torch.zeros(2, 3, 4, 5), (0, 0), NearestNeighbors())
     with pytest.raises(TypeError, match=r"image: expected a torch\.Tensor"):
         affinity_map(np.zeros((1, 3, 4, 5)), (0, 0), NearestNeighbors())
+
+
+def test_equal_pull(make_problem):
+    _, image, _ = make_problem(batch=1)
+    choices = {"a": NearestNeighbors(20.0), "b": SparseNonLocal(20.0), "c": Dense(20.0, 3.0, exact=True)}
+    found = match_lam(image, choices, 6.0)
+    assert found["a"] == 6
+    pulls = []
+    for name, neighborhood in choices.items():
+        pixels = [(r, c) for r in range(image.shape[2]) for c in range(image.shape[3])]
+        total = sum(float(affinity_map(image, pixel, neighborhood).sum()) for pixel in pixels)
+        pulls.append(found[name] * total)
+    assert pulls == pytest.approx([pulls[0]] * 3, rel=1e-5)
+    steep = torch.zeros(1, 3, 1, 2)
+    steep[..., 1] = 255
+    with pytest.raises(ValueError, match="a: no pixel has a neighbour of weight above 0"):
+        match_lam(steep, choices, 6.0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_segments_grow_pixel_by_pixel(shape):
+    before = torch.zeros(9, 16, dtype=torch.bool)
+    for volume in range(145):
+        inside = segment(shape, volume, (9, 16))
+        assert inside.sum() == volume
+        assert (inside | ~before).all()
+        before = inside
+    for volume in (-1, 145):
+        with pytest.raises(ValueError, match=r"volume: expected 0\.\.144 pixels"):
+            segment(shape, volume, (9, 16))
+    with pytest.raises(ValueError, match="shape: expected one of disk, stripes, scattered"):
+        segment("square", 3, (9, 16))
+
+
+def test_shapes_are_what_they_are_called():
+    disk = segment("disk", 60, (21, 21)).nonzero().double()
+    assert (disk - 10).norm(dim=1).max() <= (60 / math.pi) ** 0.5 + 1  # hardly farther than a disk's radius
+    stripes = segment("stripes", 2 * 16 * 16 // 8, (16, 16))
+    assert stripes.any(0).sum() == 4  # two periods, two columns wide
+    assert not torch.equal(segment("scattered", 60, (21, 21)), segment("disk", 60, (21, 21)))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("neighborhood", [NearestNeighbors(20.0), SparseNonLocal(20.0), Dense(20.0, 3.0, exact=True)])
+def test_cut_shares_by_a_loop(shape, neighborhood, make_problem):
+    _, image, _ = make_problem(batch=1, height=5, width=6)
+    found = cut_shares(image, neighborhood, shape, [0, 0.2, 0.5, 1])
+    weights = torch.stack([affinity_map(image, divmod(i, 6), neighborhood).flatten() for i in range(30)])
+    for value, volume in zip(found, (0, 6, 15, 30), strict=True):
+        inside = segment(shape, volume, (5, 6)).flatten().tolist()
+        pairs = [(i, j) for i in range(30) for j in range(i)]
+        cut = sum(float(weights[i, j]) for i, j in pairs if inside[i] != inside[j])
+        assert float(value) == pytest.approx(cut / sum(float(weights[i, j]) for i, j in pairs), rel=1e-10, abs=1e-12)
+
+
+def test_alike_weights_know_the_volume_only():
+    flat, volumes = torch.zeros(1, 3, 8, 8), [0.25, 0.5]
+    pairs = [16 * 48 / (64 * 63 / 2), 32 * 32 / (64 * 63 / 2)]
+    for shape in SHAPES:
+        found = cut_shares(flat, Dense(spatial_bandwidth=1e6, exact=True), shape, volumes)
+        assert found.tolist() == pytest.approx(pairs, rel=1e-9)
+    assert cut_shares(flat, NearestNeighbors(), "disk", volumes).max() < 0.3
+
+
+def test_boundaries_are_counted_and_weighed():
+    image = torch.zeros(1, 3, 2, 3)
+    image[..., 2] = 10
+    labels = torch.eye(3)[torch.tensor([[0, 0, 1], [0, 2, 2]])].movedim(-1, 0)[None]
+    length, weight = boundary(image, labels, bandwidth=10.0)
+    assert length == 4  # two along rows, two along columns; one along a row and one along a column within the flat part
+    assert weight == pytest.approx((math.exp(-1.5) + 1 + 1 + 1) / 4)
+    assert boundary(image, labels, bandwidth=5.0)[1] < weight
+    assert math.isnan(boundary(image, torch.ones(1, 2, 2, 3))[1])
+
+
+def test_noisy_predictions_are_right_on_average():
+    truth = segment("disk", 500, (50, 50))
+    logits = noisy_logits(truth, margin=2.0, noise=0.5)
+    difference = logits[0, 1] - logits[0, 0]
+    assert float(difference[truth].mean()) == pytest.approx(2, abs=0.1)
+    assert float(difference[~truth].mean()) == pytest.approx(-2, abs=0.1)
+    assert float(difference[truth].std()) == pytest.approx(0.5, abs=0.1)
+    assert not torch.equal(logits, noisy_logits(truth, margin=2.0, noise=0.5, seed=1))
+
+
+def test_a_volume_potential_only_moves_the_threshold(generator):
+    """All 2^9 labellings: the best of each volume is the threshold; the best of all is what the solver finds."""
+    logits = torch.randn(1, 2, 3, 3, generator=generator, dtype=torch.float64)
+    difference = (logits[0, 1] - logits[0, 0]).flatten()
+    for volume in range(10):
+        found = most_certain(logits, volume)
+        assert found.sum() == volume
+        best = max(float(difference[list(c)].sum()) for c in itertools.combinations(range(9), volume))
+        assert float(difference[found.flatten()].sum()) == pytest.approx(best)
+    energy = Energy("CE", "BL", eta=1.0, lam=0.1, neighborhood=Dense(spatial_bandwidth=1e6, exact=True))
+    nobody = torch.full((1, 3, 3), 255)
+    solved = solve(logits, torch.zeros(1, 3, 3, 3), nobody, energy, "gradient", lr=0.5, steps=200, tolerance=0.9)
+    inside = solved.labels.argmax(1)[0] == 1
+    assert 0 < inside.sum() < 9
+    assert torch.equal(inside, most_certain(logits, int(inside.sum())))
+
+
+def test_filter_errors_are_relative_and_per_map(make_problem):
+    logits, image, _ = make_problem(batch=1)
+    y, neighborhood = logits.softmax(1), Dense(20.0, 3.0)
+    found = filter_errors(image, y, neighborhood)
+    assert found.shape == (3,)
+    assert torch.allclose(found, filter_errors(image, 7 * y, neighborhood))
+    weights = torch.stack([affinity_map(image, divmod(i, 7), neighborhood).flatten() for i in range(42)])
+    exact, fast = weights @ y[0].flatten(1).T, neighborhood.edges(image).filter(y)[0].flatten(1).T
+    assert torch.allclose(found, (fast - exact).norm(dim=0) / exact.norm(dim=0))
+    assert (found > 0).all()

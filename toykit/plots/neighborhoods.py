@@ -21,7 +21,7 @@ def affinity_panels(image: np.ndarray, pixel: tuple[int, int], maps: Mapping[str
     import matplotlib.pyplot as plt
 
     row, column = pixel
-    figure, axes = plt.subplots(2, 1 + len(maps), figsize=(1.9 * (1 + len(maps)), 4.1), squeeze=False)
+    figure, axes = plt.subplots(2, 1 + len(maps), figsize=(1.7 * (1 + len(maps)), 3.5), squeeze=False)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(True)
@@ -70,11 +70,11 @@ def discount_curves(bandwidths: Sequence[float], ratios: Mapping[str, Tensor], u
     """
     import matplotlib.pyplot as plt
 
-    figure, axis = plt.subplots(figsize=(6.5, 3))
+    figure, axis = plt.subplots(figsize=(6, 2.8))
     axis.axhline(1, color="0.7", linewidth=1)
     for number, (label, ratio) in enumerate(ratios.items()):
         axis.plot(bandwidths, ratio, color=LINE_COLORS[number], linestyle=LINE_STYLES[number], marker="o", label=label)
-    axis.set(xscale="log", xlabel=f"spatial bandwidth, {unit}", ylabel="disk's cut / scattered cut", ylim=(0, 1.1))
+    axis.set(xscale="log", xlabel=f"spatial bandwidth, {unit}", ylabel="disk's cut / scattered cut", ylim=(0, 1.2))
     axis.set_xticks(list(bandwidths), [f"{b:g}" for b in bandwidths], minor=False)
     axis.minorticks_off()
     axis.legend(loc="lower right")

@@ -21,14 +21,14 @@ def affinity_panels(image: np.ndarray, pixel: tuple[int, int], maps: Mapping[str
     import matplotlib.pyplot as plt
 
     row, column = pixel
-    figure, axes = plt.subplots(2, 1 + len(maps), figsize=(1.7 * (1 + len(maps)), 3.5), squeeze=False)
+    figure, axes = plt.subplots(2, 1 + len(maps), figsize=(1.5 * (1 + len(maps)), 3.15), squeeze=False)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(True)
         axis.spines[:].set_color("0.7")
     for (upper, lower), (title, weights) in zip(axes.T, {"photo": image, **maps}.items(), strict=True):
         for axis in (upper, lower):
-            axis.imshow(weights, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+            axis.imshow(np.array(weights), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
             axis.plot(column, row, "+", color=LINE_COLORS[1], markersize=9, markeredgewidth=2)
         if title != "photo":
             rows, columns = (weights > 0.01).nonzero(as_tuple=True)
@@ -51,7 +51,7 @@ def shape_curves(volumes: Sequence[float], shares: Mapping[str, Mapping[str, Ten
     """
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(shares), figsize=(9.5, 2.9), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(shares), figsize=(9, 2.7), sharey=True, squeeze=False)
     v = torch.as_tensor(volumes)
     for axis, (title, curves) in zip(axes[0], shares.items(), strict=True):
         axis.plot(v, 2 * v * (1 - v), color="0.8", linewidth=6, label="$2 v (1 - v)$")
@@ -70,7 +70,7 @@ def discount_curves(bandwidths: Sequence[float], ratios: Mapping[str, Tensor], u
     """
     import matplotlib.pyplot as plt
 
-    figure, axis = plt.subplots(figsize=(6, 2.8))
+    figure, axis = plt.subplots(figsize=(5.5, 2.6))
     axis.axhline(1, color="0.7", linewidth=1)
     for number, (label, ratio) in enumerate(ratios.items()):
         axis.plot(bandwidths, ratio, color=LINE_COLORS[number], linestyle=LINE_STYLES[number], marker="o", label=label)

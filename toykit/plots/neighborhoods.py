@@ -28,7 +28,7 @@ def affinity_panels(image: np.ndarray, pixel: tuple[int, int], maps: Mapping[str
         axis.spines[:].set_color("0.7")
     for (upper, lower), (title, weights) in zip(axes.T, {"photo": image, **maps}.items(), strict=True):
         for axis in (upper, lower):
-            axis.imshow(np.array(weights), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+            axis.imshow(np.asarray(weights), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
             axis.plot(column, row, "+", color=LINE_COLORS[1], markersize=9, markeredgewidth=2)
         if title != "photo":
             rows, columns = (weights > 0.01).nonzero(as_tuple=True)

@@ -87,6 +87,14 @@ def test_the_filter_is_symmetric_and_never_negative(exact, downscale, make_probl
     assert matrix.min() > -1e-12
 
 
+def test_brute_force_skips_points_that_say_nothing(generator):
+    features, values = torch.rand(5, 30, dtype=torch.float64, generator=generator), torch.zeros(30, 2).double()
+    assert torch.equal(BruteForce(features)(values), values)
+    values[[3, 17], [0, 1]] = torch.tensor([2.0, -1.0]).double()
+    whole = BruteForce(features)(values + 1) - BruteForce(features)(torch.ones_like(values))
+    assert torch.allclose(BruteForce(features, block=40)(values), whole, atol=1e-12)
+
+
 def test_downscale_puts_a_square_in_one_place(make_problem):
     """The pair's weight is that of the squares' mean colours and centres; 1 within a square."""
     _, image, _ = make_problem(batch=1, height=4, width=6)

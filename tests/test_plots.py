@@ -139,3 +139,36 @@ def test_training_curves_show_means_ranges_and_the_phases():
     assert list(right.lines[2].get_xdata()) == [10, 10]
     never = [{"step": 1, "phase": "soft", "loss": 1.0, "val_miou": None}]
     assert not plots.training_curves({"soft": [never]}).axes[1].lines
+
+
+def test_affinities_are_drawn_as_they_are_and_few_neighbours_ringed():
+    image = np.zeros((9, 12, 3), np.uint8)
+    few, many = torch.zeros(9, 12), torch.full((9, 12), 0.5)
+    few[4, 4], few[4, 6] = 1.0, 0.5
+    figure = plots.affinity_panels(image, (4, 5), {"few": few, "many": many}, window=2)
+    upper, lower = figure.axes[:3], figure.axes[3:]
+    assert [axis.get_title() for axis in upper] == ["photo", "few\n2 of $w > 0.01$", "many\n108 of $w > 0.01$"]
+    assert np.array_equal(upper[1].images[0].get_array(), few)
+    rings = upper[1].collections[0]
+    assert rings.get_offsets().tolist() == [[4, 4], [6, 4]]
+    assert rings.get_sizes()[0] > rings.get_sizes()[1]
+    assert not upper[2].collections
+    for axis in figure.axes:
+        assert (axis.lines[0].get_xdata()[0], axis.lines[0].get_ydata()[0]) == (5, 4)
+    assert lower[1].get_xlim() == (2.5, 7.5)
+    assert lower[1].get_ylim() == (6.5, 1.5)
+
+
+def test_shapes_beside_the_volume_potential():
+    volumes = [0.0, 0.25, 0.5]
+    curves = {"disk": torch.tensor([0, 0.1, 0.2]), "scattered": torch.tensor([0, 0.375, 0.5])}
+    figure = plots.shape_curves(volumes, {"NN": curves, "DN": curves})
+    assert [axis.get_title() for axis in figure.axes] == ["NN", "DN"]
+    potential, disk, _ = figure.axes[1].lines
+    assert potential.get_ydata() == pytest.approx([0, 0.375, 0.5])
+    assert disk.get_ydata() == pytest.approx([0, 0.1, 0.2])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["$2 v (1 - v)$", "disk", "scattered"]
+    figure = plots.discount_curves([1, 10], {"colour bandwidth 9": [0.1, 0.5]}, "pixels")
+    assert figure.axes[0].lines[1].get_ydata() == pytest.approx([0.1, 0.5])
+    assert "pixels" in figure.axes[0].get_xlabel()
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["1", "10"]

@@ -14,8 +14,9 @@ from toykit import cross_entropy, potts
 from toykit.datasets import photo
 from toykit.energy import Energy
 from toykit.experiments.label_noise import targets
+from toykit.experiments.neighborhoods import most_certain
 from toykit.experiments.potentials import logit_gradient
-from toykit.neighborhoods import NearestNeighbors
+from toykit.neighborhoods import Dense, NearestNeighbors
 from toykit.palette import voc_palette
 from toykit.plots import soft_colors
 from toykit.training.evaluation import mean_iou
@@ -218,6 +219,45 @@ def _paint(answer):
     y = torch.rand(3, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).softmax(0)
     true = torch.from_numpy(soft_colors(y))
     return _close(_call(answer, y, torch.from_numpy(voc_palette(3))), true, "Sum over the classes: label times colour.")
+
+
+@exercise("06.1")
+def _pairs(answer):
+    found = torch.as_tensor(_call(answer, 5, 7), dtype=torch.float64)
+    image = torch.zeros(1, 3, 5, 7)
+    grid = NearestNeighbors().edges(image).degree().sum() / 2
+    dense = Dense(exact=True, spatial_bandwidth=1e6).edges(image).degree().sum() / 2
+    true = torch.stack([grid, dense]).double()
+    return _close(
+        found, true, "Along a row of w pixels lie w - 1 pairs; dense: each of N pixels with N - 1, halved.", 1e-3
+    )
+
+
+@exercise("06.2")
+def _volume_potential(answer):
+    volumes = torch.tensor([3.0, 5.0, 4.0], dtype=torch.float64)
+    labels = torch.arange(3).repeat_interleave(volumes.long()).view(1, 3, 4)
+    edges = Dense(exact=True, spatial_bandwidth=1e6).edges(torch.zeros(1, 3, 3, 4, dtype=torch.float64))
+    true = edges.split(labels)[1][0]
+    return _close(_call(answer, volumes), true, "All pairs of N pixels, less those within a segment.", 1e-6)
+
+
+@exercise("06.3")
+def _threshold(answer):
+    margins = torch.randn(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    true = most_certain(torch.stack([-margins / 2, margins / 2])[None], 9)
+    hint = "n (N - n) does not depend on which: take the n pixels of the largest margins, as a mask like margins."
+    return _close(_call(answer, margins, 9), true.double(), hint)
+
+
+@exercise("06.4")
+def _all_pairs(answer):
+    y, _ = _random_pairs(4, 12)
+    edges = Dense(exact=True, spatial_bandwidth=1e6).edges(torch.zeros(1, 3, 3, 4, dtype=torch.float64))
+    true = edges.potts(y.T.view(1, 4, 3, 4), potts.quadratic)[0]
+    return _close(
+        _call(answer, y), true, "Expand the square: N sums of squares, less the square of the sum, halved.", 1e-6
+    )
 
 
 @exercise("07.1")

@@ -6,14 +6,17 @@ Every function draws into the axes it is given, or makes a figure and returns it
 from toykit.plots.curves import convergence_curves, loss_curves
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, panels, soft_colors
 from toykit.plots.label_noise import noise_curves, scene_gallery
+from toykit.plots.neighborhoods import affinity_panels, discount_curves, shape_curves
 from toykit.plots.potentials import contours, surfaces
 from toykit.plots.simplex import move_figure, simplex_path, triangle
 from toykit.plots.style import figure_format, style
 from toykit.plots.training import training_curves
 
 __all__ = [
+    "affinity_panels",
     "contours",
     "convergence_curves",
+    "discount_curves",
     "entropy_map",
     "figure_format",
     "hard_colors",
@@ -23,6 +26,7 @@ __all__ = [
     "overlay_seeds",
     "panels",
     "scene_gallery",
+    "shape_curves",
     "simplex_path",
     "soft_colors",
     "style",

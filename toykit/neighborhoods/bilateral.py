@@ -30,21 +30,24 @@ MOST_NODES, MOST_VALUES = 2**27, 2**26
 
 
 class BruteForce:
-    """The sums themselves, O(N^2), in blocks of rows."""
+    """The sums themselves, O(N^2), in blocks of rows; all weights are kept where they are one block."""
 
     def __init__(self, features: Tensor, block: int = 2**22):
         """features: (D, N), in standard deviations. block: pairs at one time."""
-        self.features, self.block, self.dtype = features, block, features.dtype
+        self.points, self.dtype = features.T.contiguous(), features.dtype
+        rows = max(1, block // features.shape[1])
+        self.blocks = self.points.split(rows)
+        self.kept = self._weights(self.points) if len(self.blocks) == 1 else None
 
     def __call__(self, values: Tensor) -> Tensor:
         """values: (N, K). Returns (N, K)."""
-        points = self.features.T.contiguous()
-        rows = max(1, self.block // len(points))
-        sums = []
-        for some in points.split(rows):
-            distances = torch.cdist(some, points, compute_mode="donot_use_mm_for_euclid_dist")
-            sums.append((distances.square_().mul_(-0.5).exp_()) @ values)
-        return torch.cat(sums) - values
+        if self.kept is not None:
+            return self.kept @ values - values
+        return torch.cat([self._weights(some) @ values for some in self.blocks]) - values
+
+    def _weights(self, some: Tensor) -> Tensor:
+        distances = torch.cdist(some, self.points, compute_mode="donot_use_mm_for_euclid_dist")
+        return distances.square_().mul_(-0.5).exp_()
 
 
 class BilateralGrid:

@@ -56,6 +56,17 @@ def test_every_method_from_every_seed_once(overrides, tmp_path, monkeypatch):
     assert np.array_equal(pictures["train_0001"][1], written)
 
 
+@pytest.mark.filterwarnings("ignore::toykit.solvers.ConvergenceWarning")
+def test_the_papers_eight_train_on_the_toy_set(overrides, tmp_path):
+    names = ("full", "seeds_only", "dense_crf", "nonlocal_crf", "grid_crf", "scribblesup", "soft_cce_q", "soft_cce_cd")
+    results = compare("toy", names, (0,), tmp_path, [*overrides, "schedule.pretrain_epochs=1"])
+    text = table([Summary.of(name, found) for name, found in results.items()])
+    assert text.split()[: len(names)] == list(names)
+    assert all(0 <= found[0].miou <= 1 for found in results.values())
+    losses = [found[0].history[-1]["loss"] for found in results.values()]
+    assert len(set(losses)) == len(losses)
+
+
 def test_phase_one_is_gone_through_once_to_the_same_end(overrides, tmp_path, monkeypatch):
     chosen = [*overrides, "schedule.pretrain_epochs=1", "schedule.epochs=1"]
     methods = ("full", "soft", "dense_crf", "seeds_only")

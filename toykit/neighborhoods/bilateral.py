@@ -37,15 +37,16 @@ class BruteForce:
         self.points, self.dtype = features.T.contiguous(), features.dtype
         rows = max(1, block // features.shape[1])
         self.blocks = self.points.split(rows)
-        self.kept = self._weights(self.points) if len(self.blocks) == 1 else None
+        self.kept = self.weights(self.points) if len(self.blocks) == 1 else None
 
     def __call__(self, values: Tensor) -> Tensor:
         """values: (N, K). Returns (N, K)."""
         if self.kept is not None:
             return self.kept @ values - values
-        return torch.cat([self._weights(some) @ values for some in self.blocks]) - values
+        return torch.cat([self.weights(some) @ values for some in self.blocks]) - values
 
-    def _weights(self, some: Tensor) -> Tensor:
+    def weights(self, some: Tensor) -> Tensor:
+        """Of some points (n, D) with all: (n, N)."""
         distances = torch.cdist(some, self.points, compute_mode="donot_use_mm_for_euclid_dist")
         return distances.square_().mul_(-0.5).exp_()
 

@@ -26,6 +26,8 @@ from toykit.supervision import Supervision
 #: hard: eq. (8) with hard labels.
 METHODS = ("full", "seeds_only", "gradient_descent", "soft", "hard")
 NEIGHBORHOODS = ("nearest", "sparse_nonlocal", "dense")
+#: Side of a crop, in squares, up to which all pairs are quicker summed than filtered.
+FEW_PIXELS = 40
 PRECISIONS = ("32-true", "bf16-mixed")  # float16 would need a loss scaler, and its state in the checkpoint
 
 
@@ -242,7 +244,8 @@ def with_method(base: Config, name: str) -> Config:
 
     Data, network and schedule stay the base's. So that a preset for one set does on another what it does on its own, lengths in
     pixels go with the crop's side and the weight of a dense term with the inverse of its square, since a pixel has as many
-    more neighbours; and eta and lam get the factor that the base has over the paper's eta of 0.3 (ten on the toy set).
+    more neighbours; dense pairs are summed rather than filtered where the crop has few; and eta and lam get the factor that the
+    base has over the paper's eta of 0.3 (ten on the toy set).
     Raises: ValueError for a name that is neither.
     """
     if name in METHODS:
@@ -252,7 +255,9 @@ def with_method(base: Config, name: str) -> Config:
     preset = load_config(name)
     terms, factor, ratio = preset.energy, base.energy.eta / Terms.eta, base.data.crop / preset.data.crop
     if terms.neighborhood == "dense":
-        terms = dataclasses.replace(terms, spatial_bandwidth=terms.spatial_bandwidth * ratio, lam=terms.lam / ratio**2)
+        exact = terms.exact or base.data.crop <= FEW_PIXELS * terms.downscale
+        space, lam = terms.spatial_bandwidth * ratio, terms.lam / ratio**2
+        terms = dataclasses.replace(terms, spatial_bandwidth=space, lam=lam, exact=exact)
     terms = dataclasses.replace(terms, eta=terms.eta * factor, lam=terms.lam * factor)
     return dataclasses.replace(
         base, method=preset.method, energy=terms, solver=preset.solver, error_rate=preset.error_rate

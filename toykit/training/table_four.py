@@ -55,8 +55,7 @@ def cells(overrides: Sequence[str] = (), lam: Mapping[str, float] | None = None)
     }
     for name, config in found.items():
         weight = (LAM | dict(lam or {}))[name]
-        terms = dataclasses.replace(config.energy, lam=weight, exact=config.energy.neighborhood == "dense")
-        found[name] = dataclasses.replace(config, energy=terms)
+        found[name] = dataclasses.replace(config, energy=dataclasses.replace(config.energy, lam=weight))
     return found
 
 

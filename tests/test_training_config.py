@@ -178,12 +178,6 @@ def test_neighborhoods(overrides, expected):
     assert config.energy.build().neighborhood == expected
 
 
-def test_dense_pseudo_labels_need_the_gradient_solver():
-    with pytest.raises(ValueError, match=r"take solver\.method=gradient"):
-        load_config("toy", ["energy.neighborhood=dense", "energy.relaxation=Q"])
-    load_config("toy", ["energy.neighborhood=dense", "energy.relaxation=Q", "method=gradient_descent"])
-
-
 @pytest.mark.parametrize("neighborhood", ["nearest", "sparse_nonlocal", "dense"])
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_on_every_neighborhood_has_a_gradient(method, neighborhood, make_problem):

@@ -221,10 +221,6 @@ class Config:
             raise ValueError(
                 f"error_rate: expected a share in [0, 1), above 0 only with the method hard; got {self.error_rate}"
             )
-        if self.method == "soft" and self.energy.neighborhood == "dense" and self.solver.method == "fast":
-            raise ValueError(
-                "solver.method: fast does not work on dense neighbourhoods; take solver.method=gradient, as the paper does"
-            )
 
     def to_dict(self) -> dict:
         """Plain dicts, lists and values, as YAML and a checkpoint hold them."""

@@ -6,7 +6,7 @@ All six share network, data, schedule, weights at the start and phase one (`toyk
 
     gradient_descent  NN  eq. (4), BL, without entropy             DN  the same, with the preset dense_crf's terms
     hard              NN  the preset grid_crf: graph cuts          DN  the preset scribblesup: mean field
-    soft              NN  eq. (8), CCE and Q (the paper's pair)    DN  the same; the gradient solver
+    soft              NN  eq. (8), CCE and Q (the paper's pair)    DN  the same
 
 Dense pairs are those of squares of 2 x 2 pixels, summed exactly; the spatial bandwidth has the share of the crop that 100 has
 of 512 pixels. `LAM` holds each cell's weight of the Potts term.
@@ -23,7 +23,7 @@ import click
 
 from toykit.files import write_atomically
 from toykit.training.comparison import run_all
-from toykit.training.config import Config, Solver, Terms, load_config, with_method
+from toykit.training.config import Config, Terms, load_config, with_method
 from toykit.training.folder import RunResult
 
 COLUMNS = ("method", "neighborhood", "relaxation", "lam", "seed", "miou", "steps", "solver_share")
@@ -51,7 +51,7 @@ def cells(overrides: Sequence[str] = (), lam: Mapping[str, float] | None = None)
         "hard_NN": names["grid_crf"],
         "hard_DN": names["scribblesup"],
         "soft_NN": names["soft_cce_q"],
-        "soft_DN": dataclasses.replace(base, energy=soft, solver=Solver("gradient", {"steps": 20, "lr": 0.3})),
+        "soft_DN": dataclasses.replace(base, energy=soft),
     }
     for name, config in found.items():
         weight = (LAM | dict(lam or {}))[name]

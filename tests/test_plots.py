@@ -139,3 +139,11 @@ def test_training_curves_show_means_ranges_and_the_phases():
     assert list(right.lines[2].get_xdata()) == [10, 10]
     never = [{"step": 1, "phase": "soft", "loss": 1.0, "val_miou": None}]
     assert not plots.training_curves({"soft": [never]}).axes[1].lines
+
+
+def test_the_papers_eight_methods_have_lines_of_their_own():
+    rows = [{"step": step, "phase": "seeds", "loss": 1.0 / step, "val_miou": 0.1 * step} for step in (1, 2)]
+    left, right = plots.training_curves({f"method {number}": [rows] for number in range(8)}).axes
+    for axis in (left, right):
+        lines = axis.get_lines()[:8]
+        assert len({(line.get_color(), str(line.get_linestyle())) for line in lines}) == 8

@@ -29,7 +29,7 @@ def test_the_same_command_as_a_module():
 
 
 def test_print_shows_the_resolved_configuration(tmp_path):
-    text = run("voc_mobilenet", "energy.lam=2", "--print")
+    text = run("soft_cce_cd", "energy.lam=2", "--print")
     assert "lam: 2.0" in text
     assert "bandwidth: 9.0" in text
     (tmp_path / "c.yaml").write_text(text)

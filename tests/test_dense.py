@@ -269,8 +269,3 @@ def test_direct_descent_has_gradients(relaxation, decisiveness, make_problem):
 
     assert loss(logits) > 0
     assert torch.autograd.gradcheck(loss, logits.requires_grad_(), fast_mode=True)
-
-
-def test_the_fast_solver_says_what_works(make_problem):
-    with pytest.raises(ValueError, match='take method="gradient"'):
-        solve(*make_problem(), Energy("CCE", "Q", neighborhood=Dense()))

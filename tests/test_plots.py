@@ -172,3 +172,11 @@ def test_shapes_beside_the_volume_potential():
     assert figure.axes[0].lines[1].get_ydata() == pytest.approx([0.1, 0.5])
     assert "pixels" in figure.axes[0].get_xlabel()
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["1", "10"]
+
+
+def test_the_papers_eight_methods_have_lines_of_their_own():
+    rows = [{"step": step, "phase": "seeds", "loss": 1.0 / step, "val_miou": 0.1 * step} for step in (1, 2)]
+    left, right = plots.training_curves({f"method {number}": [rows] for number in range(8)}).axes
+    for axis in (left, right):
+        lines = axis.get_lines()[:8]
+        assert len({(line.get_color(), str(line.get_linestyle())) for line in lines}) == 8

@@ -5,10 +5,21 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from toykit.datasets import toy
 from toykit.datasets.sample import read_image
-from toykit.training import RunResult, Summary, compare, comparison, load_config, read_pictures, table
+from toykit.training import (
+    RunResult,
+    Summary,
+    checkpoint,
+    compare,
+    comparison,
+    load_config,
+    read_pictures,
+    table,
+    train,
+)
 
 SMALL = [
     "data.crop=32", "data.scale=[0.7,1]", "schedule.pretrain_epochs=0", "schedule.epochs=1", "schedule.batch=4",
@@ -43,6 +54,47 @@ def test_every_method_from_every_seed_once(overrides, tmp_path, monkeypatch):
     assert {name: list(by_epoch) for name, by_epoch in pictures.items()} == {"train_0000": [1], "train_0001": [1]}
     written = read_image(results["full"][0].folder / "pictures" / "epoch_001_train_0001.png")
     assert np.array_equal(pictures["train_0001"][1], written)
+
+
+@pytest.mark.filterwarnings("ignore::toykit.solvers.ConvergenceWarning")
+def test_the_papers_eight_train_on_the_toy_set(overrides, tmp_path):
+    names = ("full", "seeds_only", "dense_crf", "nonlocal_crf", "grid_crf", "scribblesup", "soft_cce_q", "soft_cce_cd")
+    results = compare("toy", names, (0,), tmp_path, [*overrides, "schedule.pretrain_epochs=1"])
+    text = table([Summary.of(name, found) for name, found in results.items()])
+    assert text.split()[: len(names)] == list(names)
+    assert all(0 <= found[0].miou <= 1 for found in results.values())
+    losses = [found[0].history[-1]["loss"] for found in results.values()]
+    assert len(set(losses)) == len(losses)
+
+
+def test_phase_one_is_gone_through_once_to_the_same_end(overrides, tmp_path, monkeypatch):
+    chosen = [*overrides, "schedule.pretrain_epochs=1", "schedule.epochs=1"]
+    methods = ("full", "soft", "dense_crf", "seeds_only")
+    steps = []
+
+    def count(config, run_dir, callback=lambda *_: None):
+        mine = []
+        steps.append(mine)
+        return train(config, run_dir, callback=lambda *told: (callback(*told), mine.append(told)))
+
+    monkeypatch.setattr(comparison, "train", count)
+    shared = compare("toy", methods, (0,), tmp_path / "shared", chosen)
+    assert [len(mine) for mine in steps] == [4, 4, 2, 2]
+    monkeypatch.undo()
+    for name in methods:
+        alone = train(shared[name][0].config, tmp_path / name)
+        last, other = (run.history[-1] for run in (alone, shared[name][0]))
+        assert (last["loss"], last["val_iou"]) == (other["loss"], other["val_iou"])
+
+    common = tmp_path / "shared" / "phase_one_0.pt"
+    config = shared["soft"][0].config.to_dict()
+    assert checkpoint.adopt(common, tmp_path / "new", config)
+    assert not checkpoint.adopt(common, tmp_path / "new", config)  # it has begun
+    assert not checkpoint.adopt(tmp_path / "nowhere.pt", tmp_path / "newer", config)
+    for changed in ({"run": config["run"] | {"seed": 1}}, {"schedule": config["schedule"] | {"pretrain_epochs": 2}}):
+        assert not checkpoint.adopt(common, tmp_path / "newer", config | changed)
+    torch.save(torch.load(common, weights_only=True) | {"progress": {"epoch": 1, "step": 1}}, common)
+    assert not checkpoint.adopt(common, tmp_path / "newer", config)
 
 
 @pytest.mark.parametrize("override", ["method=full", "run.seed=3"])

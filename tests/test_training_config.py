@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from toykit.energy import Energy
 from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
 from toykit.training import Config, load_config, presets
-from toykit.training.config import METHODS, Solver, Terms
+from toykit.training.config import METHODS, Solver, Terms, with_method
 from toykit.training.objective import Objective
 
 
@@ -21,9 +21,10 @@ def test_presets_say_what_they_cost_and_what_to_expect(name):
 
 
 def test_the_papers_numbers():
-    for name in ("voc_mobilenet", "voc_resnet101", "voc_vit", "cityscapes", "ade20k"):
+    for name in ("soft_cce_cd", "voc_resnet101", "voc_vit", "cityscapes", "ade20k"):
         config = load_config(name)
-        assert (config.energy.eta, config.energy.lam, config.energy.bandwidth) == (0.3, 6, 9 if "voc" in name else 3)
+        bandwidth = 3 if name in ("cityscapes", "ade20k") else 9
+        assert (config.energy.eta, config.energy.lam, config.energy.bandwidth) == (0.3, 6, bandwidth)
         assert (config.energy.cross_entropy, config.energy.relaxation) == ("CCE", "CD")
         assert (config.schedule.lr, config.schedule.power, config.schedule.epochs) == (0.0007, 0.9, 60)
     assert Config().energy.build() == Energy("CCE", "CD", 0.3, 6, NearestNeighbors(9, 4))
@@ -36,6 +37,43 @@ def test_grid_crfs_conventions():
     assert (config.method, config.solver.method) == ("hard", "graph_cut")
     assert config.solver.options == {"max_cycles": 5, "labels": "seeded"}
     assert config.error_rate > 0
+
+
+def test_the_peers_conventions():
+    rloss = load_config("dense_crf")
+    assert rloss.energy.build().neighborhood == Dense.rloss()
+    assert (rloss.method, rloss.energy.relaxation, rloss.energy.decisiveness) == ("gradient_descent", "BL", False)
+    # their 2e-9 weighs a sum over ordered pairs of squares, our lam one over unordered pairs of pixels, a mean over pixels
+    assert rloss.energy.lam == pytest.approx(2e-9 * 2 * rloss.data.crop**2 / 16, rel=0.01)
+    nonlocal_crf = load_config("nonlocal_crf")
+    assert isinstance(nonlocal_crf.energy.build().neighborhood, SparseNonLocal)
+    assert (nonlocal_crf.method, nonlocal_crf.energy.decisiveness) == ("gradient_descent", False)
+    scribblesup = load_config("scribblesup")
+    assert (scribblesup.method, scribblesup.solver.method, scribblesup.error_rate) == ("hard", "mean_field", 0)
+    assert isinstance(scribblesup.energy.build().neighborhood, Dense)
+
+
+def test_a_presets_method_on_another_set():
+    base = load_config("toy", ["schedule.lr=0.02", "run.seed=4"])
+    for name in presets():
+        config = with_method(base, name)
+        kept = ("data", "supervision", "model", "schedule", "run")
+        assert all(getattr(config, part) == getattr(base, part) for part in kept)
+        preset = load_config(name)
+        assert (config.method, config.solver, config.error_rate) == (preset.method, preset.solver, preset.error_rate)
+        assert config.energy.relaxation == preset.energy.relaxation
+        if name != "toy":
+            assert config.energy.eta == pytest.approx(10 * preset.energy.eta)
+    assert with_method(base, "soft_cce_q").energy.lam == pytest.approx(60)
+    dense = with_method(base, "dense_crf").energy  # crops of 64 instead of 512: a 64th of the neighbours
+    assert (dense.spatial_bandwidth, dense.bandwidth) == (12.5, 15)
+    assert dense.lam == pytest.approx(10 * 64 * 6.6e-5)
+    assert dense.exact
+    assert not with_method(load_config("toy", ["data.crop=96"]), "dense_crf").energy.exact
+    assert with_method(load_config("soft_cce_cd"), "dense_crf").energy == load_config("dense_crf").energy
+    assert with_method(base, "seeds_only") == dataclasses.replace(base, method="seeds_only")
+    with pytest.raises(ValueError, match=r"harder: expected a method \(full, .*\) or a preset \(.*toy"):
+        with_method(base, "harder")
 
 
 def write(path, text):
@@ -131,18 +169,13 @@ def test_neither_file_nor_preset():
     [
         (["neighborhood=sparse_nonlocal", "far=2", "candidates=3"], SparseNonLocal(9, 4, far=2, candidates=3)),
         (["neighborhood=dense", "relaxation=Q", "spatial_bandwidth=50", "downscale=2"], Dense(9, 50, 2)),
+        (["neighborhood=dense", "relaxation=Q", "exact=true"], Dense(exact=True)),
         (["connectivity=8"], NearestNeighbors(9, 8)),
     ],
 )
 def test_neighborhoods(overrides, expected):
     config = load_config("toy", ["solver={method: gradient, options: {}}", *(f"energy.{item}" for item in overrides)])
     assert config.energy.build().neighborhood == expected
-
-
-def test_dense_pseudo_labels_need_the_gradient_solver():
-    with pytest.raises(ValueError, match=r"take solver\.method=gradient"):
-        load_config("toy", ["energy.neighborhood=dense", "energy.relaxation=Q"])
-    load_config("toy", ["energy.neighborhood=dense", "energy.relaxation=Q", "method=gradient_descent"])
 
 
 @pytest.mark.parametrize("neighborhood", ["nearest", "sparse_nonlocal", "dense"])

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from toykit import Energy, NearestNeighbors, SelfLabelingLoss, __version__, datasets, random_walker, soft_jaccard, solve
+from toykit.bench_dense import dense
 from toykit.files import write_atomically
 from toykit.potts import RELAXATIONS
 from toykit.predictions import seed_logits
@@ -25,7 +26,7 @@ from toykit.solvers.quarters import pack
 
 CLASSES = 21
 #: Names of the benchmark's parts, in order.
-PARTS = ("race", "copies", "quadratic", "jaccard", "scaling", "step")
+PARTS = ("race", "copies", "quadratic", "jaccard", "scaling", "step", "dense")
 
 
 def problems(count: int, height: int, width: int, classes: int = CLASSES) -> tuple[Tensor, Tensor, Tensor]:
@@ -322,6 +323,7 @@ def main(parts, images, batch, size, threads, output) -> None:
         "jaccard": lambda: jaccard(click.echo),
         "scaling": lambda: scaling(click.echo),
         "step": lambda: step(click.echo),
+        "dense": lambda: dense(threads, click.echo),
     }
     for name in parts or PARTS:
         click.echo(f"-- {name}")

@@ -30,23 +30,30 @@ MOST_NODES, MOST_VALUES = 2**27, 2**26
 
 
 class BruteForce:
-    """The sums themselves, O(N^2), in blocks of rows."""
+    """The sums themselves, O(N^2), in blocks of rows; all weights are kept where they are one block."""
 
     def __init__(self, features: Tensor, block: int = 2**22):
         """features: (D, N), in standard deviations. block: pairs at one time."""
-        self.features, self.block, self.dtype = features, block, features.dtype
+        self.points, self.dtype, self.block = features.T.contiguous(), features.dtype, block
+        self.kept = self.weights(self.points, self.points) if len(self.points) ** 2 <= block else None
 
     def __call__(self, values: Tensor) -> Tensor:
         """values: (N, K). Returns (N, K)."""
-        points = self.features.T.contiguous()
+        if self.kept is not None:
+            return self.kept @ values - values
         says = values.any(1)  # the others add nothing: one pixel's affinities cost O(N)
-        speakers, words = (points, values) if says.all() else (points[says], values[says])
-        rows = max(1, self.block // max(1, len(speakers)))
-        sums = []
-        for some in points.split(rows):
-            distances = torch.cdist(some, speakers, compute_mode="donot_use_mm_for_euclid_dist")
-            sums.append((distances.square_().mul_(-0.5).exp_()) @ words)
-        return torch.cat(sums) - values
+        speakers, words = (self.points, values) if says.all() else (self.points[says], values[says])
+        return torch.cat([self.weights(some, speakers) @ words for some in self.blocks(len(speakers))]) - values
+
+    def blocks(self, others: int) -> tuple[Tensor, ...]:
+        """The points (N, D) in parts that may meet so many others at one time."""
+        return self.points.split(max(1, self.block // max(1, others)))
+
+    @staticmethod
+    def weights(some: Tensor, others: Tensor) -> Tensor:
+        """Of points (n, D) with others (m, D): (n, m)."""
+        distances = torch.cdist(some, others, compute_mode="donot_use_mm_for_euclid_dist")
+        return distances.square_().mul_(-0.5).exp_()
 
 
 class BilateralGrid:

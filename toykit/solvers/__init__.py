@@ -1,10 +1,9 @@
 """Pseudo-label solvers: `solve` picks one by name; all return a `Solution`.
 
-Which one? "fast", the default, takes any terms on nearest and sparse non-local neighbours and goes lower in a fraction of the
-steps. "gradient" is the paper's, and works on dense neighbourhoods too (Adam by default; optimizer="gd" for plain gradient
-descent). "closed_form" is exact, for H_Q + P_Q only. "graph_cut" gives hard labels, by alpha-expansion on the Potts model that
-all relaxations are at vertices (needs PyMaxflow); "mean_field" does so on any neighbourhood. `round_greedily` rounds soft
-labels of BL.
+Which one? "fast", the default, takes any terms on any neighbourhood and goes lower in a fraction of the steps. "gradient" is
+the paper's (Adam by default; optimizer="gd" for plain gradient descent). "closed_form" is exact, for H_Q + P_Q only.
+"graph_cut" gives hard labels, by alpha-expansion on the Potts model that all relaxations are at vertices (needs PyMaxflow);
+"mean_field" does so on any neighbourhood. `round_greedily` rounds soft labels of BL.
 """
 
 import inspect

@@ -18,7 +18,9 @@ Two kernels do the same arithmetic: torch (any device) and numba (a processor, w
 """
 
 import importlib.util
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 
 import torch
@@ -26,10 +28,12 @@ from torch import Tensor
 
 from toykit.conventions import check_choice
 from toykit.energy import Subproblem
-from toykit.neighborhoods import DenseEdges, GridEdges
+from toykit.neighborhoods import DenseEdges, Edges, GridEdges
 from toykit.solvers import kernel_torch
-from toykit.solvers.blocks import Listing, list_edges
-from toykit.solvers.quarters import Quarters, pack
+from toykit.solvers.blocks import list_edges
+from toykit.solvers.dense_descent import DenseDescent
+from toykit.solvers.descent import Descent, relative_decrease
+from toykit.solvers.quarters import pack
 from toykit.solvers.solution import Solution
 
 KERNELS = ("auto", "torch", "compile", "numba")
@@ -61,7 +65,9 @@ def fast_descent(
     active_classes: float = 0.0,
     callback=None,
 ) -> Solution:
-    """Minimise a sub-problem on nearest or sparse non-local neighbours; any cross-entropy and relaxation. Deterministic.
+    """Minimise a sub-problem with any cross-entropy and relaxation, on any neighbourhood. Deterministic.
+
+    Dense neighbourhoods have a descent of their own, `toykit.solvers.dense_descent`, in torch; its sweep is one filtering.
 
     tolerance: an image is done when a sweep lowers its energy (less the constant between seeds) by at most this share.
     max_steps: sweeps at most. kernel: "auto" (numba on a processor where it is installed, else torch), "numba", "torch", or
@@ -74,47 +80,38 @@ def fast_descent(
 
     Returns: Solution. `energies` is the lowest energy reached after each sweep; `steps` counts the sweeps of the slowest
         image; its residual is each image's last relative decrease.
-    Raises: ValueError for an option outside its range, a kernel that does not do these edges, or dense neighbourhoods;
-        ImportError where a named kernel is missing.
+    Raises: ValueError for an option outside its range, or a kernel that does not do these edges; ImportError where a named
+        kernel is missing.
     """
     check_fast_options(tolerance, max_steps, kernel, active_classes)
-    if isinstance(problem.edges, DenseEdges):
-        raise ValueError(
-            'method="fast" goes from edge to edge, and dense neighbourhoods have no list of edges; take method="gradient", or '
-            'random_walker(..., backend="cg") for H_Q and P_Q'
-        )
-    on_grid = isinstance(problem.edges, GridEdges)
-    if kernel == "numba" and not on_grid:
-        raise ValueError('kernel="numba" works on nearest neighbours; take kernel="torch"')
-    kernels = kernel_of(kernel if on_grid or kernel != "auto" else "torch", problem.sigma.device)
+    descent = _descent_of(problem.edges, kernel, problem.sigma.device)
     energy, dtype = problem.energy, problem.sigma.dtype
     largest = max(energy.eta, energy.lam) or 1.0  # only the ratio matters; this keeps it clear of over- and underflow
     problem = replace(problem, energy=replace(energy, eta=energy.eta / largest, lam=energy.lam / largest))
     start = problem.fix_seeds(problem.sigma)
     batch, num_classes = start.shape[:2]
     # image by image, one fits a processor's cache; all at once they fill a GPU
-    together = start.device.type == "cuda" and active_classes == 0 and on_grid
+    together = start.device.type == "cuda" and active_classes == 0 and isinstance(problem.edges, GridEdges)
     groups = [slice(0, batch)] if together else [slice(b, b + 1) for b in range(batch)]
 
-    def report(step: int, run: _Descent) -> bool:
+    def report(step: int, run: Descent) -> bool:
         """Tell the callback; whether it wants to stop."""
         if callback is None:
             return False
         return callback(step, run.labels(), ((run.trace[-1] + run.constant) * largest).to(dtype)) is True
 
-    runs, found = [], []
+    found = []
     for group in groups:
-        run = _Descent(problem[group], start[group], kernels, active_classes, report)
+        run = descent(problem[group], start[group], active_classes, report)
         run.descend(tolerance, max_steps)
-        found.append(run.labels())
-        run.layout = None  # its memory is needed for the next
-        runs.append(run)
-    steps = max(len(run.trace) for run in runs) - 1
-    traces = [torch.stack(run.trace) + run.constant for run in runs]
+        found.append((run.labels(), torch.stack(run.trace) + run.constant, run.residual, run.stopped, len(run.classes)))
+        del run  # its memory is needed for the next
+    labels, traces, residuals, stopped, classes = zip(*found, strict=True)
+    steps = max(map(len, traces)) - 1
     energies = torch.cat([torch.cat([t, t[-1:].expand(steps + 1 - len(t), -1)]) for t in traces], 1)
-    residual, stopped = torch.cat([run.residual for run in runs]), any(run.stopped for run in runs)
+    residual = torch.cat(residuals)
     late = ~(residual <= tolerance)  # NaN is late
-    message = f"fast, {steps} sweeps{' (stopped by the callback)' if stopped else ''}: "
+    message = f"fast, {steps} sweeps{' (stopped by the callback)' if any(stopped) else ''}: "
     if late.any():
         gain = float(residual.max())  # infinite where none was measured
         still = f"the last sweep still lowered the energy by up to {gain:.2%}, " if gain < float("inf") else ""
@@ -125,50 +122,34 @@ def fast_descent(
     else:
         message += f"converged (the last sweep lowered the energy by at most {tolerance:.2%})"
     if active_classes:
-        message += f"; at most {max(len(run.classes) for run in runs)} of {num_classes} classes in an image"
-    labels = torch.cat(found)
+        message += f"; at most {max(classes)} of {num_classes} classes in an image"
     energies = (energies * largest).to(dtype)
-    return Solution(labels, energies, steps, residual.to(dtype), not bool(late.any()), message)
+    return Solution(torch.cat(labels), energies, steps, residual.to(dtype), not bool(late.any()), message)
 
 
-class _Descent:
-    """The state of some images' descent: the layout, the lowest energies so far, what the last sweep still gained."""
+class _Descent(Descent):
+    """The descent of labels held in the layout of their edges."""
 
-    def __init__(self, problem: Subproblem, start: Tensor, kernels, threshold: float, report):
-        self.problem, self.start, self.report = problem, start, report
+    def __init__(self, kernels, problem: Subproblem, start: Tensor, threshold: float, report):
+        super().__init__(problem, start, threshold, report)
         self.sweep, self.energy_of = kernels
-        if threshold == 0:
-            self.classes, self.layout = torch.arange(start.shape[1]), _pack(problem, start)
-        else:
-            self.classes, self.layout = _narrow(problem, start, threshold)
-        self.narrow = threshold > 0
-        self.trace = [self.energy()]
-        # what no step changes: the edges between seeds and, in some cross-entropies, the classes left out
-        constant = problem.value(self.labels()) - self.trace[0] if self.narrow else problem.constant()
-        self.constant = constant.double()
-        self.residual = torch.full_like(self.trace[0], torch.inf)
-        self.stopped = False
+        self.layout = (pack if isinstance(problem.edges, GridEdges) else list_edges)(self.problem, self.first)
+        self.begin(self.energy())
 
     def energy(self) -> Tensor:
         """The energy (B,), float64, without the constant."""
         terms = self.problem.energy
         return self.energy_of(self.layout, terms.cross_entropy, terms.relaxation, terms.eta)
 
-    def labels(self) -> Tensor:
-        """The labels (B, K, H, W)."""
-        found = self.layout.unpack()
-        if self.narrow:
-            whole = torch.zeros_like(self.start)
-            whole[:, self.classes] = found
-            found = whole
-        return torch.where(self.problem.unlabelled[:, None], found, self.start)
+    def current(self) -> Tensor:
+        return self.layout.unpack()
 
     def descend(self, tolerance: float, max_steps: int) -> None:
         """Sweeps until the energy stands still, or the callback or max_steps ends it; never above the start."""
         first, start = self.layout.labels.clone(), self.trace[0]
         terms = self.problem.energy
         detour = terms.relaxation != "Q" and terms.lam > 0 and max_steps > WARM_UP
-        if not self._tell() and detour:
+        if not self.tell() and detour:
             self._warm_up()
             self._run(tolerance, min(max_steps - 1, max(max_steps // 2, WARM_UP + 4)))
             above = self.energy() > start
@@ -186,11 +167,6 @@ class _Descent:
     def _restore(self, first: Tensor, images: Tensor) -> None:
         self.layout.labels[images] = first[images]
 
-    def _tell(self) -> bool:
-        if not self.stopped:
-            self.stopped = self.report(len(self.trace) - 1, self)
-        return self.stopped
-
     def _warm_up(self) -> None:
         """Sweeps on Q, as long as they change much."""
         total = torch.zeros_like(self.trace[0])
@@ -199,7 +175,7 @@ class _Descent:
             total = total + change
             self.trace.append(self.trace[-1])
             on_gpu = change.device.type == "cuda"
-            if self._tell() or (not on_gpu and bool((change >= WARM_UP_TOLERANCE * total).all())):
+            if self.tell() or (not on_gpu and bool((change >= WARM_UP_TOLERANCE * total).all())):
                 break
 
     def _run(self, tolerance: float, max_steps: int) -> None:
@@ -213,19 +189,13 @@ class _Descent:
         while len(self.trace) <= max_steps and not self.stopped:
             change = self.sweep(x, terms.cross_entropy, terms.relaxation, terms.eta, OMEGA)
             now = now + change
-            scale = torch.maximum(now.abs(), rounding).clamp_min(torch.finfo(torch.float64).tiny)
-            self.residual = torch.where(moving, (-change / scale).clamp_min(0), self.residual)
+            self.residual = torch.where(moving, relative_decrease(change, now, rounding), self.residual)
             moving = moving & (self.residual > tolerance)
             x.free.mul_(_along(moving, x.free))  # an image that is done is frozen, in this copy
             self.trace.append(torch.minimum(self.trace[-1], now))
-            self._tell()
+            self.tell()
             if (now.device.type != "cuda" or len(self.trace) % POLL == 0) and not bool(moving.any()):
                 break
-
-
-def _pack(problem: Subproblem, start: Tensor) -> Quarters | Listing:
-    """The sub-problem in the layout of its edges."""
-    return (pack if isinstance(problem.edges, GridEdges) else list_edges)(problem, start)
 
 
 def _along(images: Tensor, x: Tensor) -> Tensor:
@@ -233,23 +203,16 @@ def _along(images: Tensor, x: Tensor) -> Tensor:
     return images.view(-1, *[1] * (x.ndim - 1))
 
 
-def _narrow(problem: Subproblem, start: Tensor, threshold: float) -> tuple[Tensor, Quarters | Listing]:
-    """The classes that an image may take, at least two, and its sub-problem on them."""
-    unlabelled, known = problem.unlabelled[:, None], problem.is_seed
-    peak = problem.sigma.where(unlabelled, 0).amax((0, 2, 3))
-    seeded = start.where(known[:, None], 0).amax((0, 2, 3)) > 0
-    active = seeded | (peak >= threshold)
-    active[(peak + seeded).topk(2).indices] = True
-    classes = active.nonzero()[:, 0]
-    number = torch.cumsum(active, 0) - 1
-    narrow = replace(
-        problem,
-        logits=problem.logits[:, classes],
-        sigma=problem.sigma[:, classes],
-        seeds=torch.where(known, number[problem.seeds.where(known, 0)], problem.seeds),
-    )
-    first = start[:, classes]
-    return classes, _pack(narrow, first / first.sum(1, keepdim=True).clamp_min(torch.finfo(first.dtype).tiny))
+def _descent_of(edges: Edges, kernel: str, device: torch.device) -> Callable[..., Descent]:
+    """What to call with (problem, start, threshold, report)."""
+    if isinstance(edges, DenseEdges):
+        if kernel not in ("auto", "torch"):
+            raise ValueError(f'kernel={kernel!r} goes from edge to edge; on dense neighbourhoods take kernel="torch"')
+        return DenseDescent
+    on_grid = isinstance(edges, GridEdges)
+    if kernel == "numba" and not on_grid:
+        raise ValueError('kernel="numba" works on nearest neighbours; take kernel="torch"')
+    return partial(_Descent, kernel_of(kernel if on_grid or kernel != "auto" else "torch", device))
 
 
 def kernel_of(kernel: str, device: torch.device):

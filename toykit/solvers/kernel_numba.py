@@ -18,7 +18,8 @@ from numba.extending import overload
 from torch import Tensor
 
 from toykit.simplex import smallest_probability
-from toykit.solvers import kernel_torch
+from toykit.solvers.kernel_torch import SECANT_STEPS
+from toykit.solvers.proximal import NEWTON_STEPS, PROJECTION_STEPS
 from toykit.solvers.quarters import Quarters
 from toykit.solvers.threads import torch_threads
 
@@ -37,7 +38,7 @@ def sweep(x: Quarters, cross_entropy: str, relaxation: str, eta: float, omega: f
     change = np.zeros((len(x.labels), x.free.shape[3], 2))
     _call(
         _sweep, x, cross_entropy, relaxation, eta, omega, torch.finfo(x.labels.dtype).eps,
-        (kernel_torch.PROJECTION_STEPS, kernel_torch.SECANT_STEPS, kernel_torch.NEWTON_STEPS), change,
+        (PROJECTION_STEPS, SECANT_STEPS, NEWTON_STEPS), change,
     )  # fmt: skip
     return torch.from_numpy(change.sum((1, 2)))
 
@@ -629,7 +630,7 @@ def _add_unary(out, unary, match, y, p0, wide, sigma, t0, kinds, eps):
 
 @_inner
 def _project(shift, z, repeats, kinds):
-    """The shift of `kernel_torch._project`."""
+    """The shift of `proximal.project`."""
     width, one = len(shift), z.dtype.type(1)
     total, used, number = np.empty(width, z.dtype), np.empty(width, z.dtype), z.dtype.type(len(kinds))
     shift[:] = 0
@@ -659,7 +660,7 @@ def _shift(shift, total, used):
 
 @_inner
 def _prox_collision(pull, shift, z, sigma, t0, inverse, eta, eps, repeats, kinds):
-    """The pull and shift of `kernel_torch._prox_collision`."""
+    """The pull and shift of `proximal.prox_collision`."""
     width = len(shift)
     pull[:] = 0
     shift[:] = -np.inf
@@ -695,7 +696,7 @@ def _collision_shift(pull, shift, sums, inverse, eta, eps):
 
 @_inner
 def _prox_reverse(shift, z, sigma, t0, inverse, eta, repeats, kinds):
-    """The shift of `kernel_torch._prox_reverse`."""
+    """The shift of `proximal.prox_reverse`."""
     width, one, least = len(shift), z.dtype.type(1), z.dtype.type(1e-6)
     total, falls, number = np.empty(width, z.dtype), np.empty(width, z.dtype), z.dtype.type(len(kinds))
     shift[:] = 0

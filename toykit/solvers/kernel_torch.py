@@ -18,10 +18,11 @@ from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.simplex import smallest_probability
 from toykit.solvers import scalar_forms
 from toykit.solvers.blocks import Block, Listing
+from toykit.solvers.proximal import project, prox_collision, prox_reverse
 from toykit.solvers.quarters import Quarters
 
-#: Active-set steps of the projections, secant points of the line search, Newton steps of RCE's proximal map.
-PROJECTION_STEPS, SECANT_STEPS, NEWTON_STEPS = 3, 3, 5
+#: Secant points of the line search.
+SECANT_STEPS = 3
 
 
 def energy(x: Quarters | Listing, cross_entropy: str, relaxation: str, eta: float) -> Tensor:
@@ -63,11 +64,11 @@ def _update(block: Block, cross_entropy: str, relaxation: str, eta: float, omega
     curvature = (curvature / omega).clamp_min(1e-3 * eta + 1e-12)
     point = p - gradient / curvature[:, :, None]
     if cross_entropy == "CCE":
-        goal = _prox_collision(point, target, eta / curvature)
+        goal = prox_collision(point, target, eta / curvature)
     elif cross_entropy == "RCE":
-        goal = _prox_reverse(point, target, eta / curvature)
+        goal = prox_reverse(point, target, eta / curvature)
     else:
-        goal = _project(point)
+        goal = project(point)
     step = goal - p
 
     # all is known of the segment from its two ends and its length
@@ -134,56 +135,3 @@ def _unary_slope(cross_entropy: str, label: Tensor, step: Tensor, target: Tensor
     if cross_entropy == "CCE":
         return -(step * target).sum(2) / (label * target).sum(2).clamp_min(floor)
     return 2 * ((label - target) * step).sum(2)
-
-
-def _project(point: Tensor) -> Tensor:
-    """Euclidean projection on the simplex (Michelot's active-set steps, then normalised)."""
-    shift = (point.sum(2) - 1) / point.shape[2]
-    for _ in range(PROJECTION_STEPS):
-        above = point - shift[:, :, None]
-        shift = shift + (above.clamp_min(0).sum(2) - 1) / (above > 0).sum(2).clamp_min(1)
-    return _normalized((point - shift[:, :, None]).clamp_min(0))
-
-
-def _prox_collision(point: Tensor, sigma: Tensor, kappa: Tensor) -> Tensor:
-    """argmin over the simplex of ||y - point||^2 / 2 - kappa ln(sigma.y): y = max(point + kappa/u sigma - shift, 0), where
-    u = sigma.y and the shift are exact for the classes in use, which are found by repetition."""
-    use = torch.ones_like(point)
-    for _ in range(PROJECTION_STEPS):
-        count = use.sum(2).clamp_min(1)
-        total, mass = (point * use).sum(2), (sigma * use).sum(2)
-        alpha = (sigma * point * use).sum(2) - (total - 1) * mass / count
-        beta = ((sigma * sigma * use).sum(2) - mass * mass / count).clamp_min(0)
-        root = (alpha * alpha + 4 * kappa * beta).sqrt()
-        tiny = torch.finfo(point.dtype).tiny
-        u = torch.where(alpha > 0, (alpha + root) / 2, 2 * kappa * beta / (root - alpha).clamp_min(tiny))
-        pull = kappa / u.clamp_min(smallest_probability(point.dtype))
-        y = point + pull[:, :, None] * sigma - ((total + pull * mass - 1) / count)[:, :, None]
-        use = (y > 0).to(point.dtype)
-    return _normalized(y.clamp_min(0))
-
-
-def _prox_reverse(point: Tensor, sigma: Tensor, kappa: Tensor) -> Tensor:
-    """argmin over the simplex of ||y - point||^2 / 2 - kappa sum_k sigma^k ln y^k: y = (v + sqrt(v^2 + 4 kappa sigma)) / 2 with
-    v = point - shift; Newton on the shift, from below."""
-    tiny = torch.finfo(point.dtype).tiny
-    product = 4 * kappa[:, :, None] * sigma
-    shift = (point.sum(2) - 1) / point.shape[2]
-    for _ in range(NEWTON_STEPS):
-        v = point - shift[:, :, None]
-        root = (v * v + product).sqrt().clamp_min(tiny)
-        falls = ((1 + v / root) / 2).sum(2).clamp_min(1e-6)
-        shift = shift + (_root(v, root, product).sum(2) - 1) / falls
-    v = point - shift[:, :, None]
-    root = (v * v + product).sqrt()
-    return _normalized(_root(v, root, product))
-
-
-def _root(v: Tensor, root: Tensor, product: Tensor) -> Tensor:
-    """(v + root) / 2, root = sqrt(v^2 + product), without cancellation."""
-    tiny = torch.finfo(v.dtype).tiny
-    return torch.where(v > 0, (v + root) / 2, product / 2 / (root - v).clamp_min(tiny))
-
-
-def _normalized(y: Tensor) -> Tensor:
-    return y / y.sum(2, keepdim=True).clamp_min(torch.finfo(y.dtype).tiny)

@@ -14,6 +14,8 @@ from toykit.training.tally import Tally
 NAME = "checkpoint.pt"
 #: What may differ between a run and its continuation: where it runs, not what it computes.
 FREE_KEYS = ("data.root", "data.workers", "run.accelerator", "run.devices", "run.checkpoint_steps", "run.pictures")
+#: What phase one does not depend on, unless the method is full.
+PHASE_TWO_KEYS = ("method", "energy", "solver", "error_rate")
 
 
 @dataclass
@@ -68,6 +70,22 @@ def restore(folder: Path, fabric, network, optimizer, progress: Progress, config
     progress.history = state["progress"]["history"]
     if fabric.is_global_zero:  # the sums of all processes go on in one
         progress.tally = Tally(**state["tally"])
+
+
+def adopt(common: Path, folder: Path, config: dict) -> bool:
+    """Begin a run where another one's phase one ended: its checkpoint becomes the folder's. Returns whether it did.
+
+    It does not where the folder has a checkpoint, there is no such file, or the file is not the end of this phase one.
+    """
+    if not common.exists() or (folder / NAME).exists():
+        return False
+    state = torch.load(common, map_location="cpu", weights_only=True)
+    old, new = ({k: v for k, v in tree.items() if k not in PHASE_TWO_KEYS} for tree in (state["config"], config))
+    at_its_end = (state["progress"]["epoch"], state["progress"]["step"]) == (config["schedule"]["pretrain_epochs"], 0)
+    if old != new or not at_its_end:
+        return False
+    write_atomically(folder / NAME, lambda file: torch.save(state | {"config": config}, file))
+    return True
 
 
 def _flatten(tree: dict, prefix: str = "") -> dict:

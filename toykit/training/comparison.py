@@ -1,20 +1,24 @@
 """Runs side by side: every method from every seed, each in a folder of its own, and the table of what they came to.
 
-A run of one process trains here. One of several is a command of its own, `torchrun -m toykit train`: processes that share
-GPUs must be started as such, not forked from a notebook's kernel; what it brought is read from its folder.
+Methods that share phase one go through it once a seed: `PHASE_ONE` in the folder, from which the others go on. A run of one
+process trains here. One of several is a command of its own, `torchrun -m toykit train`: processes that share GPUs must be
+started as such, not forked from a notebook's kernel; what it brought is read from its folder.
 """
 
+import dataclasses
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toykit.training.config import load_config
-from toykit.training.folder import RunResult, read_run
+from toykit.training import checkpoint
+from toykit.training.config import Config, load_config, with_method
+from toykit.training.folder import RunResult, read_run, write_config
 from toykit.training.loop import train
 
-LOG = "torchrun.log"
+LOG, WANTED, PHASE_ONE = "torchrun.log", "torchrun.yaml", "phase_one_{seed}.pt"
 
 
 def compare(
@@ -26,40 +30,70 @@ def compare(
     devices: int = 1,
     callback: Callable[[str, int, RunResult], object] = lambda *_: None,
 ) -> dict[str, list[RunResult]]:
-    """Train every method from every seed, in folder/METHOD_SEED; returns the results of each method, by seed.
+    """Train every method from every seed: `run_all` of `with_method`, so that a method may be a preset's name too.
 
-    What is finished there is read, what was interrupted goes on. source, overrides: as of `load_config`. devices:
-    processes of each run. callback: callback(method, seed, result) after each.
-    Raises: ValueError if an override sets what is compared; what `launch` raises.
+    source, overrides: as of `load_config`: what all have in common.
+    Raises: ValueError if an override sets what is compared; what `load_config`, `with_method` and `launch` raise.
     """
     for override in overrides:
         if override.split("=")[0] in ("method", "run.seed"):
             raise ValueError(f"{override}: methods and seeds are what is compared; leave it out of the overrides")
-    results = {method: [] for method in methods}
+    base = load_config(source, overrides)
+    configs = {method: with_method(base, method) for method in methods}
+    return run_all(configs, seeds, folder, devices, callback)
+
+
+def run_all(
+    configs: Mapping[str, Config],
+    seeds: Sequence[int],
+    folder: str | Path,
+    devices: int = 1,
+    callback: Callable[[str, int, RunResult], object] = lambda *_: None,
+) -> dict[str, list[RunResult]]:
+    """Train every configuration from every seed, in folder/NAME_SEED; returns the results of each name, by seed.
+
+    What is finished there is read, what was interrupted goes on. devices: processes of each run.
+    callback: callback(name, seed, result) after each. Raises: what `launch` raises.
+    """
+    results = {name: [] for name in configs}
     for seed in seeds:  # a first seed of everything comes first
-        for method in methods:
-            chosen = [*overrides, f"method={method}", f"run.seed={seed}"]
-            result = launch(source, chosen, Path(folder) / f"{method}_{seed}", devices)
-            results[method].append(result)
-            callback(method, seed, result)
+        for name, config in configs.items():
+            chosen = dataclasses.replace(config, run=dataclasses.replace(config.run, seed=seed))
+            common = Path(folder) / PHASE_ONE.format(seed=seed)
+            result = launch(chosen, Path(folder) / f"{name}_{seed}", devices, common)
+            results[name].append(result)
+            callback(name, seed, result)
     return results
 
 
-def launch(source: str | Path, overrides: Sequence[str], run_dir: Path, devices: int = 1) -> RunResult:
+def launch(config: Config, run_dir: Path, devices: int = 1, common: Path | None = None) -> RunResult:
     """One run, in this process or, for several devices, under torchrun; a finished one is only read.
 
-    Raises: what `load_config` and `train` raise; RuntimeError, with the end of the run's log, where torchrun fails.
+    common: a file for the end of phase one. A run in this process begins there if the file is of the same phase one, to
+    the same result, and otherwise leaves its own there.
+    Raises: what `train` raises; RuntimeError, with the end of the run's log, where torchrun fails.
     """
-    config = load_config(source, overrides)
     if (run_dir / "metrics.json").is_file():
         before = read_run(run_dir)
         if before.finished and before.config == config:
             return before
     if devices == 1:
-        return train(config, run_dir)
+        if (
+            common is None or config.schedule.pretrain_epochs == 0 or config.method == "full"
+        ):  # it sees masks from the start
+            return train(config, run_dir)
+        begun = checkpoint.adopt(common, run_dir, config.to_dict())
+
+        def keep(step: int, loss: float) -> None:
+            nonlocal begun
+            if not begun and len(read_run(run_dir).history) == config.schedule.pretrain_epochs:
+                shutil.copyfile(run_dir / checkpoint.NAME, common)
+                begun = True
+
+        return train(config, run_dir, callback=keep)
+    write_config(run_dir / WANTED, config)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(devices)]
-    command = [*torchrun, "-m", "toykit", "train", str(source), *overrides, "-o", str(run_dir)]
-    run_dir.mkdir(parents=True, exist_ok=True)
+    command = [*torchrun, "-m", "toykit", "train", str(run_dir / WANTED), "-o", str(run_dir)]
     with (run_dir / LOG).open("wb") as log:
         status = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
     if status:

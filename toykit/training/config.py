@@ -26,6 +26,8 @@ from toykit.supervision import Supervision
 #: hard: eq. (8) with hard labels.
 METHODS = ("full", "seeds_only", "gradient_descent", "soft", "hard")
 NEIGHBORHOODS = ("nearest", "sparse_nonlocal", "dense")
+#: Side of a crop, in squares, up to which all pairs are quicker summed than filtered.
+FEW_PIXELS = 40
 PRECISIONS = ("32-true", "bf16-mixed")  # float16 would need a loss scaler, and its state in the checkpoint
 
 
@@ -85,7 +87,7 @@ class Terms:
     """The terms of eq. (8) or (4) and their weights, see `toykit.Energy`, and the neighbourhood: a name of `NEIGHBORHOODS`.
 
     bandwidth: of colour, everywhere. connectivity: of nearest and sparse_nonlocal. far, candidates: of sparse_nonlocal alone.
-    spatial_bandwidth, downscale: of dense alone. decisiveness: whether gradient_descent has the entropy term of eq. (4).
+    spatial_bandwidth, downscale, exact: of dense alone. decisiveness: whether gradient_descent has the entropy term of eq. (4).
     """
 
     cross_entropy: str = "CCE"
@@ -100,6 +102,7 @@ class Terms:
     candidates: int = 8
     spatial_bandwidth: float = 100.0
     downscale: int = 1
+    exact: bool = False
     decisiveness: bool = True
 
     def __post_init__(self):
@@ -115,7 +118,7 @@ class Terms:
         elif self.neighborhood == "sparse_nonlocal":
             neighborhood = SparseNonLocal(self.bandwidth, self.connectivity, far=self.far, candidates=self.candidates)
         else:
-            neighborhood = Dense(self.bandwidth, self.spatial_bandwidth, self.downscale)
+            neighborhood = Dense(self.bandwidth, self.spatial_bandwidth, self.downscale, self.exact)
         return Energy(self.cross_entropy, self.relaxation, self.eta, self.lam, neighborhood)
 
 
@@ -221,10 +224,6 @@ class Config:
             raise ValueError(
                 f"error_rate: expected a share in [0, 1), above 0 only with the method hard; got {self.error_rate}"
             )
-        if self.method == "soft" and self.energy.neighborhood == "dense" and self.solver.method == "fast":
-            raise ValueError(
-                "solver.method: fast does not work on dense neighbourhoods; take solver.method=gradient, as the paper does"
-            )
 
     def to_dict(self) -> dict:
         """Plain dicts, lists and values, as YAML and a checkpoint hold them."""
@@ -237,6 +236,31 @@ def presets() -> dict[str, Path]:
     """The shipped configurations: name -> file. Each begins with hardware, hours and expected number."""
     folder = Path(str(files("toykit.training") / "presets"))
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def with_method(base: Config, name: str) -> Config:
+    """A run with another method: one of `METHODS`, else all the same; or a preset's name: its method, terms and solver.
+
+    Data, network and schedule stay the base's. So that a preset for one set does on another what it does on its own, lengths in
+    pixels go with the crop's side and the weight of a dense term with the inverse of its square, since a pixel has as many
+    more neighbours; dense pairs are summed rather than filtered where the crop has few; and eta and lam get the factor that the
+    base has over the paper's eta of 0.3 (ten on the toy set).
+    Raises: ValueError for a name that is neither.
+    """
+    if name in METHODS:
+        return dataclasses.replace(base, method=name)
+    if name not in presets():
+        raise ValueError(f"{name}: expected a method ({', '.join(METHODS)}) or a preset ({', '.join(presets())})")
+    preset = load_config(name)
+    terms, factor, ratio = preset.energy, base.energy.eta / Terms.eta, base.data.crop / preset.data.crop
+    if terms.neighborhood == "dense":
+        exact = terms.exact or base.data.crop <= FEW_PIXELS * terms.downscale
+        space, lam = terms.spatial_bandwidth * ratio, terms.lam / ratio**2
+        terms = dataclasses.replace(terms, spatial_bandwidth=space, lam=lam, exact=exact)
+    terms = dataclasses.replace(terms, eta=terms.eta * factor, lam=terms.lam * factor)
+    return dataclasses.replace(
+        base, method=preset.method, energy=terms, solver=preset.solver, error_rate=preset.error_rate
+    )
 
 
 def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:

@@ -71,16 +71,21 @@ def prepare(folder: Path, fresh: bool) -> None:
 
 def describe(folder: Path, config: Config) -> None:
     """Write config.yaml and versions.json."""
-    from omegaconf import OmegaConf
-
     versions = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = None
-    _write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config.to_dict())))
+    write_config(folder / "config.yaml", config)
     _write_text(folder / "versions.json", json.dumps(versions, indent=1) + "\n")
+
+
+def write_config(path: Path, config: Config) -> None:
+    """Write a configuration that `load_config` reads."""
+    from omegaconf import OmegaConf
+
+    _write_text(path, OmegaConf.to_yaml(OmegaConf.create(config.to_dict())))
 
 
 def write_metrics(folder: Path, classes, history: list[dict], finished: bool) -> None:

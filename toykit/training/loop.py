@@ -1,7 +1,7 @@
 """The paper's training loop (section 3): predictions, pseudo-labels for the mini-batch, one step of SGD with them.
 
     toykit train toy -o runs/toy
-    toykit train voc_mobilenet data.root=VOC2012 -o runs/voc       # the folder that `toykit data fetch voc VOC2012` writes
+    toykit train soft_cce_cd data.root=VOC2012 -o runs/voc       # the folder that `toykit data fetch voc VOC2012` writes
     torchrun --nproc-per-node 4 -m toykit train voc_resnet101 -o runs/voc101     # the same global batch, shared by four
 
 The network and its pseudo-labels descend on one joint loss, eq. (8), in turns. Phase one (schedule.pretrain_epochs) takes

@@ -1,0 +1,59 @@
+"""Table 4's six cells on a generated set: what each is, and the table that they leave."""
+
+import csv
+
+import pytest
+from click.testing import CliRunner
+
+from toykit.datasets import toy
+from toykit.neighborhoods import Dense, NearestNeighbors
+from toykit.training import load_config, table_four
+
+
+def test_the_cells_differ_in_method_and_neighborhood_alone():
+    base = load_config("toy")
+    kinds = {"NN": NearestNeighbors, "DN": Dense}
+    for name, config in table_four.cells().items():
+        method, neighborhood = name.rsplit("_", 1)
+        assert config.method == method
+        assert isinstance(config.energy.build().neighborhood, kinds[neighborhood])
+        assert config.energy.relaxation == ("Q" if method == "soft" else "BL")
+        assert config.energy.eta == base.energy.eta
+        assert config.energy.lam == table_four.LAM[name]
+        assert all(getattr(config, part) == getattr(base, part) for part in ("data", "model", "schedule", "run"))
+    descents = [table_four.cells()[f"gradient_descent_{n}"].energy.decisiveness for n in kinds]
+    assert descents == [False, False]
+
+
+def test_weights_and_overrides_matter():
+    cells = table_four.cells(["run.seed=3"], {"hard_DN": 0.5})
+    assert cells["hard_DN"].energy.lam == 0.5
+    assert cells["soft_DN"].energy.lam == table_four.LAM["soft_DN"]
+    assert cells["soft_DN"].run.seed == 3
+
+
+@pytest.mark.filterwarnings("ignore::toykit.solvers.ConvergenceWarning")
+def test_the_command_writes_the_table(tmp_path):
+    toy.make(tmp_path / "set", train=4, val=2, size=32)
+    small = ["data.crop=32", "schedule.pretrain_epochs=1", "schedule.epochs=1", "schedule.batch=2", "run.pictures=0"]
+    cells = ["--cell", "soft_DN", "--cell", "gradient_descent_NN", "--lam", "soft_DN=0.01"]
+    arguments = [*cells, "-o", tmp_path / "runs", f"data.root={tmp_path / 'set'}", *small]
+    result = CliRunner().invoke(table_four.main, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "runs" / "table4.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["method"], r["neighborhood"], r["relaxation"]) for r in rows] == [
+        ("gradient_descent", "NN", "BL"),
+        ("soft", "DN", "Q"),
+    ]
+    weights = [table_four.LAM["gradient_descent_NN"], 0.01]
+    assert [(float(r["lam"]), r["seed"], r["steps"]) for r in rows] == [(lam, "0", "4") for lam in weights]
+    assert float(rows[0]["solver_share"]) == 0 < float(rows[1]["solver_share"]) < 1
+    assert all(0 <= float(r["miou"]) <= 1 for r in rows)
+    assert "soft_DN, lam 0.01, seed 0: mIoU" in result.output
+
+
+def test_an_unknown_cell_is_refused():
+    result = CliRunner().invoke(table_four.main, ["--lam", "soft_SN=1"])
+    assert result.exit_code == 2
+    assert "expected CELL=LAM with a cell of gradient_descent_NN" in result.output

@@ -1,0 +1,117 @@
+"""Table 4 on the generated set: gradient descent, hard and soft self-labelling, each on nearest and on dense neighbourhoods.
+
+    python -m toykit.training.table_four --seeds 3 -o runs/table4      # writes runs/table4/table4.csv beside the runs
+
+All six share network, data, schedule, weights at the start and phase one (`toykit/training/presets/toy.yaml`). What a cell is:
+
+    gradient_descent  NN  eq. (4), BL, without entropy             DN  the same, with the preset dense_crf's terms
+    hard              NN  the preset grid_crf: graph cuts          DN  the preset scribblesup: mean field
+    soft              NN  eq. (8), CCE and Q (the paper's pair)    DN  the same
+
+Dense pairs are those of squares of 2 x 2 pixels, summed exactly; the spatial bandwidth has the share of the crop that 100 has
+of 512 pixels. `LAM` holds each cell's weight of the Potts term.
+"""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from toykit.files import write_atomically
+from toykit.training.comparison import run_all
+from toykit.training.config import Config, Terms, load_config, with_method
+from toykit.training.folder import RunResult
+
+COLUMNS = ("method", "neighborhood", "relaxation", "lam", "seed", "miou", "steps", "solver_share")
+#: Weight of the Potts term in each cell.
+LAM = {
+    "gradient_descent_NN": 60.0,
+    "gradient_descent_DN": 0.042,
+    "hard_NN": 60.0,
+    "hard_DN": 0.042,
+    "soft_NN": 60.0,
+    "soft_DN": 0.042,
+}
+
+
+def cells(overrides: Sequence[str] = (), lam: Mapping[str, float] | None = None) -> dict[str, Config]:
+    """The six runs, by METHOD_NEIGHBORHOOD: `LAM`'s keys. overrides: of the preset toy; lam: weights other than `LAM`'s."""
+    base = load_config("toy", overrides)
+    dense = with_method(base, "scribblesup").energy
+    names = {name: with_method(base, name) for name in ("dense_crf", "grid_crf", "scribblesup", "soft_cce_q")}
+    nearest = Terms(relaxation="BL", eta=base.energy.eta, bandwidth=base.energy.bandwidth, decisiveness=False)
+    soft = dataclasses.replace(dense, cross_entropy="CCE", relaxation="Q")
+    found = {
+        "gradient_descent_NN": dataclasses.replace(base, method="gradient_descent", energy=nearest),
+        "gradient_descent_DN": names["dense_crf"],
+        "hard_NN": names["grid_crf"],
+        "hard_DN": names["scribblesup"],
+        "soft_NN": names["soft_cce_q"],
+        "soft_DN": dataclasses.replace(base, energy=soft),
+    }
+    for name, config in found.items():
+        weight = (LAM | dict(lam or {}))[name]
+        found[name] = dataclasses.replace(config, energy=dataclasses.replace(config.energy, lam=weight))
+    return found
+
+
+def row(name: str, result: RunResult) -> dict:
+    """A finished run as a line of the table; solver_share: of the time of phase two's steps, in [0, 1]."""
+    method, neighborhood = name.rsplit("_", 1)
+    late = [r for r in result.history if r["phase"] != "seeds"]
+    seconds = [1 / r["images_per_second"] for r in late]  # of an image, so the epochs' weights
+    share = sum(r["solver_share"] * s for r, s in zip(late, seconds, strict=True)) / sum(seconds)
+    terms = result.config.energy
+    values = (method, neighborhood, terms.relaxation, terms.lam, result.config.run.seed, round(result.miou, 4))
+    return dict(zip(COLUMNS, (*values, result.history[-1]["step"], round(share, 3)), strict=True))
+
+
+def write(path: Path, rows: Sequence[dict]) -> None:
+    """The rows as CSV."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+
+
+@dataclass(frozen=True)
+class _Weight(click.ParamType):
+    """CELL=LAM on the command line."""
+
+    name = "CELL=LAM"
+
+    def convert(self, value, param, ctx):
+        cell, _, number = value.partition("=")
+        if cell not in LAM:
+            self.fail(f"{value}: expected CELL=LAM with a cell of {', '.join(LAM)}", param, ctx)
+        return cell, float(number)
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--cell", "chosen", type=click.Choice(list(LAM)), multiple=True, help="Only this; repeatable.")
+@click.option("--lam", type=_Weight(), multiple=True, help="Another weight, to tune it; repeatable.")
+@click.option("--seeds", default=1, help="So many runs of each cell.")
+@click.option("-o", "output", default=Path("runs/table4"), type=click.Path(file_okay=False, path_type=Path))
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+def main(chosen, lam, seeds, output, overrides) -> None:
+    """Train Table 4's six cells on the generated set: about two minutes a cell and seed on one thread."""
+    rows = []
+
+    def finished(name: str, seed: int, result: RunResult) -> None:
+        rows.append(row(name, result))
+        write(output / "table4.csv", rows)
+        click.echo(
+            f"{name}, lam {rows[-1]['lam']:g}, seed {seed}: mIoU {result.miou:.1%}, solver {rows[-1]['solver_share']:.0%}"
+        )
+
+    configs = {name: c for name, c in cells(overrides, dict(lam)).items() if name in (chosen or LAM)}
+    run_all(configs, range(seeds), output, callback=finished)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ from toykit.plots.curves import convergence_curves, loss_curves
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, panels, soft_colors
 from toykit.plots.label_noise import noise_curves, scene_gallery
 from toykit.plots.potentials import contours, surfaces
+from toykit.plots.results import dot_rows, length_curves
 from toykit.plots.simplex import move_figure, simplex_path, triangle
 from toykit.plots.style import figure_format, style
 from toykit.plots.training import training_curves
@@ -14,9 +15,11 @@ from toykit.plots.training import training_curves
 __all__ = [
     "contours",
     "convergence_curves",
+    "dot_rows",
     "entropy_map",
     "figure_format",
     "hard_colors",
+    "length_curves",
     "loss_curves",
     "move_figure",
     "noise_curves",

@@ -89,6 +89,13 @@ def test_mathematics_is_drawn_by_the_browser(site):
         assert "\\" not in "".join(re.findall(r"<math.*?</math>", prose, re.DOTALL)), name
 
 
+def test_a_formula_that_cannot_be_read_stays_as_it_is():
+    text = gallery.page(example(FIRST, "Now $a_b_c < 1$ and\n\n$$\\left( x$$\n\nand $x^2$."), "09_ab")
+    assert "<code>a_b_c &lt; 1</code>" in text
+    assert "<code>\\left( x</code>" in text
+    assert "<msup>" in text
+
+
 def test_pages_follow_each_other_and_the_index_lists_all(site):
     names = [name for name, _ in COURSE]
     for before, after in itertools.pairwise(names):

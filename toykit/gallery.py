@@ -155,19 +155,28 @@ def _plain(markdown: str) -> str:
     return re.sub(r"[*`$\\]", "", text)
 
 
+def _mathml(tex: str, display: str) -> str:
+    """A formula as MathML; its source where that cannot be read: a page should not fail on a missing brace."""
+    from latex2mathml.converter import convert
+
+    try:
+        return convert(tex, display=display)
+    except Exception:  # latex2mathml's errors have no base of their own
+        return f"<code>{html.escape(tex)}</code>"
+
+
 @cache
 def _exporter(names: frozenset[str]):
     """The exporter of pages among which those called `names` are linked. (Made here: nbconvert is imported when used.)"""
-    from latex2mathml.converter import convert
     from nbconvert.exporters.html import HTMLExporter
     from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
     class Renderer(IPythonRenderer):
         def inline_math(self, body):
-            return convert(body)
+            return _mathml(body, "inline")
 
         def block_math(self, body):
-            return convert(body.strip(), display="block")
+            return _mathml(body.strip(), "block")
 
         def link(self, text, url, title=None):
             if re.match(r"https?://|#|mailto:", url):

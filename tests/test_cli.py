@@ -216,6 +216,7 @@ def test_run_refuses_before_anything_runs(tmp_path):
         (("--in-place", "-p", "steps", "5"), "--in-place stores the default run"),
         (("-p", "steps", "5", "-p", "steps", "6"), "given twice"),
         (("--list", "-p", "steps", "5"), "--list runs nothing"),
+        (("--list", "--html"), "leave -p, --full, --in-place and --html out"),
         ((path,), "each notebook runs once"),
     ]:
         result = call("run", path, "-o", output, *arguments)

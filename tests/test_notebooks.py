@@ -1,13 +1,19 @@
 """The course's notebooks keep their contract, and running them headlessly does what it says."""
 
+import base64
+import io
 import json
 import re
 
+import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
 from toykit import notebooks
 from toykit.notebooks import METRICS, WIDGET, Result, find, parameters, parse_value, plan, read, run, store, table
+from toykit.palette import LINE_COLORS
 
 COURSE = find()
 
@@ -194,6 +200,28 @@ def test_storing_cleans_times_and_paths(tmp_path):
     before = path.read_text()
     store(read(path), path)
     assert path.read_text() == before  # nothing left to clean
+
+
+def test_stored_drawings_are_small_and_look_the_same(tmp_path):
+    figure, axis = plt.subplots()
+    for number, color in enumerate(LINE_COLORS):
+        axis.plot([0, 1], [number, 2 * number], color=color)
+    drawing = io.BytesIO()
+    figure.savefig(drawing, format="png")
+    plt.close(figure)
+    path = make_notebook(tmp_path / "n.ipynb", "smoke = True")
+    notebook = read(path)
+    png = base64.b64encode(drawing.getvalue()).decode()
+    notebook.cells[0].outputs = [nbformat.v4.new_output("display_data", data={"image/png": png})]
+    store(notebook, path)
+    stored = base64.b64decode(read(path).cells[0].outputs[0].data["image/png"])
+    before, after = (
+        np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), int) for data in (drawing.getvalue(), stored)
+    )
+    assert len(stored) < len(drawing.getvalue()) / 2
+    assert np.abs(before - after).max() <= 32
+    store(read(path), path)
+    assert base64.b64decode(read(path).cells[0].outputs[0].data["image/png"]) == stored
 
 
 def test_recorded_numbers_show_as_text(monkeypatch):

@@ -53,19 +53,20 @@ main.add_command(train)
 @click.option("-o", "output", type=click.Path(file_okay=False, path_type=Path), default="executed", show_default=True,
               help="Folder for executed notebooks, HTML and metrics.json.")  # fmt: skip
 @click.option("--in-place", is_flag=True, help="Also store the outputs in the notebooks themselves (for maintainers).")
+@click.option("--html", "linked", is_flag=True, help="Link the pages to each other and to an index.html.")
 @click.option("--list", "only_list", is_flag=True, help="List notebooks with their parameters; run nothing.")
-def run(notebooks, given, full, output, in_place, only_list) -> None:
+def run(notebooks, given, full, output, in_place, linked, only_list) -> None:
     """Run the course's notebooks headlessly, all of them by default.
 
     NOTEBOOK is a name (04_random_walker), a number (04) or a file. A failing notebook keeps its partial output and the
-    rest still run; the exit code is then 1.
+    rest still run; the exit code is then 1. The pages in HTML open from a disk and load nothing from the network.
     """
     from toykit import notebooks as course
 
     try:
         paths = course.find(notebooks)
-        if only_list and (given or full or in_place):
-            raise ValueError("--list runs nothing; leave -p, --full and --in-place out")
+        if only_list and (given or full or in_place or linked):
+            raise ValueError("--list runs nothing; leave -p, --full, --in-place and --html out")
         if len({name for name, _ in given}) < len(given):
             raise ValueError(f"-p: a parameter is given twice in {', '.join(name for name, _ in given)}")
         if only_list:
@@ -79,9 +80,9 @@ def run(notebooks, given, full, output, in_place, only_list) -> None:
         output.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         raise click.UsageError(str(error)) from error
-    results = course.run(paths, plans, output, in_place=in_place)
+    results = course.run(paths, plans, output, in_place=in_place, linked=linked)
     click.echo(course.table(results))
-    click.echo(f"\nexecuted notebooks, HTML and metrics.json: {output}")
+    click.echo(f"\nexecuted notebooks, HTML and metrics.json: {output / 'index.html' if linked else output}")
     sys.exit(any(r.status != "ok" for r in results))
 
 

@@ -1,10 +1,12 @@
-"""Run the course headlessly: papermill underneath, checked parameters above, metrics and HTML beside the result.
+"""Run the course headlessly: papermill underneath, checked parameters above, metrics and static pages beside the result.
 
 A notebook's parameters are the literal assignments of its cell tagged `parameters`. Its headline numbers are what it
 hands to `record`. A notebook that fails keeps what it had computed; the others still run.
 """
 
 import ast
+import base64
+import io
 import json
 import logging
 import math
@@ -12,6 +14,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from toykit import gallery
 from toykit.files import write_atomically
 from toykit.resources import shipped
 
@@ -144,16 +147,24 @@ def plan(paths: list[Path], given: dict[str, str], full: bool) -> list[dict]:
 
 
 def run(
-    paths: list[Path], plans: list[dict], output: Path, progress: bool = True, in_place: bool = False
+    paths: list[Path],
+    plans: list[dict],
+    output: Path,
+    progress: bool = True,
+    in_place: bool = False,
+    linked: bool = False,
 ) -> list[Result]:
     """Execute notebooks one after the other into `output`: NAME.ipynb, NAME.html and, for all, metrics.json.
 
     plans: parameters to inject into each, see `plan`. progress: a bar for each notebook's cells on standard error.
     in_place: also store the executed notebook, cleaned of times and paths, over its source (for maintainers).
+    linked: make one set of the pages: links from each to its neighbours, and index.html.
     """
     import papermill
 
     output.mkdir(parents=True, exist_ok=True)
+    chapters = [gallery.chapter(read(path), path.stem) for path in paths] if linked else []
+    pages = []
     logging.getLogger("papermill").setLevel(logging.ERROR)
     results = []
     for number, (path, values) in enumerate(zip(paths, plans, strict=True), 1):
@@ -173,7 +184,9 @@ def run(
         if files:
             executed = _without_widgets(target)
             result.metrics = _metrics(executed)
-            files.append(_export_html(executed, target.with_suffix(".html")))
+            files.append(target.with_suffix(".html"))
+            _write(files[-1], gallery.page(executed, path.stem, chapters))
+            pages.append((gallery.chapter(executed, path.stem), executed, result.seconds))
             if in_place and status == "ok":
                 store(executed, path)
         result.too_large = [file.name for file in files if file.stat().st_size > SIZE_LIMIT]
@@ -181,11 +194,13 @@ def run(
             result.status = "large"
         results.append(result)
         _write_metrics(output / "metrics.json", results, plans)
+    if linked:
+        _write(output / "index.html", gallery.index(pages))
     return results
 
 
 def store(executed, path: Path) -> None:
-    """Write an executed notebook over its source: outputs stay, times and paths go."""
+    """Write an executed notebook over its source: outputs stay, its drawings in 256 colours; times and paths go."""
     import nbformat
 
     executed.metadata = {"kernelspec": executed.metadata.kernelspec, "language_info": {"name": "python"}}
@@ -193,8 +208,10 @@ def store(executed, path: Path) -> None:
     for cell in executed.cells:
         tags = cell.metadata.get("tags", [])
         cell.metadata = {"tags": tags} if tags else {}
-    text = nbformat.writes(executed)
-    write_atomically(path, lambda file: file.write((text.rstrip("\n") + "\n").encode()))
+        for out in cell.get("outputs", []):
+            if "image/png" in out.get("data", {}):
+                out.data["image/png"] = _in_few_colors(out.data["image/png"])
+    _write(path, nbformat.writes(executed).rstrip("\n") + "\n")
 
 
 def table(results: list[Result]) -> str:
@@ -219,8 +236,20 @@ def _without_widgets(path: Path):
     for cell in executed.cells:
         if cell.cell_type == "code":
             cell.outputs = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
-    write_atomically(path, lambda file: file.write(nbformat.writes(executed).encode()))
+    _write(path, nbformat.writes(executed))
     return executed
+
+
+def _in_few_colors(png: str) -> str:
+    """A drawing (base64) with a palette: a third of the size, for lines on white hardly another picture."""
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(base64.b64decode(png)))
+    if image.mode == "P":
+        return png
+    smaller = io.BytesIO()
+    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
+    return base64.b64encode(smaller.getvalue()).decode()
 
 
 def _metrics(executed) -> dict:
@@ -228,12 +257,8 @@ def _metrics(executed) -> dict:
     return {k: v for out in outputs for k, v in out.get("data", {}).get(METRICS, {}).items()}
 
 
-def _export_html(executed, path: Path) -> Path:
-    from nbconvert import HTMLExporter
-
-    html, _ = HTMLExporter().from_notebook_node(executed, resources={"metadata": {"name": path.stem}})
-    write_atomically(path, lambda file: file.write(html.encode()))
-    return path
+def _write(path: Path, text: str) -> None:
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def _write_metrics(path: Path, results: list[Result], plans: list[dict]) -> None:
@@ -247,4 +272,4 @@ def _write_metrics(path: Path, results: list[Result], plans: list[dict]) -> None
             for r, p in zip(results, plans, strict=False)
         },
     }
-    write_atomically(path, lambda file: file.write(json.dumps(content, indent=2).encode()))
+    _write(path, json.dumps(content, indent=2))

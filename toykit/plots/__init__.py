@@ -8,6 +8,7 @@ from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, panels,
 from toykit.plots.label_noise import noise_curves, scene_gallery
 from toykit.plots.neighborhoods import affinity_panels, discount_curves, shape_curves
 from toykit.plots.potentials import contours, surfaces
+from toykit.plots.results import dot_rows, length_curves
 from toykit.plots.simplex import move_figure, simplex_path, triangle
 from toykit.plots.style import figure_format, style
 from toykit.plots.training import training_curves
@@ -17,9 +18,11 @@ __all__ = [
     "contours",
     "convergence_curves",
     "discount_curves",
+    "dot_rows",
     "entropy_map",
     "figure_format",
     "hard_colors",
+    "length_curves",
     "loss_curves",
     "move_figure",
     "noise_curves",

@@ -64,6 +64,10 @@ def panels(pictures: dict, columns: int | None = None, width: float = 9.5, legen
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, (title, picture) in zip(axes.flat, pictures.items(), strict=False):
+        if np.ndim(picture) == 2:  # white on white would not show where it ends
+            axis.set_axis_on()
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set(visible=True, color="0.7", linewidth=0.8)
         axis.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
         axis.set_title(title)
     if legend:

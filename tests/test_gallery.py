@@ -1,0 +1,187 @@
+"""The gallery: pages that load nothing, whose links arrive, whose mathematics is drawn, and an index of them all."""
+
+import base64
+import itertools
+import re
+from html.parser import HTMLParser
+from io import BytesIO
+
+import nbformat
+import pytest
+from PIL import Image
+
+from toykit import gallery
+from toykit.notebooks import find, read, run
+
+COURSE = [(path.stem, read(path)) for path in find()]
+LOADING = {
+    "script": "src",
+    "link": "href",
+    "img": "src",
+    "iframe": "src",
+    "source": "src",
+    "object": "data",
+    "embed": "src",
+}
+
+
+class Tags(HTMLParser):
+    """All tags of a page with their attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+
+def loaded(text):
+    """What a browser would fetch for a page; data addresses are in it already."""
+    found = [attributes.get(LOADING[tag]) for tag, attributes in Tags(text).tags if tag in LOADING]
+    found += re.findall(
+        r"url\(['\"]?([^)]*)|@import\s+([^;]+)", "".join(re.findall(r"<style>(.*?)</style>", text, re.DOTALL))
+    )
+    return [address for address in found if not (isinstance(address, str) and address.startswith("data:"))]
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The gallery of the stored notebooks: file name -> text."""
+    chapters = [gallery.chapter(notebook, name) for name, notebook in COURSE]
+    pages = {f"{name}.html": gallery.page(notebook, name, chapters) for name, notebook in COURSE}
+    entries = [(c, notebook, 100.0) for c, (_, notebook) in zip(chapters, COURSE, strict=True)]
+    return pages | {"index.html": gallery.index(entries)}
+
+
+def test_nothing_is_loaded_and_nothing_is_scripted(site):
+    for name, text in site.items():
+        assert loaded(text) == [], name
+        assert not any(tag == "script" for tag, _ in Tags(text).tags), name
+
+
+def test_links_arrive(site):
+    for name, text in site.items():
+        tags = Tags(text).tags
+        targets = [attributes["href"] for tag, attributes in tags if tag == "a" and "href" in attributes]
+        assert targets
+        for target in targets:
+            file, _, anchor = target.partition("#")
+            if target.startswith(("http://", "https://")):
+                continue
+            assert not file or file in site, f"{name}: {target}"
+            if anchor and not file:
+                assert any(attributes.get("id") == anchor for _, attributes in tags), f"{name}: {target}"
+
+
+def test_small_and_every_picture_described(site):
+    assert sum(len(text.encode()) for text in site.values()) < 15e6
+    for name, text in site.items():
+        assert all(attributes.get("alt") for tag, attributes in Tags(text).tags if tag == "img"), name
+
+
+def test_mathematics_is_drawn_by_the_browser(site):
+    assert sum(text.count("<math") for text in site.values()) > 50
+    for (name, _), text in zip(COURSE, list(site.values())[:-1], strict=True):
+        prose = re.sub(r"<(pre|code|style)\b.*?</\1>", "", text, flags=re.DOTALL)
+        assert "$" not in re.sub(r'"[^"]*"', "", prose), name
+        assert "\\" not in "".join(re.findall(r"<math.*?</math>", prose, re.DOTALL)), name
+
+
+def test_a_formula_that_cannot_be_read_stays_as_it_is():
+    text = gallery.page(example(FIRST, "Now $a_b_c < 1$ and\n\n$$\\left( x$$\n\nand $x^2$."), "09_ab")
+    assert "<code>a_b_c &lt; 1</code>" in text
+    assert "<code>\\left( x</code>" in text
+    assert "<msup>" in text
+
+
+def test_pages_follow_each_other_and_the_index_lists_all(site):
+    names = [name for name, _ in COURSE]
+    for before, after in itertools.pairwise(names):
+        assert f'href="{after}.html" rel="next"' in site[f"{before}.html"]
+        assert f'href="{before}.html" rel="prev"' in site[f"{after}.html"]
+    listed = re.findall(r'<h2><a href="(\w+)\.html">', site["index.html"])
+    assert listed == names
+    assert site["index.html"].count('<img src="data:image/jpeg;base64,') == len(names)
+    assert site["index.html"].count("1.7 minutes") == len(names)
+    assert all(site[f"{name}.html"].count('href="index.html"') == 2 for name in names)
+
+
+def picture(width=20):
+    file = BytesIO()
+    Image.new("RGB", (width, 10), (200, 30, 30)).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def example(*markdown, outputs=()):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text) for text in markdown])
+    notebook.cells.insert(1, nbformat.v4.new_code_cell("pass", outputs=list(outputs)))
+    return notebook
+
+
+FIRST = """# 09 · A & B
+
+**Question.** Is $a < b$?
+
+**In the paper:** Fig. 9.
+
+**Afterwards you can** add.
+
+**You need** [00](00_a.ipynb). **Run time** on two cores: long."""
+
+
+def test_the_first_cell_is_taken_apart():
+    c = gallery.chapter(example(FIRST), "09_ab")
+    assert (c.name, c.title, c.question, c.paper) == ("09_ab", "09 · A & B", "Is $a < b$?", "Fig. 9.")
+    assert (c.afterwards, c.needs, c.run_time) == ("add.", "[00](00_a.ipynb).", "on two cores: long.")
+    bare = gallery.chapter(nbformat.v4.new_notebook(), "bare")
+    assert (bare.title, bare.question) == ("bare", "")
+    assert "number" in gallery.page(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("number")]), "bare")
+
+
+def test_links_become_pages_or_plain_names():
+    text = "[next](01_b.ipynb#end), [gone](02_c.ipynb), [code](../toykit/energy.py), [paper](https://example.org)"
+    notebook = example(FIRST, text)
+    linked = gallery.page(notebook, "00_a", [gallery.Chapter(n, n, "", "", "", "", "") for n in ("00_a", "01_b")])
+    assert '<a href="01_b.html#end">next</a>, gone, code, <a href="https://example.org">paper</a>' in linked
+    assert '<a href="00_a.html">00</a>' in linked
+    alone = gallery.page(notebook, "00_a")
+    assert "next, gone, code" in alone
+    assert "<nav" not in alone
+
+
+def test_pictures_are_described_by_what_stands_around_them():
+    out = nbformat.v4.new_output("display_data", data={"image/png": picture(), "text/html": "<script>draw()</script>"})
+    notebook = example(FIRST, "The **edge** is $\\sigma$ sharp. More.", outputs=[out])
+    text = gallery.page(notebook, "09_ab")
+    assert 'alt="Figure 1, 09 · A &amp; B: The edge is sigma sharp."' in text
+    assert "draw()" not in text
+    assert notebook.cells[1].outputs[0].data["text/html"]  # the notebook itself is left as it was
+
+
+def test_thumbnails_are_narrow():
+    out = nbformat.v4.new_output("display_data", data={"image/png": picture(900)})
+    address = gallery.thumbnail(example(FIRST, outputs=[out]), width=100)
+    image = Image.open(BytesIO(base64.b64decode(address.partition(",")[2])))
+    assert image.size[0] == 100
+    assert gallery.thumbnail(example(FIRST)) == ""
+
+
+def test_a_run_writes_linked_pages_and_an_index(tmp_path):
+    paths = []
+    for name, first in (("00_a", "# 00 · A\n\n[01](01_b.ipynb)"), ("01_b", "# 01 · B")):
+        notebook = example(first)
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook.cells[1].source = "print('ran')"
+        paths.append(tmp_path / f"{name}.ipynb")
+        nbformat.write(notebook, paths[-1])
+    run(paths[:1], [{}], tmp_path / "alone", progress=False)
+    assert sorted(p.name for p in (tmp_path / "alone").iterdir()) == ["00_a.html", "00_a.ipynb", "metrics.json"]
+    results = run(paths, [{}, {}], tmp_path / "site", progress=False, linked=True)
+    assert [r.status for r in results] == ["ok", "ok"]
+    page = (tmp_path / "site" / "00_a.html").read_text()
+    assert "ran" in page
+    assert '<a href="01_b.html">01</a>' in page
+    index = (tmp_path / "site" / "index.html").read_text()
+    assert index.index("00 · A") < index.index("01 · B")

@@ -1,0 +1,89 @@
+"""Tables of results: the shipped ones are read whole, others are refused with the file's name."""
+
+import re
+
+import matplotlib.pyplot as plt
+import pytest
+
+from toykit import plots
+from toykit.experiments.results import MEASURED, PUBLISHED, by, measured, published, read
+from toykit.resources import shipped
+
+
+def test_shipped_tables_are_read_whole():
+    lengths = {name: len(published(name)) for name in PUBLISHED}
+    assert lengths == {"table3": 30, "table4": 6, "table5": 23, "table6": 10}
+    assert published("table5")[0]["batch_size"] == 12
+    assert published("table5")[0]["neighborhood"] is None
+    assert len(measured("toy_full")) == 9
+    files = {path.stem for path in shipped("data", "results").glob("*.csv")}
+    assert files <= set(MEASURED)
+    assert all(measured(name) for name in files)
+
+
+def test_every_table_is_described():
+    text = (shipped("data", "results") / "README.md").read_text()
+    for name, columns in MEASURED.items():
+        assert f"| `{name}.csv` | {', '.join(columns)} |" in text
+
+
+def test_what_is_not_there_has_no_rows(tmp_path):
+    assert all(measured(name, tmp_path) == [] for name in MEASURED)
+    for reader, names in ((measured, MEASURED), (published, PUBLISHED)):
+        with pytest.raises(ValueError, match=f"expected one of {', '.join(names)}; got 'table9'"):
+            reader("table9")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("method,miou\nfull,36.6\n", "expected the columns method, seed, miou; got method, miou"),
+        ("", "expected the columns method, seed, miou; got "),
+        ("seed,method,miou\n0,full,36.6\n", "expected the columns"),
+        ("method,seed,miou\nfull,0\n", "line 2: expected 3 fields"),
+        ("method,seed,miou\nfull,0,1,2\n", "line 2: expected 3 fields"),
+        ("method,seed,miou\nfull,0,36.6\nfull,x,36.6\n", "line 3: invalid literal"),
+        ("method,seed,miou\nfull,0,101\n", "miou should be in percent; got 101 to 101"),
+        ("method,seed,miou\nfull,0,nan\n", "miou should be in percent"),
+        ("method,seed,miou\nfull,0,0.36\nsoft,0,0.4\n", "miou should be in percent; got 0.36 to 0.4"),
+    ],
+)
+def test_other_tables_are_refused(tmp_path, text, message):
+    path = tmp_path / "toy_full.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))}.*{message}"):
+        measured("toy_full", tmp_path)
+
+
+def test_empty_fields_are_none_and_left_out(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("method,seed,miou\nfull,0,36.6\nsoft,0,\nfull,1,37\n")
+    rows = read(path, MEASURED["toy_full"])
+    assert rows[1] == {"method": "soft", "seed": 0, "miou": None}
+    assert by(rows, "method") == {"full": [36.6, 37.0]}
+    assert by(rows, "method", "seed") == {"full, 0": [36.6], "full, 1": [37.0]}
+    assert by(rows, "method", value="seed") == {"full": [0, 1], "soft": [0]}
+
+
+def test_rows_of_dots_show_values_and_means():
+    axis = plots.dot_rows({"a": [1.0, 2.0], "b": [4.0]}, "title", color=1)
+    dots, mean, single = axis.lines
+    assert (list(dots.get_xdata()), list(dots.get_ydata())) == ([1.0, 2.0], [0, 0])
+    assert list(mean.get_xdata()) == [1.5, 1.5]
+    assert (list(single.get_xdata()), list(single.get_ydata())) == ([4.0], [1])
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"]
+    assert [text.get_text() for text in axis.texts] == ["1.5", "4.0"]
+    assert (axis.get_title(), axis.get_xlabel()) == ("title", "mIoU, percent")
+    _, given = plt.subplots()
+    assert plots.dot_rows({"a": [1.0]}, "title", "accuracy", axis=given) is given
+    assert given.lines[0].get_color() != dots.get_color()
+    plt.close("all")
+
+
+def test_curves_by_length_and_above_bilinear():
+    rows = [{"relaxation": n, "scribble_length_ratio": x, "miou": m} for n, x, m in
+            (("BL", 0.0, 50.0), ("BL", 1.0, 60.0), ("CD", 0.0, 53.0), ("CD", 1.0, 61.0))]  # fmt: skip
+    left, right = plots.length_curves(rows).axes
+    assert [list(line.get_ydata()) for line in left.lines] == [[50.0, 60.0], [53.0, 61.0]]
+    assert [list(line.get_ydata()) for line in right.lines] == [[0.0, 0.0], [3.0, 1.0]]
+    plt.close("all")

@@ -1,0 +1,96 @@
+"""The published numbers (`data/reference`) and this project's own (`data/results`), one reader for both kinds of tables.
+
+A table is a list of rows, each a dict from column to value; mIoU and accuracy are in percent.
+"""
+
+import csv
+from pathlib import Path
+
+from toykit.resources import shipped
+
+#: Columns of each table and their types; an empty field is None.
+PUBLISHED = {
+    "table3": {"relaxation": str, "scribble_length_ratio": float, "miou": float},
+    "table4": {"training": str, "neighborhood": str, "miou": float, "reproduced_from_public_code": str, "source": str},
+    "table5": {
+        "block": str, "method": str, "reference": str, "architecture": str, "modified_architecture": str,
+        "batch_size": int, "training": str, "ad_hoc": str, "pretrained_on_scribbles": str, "neighborhood": str,
+        "miou": float, "reproduced": str,
+    },
+    "table6": {
+        "method": str, "reference": str, "architecture": str, "dataset": str, "supervision": str, "miou": float,
+        "reproduced": str,
+    },
+}  # fmt: skip
+MEASURED = {
+    "toy_full": {"method": str, "seed": int, "miou": float},
+    "camvid_blocks": {"method": str, "miou": float},
+    "table4_toy": {
+        "method": str, "neighborhood": str, "relaxation": str, "seed": int, "miou": float, "steps": int,
+        "solver_share": float,
+    },
+    "label_noise": {"loss": str, "noise": float, "seed": int, "accuracy": float},
+    "voc_animals": {"method": str, "epoch": int, "miou": float},
+}  # fmt: skip
+PERCENT = ("miou", "accuracy")
+
+Rows = list[dict]
+
+
+def published(name: str) -> Rows:
+    """The paper's Table `name`, one of `PUBLISHED`. Raises: as `read`, and ValueError for another name."""
+    return read(shipped("data", "reference") / f"{_known(name, PUBLISHED)}.csv", PUBLISHED[name])
+
+
+def measured(name: str, folder: str | Path = "") -> Rows:
+    """What this project measured, one of `MEASURED`; no rows where there is no such file (yet).
+
+    folder: of the files; "": the project's own, `data/results`. Raises: as `read`, and ValueError for another name.
+    """
+    folder = Path(folder) if folder else shipped("data", "results")
+    path = folder / f"{_known(name, MEASURED)}.csv"
+    return read(path, MEASURED[name]) if path.is_file() else []
+
+
+def read(path: Path, columns: dict[str, type]) -> Rows:
+    """The rows of a CSV file whose header is exactly `columns`, values in their types.
+
+    Raises: ValueError that names the file, and the line, for other columns, a missing field, a value of another type, or
+        mIoU and accuracy outside 0..100 or, all of them, given as shares.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames != list(columns):
+            raise ValueError(
+                f"{path}: expected the columns {', '.join(columns)}; got {', '.join(reader.fieldnames or ())}"
+            )
+        rows = [_typed(path, reader.line_num, row, columns) for row in reader]
+    for name in set(PERCENT) & set(columns):
+        values = [row[name] for row in rows if row[name] is not None]
+        if any(not 0 <= value <= 100 for value in values) or (values and max(values) <= 1):
+            raise ValueError(f"{path}: {name} should be in percent; got {min(values):g} to {max(values):g}")
+    return rows
+
+
+def by(rows: Rows, *keys: str, value: str = "miou") -> dict[str, list[float]]:
+    """The values of `value`, grouped by the words of `keys`, in the order of the rows; rows without a value are left out."""
+    groups: dict[str, list[float]] = {}
+    for row in rows:
+        if row[value] is not None:
+            groups.setdefault(", ".join(str(row[key]) for key in keys if row[key] is not None), []).append(row[value])
+    return groups
+
+
+def _known(name: str, tables: dict) -> str:
+    if name not in tables:
+        raise ValueError(f"table: expected one of {', '.join(tables)}; got {name!r}")
+    return name
+
+
+def _typed(path: Path, line: int, row: dict, columns: dict[str, type]) -> dict:
+    if None in row or None in row.values():
+        raise ValueError(f"{path}, line {line}: expected {len(columns)} fields")
+    try:
+        return {name: kind(row[name]) if row[name] else None for name, kind in columns.items()}
+    except ValueError as error:
+        raise ValueError(f"{path}, line {line}: {error}") from error

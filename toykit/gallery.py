@@ -1,0 +1,205 @@
+"""Static pages of executed notebooks: they read from a disk, and nothing in them asks the network.
+
+Mathematics becomes MathML at export, through latex2mathml: today's browsers draw it themselves, so that a page needs
+neither MathJax (a script of megabytes) nor a picture for each formula; text readers read it, and it grows with the text.
+Links between notebooks become links between pages; what lies in the repository alone keeps its name.
+"""
+
+import base64
+import html
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+TEMPLATES = Path(__file__).parent / "templates"
+PICTURES = ("image/png", "image/jpeg")
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """What a notebook's first cell promises, as Markdown."""
+
+    name: str  # its file's stem
+    title: str
+    question: str
+    paper: str  # "In the paper": figures, equations, tables
+    afterwards: str  # "Afterwards you can"
+    needs: str  # "You need"
+    run_time: str
+
+
+def chapter(notebook, name: str) -> Chapter:
+    """The first cell of a notebook (an nbformat node), taken apart; what it does not say is ""."""
+    text = re.sub(r"\s+", " ", notebook.cells[0].source) if notebook.cells else ""
+    heading = re.match(r"# (.+?)(?= \*\*|$)", text)
+
+    def after(promise: str) -> str:
+        found = re.search(rf"\*\*{promise}[.:]?\*\*:?(.*?)(?= \*\*[A-Z]|$)", text)
+        return found[1].strip() if found else ""
+
+    return Chapter(
+        name,
+        heading[1] if heading else name,
+        *(after(promise) for promise in ("Question", "In the paper", "Afterwards you can", "You need", "Run time")),
+    )
+
+
+def page(notebook, name: str, chapters: Iterable[Chapter] = ()) -> str:
+    """One notebook (an nbformat node with its outputs) as a page: HTML that loads nothing.
+
+    chapters: the pages that it may link to, in their order; with them it gets links to the one before, the one after and
+        the index. Outputs that need a script are left out where there is a picture or text beside them.
+    """
+    chapters = list(chapters)
+    names = [c.name for c in chapters]
+    exporter = _exporter(frozenset(names))
+    resources = {
+        "page": {
+            "title": chapter(notebook, name).title,
+            "style": (TEMPLATES / "page" / "style.css").read_text(encoding="utf-8"),
+            "navigation": _navigation(chapters, names.index(name)) if name in names else "",
+        }
+    }
+    return exporter.from_notebook_node(_static(notebook), resources=resources)[0]
+
+
+def index(entries: Iterable[tuple[Chapter, object, float]]) -> str:
+    """The gallery's first page: a card for each (chapter, executed notebook, seconds that its run took)."""
+    entries = list(entries)
+    render = _exporter(frozenset(c.name for c, _, _ in entries)).inline
+    cards = []
+    for c, notebook, seconds in entries:
+        picture = thumbnail(notebook)
+        image = f'<img src="{picture}" alt="A figure of {html.escape(c.title)}">' if picture else "<div></div>"
+        lines = [f'<h2><a href="{c.name}.html">{render(c.title)}</a></h2>', f"<p>{render(c.question)}</p>"]
+        lines += [f'<p class="small">In the paper: {render(c.paper)}</p>'] if c.paper else []
+        lines += [f'<p class="small">{_minutes(seconds)} in this run</p>']
+        cards.append(f'<article class="card">{image}<div>{"".join(lines)}</div></article>')
+    style = (TEMPLATES / "page" / "style.css").read_text(encoding="utf-8")
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>toykit: the course</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        "<h1>From a few scribbles to soft labels for every pixel</h1>\n"
+        "<p>The course of toykit, as it ran: soft self-labelling and Potts relaxations for weakly-supervised segmentation, "
+        "after Zhang &amp; Boykov (CVPR 2025). The pages need no network.</p>\n"
+        f"{chr(10).join(cards)}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def thumbnail(notebook, width: int = 420) -> str:
+    """The notebook's first picture, `width` pixels wide, as a data address; "" if it has none."""
+    from PIL import Image
+
+    for cell in notebook.cells:
+        for out in cell.get("outputs", []):
+            for kind in PICTURES:
+                if kind in out.get("data", {}):
+                    image = Image.open(io.BytesIO(base64.b64decode(out.data[kind]))).convert("RGB")
+                    image.thumbnail((width, 2 * width))
+                    file = io.BytesIO()
+                    image.save(file, "JPEG", quality=85)
+                    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+    return ""
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.1f} minutes"
+
+
+def _navigation(chapters: list[Chapter], here: int) -> str:
+    def link(position: int, relation: str, text: str) -> str:
+        if not 0 <= position < len(chapters):
+            return "<span></span>"
+        target = chapters[position]
+        return f'<a href="{target.name}.html" rel="{relation}">{html.escape(text.format(target.title))}</a>'
+
+    links = [link(here - 1, "prev", "← {}"), '<a href="index.html">All notebooks</a>', link(here + 1, "next", "{} →")]
+    return f'<nav aria-label="Notebooks">{"".join(links)}</nav>'
+
+
+def _static(notebook):
+    """A copy without outputs that need a script, its pictures described by the heading above and the words below them."""
+    import copy
+
+    notebook = copy.deepcopy(notebook)
+    heading, number = "", 0
+    for position, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown":
+            found = re.findall(r"^#+ (.+)$", cell.source, re.MULTILINE)
+            heading = _plain(found[-1]) if found else heading
+        for out in cell.get("outputs", []):
+            data = out.get("data", {})
+            if "<script" in data.get("text/html", ""):
+                del data["text/html"]
+            for kind in PICTURES:
+                if kind in data:
+                    number += 1
+                    below = _first_sentence(notebook.cells[position + 1 :])
+                    out.metadata[kind] = {"alt": f"Figure {number}, {heading}" + (f": {below}" if below else "")}
+    return notebook
+
+
+def _first_sentence(cells: list) -> str:
+    """The first sentence right below a figure, if text and not a new section follows it."""
+    if not cells or cells[0].cell_type != "markdown" or cells[0].source.startswith(("#", "<")):
+        return ""
+    return re.split(r"(?<=[.:?]) ", _plain(cells[0].source.split("\n\n")[0]))[0]
+
+
+def _plain(markdown: str) -> str:
+    text = re.sub(r"\[(.*?)\]\(.*?\)", r"\1", re.sub(r"\s+", " ", markdown))
+    return re.sub(r"[*`$\\]", "", text)
+
+
+def _mathml(tex: str, display: str) -> str:
+    """A formula as MathML; its source where that cannot be read: a page should not fail on a missing brace."""
+    from latex2mathml.converter import convert
+
+    try:
+        return convert(tex, display=display)
+    except Exception:  # latex2mathml's errors have no base of their own
+        return f"<code>{html.escape(tex)}</code>"
+
+
+@cache
+def _exporter(names: frozenset[str]):
+    """The exporter of pages among which those called `names` are linked. (Made here: nbconvert is imported when used.)"""
+    from nbconvert.exporters.html import HTMLExporter
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+    class Renderer(IPythonRenderer):
+        def inline_math(self, body):
+            return _mathml(body, "inline")
+
+        def block_math(self, body):
+            return _mathml(body.strip(), "block")
+
+        def link(self, text, url, title=None):
+            if re.match(r"https?://|#|mailto:", url):
+                return super().link(text, url, title)
+            target, _, anchor = url.partition("#")
+            stem = Path(target).stem
+            if target.endswith(".ipynb") and stem in names:
+                return super().link(text, f"{stem}.html" + (f"#{anchor}" if anchor else ""), title)
+            return text  # lies in the repository: its name is all that a page can give
+
+    class PageExporter(HTMLExporter):
+        def __init__(self):
+            super().__init__(template_name="page", extra_template_basedirs=[str(TEMPLATES)])
+
+        def render(self, source):
+            return MarkdownWithMath(renderer=Renderer(escape=False, exclude_anchor_links=False)).render(source)
+
+        def markdown2html(self, context, source):
+            return self.render(source)
+
+        markdown2html.__dict__.update(HTMLExporter.markdown2html.__dict__)  # jinja's mark: it passes the context
+
+        def inline(self, source):
+            return re.sub(r"^<p>|</p>$", "", self.render(source).strip())
+
+    return PageExporter()

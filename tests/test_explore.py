@@ -270,3 +270,58 @@ def test_the_cross_entropy_explorer_at_its_ends():
     label.value = 1.0
     assert text.value.count("(a corner)") == 4
     assert all(np.isfinite(trace.y.astype(float)).all() for trace in figure.data if trace.mode == "lines")
+
+
+def test_the_neighborhood_explorer_shows_affinities_and_follows_clicks_and_keys():
+    sample = datasets.photo("coffee", 24)
+    photo = sample.image.astype(float)
+    controls_, figure, text = parts(explore.neighborhood_explorer(sample))
+    clicks, whole, close = figure.data[1:4]
+
+    def weight(a, b, color, space=math.inf):  # of pixels (x, y), by the formula
+        colors = ((photo[a[1], a[0]] - photo[b[1], b[0]]) ** 2).sum()
+        return math.exp(-colors / (2 * color**2) - ((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) / (2 * space**2))
+
+    controls_["colour bandwidth (0..255)"].value = 40
+    controls_["spatial bandwidth (pixels), dense only"].value = 10
+    controls_["pixel: x"].value, controls_["pixel: y"].value = 3, 7
+    assert whole.z[9, 5] == close.z[9, 5] == pytest.approx(weight((3, 7), (5, 9), 40, 10), rel=1e-4)
+    assert whole.z[7, 3] == 0
+    total = float(re.search(r"together: ([\d.]+)", text.value)[1])
+    everywhere = [weight((3, 7), (x, y), 40, 10) for y in range(photo.shape[0]) for x in range(photo.shape[1])]
+    assert total == pytest.approx(sum(everywhere) - 1, abs=0.01)
+
+    click(clicks, x=10, y=4)
+    assert (controls_["pixel: x"].value, controls_["pixel: y"].value) == (10, 4)
+    assert [list(cross.x) + list(cross.y) for cross in figure.data[4:]] == [[10, 4], [10, 4]]
+    assert list(figure.layout.xaxis3.range) == [3.5, 16.5]
+    assert list(figure.layout.yaxis3.range) == [10.5, -2.5]
+    controls_["neighbourhood"].value = "nearest, 4"
+    assert controls_["spatial bandwidth (pixels), dense only"].disabled
+    around = {(9, 4), (11, 4), (10, 3), (10, 5)}
+    assert {(x, y) for y, x in zip(*np.nonzero(whole.z), strict=True)} == around
+    assert whole.z[3, 10] == pytest.approx(weight((10, 4), (10, 3), 40), rel=1e-4)
+    click(whole, x=0, y=0)
+    assert (whole.z > 0).sum() == 2
+
+
+def test_every_control_of_the_neighborhood_explorer_has_an_effect():
+    controls_, figure, text = parts(explore.neighborhood_explorer(datasets.photo("coffee", 24)))
+    changes = {
+        "colour bandwidth (0..255)": 40.0,
+        "spatial bandwidth (pixels), dense only": 5.0,
+        "pixel: x": 3,
+        "pixel: y": 7,
+        "neighbourhood": "sparse non-local",
+    }
+    assert set(controls_) == set(changes)
+    for name, value in changes.items():
+        before = snapshot(figure, text)
+        controls_[name].value = value
+        assert snapshot(figure, text) != before, name
+    shown = {}
+    for kind in ("nearest, 4", "nearest, 8", "sparse non-local", "dense"):
+        controls_["neighbourhood"].value = kind
+        shown[kind] = int((figure.data[2].z > 0).sum())
+    assert shown["nearest, 4"] < shown["nearest, 8"] < shown["dense"]
+    assert shown["nearest, 4"] < shown["sparse non-local"] < shown["dense"]

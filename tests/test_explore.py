@@ -79,12 +79,15 @@ def snapshot(figure, text=None):
     return figure.to_json(), text and text.value
 
 
-def click(trace, index=0, x=None, y=None):
-    """What plotly tells Python when a reader clicks."""
-    from plotly.callbacks import InputDeviceState, Points
-
-    points = Points(point_inds=[index], xs=[x], ys=[y], trace_name=trace.name, trace_index=0)
-    trace._dispatch_on_click(points, InputDeviceState())
+def click(figure, trace, index, x=0.0, y=0.0):
+    """The message that plotly's page sends when a reader clicks a point of a trace."""
+    figure._js2py_pointsCallback = {
+        "event_type": "plotly_click",
+        "points": {"trace_indexes": [trace], "point_indexes": [index], "xs": [x], "ys": [y]},
+        "device_state": {"alt": False, "ctrl": False, "meta": False, "shift": False, "button": 0, "buttons": 1},
+        "selector": None,
+    }
+    figure._js2py_pointsCallback = None
 
 
 @pytest.mark.parametrize(
@@ -151,11 +154,13 @@ def test_a_click_places_the_chosen_point():
     field, _, at_p, at_q, bars = figure.data
     index = 100
     point = tuple(field.customdata[index][:3])
-    click(field, index)
+    click(figure, 0, index)
     assert [controls_[f"q: share of {c}"].value for c in "ABC"] == pytest.approx(point)
     assert (at_q.x[0], at_q.y[0]) == pytest.approx((field.x[index], field.y[index]))
     controls_["a click places"].value = "p"
-    click(field, index)
+    click(figure, 0, index)
+    assert at_p.x == pytest.approx(at_q.x)
+    click(figure, 4, 2)  # a bar places nothing
     assert at_p.x == pytest.approx(at_q.x)
     assert dict(zip(bars.x, bars.y, strict=True)) == pytest.approx(by_hand(point, point))
 
@@ -276,7 +281,7 @@ def test_the_neighborhood_explorer_shows_affinities_and_follows_clicks_and_keys(
     sample = datasets.photo("coffee", 24)
     photo = sample.image.astype(float)
     controls_, figure, text = parts(explore.neighborhood_explorer(sample))
-    clicks, whole, close = figure.data[1:4]
+    whole, close = figure.data[2:4]
 
     def weight(a, b, color, space=math.inf):  # of pixels (x, y), by the formula
         colors = ((photo[a[1], a[0]] - photo[b[1], b[0]]) ** 2).sum()
@@ -291,7 +296,7 @@ def test_the_neighborhood_explorer_shows_affinities_and_follows_clicks_and_keys(
     everywhere = [weight((3, 7), (x, y), 40, 10) for y in range(photo.shape[0]) for x in range(photo.shape[1])]
     assert total == pytest.approx(sum(everywhere) - 1, abs=0.01)
 
-    click(clicks, x=10, y=4)
+    click(figure, 1, [4, 10], x=10, y=4)
     assert (controls_["pixel: x"].value, controls_["pixel: y"].value) == (10, 4)
     assert [list(cross.x) + list(cross.y) for cross in figure.data[4:]] == [[10, 4], [10, 4]]
     assert list(figure.layout.xaxis3.range) == [3.5, 16.5]
@@ -301,7 +306,7 @@ def test_the_neighborhood_explorer_shows_affinities_and_follows_clicks_and_keys(
     around = {(9, 4), (11, 4), (10, 3), (10, 5)}
     assert {(x, y) for y, x in zip(*np.nonzero(whole.z), strict=True)} == around
     assert whole.z[3, 10] == pytest.approx(weight((10, 4), (10, 3), 40), rel=1e-4)
-    click(whole, x=0, y=0)
+    click(figure, 2, [0, 0], x=0, y=0)
     assert (whole.z > 0).sum() == 2
 
 

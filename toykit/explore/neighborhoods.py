@@ -46,6 +46,8 @@ def neighborhood_explorer(sample: Sample, neighborhood: str = "dense"):
 
     def click(trace, points, _):
         nonlocal clicked
+        if not points.point_inds:  # plotly calls all traces; the click was on another
+            return
         clicked = True
         x.value, y.value = int(points.xs[0]), int(points.ys[0])
         clicked = False

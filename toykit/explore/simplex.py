@@ -60,6 +60,10 @@ def simplex_explorer(p=(0.7, 0.2, 0.1), q=(0.1, 0.3, 0.6), relaxation: str = "CD
 
         return changed
 
+    def click(trace, points, _):
+        if points.point_inds:  # plotly calls this for clicks on the bars, too
+            place(placed.value, grid[points.point_inds[0]])
+
     def lead(_):
         if move.value != FREE:
             at = MOVES[move.value](torch.tensor([time.value], dtype=torch.float64))
@@ -72,7 +76,7 @@ def simplex_explorer(p=(0.7, 0.2, 0.1), q=(0.1, 0.3, 0.6), relaxation: str = "CD
     for control in (shown, move, time):
         control.observe(lead, "value")
     grid = landscape(relaxation, state["p"])[0]
-    figure.data[0].on_click(lambda trace, points, _: place(placed.value, grid[points.point_inds[0]]))
+    figure.data[0].on_click(click)
     show()
     rows = [coordinates["p"], coordinates["q"], [shown, placed], [move, time, player]]
     return explorer([widgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in rows], figure)

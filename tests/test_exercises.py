@@ -1,5 +1,6 @@
 """Every exercise in the notebooks: its folded solution passes its check, wrong answers fail, open ones stay open."""
 
+import math
 import re
 
 import pytest
@@ -38,13 +39,94 @@ def test_solutions_pass(name, solution, capsys):
     assert capsys.readouterr().out == f"{name}: right\n"
 
 
-WRONG = [0.123, [0.7, 0.3], [0.9, 0.1, 0.0, 0.0], [0.2, 0.3, 0.5], "text", None, (0.0, 0.0), lambda *a: torch.zeros(1)]
+#: Wrong for all: other types, other shapes, other numbers.
+WRONG = [
+    0.123,
+    math.nan,
+    -1,
+    "text",
+    None,
+    {},
+    [],
+    [0.7, 0.3],
+    [0.9, 0.1, 0.0, 0.0],
+    [0.2, 0.3, 0.5],
+    [[0.5, 0.5]],
+    (0.0, 0.0),
+    torch.zeros(2, 3, 4),
+    lambda: 0,
+    lambda *a: torch.zeros(1),
+    lambda *a: None,
+    lambda *a: "text",
+]
+CE = tk.cross_entropy
+#: What a learner might well answer, and is wrong: a factor, a sign, the other argument, a mean in place of a sum.
+PLAUSIBLE = {
+    "00.1": [3.0, 0.9],
+    "00.2": [[0.5, 0.25, 0.25], [64, 64, 0]],
+    "00.3": [math.exp(-1), math.exp(-0.5), math.exp(-3), 0.0, [math.exp(-1.5)]],
+    "01.1": [lambda s, a, b: a + b - 2 * s, lambda s, a, b: (a + b) / 2 + s, lambda s, a, b: 1 - s],
+    "01.2": [[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0.5] * 4, [1 / 3] * 3],
+    "01.3": [[0, 1, 0, 0], [0, 0.5, 0.5, 0], [0.25] * 4, [1, 0, 0, 0]],
+    "02.1": [
+        lambda f: f,
+        lambda f: lambda p, q: -torch.log(f(p, q)),
+        lambda f: lambda p, q: torch.log(1 - f(p, q)),
+        lambda f: lambda p, q: -torch.log2(1 - f(p, q)),
+    ],
+    "02.2": [(5.0, 5.0), (-0.5, 0.5), (-5.0,), (5.0, 0.0), ("a", "b")],
+    "02.3": [
+        (((1, 0), (0, 1)), ((0, 1), (1, 0))),
+        (((1, 0), (1, 0)), ((1, 0), (1, 0))),
+        ((1, 0), (0, 1)),
+        (((2, -1), (1, 0)), ((0, 1), (0, 1))),
+    ],
+    "03.1": [[1, 0, 0], [0.5, 0.5, 0], [0.5, 0.5], [1, 1, 1]],
+    "03.2": [CE.cross_entropy, lambda y, s: -CE.cross_entropy(s, y), CE.collision_cross_entropy],
+    "03.3": [[0.6, 0.3, 0.1], [1 / 3] * 3, [0, 0, 1], [0.9, 0.1, 0]],
+    "04.1": [[0.75, 0.25], [0.5, 0.5], [0.25, 0.25, 0.5]],
+    "04.2": [[0.8, 0.2], [0.0, 1.0], [0.5, 0.5]],
+    "04.3": [
+        lambda y, sigma, w, eta, lam: (eta * sigma + lam * w @ y) / (eta + lam * w.sum(1, keepdim=True)),
+        lambda y, sigma, w, eta, lam: (2 * eta * sigma + lam * w @ y) / (2 * eta + lam),
+        lambda y, sigma, w, eta, lam: y,
+    ],
+    "05.1": [9.0, 0.0, -3.0, 1000.0],
+    "05.2": [lambda y, t: (y < t).double().mean(), lambda y, t: (y.amax(0) > t).double().mean()],
+    "05.3": [lambda y, colors: colors[y.argmax(0)], lambda y, colors: torch.einsum("khw,kc->chw", y, colors)],
+    "06.1": [lambda h, w: (2 * h * w, (h * w) ** 2), lambda h, w: (h * (w - 1) + w * (h - 1), h * w * (h * w - 1))],
+    "06.2": [lambda v: v.prod(), lambda v: v.sum() ** 2 / 2, lambda v: v.sum() ** 2 - v.square().sum()],
+    "06.3": [
+        lambda margins, n: margins > 0,
+        lambda margins, n: margins <= margins.flatten().sort().values[n - 1],  # the smallest
+        lambda margins, n: margins.flatten().topk(n).values,
+    ],
+    "06.4": [lambda y: len(y) * y.square().sum(), lambda y: len(y) * y.square().sum() - y.sum(0).square().sum()],
+    "07.1": [[0, 0, 1, 0], [0.25] * 4, [0.15, 0.15, 0.55, 0.15]],
+    "07.2": [0.6, 0.4, 1.0, 0.1],
+    "07.3": [lambda s, eta, K: -torch.log(s), lambda s, eta, K: -torch.log((1 - eta) * s + eta)],
+    "08.1": [
+        lambda y, logits, seeds, eta: logits.sum() * 0,
+        lambda y, logits, seeds, eta: -(y * logits.log_softmax(1)).sum(1).mean(),
+    ],
+    "08.2": [lambda step, steps, lr: lr * (1 - step / steps), lambda step, steps, lr: lr],
+    "08.3": [
+        lambda c: c.diag().sum() / c.sum(),
+        lambda c: (c.diag() / c.sum(1).clamp_min(1)).mean(),
+        lambda c: (c.diag() / (c.sum(0) + c.sum(1) - c.diag()).clamp_min(1)).mean(),  # an absent class counted as 0
+    ],
+}
+
+
+def test_every_check_has_plausible_wrong_answers():
+    assert set(CHECKS) <= set(PLAUSIBLE)
+    assert all(len(answers) >= 2 for answers in PLAUSIBLE.values())
 
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_wrong_answers_fail_with_a_hint(name, capsys):
-    for answer in WRONG:
-        assert not check(name, answer)
+    for number, answer in enumerate([*WRONG, *PLAUSIBLE[name]]):
+        assert not check(name, answer), f"wrong answer {number} passes"
         hint = capsys.readouterr().out
         assert hint.startswith(f"{name}: ")
         assert len(hint) > len(name) + 8

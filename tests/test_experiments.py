@@ -9,15 +9,18 @@ import torch
 
 from toykit import datasets
 from toykit.experiments import hard_labels
-from toykit.experiments.moves import MOVES, potentials_along
+from toykit.experiments.moves import MOVES, landscape, potentials_along, potentials_of, with_coordinate
 from toykit.experiments.optimality import change_left, to_optimum
-from toykit.experiments.potentials import logit_gradient, over_logits, over_square
+from toykit.experiments.potentials import cut, descent_field, logit_gradient, over_logits, over_square
 from toykit.experiments.uncertainty import (
     best_label,
     best_prediction,
+    label_curve,
     label_gradient,
+    loss_at,
     loss_curve,
     prediction_gradient,
+    verdict,
 )
 from toykit.neighborhoods import NearestNeighbors
 from toykit.potts import RELAXATIONS
@@ -55,6 +58,11 @@ def test_unknown_names_are_refused():
         over_square("TV")
     with pytest.raises(ValueError, match="cross_entropy: expected one of CE"):
         loss_curve("KL", 0.5)
+    with pytest.raises(ValueError, match="relaxation: expected one of BL"):
+        landscape("TV", torch.tensor([1.0, 0.0, 0.0]))
+    for value in (-0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match="value: expected a probability"):
+            with_coordinate(torch.tensor([1.0, 0.0, 0.0]), 0, value)
     with pytest.raises(ValueError, match=r"probability in \[0, 1\]"):
         loss_curve("CE", 1.5)
     with pytest.raises(ValueError, match="strictly between"):
@@ -72,6 +80,46 @@ def test_potentials_by_hand():
     assert logits.tolist() == [-2, -1, 0, 1, 2]
 
 
+def test_potentials_of_pairs_are_infinite_where_the_formulas_are():
+    eye = torch.eye(3, dtype=torch.float64)
+    values = potentials_of(eye[[0, 0, 0]], torch.stack([eye[0], eye[1], (eye[1] + eye[2]) / 2]))
+    assert values["CCE"].tolist() == values["CD"].tolist() == [0, math.inf, math.inf]
+    assert values["LQ"].isinf().tolist() == [False, True, False]
+    assert values["Q"].tolist() == pytest.approx([0, 1, 0.75])
+
+
+def test_a_landscape_is_cheapest_where_its_relaxation_says():
+    p = torch.tensor([0.6, 0.3, 0.1])
+    for name, best in (("Q", [0.6, 0.3, 0.1]), ("NQ", [0.6, 0.3, 0.1]), ("BL", [1, 0, 0]), ("CCE", [1, 0, 0])):
+        q, values = landscape(name, p, 10)
+        assert q.shape == (66, 3)
+        assert q[values.argmin()].tolist() == pytest.approx(best)
+    assert landscape("BL", p, 5)[1].tolist() == pytest.approx((1 - landscape("Q", p, 5)[0] @ p.double()).tolist())
+
+
+def test_a_coordinate_moves_along_the_line_through_its_corner():
+    p = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64)
+    assert with_coordinate(p, 0, 0.6).tolist() == pytest.approx([0.6, 0.15, 0.25])
+    assert with_coordinate(p, 2, 1.0).tolist() == [0, 0, 1]
+    assert with_coordinate(torch.tensor([0.0, 0.0, 1.0]), 2, 0.5).tolist() == [0.25, 0.25, 0.5]  # no ratio to keep
+    assert p.tolist() == [0.2, 0.3, 0.5]
+
+
+def test_cut_and_field_by_finite_differences():
+    l_i, values, slope = cut("LQ", 0.5, limit=2, n=2001)
+    a, b = (1 / (1 + math.exp(-2 * x)) for x in (float(l_i[300]), 0.5))
+    assert values[300] == pytest.approx(-math.log(1 - (a - b) ** 2))
+    assert torch.allclose(slope[1:-1], (values[2:] - values[:-2]) / (l_i[2:] - l_i[:-2]), atol=1e-5)
+    at, along_i, along_j = descent_field("NQ", limit=1, n=5)
+    grid, fine = over_logits("NQ", limit=1, n=2001)  # every 500th point is one of the field's
+    h = float(grid[1] - grid[0])
+    assert at.tolist() == [-1, -0.5, 0, 0.5, 1]
+    for row, column in ((1, 3), (3, 2)):
+        r, c = 500 * row, 500 * column
+        assert along_i[row, column] == pytest.approx(float(fine[r, c - 1] - fine[r, c + 1]) / (2 * h), abs=1e-6)
+        assert along_j[row, column] == pytest.approx(float(fine[r - 1, c] - fine[r + 1, c]) / (2 * h), abs=1e-6)
+
+
 def test_logit_gradient_by_finite_differences():
     l_i, l_j, h = torch.tensor([-0.7, 0.2]).double(), torch.tensor([0.9, -1.1]).double(), 1e-6
     x = [torch.sigmoid(2 * (l_i + s * h)) for s in (-1, 1)]
@@ -87,6 +135,16 @@ def test_who_mimics_whom():
     assert best_label("RCE", 0.7).tolist() == pytest.approx([0.7])
     assert best_label("CE", 0.7).tolist() == [1]
     assert best_label("Q", 0.3).tolist() == pytest.approx([0.3])
+
+
+def test_losses_over_labels_and_in_words():
+    x, losses = label_curve("CE", 0.8, 9)
+    assert losses.tolist() == pytest.approx([-a * math.log(0.8) - (1 - a) * math.log(0.2) for a in x.tolist()])
+    assert loss_at("Q", 0.3, 0.8) == pytest.approx(0.5)
+    assert loss_at("RCE", 0.3, 0.8) == pytest.approx(-0.8 * math.log(0.3) - 0.2 * math.log(0.7))
+    assert verdict(best_prediction("CE", 0.3), 0.3) == "mimics it"
+    assert verdict(best_prediction("CCE", 0.3), 0.3) == "goes to 0"
+    assert verdict(best_prediction("RCE", 0.5), 0.5) == "anything goes"
 
 
 def test_gradients_in_logits_by_hand():

@@ -1,4 +1,7 @@
-"""Explorers: each control changes what is drawn (the drawing itself is tested in test_plots)."""
+"""Explorers, without a browser: each control changes what is shown, and what is shown is what formulas by hand say."""
+
+import math
+import re
 
 import matplotlib as mpl
 import pytest
@@ -10,7 +13,6 @@ import numpy as np
 
 from toykit import datasets, explore
 from toykit.explore import controls
-from toykit.potts import RELAXATIONS
 
 
 @pytest.fixture
@@ -30,26 +32,12 @@ def drawn(monkeypatch):
         redraw()
         return given
 
-    for module in ("moves", "uncertainty", "photos"):
-        monkeypatch.setattr(f"toykit.explore.{module}.figure_with_controls", wire)
+    monkeypatch.setattr("toykit.explore.photos.figure_with_controls", wire)
     return figures
 
 
 def different(a, b):
     return a.shape != b.shape or (a != b).any()
-
-
-def test_moves(drawn):
-    given = explore.play_move()
-    for name, value in (("time", 0.8), ("move", "b")):
-        given[name].value = value
-        assert different(drawn[-1], drawn[-2]), name
-
-
-def test_cross_entropies(drawn):
-    given = explore.cross_entropies()
-    given["label"].value = 0.5
-    assert different(drawn[-1], drawn[-2])
 
 
 def test_pseudo_labels(drawn):
@@ -68,13 +56,277 @@ def test_the_widget_holds_controls_above_the_figure():
     assert type(output).__name__ == "Output"
 
 
-def test_the_surface_turns_through_all_six():
-    figure = explore.potential_surface("NQ", limit=2.0, n=11)
-    assert [trace.name for trace in figure.data] == list(RELAXATIONS)
-    assert [bool(trace.visible) for trace in figure.data] == [name == "NQ" for name in RELAXATIONS]
-    assert figure.data[0].z.shape == (11, 11)
-    assert figure.data[0].x.max() == 2
-    (menu,) = figure.layout.updatemenus
-    assert menu.active == list(RELAXATIONS).index("NQ")
-    assert [button.label for button in menu.buttons] == list(RELAXATIONS)
-    assert list(menu.buttons[5].args[0]["visible"]) == [name == "CD" for name in RELAXATIONS]
+def parts(widget, *path):
+    """Controls by their labels, and figure and text, of an explorer."""
+    found, figure, text = {}, None, None
+    stack = [widget]
+    while stack:
+        part = stack.pop()
+        if type(part).__name__ == "FigureWidget":
+            figure = part
+        elif type(part).__name__ == "HTML":
+            text = part
+        elif hasattr(part, "children"):
+            stack.extend(part.children)
+        else:
+            assert part.description not in found
+            found[part.description] = part
+    return found, figure, text
+
+
+def snapshot(figure, text=None):
+    """All that an explorer shows, comparable."""
+    return figure.to_json(), text and text.value
+
+
+def click(figure, trace, index, x=0.0, y=0.0):
+    """The message that plotly's page sends when a reader clicks a point of a trace."""
+    figure._js2py_pointsCallback = {
+        "event_type": "plotly_click",
+        "points": {"trace_indexes": [trace], "point_indexes": [index], "xs": [x], "ys": [y]},
+        "device_state": {"alt": False, "ctrl": False, "meta": False, "shift": False, "button": 0, "buttons": 1},
+        "selector": None,
+    }
+    figure._js2py_pointsCallback = None
+
+
+@pytest.mark.parametrize(
+    ("make", "changes"),
+    [
+        (
+            explore.simplex_explorer,
+            {"p: share of A": 0.5, "p: share of B": 0.6, "p: share of C": 0.3, "q: share of A": 0.4, "q: share of B": 0.6,
+             "q: share of C": 0.2, "colour: P(p, .) of": "Q", "move of Fig. 1": "b", "time along the move": 0.75, "play": 4},
+        ),
+        (explore.potential_explorer, {"relaxation": "Q", "l_j of the cut": 1.0}),
+        (
+            explore.cross_entropy_explorer,
+            {"label y = (x, 1 - x): x": 0.5, "prediction sigma = (x, 1 - x): x": 0.3},
+        ),
+    ],
+    ids=("simplex", "potential", "cross_entropy"),
+)  # fmt: skip
+def test_every_control_is_labelled_in_full_and_changes_what_is_shown(make, changes):
+    controls_, figure, text = parts(make())
+    changes = {**changes, **({"a click places": None} if make is explore.simplex_explorer else {})}
+    assert set(controls_) == set(changes)
+    for name, value in changes.items():
+        control = controls_[name]
+        if hasattr(control, "continuous_update"):
+            assert not control.continuous_update
+        if name != "play":
+            assert control.style.description_width == "initial"
+        if value is not None:
+            before = snapshot(figure, text)
+            control.value = value
+            assert snapshot(figure, text) != before, name
+
+
+def by_hand(p, q):
+    """The six relaxations by Tables 1 and 2, in plain Python."""
+    s, a, b = (sum(x * y for x, y in zip(*pair, strict=True)) for pair in ((p, q), (p, p), (q, q)))
+    inner = {"BL": s, "Q": 1 - (a + b) / 2 + s, "NQ": s / math.sqrt(a * b)}
+    logs = {"CCE": "BL", "LQ": "Q", "CD": "NQ"}
+    values = {name: 1 - x for name, x in inner.items()}
+    return values | {log: -math.log(inner[of]) if inner[of] > 0 else math.inf for log, of in logs.items()}
+
+
+def test_the_simplex_explorer_shows_the_formulas():
+    p, q = (0.7, 0.2, 0.1), (0.1, 0.3, 0.6)
+    controls_, figure, _ = parts(explore.simplex_explorer(p, q, "NQ"))
+    field, _, at_p, at_q, bars = figure.data
+    expected = by_hand(p, q)
+    assert dict(zip(bars.x, bars.y, strict=True)) == pytest.approx(expected)
+    assert [float(text) for text in bars.text] == pytest.approx(list(expected.values()), abs=5e-4)
+    assert (at_p.x[0], at_p.y[0]) == pytest.approx((0.2 + 0.1 / 2, 0.1 * math.sqrt(3) / 2))
+    assert (at_q.x[0], at_q.y[0]) == pytest.approx((0.3 + 0.6 / 2, 0.6 * math.sqrt(3) / 2))
+    for a, b, c, height in field.customdata[::37]:
+        assert height == pytest.approx(by_hand(p, (a, b, c))["NQ"], abs=1e-12)
+    assert field.marker.color == pytest.approx(field.customdata[:, 3])
+
+    controls_["q: share of B"].value = 0.65  # the others keep their ratio 1 : 6
+    assert [controls_[f"q: share of {c}"].value for c in "ABC"] == pytest.approx([0.05, 0.65, 0.3])
+    assert dict(zip(bars.x, bars.y, strict=True)) == pytest.approx(by_hand(p, (0.05, 0.65, 0.3)))
+
+
+def test_a_click_places_the_chosen_point():
+    controls_, figure, _ = parts(explore.simplex_explorer())
+    field, _, at_p, at_q, bars = figure.data
+    index = 100
+    point = tuple(field.customdata[index][:3])
+    click(figure, 0, index)
+    assert [controls_[f"q: share of {c}"].value for c in "ABC"] == pytest.approx(point)
+    assert (at_q.x[0], at_q.y[0]) == pytest.approx((field.x[index], field.y[index]))
+    controls_["a click places"].value = "p"
+    click(figure, 0, index)
+    assert at_p.x == pytest.approx(at_q.x)
+    click(figure, 4, 2)  # a bar places nothing
+    assert at_p.x == pytest.approx(at_q.x)
+    assert dict(zip(bars.x, bars.y, strict=True)) == pytest.approx(by_hand(point, point))
+
+
+def test_moves_play_along_the_edge_and_end_where_a_reader_takes_over():
+    controls_, figure, _ = parts(explore.simplex_explorer())
+    bars, move, time = figure.data[4], controls_["move of Fig. 1"], controls_["time along the move"]
+    assert time.disabled
+    assert controls_["play"].disabled
+    move.value = "b"
+    assert not time.disabled
+    assert bars.text[5] == bars.text[3] == "infinite"
+    assert max(bars.y) == 3  # where the axis ends
+    controls_["play"].value = 10
+    assert time.value == pytest.approx(0.5)
+    assert dict(zip(bars.x, bars.y, strict=True))["Q"] == pytest.approx(0.75)
+    assert [controls_[f"q: share of {c}"].value for c in "ABC"] == pytest.approx([0, 0.5, 0.5])
+    controls_["p: share of A"].value = 0.6
+    assert move.value == "none"
+    assert [controls_[f"p: share of {c}"].value for c in "ABC"] == pytest.approx([0.6, 0.2, 0.2])
+    assert [controls_[f"q: share of {c}"].value for c in "ABC"] == pytest.approx([0, 0.5, 0.5])
+
+
+def test_points_outside_the_triangle_are_refused():
+    for point in ((0.5, 0.5), (0.5, 0.6, -0.1), (0.5, 0.5, 0.5)):
+        with pytest.raises(ValueError, match="q: expected three numbers >= 0 that sum to 1"):
+            explore.simplex_explorer(q=point)
+
+
+def binary_by_hand(name, l_i, l_j):
+    x, y = (1 / (1 + math.exp(-2 * logit)) for logit in (l_i, l_j))
+    return by_hand((x, 1 - x), (y, 1 - y))[name]
+
+
+@pytest.mark.parametrize("name", ["BL", "CD"])
+def test_the_potential_explorer_shows_surface_cut_and_field(name):
+    controls_, figure, _ = parts(explore.potential_explorer("Q", limit=2.0, n=11))
+    controls_["relaxation"].value = name
+    controls_["l_j of the cut"].value = 0.5
+    surface, on_surface, curve, pull, arrows, line = figure.data
+    assert surface.z.shape == (11, 11)
+    assert surface.z[2, 9] == pytest.approx(binary_by_hand(name, surface.x[9], surface.y[2]))
+    h = 1e-6
+    for k in (5, 40, 100):
+        l_i = curve.x[k]
+        assert curve.y[k] == on_surface.z[k] == pytest.approx(binary_by_hand(name, l_i, 0.5))
+        slope = (binary_by_hand(name, l_i + h, 0.5) - binary_by_hand(name, l_i - h, 0.5)) / (2 * h)
+        assert pull.y[k] == pytest.approx(-slope, abs=1e-7)
+    assert list(line.y) == [0.5, 0.5]
+    assert set(on_surface.y) == {0.5}
+    # an arrow starts at a grid point, goes downhill, and is as long as the gradient
+    lengths = []
+    for at in (3 * 40, 3 * 17):
+        (x0, x1), (y0, y1) = arrows.x[at : at + 2], arrows.y[at : at + 2]
+        assert arrows.x[at + 2] is None
+        gradient = [
+            (binary_by_hand(name, x0 + h, y0) - binary_by_hand(name, x0 - h, y0)) / (2 * h),
+            (binary_by_hand(name, x0, y0 + h) - binary_by_hand(name, x0, y0 - h)) / (2 * h),
+        ]
+        lengths.append((x1 - x0) / -gradient[0])
+        assert (y1 - y0) / -gradient[1] == pytest.approx(lengths[-1])
+    assert lengths[0] == pytest.approx(lengths[1])
+    assert lengths[0] > 0
+
+
+def cross_entropies_by_hand(y, x):
+    """CE, RCE, CCE, Q of (y, 1 - y) and (x, 1 - x)."""
+    return {
+        "CE": -y * math.log(x) - (1 - y) * math.log(1 - x),
+        "RCE": -x * math.log(y) - (1 - x) * math.log(1 - y),
+        "CCE": -math.log(x * y + (1 - x) * (1 - y)),
+        "Q": 2 * (x - y) ** 2,
+    }
+
+
+def test_the_cross_entropy_explorer_shows_curves_answers_and_gradients():
+    controls_, figure, text = parts(explore.cross_entropy_explorer())
+    y, sigma = 0.6, 0.8
+    controls_["label y = (x, 1 - x): x"].value = y
+    controls_["prediction sigma = (x, 1 - x): x"].value = sigma
+    answers = {"CE": (y, 1), "RCE": (1, sigma), "CCE": (1, 1), "Q": (y, sigma)}
+    rows = dict(re.findall(r"<tr><td[^>]*>(\w+)</td>(.*?)</tr>", text.value))
+    now, h = cross_entropies_by_hand(y, sigma), 1e-6
+    for number, (name, best) in enumerate(answers.items()):
+        for side, here in enumerate((sigma, y)):
+            curve, marks = figure.data[8 * side + 2 * number : 8 * side + 2 * number + 2]
+            assert curve.name == marks.name == name
+            for k in (20, 150):
+                pair = (y, curve.x[k]) if side == 0 else (curve.x[k], sigma)
+                assert curve.y[k] == pytest.approx(cross_entropies_by_hand(*pair)[name])
+            assert list(marks.x) == pytest.approx([here, best[side]])
+            assert marks.y[0] == pytest.approx(now[name])
+            assert marks.y[1] == pytest.approx(curve.y.min(), abs=0.03)
+        loss, to_sigma, best_sigma, to_y, best_y = re.findall(r"<td[^>]*>([^<]*)</td>", rows[name])
+        assert float(loss) == pytest.approx(now[name], abs=6e-4)
+        slopes = [  # dH/dl = dH/dx x (1 - x)
+            (cross_entropies_by_hand(y, sigma + h)[name] - cross_entropies_by_hand(y, sigma - h)[name]) / (2 * h),
+            (cross_entropies_by_hand(y + h, sigma)[name] - cross_entropies_by_hand(y - h, sigma)[name]) / (2 * h),
+        ]
+        assert float(to_sigma) == pytest.approx(slopes[0] * sigma * (1 - sigma), abs=6e-4)
+        assert float(to_y) == pytest.approx(slopes[1] * y * (1 - y), abs=6e-4)
+        assert best_sigma == ("mimics it" if name in ("CE", "Q") else "goes to 1")
+        assert best_y == ("mimics it" if name in ("RCE", "Q") else "goes to 1")
+
+
+def test_the_cross_entropy_explorer_at_its_ends():
+    controls_, figure, text = parts(explore.cross_entropy_explorer())
+    label = controls_["label y = (x, 1 - x): x"]
+    label.value = 0.5
+    assert text.value.count("anything goes") == 2  # RCE and CCE learn nothing from an unknown label
+    assert figure.data[3].x[1] is None
+    label.value = 1.0
+    assert text.value.count("(a corner)") == 4
+    assert all(np.isfinite(trace.y.astype(float)).all() for trace in figure.data if trace.mode == "lines")
+
+
+def test_the_neighborhood_explorer_shows_affinities_and_follows_clicks_and_keys():
+    sample = datasets.photo("coffee", 24)
+    photo = sample.image.astype(float)
+    controls_, figure, text = parts(explore.neighborhood_explorer(sample))
+    whole, close = figure.data[2:4]
+
+    def weight(a, b, color, space=math.inf):  # of pixels (x, y), by the formula
+        colors = ((photo[a[1], a[0]] - photo[b[1], b[0]]) ** 2).sum()
+        return math.exp(-colors / (2 * color**2) - ((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) / (2 * space**2))
+
+    controls_["colour bandwidth (0..255)"].value = 40
+    controls_["spatial bandwidth (pixels), dense only"].value = 10
+    controls_["pixel: x"].value, controls_["pixel: y"].value = 3, 7
+    assert whole.z[9, 5] == close.z[9, 5] == pytest.approx(weight((3, 7), (5, 9), 40, 10), rel=1e-4)
+    assert whole.z[7, 3] == 0
+    total = float(re.search(r"together: ([\d.]+)", text.value)[1])
+    everywhere = [weight((3, 7), (x, y), 40, 10) for y in range(photo.shape[0]) for x in range(photo.shape[1])]
+    assert total == pytest.approx(sum(everywhere) - 1, abs=0.01)
+
+    click(figure, 1, [4, 10], x=10, y=4)
+    assert (controls_["pixel: x"].value, controls_["pixel: y"].value) == (10, 4)
+    assert [list(cross.x) + list(cross.y) for cross in figure.data[4:]] == [[10, 4], [10, 4]]
+    assert list(figure.layout.xaxis3.range) == [3.5, 16.5]
+    assert list(figure.layout.yaxis3.range) == [10.5, -2.5]
+    controls_["neighbourhood"].value = "nearest, 4"
+    assert controls_["spatial bandwidth (pixels), dense only"].disabled
+    around = {(9, 4), (11, 4), (10, 3), (10, 5)}
+    assert {(x, y) for y, x in zip(*np.nonzero(whole.z), strict=True)} == around
+    assert whole.z[3, 10] == pytest.approx(weight((10, 4), (10, 3), 40), rel=1e-4)
+    click(figure, 2, [0, 0], x=0, y=0)
+    assert (whole.z > 0).sum() == 2
+
+
+def test_every_control_of_the_neighborhood_explorer_has_an_effect():
+    controls_, figure, text = parts(explore.neighborhood_explorer(datasets.photo("coffee", 24)))
+    changes = {
+        "colour bandwidth (0..255)": 40.0,
+        "spatial bandwidth (pixels), dense only": 5.0,
+        "pixel: x": 3,
+        "pixel: y": 7,
+        "neighbourhood": "sparse non-local",
+    }
+    assert set(controls_) == set(changes)
+    for name, value in changes.items():
+        before = snapshot(figure, text)
+        controls_[name].value = value
+        assert snapshot(figure, text) != before, name
+    shown = {}
+    for kind in ("nearest, 4", "nearest, 8", "sparse non-local", "dense"):
+        controls_["neighbourhood"].value = kind
+        shown[kind] = int((figure.data[2].z > 0).sum())
+    assert shown["nearest, 4"] < shown["nearest, 8"] < shown["dense"]
+    assert shown["nearest, 4"] < shown["sparse non-local"] < shown["dense"]

@@ -16,6 +16,8 @@ from toykit.notebooks import METRICS, WIDGET, Result, find, parameters, parse_va
 from toykit.palette import LINE_COLORS
 
 COURSE = find()
+#: "`name` in [file](../toykit/file.py)" or "`a`, `b` and `c` in [file](../toykit/file.py)"; lines may break anywhere.
+CODE = re.compile(r"((?:`\w+`(?:,\s+|\s+and\s+)?)+)\s+in\s+\[[^\]]+\]\((\.\./toykit/[\w/]+\.py)\)")
 
 
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
@@ -68,9 +70,34 @@ class TestContract:
         text = path.read_text()
         assert not re.search(r"/(home|root|tmp|work|usr|Users)/", text)
 
+    def test_links_lead_somewhere_and_name_what_is_there(self, path):
+        """Each relative link resolves, and each `name` in [file](../toykit/...) is defined in that file."""
+        text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+        for target in re.findall(r"\]\((?!https?:|#|attachment:)([^)\s#]+)", text):
+            assert (path.parent / target).exists(), target
+        for names, target in CODE.findall(text):
+            source = (path.parent / target).read_text()
+            for name in re.findall(r"`(\w+)`", names):
+                assert re.search(rf"^(?:def|class) {name}\b|^{name}\b.*=", source, re.MULTILINE), f"{name} in {target}"
+
     def test_no_logic_that_belongs_in_the_package(self, path):
         classes = [cell for cell in read(path).cells if re.search(r"^class ", cell.source, re.MULTILINE)]
         assert not classes
+
+
+@pytest.mark.parametrize("path", COURSE[:4], ids=lambda path: path.stem)
+def test_the_terms_are_linked_to_their_code(path):
+    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    assert len(CODE.findall(text)) >= 3
+    assert 3 <= text.count("<details><summary>Solution</summary>") <= 5
+    assert len(re.findall("predict", text, re.IGNORECASE)) >= 3
+
+
+def test_the_checker_of_links_sees_names():
+    text = "(`softmax` and `one_hot` in [toykit/simplex.py](../toykit/simplex.py)); `x` elsewhere"
+    assert [(re.findall(r"`(\w+)`", names), target) for names, target in CODE.findall(text)] == [
+        (["softmax", "one_hot"], "../toykit/simplex.py")
+    ]
 
 
 def test_notebooks_are_found_by_number_name_and_file():

@@ -80,6 +80,31 @@ def test_contours_and_surfaces_show_all_six():
     assert len(plots.contours(("Q",), columns=1).axes) == 1
 
 
+def test_descent_fields_point_downhill():
+    figure = plots.descent_fields(("BL", "CD"), limit=2.0, columns=2)
+    assert [axis.get_title() for axis in figure.axes] == ["$P_{BL}$", "$P_{CD}$"]
+    bounded, logarithmic = (next(c for c in axis.collections if type(c).__name__ == "Quiver") for axis in figure.axes)
+    corner = 12  # of 13 x 13: l_i = 2, l_j = -2, both pixels sure and at odds
+    assert np.hypot(bounded.U[corner], bounded.V[corner]) < 0.1 < np.hypot(logarithmic.U[corner], logarithmic.V[corner])
+    assert logarithmic.U[corner] < 0 < logarithmic.V[corner]  # together
+
+
+def test_landscapes_mark_the_label():
+    figure = plots.landscapes(torch.tensor([0.2, 0.2, 0.6]), ("BL", "Q"), columns=2)
+    assert [axis.get_title() for axis in figure.axes[:2]] == ["$P_{BL}(p, q)$", "$P_{Q}(p, q)$"]
+    for axis in figure.axes[:2]:
+        (dot,) = axis.lines
+        assert (dot.get_xdata()[0], dot.get_ydata()[0]) == pytest.approx((0.5, 0.6 * 3**0.5 / 2))
+
+
+def test_label_curves_are_the_loss_curves_of_the_reverse():
+    forth, back = plots.loss_curves(("CE",), labels=(0.75,)), plots.label_curves(("RCE",), predictions=(0.75,))
+    ours, theirs = (figure.axes[0].lines for figure in (back, forth))
+    assert ours[0].get_ydata() == pytest.approx(theirs[0].get_ydata())
+    assert ours[1].get_xdata() == pytest.approx(0.75)
+    assert back.legends[0].get_texts()[0].get_text() == r"$\sigma$ = (0.75, 0.25)"
+
+
 def test_loss_curves_follow_their_label():
     figure = plots.loss_curves(("CE", "CCE"), labels=(0.5,))
     assert [axis.get_title() for axis in figure.axes] == ["$H_{CE}$", "$H_{CCE}$"]

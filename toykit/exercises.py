@@ -93,6 +93,13 @@ def _soft_color(answer):
     return _close(answer, true, "Weigh the rows of voc_palette(3) by the label and add them up.", 1e-3)
 
 
+@exercise("00.3")
+def _affinity(answer):
+    image = torch.tensor([[100.0, 109.0], [100.0, 109.0]], dtype=torch.float64).expand(1, 3, 2, 2)
+    true = NearestNeighbors(9.0).edges(image).weights[0].flatten()[0]
+    return _close(answer, true, "exp(-d / (2 s^2)): d sums the squared difference over R, G and B.", 1e-3)
+
+
 @exercise("01.1")
 def _quadratic_from_products(answer):
     p, q = _random_pairs()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from toykit.potts import RELAXATIONS
+from toykit.simplex import triangle_grid
 
 CLASS_NAMES = ("A", "B", "C")
 
@@ -39,9 +40,42 @@ def potentials_along(move: str, steps: int = 101) -> tuple[Tensor, dict[str, Ten
     if steps < 2:
         raise ValueError(f"steps: expected at least 2, got {steps}")
     t = torch.linspace(0, 1, steps, dtype=torch.float64)
-    p, q = MOVES[move](t)
+    return t, potentials_of(*MOVES[move](t))
+
+
+def potentials_of(p: Tensor, q: Tensor) -> dict[str, Tensor]:
+    """The six relaxations of pairs p, q (T, K): name -> (T,), infinite where the formulas are."""
     disjoint = (p * q).sum(1) == 0
     far = (p - q).square().sum(1) == 2
     infinite = {"CCE": disjoint, "CD": disjoint, "LQ": far}
     values = {name: relaxation(p, q) for name, relaxation in RELAXATIONS.items()}
-    return t, {name: v.masked_fill(infinite[name], torch.inf) if name in infinite else v for name, v in values.items()}
+    return {name: v.masked_fill(infinite[name], torch.inf) if name in infinite else v for name, v in values.items()}
+
+
+def landscape(relaxation: str, p: Tensor, n: int = 24) -> tuple[Tensor, Tensor]:
+    """What each label would cost beside p (3,): points q (M, 3) of `triangle_grid(n)` and P(p, q) (M,), infinite at times.
+
+    Raises: ValueError for another relaxation.
+    """
+    if relaxation not in RELAXATIONS:
+        raise ValueError(f"relaxation: expected one of {', '.join(RELAXATIONS)}; got {relaxation!r}")
+    q = triangle_grid(n)
+    return q, potentials_of(p.double().expand_as(q), q)[relaxation]
+
+
+def with_coordinate(p: Tensor, k: int, value: float) -> Tensor:
+    """The label (K,) whose k-th coordinate is `value` in [0, 1], the others in p's ratios (equal, where p has none).
+
+    A point that a slider moves in this way runs along a line through the corner k.
+    Raises: ValueError for a value outside [0, 1].
+    """
+    if not 0 <= value <= 1:
+        raise ValueError(f"value: expected a probability in [0, 1], got {value!r}")
+    others = p.clone()
+    others[k] = 0
+    if others.sum() <= 0:
+        others = torch.ones_like(p)
+        others[k] = 0
+    moved = (1 - value) * others / others.sum()
+    moved[k] = value
+    return moved

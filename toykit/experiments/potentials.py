@@ -36,6 +36,21 @@ def logit_gradient(relaxation: str, logits_i: Tensor, logits_j: Tensor) -> Tenso
     return gradient
 
 
+def cut(relaxation: str, logit_j: float, limit: float = 3.0, n: int = 121) -> tuple[Tensor, Tensor, Tensor]:
+    """The surface along a line of fixed l_j: l_i (n,) from -limit to limit, P (n,), and its slope dP/dl_i (n,), float64."""
+    l_i = torch.linspace(-limit, limit, n, dtype=torch.float64)
+    l_j = torch.full_like(l_i, logit_j)
+    values = _potential(relaxation, torch.sigmoid(2 * l_i), torch.sigmoid(2 * l_j))
+    return l_i, values, logit_gradient(relaxation, l_i, l_j)
+
+
+def descent_field(relaxation: str, limit: float = 3.0, n: int = 11) -> tuple[Tensor, Tensor, Tensor]:
+    """Where gradient descent goes: l (n,) and -dP/dl_i, -dP/dl_j as (n, n) with rows l_j and columns l_i, float64."""
+    logits = torch.linspace(-limit, limit, n, dtype=torch.float64)
+    l_i, l_j = logits[None, :].expand(n, n), logits[:, None].expand(n, n)
+    return logits, -logit_gradient(relaxation, l_i, l_j), -logit_gradient(relaxation, l_j, l_i)  # P is symmetric
+
+
 def _potential(relaxation: str, x_i: Tensor, x_j: Tensor) -> Tensor:
     if relaxation not in RELAXATIONS:
         raise ValueError(f"relaxation: expected one of {', '.join(RELAXATIONS)}; got {relaxation!r}")

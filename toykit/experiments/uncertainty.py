@@ -13,6 +13,17 @@ def loss_curve(cross_entropy: str, label: float, n: int = 199) -> tuple[Tensor, 
     return x, _function(cross_entropy)(_label(label)[None], binary(x))
 
 
+def label_curve(cross_entropy: str, prediction: float, n: int = 199) -> tuple[Tensor, Tensor]:
+    """Labels x (n,), strictly inside (0, 1), and H(y, sigma) (n,) for sigma = (prediction, 1 - prediction), float64."""
+    x = torch.arange(1, n + 1, dtype=torch.float64) / (n + 1)
+    return x, _function(cross_entropy)(binary(x), _label(prediction)[None])
+
+
+def loss_at(cross_entropy: str, label: float, prediction: float) -> float:
+    """H(y, sigma) of y = (label, 1 - label), sigma = (prediction, 1 - prediction)."""
+    return float(_function(cross_entropy)(_label(label)[None], _label(prediction)[None]))
+
+
 def prediction_gradient(cross_entropy: str, label: float, prediction: float) -> float:
     """dH/dl at sigma = (x, 1 - x), x = sigmoid(l) = prediction: what the network is told by the label."""
     return _gradient(lambda x: _function(cross_entropy)(_label(label)[None], binary(x)), prediction)
@@ -33,6 +44,17 @@ def best_label(cross_entropy: str, prediction: float, n: int = 1001) -> Tensor:
     """All minimisers x (M,) of H((x, 1 - x), sigma) on a grid of [0, 1], for a given prediction: does y mimic sigma?"""
     x = torch.linspace(0, 1, n, dtype=torch.float64)
     return _minimisers(x, _function(cross_entropy)(binary(x), _label(prediction)[None]))
+
+
+def verdict(minimisers: Tensor, other: float) -> str:
+    """In words, what minimisers (M,) have to do with the distribution (other, 1 - other) that they answer to.
+
+    "mimics it", "anything goes" (a flat loss), or "goes to 1" (or 0), a corner that the other does not hold.
+    """
+    if len(minimisers) > 1:
+        return "anything goes"
+    found = float(minimisers[0])
+    return "mimics it" if abs(found - other) < 1e-6 else f"goes to {found:g}"
 
 
 def _minimisers(x: Tensor, values: Tensor) -> Tensor:

@@ -3,9 +3,10 @@
 In the notebooks a static figure beside each shows the same thing without a kernel.
 """
 
-from toykit.explore.moves import play_move
+from toykit.explore.neighborhoods import neighborhood_explorer
 from toykit.explore.photos import pseudo_labels
-from toykit.explore.potentials import potential_surface
-from toykit.explore.uncertainty import cross_entropies
+from toykit.explore.potentials import potential_explorer
+from toykit.explore.simplex import simplex_explorer
+from toykit.explore.uncertainty import cross_entropy_explorer
 
-__all__ = ["cross_entropies", "play_move", "potential_surface", "pseudo_labels"]
+__all__ = ["cross_entropy_explorer", "neighborhood_explorer", "potential_explorer", "pseudo_labels", "simplex_explorer"]

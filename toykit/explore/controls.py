@@ -1,4 +1,4 @@
-"""Controls beside a matplotlib figure that follows them."""
+"""Controls above a figure that follows them."""
 
 from collections.abc import Callable
 
@@ -24,6 +24,13 @@ def figure_with_controls(draw: Callable, controls: dict):
     return widgets.VBox([row, widgets.interactive_output(show, controls)])
 
 
+def explorer(controls: list, *shown):
+    """A widget: controls in rows, above the figure widget (and what else is shown) that their observers update."""
+    import ipywidgets as widgets
+
+    return widgets.VBox([widgets.Box(controls, layout=widgets.Layout(flex_flow="row wrap")), *shown])
+
+
 def slider(label: str, value: float, low: float, high: float, step: float):
     """A labelled slider that reports when it is let go."""
     import ipywidgets as widgets
@@ -31,6 +38,23 @@ def slider(label: str, value: float, low: float, high: float, step: float):
     return widgets.FloatSlider(
         value, min=low, max=high, step=step, description=label, continuous_update=False, style=LABEL
     )
+
+
+def whole_slider(label: str, value: int, high: int):
+    """A labelled slider of whole numbers 0..high."""
+    import ipywidgets as widgets
+
+    return widgets.IntSlider(value, min=0, max=high, description=label, continuous_update=False, style=LABEL)
+
+
+def play(control):
+    """A play button that moves a slider of `slider` from its lowest to its highest value."""
+    import ipywidgets as widgets
+
+    steps = round((control.max - control.min) / control.step)
+    button = widgets.Play(0, min=0, max=steps, interval=200, description="play")
+    button.observe(lambda change: setattr(control, "value", control.min + change.new * control.step), "value")
+    return button
 
 
 def choice(label: str, options, value):

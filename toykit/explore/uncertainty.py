@@ -1,11 +1,106 @@
-"""Fig. 3 (a-c) with a slider for the label."""
+"""Fig. 3 (a-c) with sliders: the cross-entropies, what each tells the other side, and who mimics whom."""
 
-from toykit.explore.controls import figure_with_controls, slider
-from toykit.plots.curves import loss_curves
+from toykit.cross_entropy import CROSS_ENTROPIES
+from toykit.experiments.uncertainty import (
+    best_label,
+    best_prediction,
+    label_curve,
+    label_gradient,
+    loss_at,
+    loss_curve,
+    prediction_gradient,
+    verdict,
+)
+from toykit.explore.controls import explorer, slider
+from toykit.palette import LINE_COLORS
+
+DASHES = ("solid", "dash", "dashdot", "dot")  # as in `toykit.palette.LINE_STYLES`, in plotly's words
 
 
-def cross_entropies(label: float = 0.75):
-    """A widget: the four cross-entropies over predictions, for the label y = (label, 1 - label) that a slider sets."""
-    return figure_with_controls(
-        lambda label: loss_curves(labels=(round(label, 4),)), {"label": slider("label", label, 0.5, 1, 0.05)}
-    )
+def cross_entropy_explorer(label: float = 0.75, prediction: float = 0.9):
+    """A widget: H(y, sigma) over sigma for a label y = (label, 1 - label), and over y for a prediction.
+
+    Circles mark where both now are, diamonds the best answers; the table below has gradients and who mimics whom.
+    """
+    import ipywidgets as widgets
+
+    figure, table = _figure(), widgets.HTML()
+    y = slider("label y = (x, 1 - x): x", label, 0, 1, 0.01)
+    sigma = slider("prediction sigma = (x, 1 - x): x", prediction, 0.01, 0.99, 0.01)
+
+    def show(_=None):
+        _show(figure, y.value, sigma.value)
+        table.value = _table(y.value, sigma.value)
+
+    for control in (y, sigma):
+        control.observe(show, "value")
+    show()
+    return explorer([y, sigma], figure, table)
+
+
+def _figure():
+    from plotly import graph_objects as go
+    from plotly.subplots import make_subplots
+
+    titles = ("the label is given: what is the prediction told?", "the prediction is given: what is the label told?")
+    figure = go.FigureWidget(make_subplots(1, 2, subplot_titles=titles, shared_yaxes=True))
+    for column in (1, 2):
+        for name, color, dash in zip(CROSS_ENTROPIES, LINE_COLORS, DASHES, strict=False):
+            options = {"name": name, "legendgroup": name, "row": 1, "col": column}
+            figure.add_scatter(
+                mode="lines", line={"color": color, "dash": dash}, showlegend=column == 1,
+                hovertemplate=f"x %{{x:.2f}}<br>H_{name} %{{y:.3f}}<extra></extra>", **options,
+            )  # fmt: skip
+            marks = {"color": color, "symbol": ["circle", "diamond"], "size": [9, 12], "line": {"color": "white"}}
+            figure.add_scatter(mode="markers", marker=marks, showlegend=False, **options)
+    figure.update_xaxes(range=[-0.02, 1.02])
+    figure.update_xaxes(title="sigma = (x, 1 - x): x", col=1)
+    figure.update_xaxes(title="y = (x, 1 - x): x", col=2)
+    figure.update_yaxes(range=[-0.1, 4])
+    figure.update_yaxes(title="H(y, sigma)", col=1)
+    figure.update_annotations(font_size=13)
+    figure.update_layout(width=860, height=380, template="simple_white", margin={"t": 40, "b": 20})
+    return figure
+
+
+def _show(figure, label: float, prediction: float) -> None:
+    traces = iter(figure.data)
+    with figure.batch_update():
+        for side in ("prediction", "label"):
+            for name in CROSS_ENTROPIES:
+                curve, marks = next(traces), next(traces)
+                if side == "prediction":
+                    x, values = loss_curve(name, label)
+                    here, best = prediction, best_prediction(name, label)
+                    at_best = loss_at(name, label, float(best[0]))
+                else:
+                    x, values = label_curve(name, prediction)
+                    here, best = label, best_label(name, prediction)
+                    at_best = loss_at(name, float(best[0]), prediction)
+                curve.x, curve.y = x.numpy(), values.numpy()
+                flat = len(best) > 1  # then no point is better than another
+                marks.x = [here, None if flat else float(best[0])]
+                marks.y = [loss_at(name, label, prediction), None if flat else at_best]
+
+
+def _table(label: float, prediction: float) -> str:
+    """HTML: for each cross-entropy the loss, both gradients, both best answers and what they have to do with the other."""
+    head = ("", "loss", "dH/dl at sigma", "best sigma for this y", "dH/dl at y", "best y for this sigma")
+    rows = []
+    for name in CROSS_ENTROPIES:
+        to_label = f"{label_gradient(name, label, prediction):.3f}" if 0 < label < 1 else "(a corner)"
+        rows.append(
+            (
+                name,
+                f"{loss_at(name, label, prediction):.3f}",
+                f"{prediction_gradient(name, label, prediction):.3f}",
+                verdict(best_prediction(name, label), label),
+                to_label,
+                verdict(best_label(name, prediction), prediction),
+            )
+        )
+    lines = [
+        "<tr>" + "".join(f"<{tag} style='padding: 0 1.2em; text-align: left'>{c}</{tag}>" for c in cells) + "</tr>"
+        for tag, cells in (("th", head), *(("td", row) for row in rows))
+    ]
+    return "<table>" + "".join(lines) + "</table>"

@@ -3,13 +3,13 @@
 Every function draws into the axes it is given, or makes a figure and returns it; none calls `plt.show`.
 """
 
-from toykit.plots.curves import convergence_curves, loss_curves
+from toykit.plots.curves import convergence_curves, label_curves, loss_curves
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, panels, soft_colors
 from toykit.plots.label_noise import noise_curves, scene_gallery
 from toykit.plots.neighborhoods import affinity_panels, discount_curves, shape_curves
-from toykit.plots.potentials import contours, surfaces
+from toykit.plots.potentials import contours, descent_fields, surfaces
 from toykit.plots.results import dot_rows, length_curves
-from toykit.plots.simplex import move_figure, simplex_path, triangle
+from toykit.plots.simplex import landscapes, move_figure, simplex_path, triangle
 from toykit.plots.style import figure_format, style
 from toykit.plots.training import training_curves
 
@@ -17,11 +17,14 @@ __all__ = [
     "affinity_panels",
     "contours",
     "convergence_curves",
+    "descent_fields",
     "discount_curves",
     "dot_rows",
     "entropy_map",
     "figure_format",
     "hard_colors",
+    "label_curves",
+    "landscapes",
     "length_curves",
     "loss_curves",
     "move_figure",

@@ -2,7 +2,7 @@
 
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.experiments.optimality import Trajectory
-from toykit.experiments.uncertainty import loss_curve
+from toykit.experiments.uncertainty import label_curve, loss_curve
 from toykit.palette import LINE_COLORS, LINE_STYLES
 
 #: Labels for Fig. 3: nearly certain (at a certain one RCE is infinite), leaning, unknown.
@@ -11,20 +11,30 @@ LABELS = (0.99, 0.75, 0.5)
 
 def loss_curves(names: tuple[str, ...] = tuple(CROSS_ENTROPIES), labels: tuple[float, ...] = LABELS):
     """H(y, sigma) over sigma = (x, 1 - x) for labels y = (label, 1 - label), one panel a cross-entropy; a figure."""
+    return _four_panels(loss_curve, names, labels, r"$\sigma = (x, 1-x)$: x", "y")
+
+
+def label_curves(names: tuple[str, ...] = tuple(CROSS_ENTROPIES), predictions: tuple[float, ...] = LABELS):
+    """H(y, sigma) the other way round: over labels y = (x, 1 - x) for predictions sigma; panels and dots as above."""
+    return _four_panels(label_curve, names, predictions, "$y = (x, 1-x)$: x", r"$\sigma$")
+
+
+def _four_panels(curve, names, given, xlabel: str, symbol: str):
+    """curve(name, share) in one panel a name, for each given distribution; dots at minima inside the interval."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(names), figsize=(9.5, 2.8), sharex=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(names), figsize=(9.5, 2.8), sharex=True, sharey=True, squeeze=False)
     for axis, name in zip(axes[0], names, strict=True):
-        for number, label in enumerate(labels):
-            x, loss = loss_curve(name, label)
+        for number, share in enumerate(given):
+            x, loss = curve(name, share)
             color, line = LINE_COLORS[number], LINE_STYLES[number]
-            axis.plot(x, loss, color=color, linestyle=line, label=f"y = ({label:g}, {1 - label:g})")
+            axis.plot(x, loss, color=color, linestyle=line, label=f"{symbol} = ({share:g}, {1 - share:g})")
             low = loss.argmin()
             if loss.max() - loss.min() > 1e-9 and 0 < low < len(x) - 1:
                 axis.plot(x[low], loss[low], "o", color=color, markersize=5)
-        axis.set(title=f"$H_{{{name}}}$", xlabel=r"$\sigma = (x, 1-x)$: x", xlim=(0, 1), ylim=(-0.1, 4))
+        axis.set(title=f"$H_{{{name}}}$", xlabel=xlabel, xlim=(0, 1), ylim=(-0.1, 4), xticks=[0, 0.5, 1])
     axes[0, 0].set_ylabel(r"$H(y, \sigma)$")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(labels))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(given))
     return figure
 
 

@@ -1,6 +1,6 @@
 """Fig. 2: the six relaxations for K = 2, as contours over probabilities and as surfaces over logits."""
 
-from toykit.experiments.potentials import over_logits, over_square
+from toykit.experiments.potentials import descent_field, over_logits, over_square
 from toykit.potts import RELAXATIONS
 
 #: Iso-levels of the contours: the log-based potentials go to infinity, so theirs go on.
@@ -41,7 +41,7 @@ def surfaces(names: tuple[str, ...] = tuple(RELAXATIONS), limit: float = 3.0, co
         grid_i, grid_j = logits[None, :].expand_as(values), logits[:, None].expand_as(values)
         axis.plot_surface(
             grid_i.numpy(), grid_j.numpy(), values.numpy(), cmap="cividis",
-            rcount=40, ccount=40, linewidth=0, antialiased=True,
+            rcount=61, ccount=61, linewidth=0, antialiased=False,
         )  # fmt: skip
         axis.set_title(f"$P_{{{name}}}$", y=0.96)
         axis.set(xlabel="$l_i$", ylabel="$l_j$", xticks=[-limit, 0, limit], yticks=[-limit, 0, limit])
@@ -49,4 +49,29 @@ def surfaces(names: tuple[str, ...] = tuple(RELAXATIONS), limit: float = 3.0, co
         axis.xaxis.labelpad = axis.yaxis.labelpad = -6
         axis.view_init(elev=28, azim=-60)
         axis.set_box_aspect(None, zoom=0.92)
+    return figure
+
+
+def descent_fields(names: tuple[str, ...] = tuple(RELAXATIONS), limit: float = 3.0, columns: int = 3):
+    """Contours of P over logits and arrows -dP/dl, where gradient descent takes both pixels; returns the figure.
+
+    An arrow's length is the gradient's, on the same scale in all panels: a dot is a place where nothing pulls.
+    """
+    import matplotlib.pyplot as plt
+
+    rows = -(-len(names) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(3.1 * columns, 3.1 * rows), sharex=True, sharey=True, squeeze=False
+    )
+    for axis, name in zip(axes.flat, names, strict=False):
+        logits, values = over_logits(name, limit)
+        axis.contour(logits, logits, values, levels=LEVELS[::2], cmap="cividis", linewidths=1)
+        at, along_i, along_j = descent_field(name, limit, 13)
+        axis.quiver(at, at, along_i, along_j, angles="xy", scale_units="xy", scale=2.5, width=0.006, minlength=0.5)
+        axis.plot([-limit, limit], [-limit, limit], color="0.6", linestyle=":", linewidth=1)
+        axis.set(title=f"$P_{{{name}}}$", aspect="equal", xticks=[-limit, 0, limit], yticks=[-limit, 0, limit])
+    for axis in axes[-1]:
+        axis.set_xlabel("$l_i$")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("$l_j$")
     return figure

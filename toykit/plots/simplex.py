@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from toykit.experiments.moves import CLASS_NAMES, MOVES, potentials_along
+from toykit.experiments.moves import CLASS_NAMES, MOVES, landscape, potentials_along
 from toykit.palette import LINE_COLORS, LINE_STYLES
+from toykit.potts import RELAXATIONS
 from toykit.simplex import TRIANGLE, to_triangle
 
 MOVE_TITLES = {"a": "(a) inside an object: A to B together", "b": "(b) at a boundary: C to B beside A"}
@@ -44,9 +45,10 @@ def move_figure(move: str, at: float | None = None):
     p, q = MOVES[move](t)
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.3), width_ratios=(1, 1.7))
     triangle(left)
-    shift = torch.tensor([0.0, 0.0, 0.03]) if move == "a" else torch.zeros(3)  # else one path hides the other
-    simplex_path(left, p + shift, LINE_COLORS[0], "$y_i$")
-    simplex_path(left, q - shift, LINE_COLORS[1], "$y_j$")
+    shift = torch.tensor([-0.02, -0.02, 0.04]) if move == "a" else torch.zeros(3)  # else one path hides the other
+    p, q = p + shift, q - shift
+    simplex_path(left, p, LINE_COLORS[0], "$y_i$")
+    simplex_path(left, q, LINE_COLORS[1], "$y_j$")
     left.legend(loc="upper left")
     left.set_title(MOVE_TITLES[move])
     for number, (name, values) in enumerate(potentials.items()):
@@ -56,8 +58,30 @@ def move_figure(move: str, at: float | None = None):
     right.set(xlabel="time along the move", ylabel="potential", xlim=(0, 1), ylim=(-0.05, 2.1))
     right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     if at is not None:
-        for y, color in ((p, LINE_COLORS[0]), (q, LINE_COLORS[1])):
+        for y, color, shape in ((p, LINE_COLORS[0], "D"), (q, LINE_COLORS[1], "s")):
             point = to_triangle(y[round(at * (len(t) - 1))])
-            left.plot(*point, "s", color=color, markersize=10, markeredgecolor="white", zorder=4)
+            left.plot(*point, shape, color=color, markersize=9, markeredgecolor="white", zorder=4)
         right.axvline(at, color="0.6", linewidth=1)
+    return figure
+
+
+def landscapes(p: Tensor, names: tuple[str, ...] = tuple(RELAXATIONS), columns: int = 3, ceiling: float = 3.0):
+    """P(p, q) over the triangle of all labels q beside one label p (3,), a panel for each relaxation; returns the figure.
+
+    Dark is cheap; a black dot is p; lines are at every quarter, and nothing is drawn above `ceiling`.
+    """
+    import matplotlib.pyplot as plt
+
+    rows = -(-len(names) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(9.5, 2.7 * rows), squeeze=False)
+    levels = torch.arange(0, ceiling + 0.01, 0.25).tolist()
+    for axis, name in zip(axes.flat, names, strict=False):
+        q, values = landscape(name, p, 60)
+        triangle(axis)
+        x, y = to_triangle(q).unbind(1)
+        filled = axis.tricontourf(x, y, values.clamp(0, ceiling), levels=levels, cmap="cividis", zorder=1)
+        axis.tricontour(x, y, values.clamp(0, ceiling), levels=levels, colors="white", linewidths=0.5, zorder=2)
+        axis.plot(*to_triangle(p.double()), "o", color="black", markeredgecolor="white", markersize=9, zorder=3)
+        axis.set_title(f"$P_{{{name}}}(p, q)$")
+    figure.colorbar(filled, ax=axes, shrink=0.6, ticks=range(int(ceiling) + 1))
     return figure

@@ -31,4 +31,4 @@ def figure_format(kind: str) -> None:
 
     if kind not in ("png", "jpeg"):
         raise ValueError(f'kind: expected "png" or "jpeg", got {kind!r}')
-    set_matplotlib_formats(kind, **({"pil_kwargs": {"quality": 80}} if kind == "jpeg" else {}))
+    set_matplotlib_formats(kind, **({"pil_kwargs": {"quality": 75}} if kind == "jpeg" else {}))

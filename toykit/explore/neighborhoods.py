@@ -1,0 +1,99 @@
+"""Whom a pixel talks to, and how strongly, under nearest, sparse non-local and dense neighbourhoods (section 3.3)."""
+
+from toykit.datasets.sample import Sample
+from toykit.explore.controls import choice, explorer, slider, whole_slider
+from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
+
+#: By the words in the menu: what makes a neighbourhood of a colour and a spatial bandwidth.
+NEIGHBORHOODS = {
+    "nearest, 4": lambda color, space: NearestNeighbors(color),
+    "nearest, 8": lambda color, space: NearestNeighbors(color, connectivity=8),
+    "sparse non-local": lambda color, space: SparseNonLocal(color),
+    "dense": lambda color, space: Dense(color, space),
+}
+#: The close-up reaches so many pixels to each side.
+REACH = 6
+
+
+def neighborhood_explorer(sample: Sample, neighborhood: str = "dense"):
+    """A widget: the photo, the affinities w_ij of the pixel i that a click or sliders choose, and a close-up of them.
+
+    sample: small photos (100 pixels) answer at once. neighborhood: a key of `NEIGHBORHOODS`, shown first.
+    """
+    import ipywidgets as widgets
+
+    from toykit.experiments.neighborhoods import affinity_map
+
+    image, _ = sample.tensors()
+    height, width = image.shape[2:]
+    figure, text = _figure(sample.image), widgets.HTML()
+    kind = choice("neighbourhood", NEIGHBORHOODS, neighborhood)
+    color = slider("colour bandwidth (0..255)", 9.0, 1, 60, 1)
+    space = slider("spatial bandwidth (pixels), dense only", 30.0, 1, 100, 1)
+    x, y = whole_slider("pixel: x", width // 2, width - 1), whole_slider("pixel: y", height // 2, height - 1)
+    clicked = False
+
+    def show(_=None):
+        if clicked:  # both sliders move at a click; the picture follows once
+            return
+        space.disabled = kind.value != "dense"
+        weights = affinity_map(image, (y.value, x.value), NEIGHBORHOODS[kind.value](color.value, space.value)).numpy()
+        _show(figure, weights, x.value, y.value)
+        text.value = (
+            f"pixel ({x.value}, {y.value}) has {int((weights > 0.01).sum())} neighbours with w &gt; 0.01; "
+            f"all weights together: {weights.sum():.2f}; the strongest: {weights.max():.3f}"
+        )
+
+    def click(trace, points, _):
+        nonlocal clicked
+        if not points.point_inds:  # plotly calls all traces; the click was on another
+            return
+        clicked = True
+        x.value, y.value = int(points.xs[0]), int(points.ys[0])
+        clicked = False
+        show()
+
+    for control in (kind, color, space, x, y):
+        control.observe(show, "value")
+    for trace in figure.data[1:3]:
+        trace.on_click(click)
+    show()
+    return explorer([kind, color, space, x, y], figure, text)
+
+
+def _figure(photo):
+    """Photo under a transparent map that takes the clicks; the map of affinities; the close-up; the pixel in the first two."""
+    from plotly import graph_objects as go
+    from plotly.subplots import make_subplots
+
+    height, width = photo.shape[:2]
+    titles = ("click a pixel", "its affinities w_ij to all others", f"close-up: {REACH} pixels around")
+    figure = go.FigureWidget(make_subplots(1, 3, subplot_titles=titles, column_widths=[0.37, 0.37, 0.26]))
+    figure.add_image(z=photo, hoverinfo="skip", row=1, col=1)
+    scale = {"zmin": 0, "zmax": 1, "colorscale": "Cividis", "hovertemplate": "x %{x}, y %{y}: %{z:.3f}<extra></extra>"}
+    figure.add_heatmap(opacity=0, showscale=False, **scale, row=1, col=1)
+    figure.add_heatmap(colorbar={"title": "w_ij"}, **scale, row=1, col=2)
+    figure.add_heatmap(showscale=False, **scale, row=1, col=3)
+    cross = {"symbol": "cross-thin", "size": 14, "line": {"color": "white", "width": 2}}
+    for column in (1, 2):
+        figure.add_scatter(mode="markers", marker=cross, hoverinfo="skip", row=1, col=column)
+        figure.update_xaxes(range=[-0.5, width - 0.5], row=1, col=column)
+        figure.update_yaxes(range=[height - 0.5, -0.5], row=1, col=column)
+    for column, anchor in enumerate(("x", "x2", "x3"), 1):
+        figure.update_xaxes(constrain="domain", row=1, col=column)
+        figure.update_yaxes(scaleanchor=anchor, constrain="domain", row=1, col=column)
+    figure.update_annotations(font_size=13)
+    figure.update_layout(
+        width=960, height=340, showlegend=False, template="simple_white", margin={"l": 30, "r": 10, "t": 40, "b": 30}
+    )
+    return figure
+
+
+def _show(figure, weights, x: int, y: int) -> None:
+    _, clicks, whole, close, *crosses = figure.data
+    with figure.batch_update():
+        clicks.z = whole.z = close.z = weights
+        for cross in crosses:
+            cross.x, cross.y = [x], [y]
+        figure.layout.xaxis3.range = [x - REACH - 0.5, x + REACH + 0.5]
+        figure.layout.yaxis3.range = [y + REACH + 0.5, y - REACH - 0.5]

@@ -7,6 +7,7 @@ Two layouts have blocks: `toykit.solvers.quarters` on the grid, and `Listing` he
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -62,6 +63,16 @@ class Listing:
         """The blocks in turn; each sees what those before it have written."""
         for part in self.parts:
             yield ListedBlock(self, *part)
+
+    @cached_property
+    def rows(self) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """The parts, with each pixel's first edge (n + 1,) in the place of the edges' pixels: they come in order."""
+        found = []
+        for pixels, place, neighbors, weights in self.parts:
+            starts = torch.zeros(len(pixels) + 1, dtype=torch.long)
+            starts[1:] = torch.bincount(place, minlength=len(pixels)).cumsum(0)
+            found.append((pixels, starts, neighbors, weights))
+        return found
 
     def unpack(self) -> Tensor:
         """The labels as (1, K, H, W)."""

@@ -209,10 +209,7 @@ def _descent_of(edges: Edges, kernel: str, device: torch.device) -> Callable[...
         if kernel not in ("auto", "torch"):
             raise ValueError(f'kernel={kernel!r} goes from edge to edge; on dense neighbourhoods take kernel="torch"')
         return DenseDescent
-    on_grid = isinstance(edges, GridEdges)
-    if kernel == "numba" and not on_grid:
-        raise ValueError('kernel="numba" works on nearest neighbours; take kernel="torch"')
-    return partial(_Descent, kernel_of(kernel if on_grid or kernel != "auto" else "torch", device))
+    return partial(_Descent, kernel_of(kernel, device))
 
 
 def kernel_of(kernel: str, device: torch.device):

@@ -3,6 +3,7 @@
 A half-row (one row of one quarter) stays in the cache from its gradient to its new labels. Rows of one parity are no neighbours
 and run in parallel. Most labels are sparse after a sweep: a half-row works only on the classes that it or a neighbour holds,
 and on those that the step would wake. That is exact, since a class that no one there holds has no gradient but the unary's.
+On listed edges, some pixels of one block and their neighbours are gathered to rows, and the same step is done with them.
 
 Numba compiles at the first call, some seconds, and keeps the result on disk. Its cache watches this file only, which is why
 all of the kernel is here. The innermost loops run along a row of one class and become vector code; all arrays are flat, with
@@ -18,6 +19,7 @@ from numba.extending import overload
 from torch import Tensor
 
 from toykit.simplex import smallest_probability
+from toykit.solvers.blocks import Listing
 from toykit.solvers.kernel_torch import SECANT_STEPS
 from toykit.solvers.proximal import NEWTON_STEPS, PROJECTION_STEPS
 from toykit.solvers.quarters import Quarters
@@ -27,24 +29,28 @@ from toykit.solvers.threads import torch_threads
 RELAXATIONS, CROSS_ENTROPIES = ("BL", "Q", "NQ", "CCE", "LQ", "CD"), ("CE", "RCE", "CCE", "Q")
 BL, Q, NQ, CCE, LQ, CD = range(6)
 H_CE, H_RCE, H_CCE, H_Q = range(4)
+#: Pixels of a block of listed edges that are worked on at a time.
+TILE = 32
 _FAST = {"contract", "reassoc", "nsz", "arcp"}  # NaN and infinity keep their meaning (but in `_log`)
 # a test for division by zero would keep a loop from becoming vector code
 _inner = numba.njit(fastmath=_FAST, error_model="numpy")
 _outer = numba.njit(parallel=True, cache=True, fastmath=_FAST, error_model="numpy")
 
 
-def sweep(x: Quarters, cross_entropy: str, relaxation: str, eta: float, omega: float) -> Tensor:
+def sweep(x: Quarters | Listing, cross_entropy: str, relaxation: str, eta: float, omega: float) -> Tensor:
     """As `kernel_torch.sweep`."""
+    options = omega, torch.finfo(x.labels.dtype).eps, (PROJECTION_STEPS, SECANT_STEPS, NEWTON_STEPS)
+    if isinstance(x, Listing):
+        return _call_tiles(_sweep_tiles, x, cross_entropy, relaxation, eta, *options)
     change = np.zeros((len(x.labels), x.free.shape[3], 2))
-    _call(
-        _sweep, x, cross_entropy, relaxation, eta, omega, torch.finfo(x.labels.dtype).eps,
-        (PROJECTION_STEPS, SECANT_STEPS, NEWTON_STEPS), change,
-    )  # fmt: skip
+    _call(_sweep, x, cross_entropy, relaxation, eta, *options, change)
     return torch.from_numpy(change.sum((1, 2)))
 
 
-def energy(x: Quarters, cross_entropy: str, relaxation: str, eta: float) -> Tensor:
+def energy(x: Quarters | Listing, cross_entropy: str, relaxation: str, eta: float) -> Tensor:
     """As `kernel_torch.energy`."""
+    if isinstance(x, Listing):
+        return _call_tiles(_energy_tiles, x, cross_entropy, relaxation, eta)
     value = np.zeros((len(x.labels), 2, 2, x.free.shape[3]))
     _call(_energy, x, cross_entropy, relaxation, eta, value)
     return torch.from_numpy(value.sum((1, 2, 3)))
@@ -54,20 +60,35 @@ def _call(loop, x: Quarters, cross_entropy: str, relaxation: str, eta: float, *r
     """Run a parallel loop on torch's number of threads."""
     arrays = tuple(t.numpy() for t in (x.labels, x.target, x.weights, x.free))
     impurity, held = np.empty_like(x.labels[..., 0, :].numpy()), np.empty(x.labels.shape[:-1], np.bool_)
-    terms = (RELAXATIONS.index(relaxation), CROSS_ENTROPIES.index(cross_entropy))
-    number = arrays[0].dtype.type
-    rest = tuple(number(r) if isinstance(r, float) else r for r in rest)
     with torch_threads():
-        loop(
-            *arrays,
-            impurity,
-            held,
-            np.array(x.offsets),
-            *terms,
-            number(eta),
-            number(smallest_probability(x.labels.dtype)),
-            *rest,
-        )
+        loop(*arrays, impurity, held, np.array(x.offsets), *_numbers(x, cross_entropy, relaxation, eta, *rest))
+
+
+def _call_tiles(loop, x: Listing, cross_entropy: str, relaxation: str, eta: float, *rest) -> Tensor:
+    """Run a parallel loop over each block's tiles in turn; returns the sum of what they say (1,)."""
+    labels, target, free = x.labels[0, :, :, 0], x.target[0, :, :, 0].numpy(), x.free[0, :, 0].numpy()
+    impurity = (labels * (1 - labels)).sum(1).numpy()
+    numbers, total = _numbers(x, cross_entropy, relaxation, eta, *rest), 0.0
+    with torch_threads():
+        for pixels, starts, neighbors, weights in x.rows:
+            said = np.zeros(-(-len(pixels) // TILE))
+            loop(
+                labels.numpy(), target, free, impurity, pixels.numpy(), starts.numpy(), neighbors.numpy(), weights.numpy(),
+                *numbers, said,
+            )  # fmt: skip
+            total += said.sum()
+    return torch.tensor([total], dtype=torch.float64)
+
+
+def _numbers(x: Quarters | Listing, cross_entropy: str, relaxation: str, eta: float, *rest) -> tuple:
+    """What the loops take after the arrays, numbers in the arrays' type."""
+    number = x.labels.numpy().dtype.type
+    numbers = (eta, smallest_probability(x.labels.dtype), *rest)
+    return (
+        RELAXATIONS.index(relaxation),
+        CROSS_ENTROPIES.index(cross_entropy),
+        *(number(r) if isinstance(r, float) else r for r in numbers),
+    )
 
 
 @_outer
@@ -162,8 +183,6 @@ def _half_row(
     height, classes, width = free.shape[3], labels.shape[4], free.shape[4]
     count, wide, quarter = len(offsets), width + 2, (image * 2 + row) * 2 + column
     y, sigma, affinity, mixed = labels.reshape(-1), target.reshape(-1), weights.reshape(-1), impurity.reshape(-1)
-    number = y.dtype.type
-    one, zero = number(1), number(0)
     rows = _places(labels, offsets, image, row, column, line)
     p0, i0 = rows[count] * classes * wide + 1, rows[count] * wide + 1
     t0, w0, f0 = (
@@ -172,21 +191,46 @@ def _half_row(
         (quarter * height + line) * width,
     )
     movable = free.reshape(-1)[f0 : f0 + width]
-    if unary == H_RCE:  # its barrier keeps every class above zero
-        known, alive = np.arange(classes), classes
-    else:
-        known, alive = _classes_of(held, rows, classes)
-    kinds = known[:alive]
-
-    # 1. products with the neighbours; then the slopes, and the gradient's coefficients
-    products, coefficients = np.zeros((count, width), y.dtype), np.empty((count, width), y.dtype)
+    known, alive = _classes_of(held, rows, classes)
     w, others, starts = np.empty((count, width), y.dtype), np.empty((count, width), y.dtype), np.empty(count, np.int64)
-    own_coefficient, curvature, inverse = np.zeros(width, y.dtype), np.zeros(width, y.dtype), np.empty(width, y.dtype)
-    impure = mixed[i0 : i0 + width].copy()
     for n in range(count):
         shift = (column + offsets[n, 1]) // 2
         starts[n], j0 = rows[n] * classes * wide + 1 + shift, rows[n] * wide + 1 + shift
         w[n], others[n] = affinity[w0 + n * height * width : w0 + n * height * width + width], mixed[j0 : j0 + width]
+    change, kinds = _update(
+        y, p0, wide, starts, w, others, mixed[i0 : i0 + width].copy(), sigma, t0, movable, known, alive, relaxation, unary,
+        eta, eps, omega, limits, rounding,
+    )  # fmt: skip
+    mixed[i0 : i0 + width] = 0
+    for k in kinds:
+        p = y[p0 + k * wide : p0 + k * wide + width]
+        held.reshape(-1)[rows[count] * classes + k] = _holds(p)
+        _add_impurity(mixed[i0 : i0 + width], p)
+    return change
+
+
+@_inner
+def _update(
+    y, p0, wide, starts, w, others, impure, sigma, t0, movable, known, alive, relaxation, unary, eta, eps, omega, limits,
+    rounding,
+):  # fmt: skip
+    """Steps 1 to 3 for a row of pixels, none a neighbour of another, wherever their neighbours lie.
+
+    Class k of the row starts at p0 + k wide of y, of its n-th neighbours at starts[n] + k wide; w, others: weights and
+    impurities of the neighbours (D, W), D even. known[:alive]: the classes that any of them holds. Moves the labels in y;
+    returns the change of the energy and the classes that the row may hold now.
+    """
+    (count, width), classes = w.shape, len(known)
+    number = y.dtype.type
+    one, zero = number(1), number(0)
+    if unary == H_RCE:  # its barrier keeps every class above zero
+        known, alive = np.arange(classes), classes
+    kinds = known[:alive]
+
+    # 1. products with the neighbours; then the slopes, and the gradient's coefficients
+    products, coefficients = np.zeros((count, width), y.dtype), np.empty((count, width), y.dtype)
+    own_coefficient, curvature, inverse = np.zeros(width, y.dtype), np.zeros(width, y.dtype), np.empty(width, y.dtype)
+    for n in range(count):
         _add_products(products[n], y, p0, wide, y, starts[n], wide, kinds)
         _add_slopes(coefficients[n], own_coefficient, curvature, relaxation, w[n], products[n], impure, others[n], eps)
     bending = eta if unary == H_CE else (eta + eta if unary == H_Q else zero)
@@ -279,16 +323,12 @@ def _half_row(
         )  # fmt: skip
         for n in range(rising):
             length[pixels[n]], lowest[pixels[n]] = best[n], fall[n]
-    mixed[i0 : i0 + width] = 0
-    for k in kinds:
-        p = y[p0 + k * wide : p0 + k * wide + width]
-        _move(p, length, step[k * width : (k + 1) * width])
-        held.reshape(-1)[rows[count] * classes + k] = _holds(p)
-        _add_impurity(mixed[i0 : i0 + width], p)
     change = 0.0
     for x in range(width):
         change += lowest[x]
-    return change
+    for k in kinds:
+        _move(y[p0 + k * wide : p0 + k * wide + width], length, step[k * width : (k + 1) * width])
+    return change, kinds
 
 
 @_inner
@@ -325,6 +365,96 @@ def _row_energy(
         for x in range(width):
             total += value[x]
     return total
+
+
+# Any list of edges: some pixels of a block are gathered to a row of their own, and their neighbours to others
+
+
+@_outer
+def _sweep_tiles(
+    labels, target, free, impurity, pixels, starts, neighbors, weights, relaxation, unary, eta, eps, omega,
+    rounding, limits, change,
+):  # fmt: skip
+    for tile in numba.prange(len(change)):
+        some = pixels[tile * TILE : (tile + 1) * TILE]
+        first = starts[tile * TILE : (tile + 1) * TILE + 1]
+        y, sigma, w, others, impure, movable, known, alive = _gather(
+            labels, target, free, impurity, some, first, neighbors, weights
+        )
+        width, classes, count = len(some), labels.shape[1], len(w)
+        p0, rows = count * classes * width, np.arange(count) * classes * width
+        change[tile], kinds = _update(
+            y, p0, width, rows, w, others, impure, sigma, 0, movable, known, alive, relaxation, unary, eta, eps, omega,
+            limits, rounding,
+        )  # fmt: skip
+        impure[:] = 0
+        for k in kinds:
+            p = y[p0 + k * width : p0 + (k + 1) * width]
+            _add_impurity(impure, p)
+            for x in range(width):
+                labels[some[x], k] = p[x]
+        for x in range(width):
+            impurity[some[x]] = impure[x]
+
+
+@_outer
+def _energy_tiles(
+    labels, target, free, impurity, pixels, starts, neighbors, weights, relaxation, unary, eta, eps, value
+):  # fmt: skip
+    for tile in numba.prange(len(value)):
+        some = pixels[tile * TILE : (tile + 1) * TILE]
+        first = starts[tile * TILE : (tile + 1) * TILE + 1]
+        y, sigma, w, others, impure, movable, known, alive = _gather(
+            labels, target, free, impurity, some, first, neighbors, weights
+        )
+        width, classes, count = len(some), labels.shape[1], len(w)
+        p0, everything = count * classes * width, np.arange(classes)
+        match, out = np.zeros(width, y.dtype), np.zeros(width, y.dtype)
+        _add_products(match, sigma, 0, width, y, p0, width, everything)
+        _add_unary(out, unary, match, y, p0, width, sigma, 0, everything, eps)
+        total = 0.0
+        for x in range(width):
+            total += eta * out[x] * movable[x]
+        out[:] = 0
+        for n in range(count):
+            match[:] = 0
+            _add_products(match, y, p0, width, y, n * classes * width, width, known[:alive])
+            _add_potts(out, relaxation, w[n], match, impure, others[n], eps)
+        for x in range(width):
+            total += 0.5 * out[x]  # each edge is met from both its ends
+        value[tile] = total
+
+
+@_inner
+def _gather(labels, target, free, impurity, some, first, neighbors, weights):
+    """The arguments that `_update` wants of some pixels; fewer neighbours than the most are filled up with weights of 0."""
+    width, classes, count = len(some), labels.shape[1], 2
+    for x in range(width):
+        count = max(count, first[x + 1] - first[x])
+    count += count % 2
+    y, sigma = np.zeros((count + 1) * classes * width, labels.dtype), np.empty(classes * width, labels.dtype)
+    w, others = np.zeros((count, width), labels.dtype), np.zeros((count, width), labels.dtype)
+    impure, movable = np.empty(width, labels.dtype), np.empty(width, labels.dtype)
+    held = np.zeros((1, classes), np.bool_)
+    for x in range(width):
+        i, own = some[x], count * classes * width + x
+        impure[x], movable[x] = impurity[i], free[i]
+        for k in range(classes):
+            y[own + k * width], sigma[k * width + x] = labels[i, k], target[i, k]
+            held[0, k] |= labels[i, k] > 0
+        for n in range(first[x + 1] - first[x]):
+            j, place = neighbors[first[x] + n], n * classes * width + x
+            w[n, x], others[n, x] = weights[first[x] + n], impurity[j]
+            for k in range(classes):
+                y[place + k * width] = labels[j, k]
+                held[0, k] |= labels[j, k] > 0
+        # what fills up has a label too: a zero would be singular to some relaxations
+        for n in range(first[x + 1] - first[x], count):
+            others[n, x] = impure[x]
+            for k in range(classes):
+                y[(n * classes + k) * width + x] = labels[i, k]
+    known, alive = _classes_of(held, np.zeros(1, np.int64), classes)
+    return y, sigma, w, others, impure, movable, known, alive
 
 
 # Scalars: the forms of `scalar_forms`, and the logarithm

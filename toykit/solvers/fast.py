@@ -39,8 +39,12 @@ OMEGA, WARM_UP, WARM_UP_TOLERANCE = 1.75, 8, 0.005
 POLL = 8
 
 
-def check_fast_options(tolerance: float, max_steps: int, kernel: str, active_classes: float) -> None:
-    """Raise ValueError for an option outside its range, ImportError for a kernel that is not installed."""
+def check_fast_options(
+    tolerance: float, max_steps: int, kernel: str, active_classes: float, start: Tensor | None
+) -> None:
+    """Raise ValueError or TypeError for an option outside its range, ImportError for a kernel that is not installed."""
+    if start is not None and not torch.is_tensor(start):
+        raise TypeError(f"start: expected labels (B, K, H, W) or None, got {type(start).__name__}")
     check_choice("kernel", kernel, KERNELS)
     if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not 0 <= tolerance < 1:
         raise ValueError(f"tolerance: expected a number in [0, 1), got {tolerance!r}")
@@ -59,6 +63,7 @@ def fast_descent(
     max_steps: int = 200,
     kernel: str = "auto",
     active_classes: float = 0.0,
+    start: Tensor | None = None,
     callback=None,
 ) -> Solution:
     """Minimise a sub-problem on nearest or sparse non-local neighbours; any cross-entropy and relaxation. Deterministic.
@@ -69,6 +74,8 @@ def fast_descent(
     active_classes: 0 solves for all classes. Above, an image's labels are limited to classes that it has seeds of or that are
         predicted with at least this probability somewhere: quicker where few of many classes occur, and not below the
         optimum of all (`energies` are those of the whole problem, so that two solutions can be compared).
+    start: labels (B, K, H, W) in the simplex to begin from, e.g. those of almost the same problem; no sweeps on Q precede then.
+        Default: the predictions.
     callback: callback(step, labels, energies) at the start (step 0) and after each sweep, the lowest energies so far; on a
         processor one image after another, labels (1, K, H, W) and energies (1,); ends the image's descent when it returns True.
 
@@ -77,7 +84,7 @@ def fast_descent(
     Raises: ValueError for an option outside its range, a kernel that does not do these edges, or dense neighbourhoods;
         ImportError where a named kernel is missing.
     """
-    check_fast_options(tolerance, max_steps, kernel, active_classes)
+    check_fast_options(tolerance, max_steps, kernel, active_classes, start)
     if isinstance(problem.edges, DenseEdges):
         raise ValueError(
             'method="fast" goes from edge to edge, and dense neighbourhoods have no list of edges; take method="gradient", or '
@@ -90,7 +97,10 @@ def fast_descent(
     energy, dtype = problem.energy, problem.sigma.dtype
     largest = max(energy.eta, energy.lam) or 1.0  # only the ratio matters; this keeps it clear of over- and underflow
     problem = replace(problem, energy=replace(energy, eta=energy.eta / largest, lam=energy.lam / largest))
-    start = problem.fix_seeds(problem.sigma)
+    given = start is not None
+    if given:
+        problem.check_labels(start, "start")
+    start = problem.fix_seeds(start.detach() if given else problem.sigma)
     batch, num_classes = start.shape[:2]
     # image by image, one fits a processor's cache; all at once they fill a GPU
     together = start.device.type == "cuda" and active_classes == 0 and on_grid
@@ -105,7 +115,7 @@ def fast_descent(
     runs, found = [], []
     for group in groups:
         run = _Descent(problem[group], start[group], kernels, active_classes, report)
-        run.descend(tolerance, max_steps)
+        run.descend(tolerance, max_steps, detour=not given)
         found.append(run.labels())
         run.layout = None  # its memory is needed for the next
         runs.append(run)
@@ -163,11 +173,14 @@ class _Descent:
             found = whole
         return torch.where(self.problem.unlabelled[:, None], found, self.start)
 
-    def descend(self, tolerance: float, max_steps: int) -> None:
-        """Sweeps until the energy stands still, or the callback or max_steps ends it; never above the start."""
+    def descend(self, tolerance: float, max_steps: int, detour: bool = True) -> None:
+        """Sweeps until the energy stands still, or the callback or max_steps ends it; never above the start.
+
+        detour: whether sweeps on Q may precede those on another relaxation.
+        """
         first, start = self.layout.labels.clone(), self.trace[0]
         terms = self.problem.energy
-        detour = terms.relaxation != "Q" and terms.lam > 0 and max_steps > WARM_UP
+        detour = detour and terms.relaxation != "Q" and terms.lam > 0 and max_steps > WARM_UP
         if not self._tell() and detour:
             self._warm_up()
             self._run(tolerance, min(max_steps - 1, max(max_steps // 2, WARM_UP + 4)))

@@ -7,6 +7,9 @@ import sys
 
 import click
 
+#: JupyterLab's extensions that the page's widgets are made of.
+EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "anywidget", "jupyterlab-plotly")
+
 
 @click.command(short_help="Open explorers and painter in a browser.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8866, show_default=True)
@@ -20,7 +23,9 @@ def dashboard(port, no_browser) -> None:
     address = f"http://127.0.0.1:{port}/"
     if _taken(port):
         raise click.ClickException(f"port {port} is in use; take another: toykit dashboard --port {port % 65535 + 1}")
-    arguments = ["--template=toykit", "--Voila.ip=127.0.0.1", f"--port={port}", "--Voila.port_retries=0"]
+    # other packages' extensions of JupyterLab have no business here, and some fail outside it
+    arguments = [f"--VoilaConfiguration.extension_allowlist={list(EXTENSIONS)}", "--template=toykit"]
+    arguments += ["--Voila.ip=127.0.0.1", f"--port={port}", "--Voila.port_retries=0"]
     paths = [str(JUPYTER), *filter(None, [os.environ.get("JUPYTER_PATH")])]
     click.echo(f"{address} (Ctrl+C ends it)")
     command = [sys.executable, "-m", "voila", str(NOTEBOOK), *arguments, *(["--no-browser"] if no_browser else [])]

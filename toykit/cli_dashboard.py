@@ -2,8 +2,6 @@
 
 import importlib.util
 import os
-import subprocess
-import sys
 
 import click
 
@@ -24,15 +22,14 @@ def dashboard(port, no_browser) -> None:
     if _taken(port):
         raise click.ClickException(f"port {port} is in use; take another: toykit dashboard --port {port % 65535 + 1}")
     # other packages' extensions of JupyterLab have no business here, and some fail outside it
-    arguments = [f"--VoilaConfiguration.extension_allowlist={list(EXTENSIONS)}", "--template=toykit"]
-    arguments += ["--Voila.ip=127.0.0.1", f"--port={port}", "--Voila.port_retries=0"]
-    paths = [str(JUPYTER), *filter(None, [os.environ.get("JUPYTER_PATH")])]
+    arguments = [f"--VoilaConfiguration.extension_allowlist={name}" for name in EXTENSIONS]
+    arguments += ["--template=toykit", "--Voila.ip=127.0.0.1", f"--port={port}", "--Voila.port_retries=0"]
+    arguments += ["--no-browser"] if no_browser else []
+    os.environ["JUPYTER_PATH"] = os.pathsep.join([str(JUPYTER), *filter(None, [os.environ.get("JUPYTER_PATH")])])
+    from voila.app import Voila
+
     click.echo(f"{address} (Ctrl+C ends it)")
-    command = [sys.executable, "-m", "voila", str(NOTEBOOK), *arguments, *(["--no-browser"] if no_browser else [])]
-    try:
-        sys.exit(subprocess.run(command, env=os.environ | {"JUPYTER_PATH": os.pathsep.join(paths)}).returncode)
-    except KeyboardInterrupt:
-        click.echo("dashboard closed", err=True)
+    Voila.launch_instance(argv=[str(NOTEBOOK), *arguments])
 
 
 def _taken(port: int) -> bool:

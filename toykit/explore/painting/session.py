@@ -57,8 +57,10 @@ class Session:
         """All that the page's controls show."""
         painting = self.painting
         colors = (voc_palette(len(painting.classes)) * 255).round().astype(int).tolist()
+        named = zip(painting.classes, colors, strict=True)
+        classes = [{"name": name, "color": "rgb({},{},{})".format(*color)} for name, color in named]
         return {
-            "classes": [{"name": n, "color": "rgb({},{},{})".format(*c)} for n, c in zip(painting.classes, colors, strict=True)],
+            "classes": classes,
             "photos": list(PHOTOS), "photo": painting.name, "size": list(painting.size),
             "relaxations": list(RELAXATIONS), "cross_entropies": list(CROSS_ENTROPIES), "solvers": SOLVERS, "views": VIEWS,
             "settings": asdict(self.settings), "idle": self.settings.idle(), "view": self.view,

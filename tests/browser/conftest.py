@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 #: For waits: a busy machine with two cores is the usual case.
-PATIENCE = 20_000
+PATIENCE = 60_000
 
 
 def pytest_collection_modifyitems(items):

@@ -5,9 +5,6 @@ import os
 
 import click
 
-#: JupyterLab's extensions that the page's widgets are made of.
-EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "anywidget", "jupyterlab-plotly")
-
 
 @click.command(short_help="Open explorers and painter in a browser.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8866, show_default=True)
@@ -21,9 +18,7 @@ def dashboard(port, no_browser) -> None:
     address = f"http://127.0.0.1:{port}/"
     if _taken(port):
         raise click.ClickException(f"port {port} is in use; take another: toykit dashboard --port {port % 65535 + 1}")
-    # other packages' extensions of JupyterLab have no business here, and some fail outside it
-    arguments = [f"--VoilaConfiguration.extension_allowlist={name}" for name in EXTENSIONS]
-    arguments += ["--template=toykit", "--Voila.ip=127.0.0.1", f"--port={port}", "--Voila.port_retries=0"]
+    arguments = ["--template=toykit", "--Voila.ip=127.0.0.1", f"--port={port}", "--Voila.port_retries=0"]
     arguments += ["--no-browser"] if no_browser else []
     os.environ["JUPYTER_PATH"] = os.pathsep.join([str(JUPYTER), *filter(None, [os.environ.get("JUPYTER_PATH")])])
     from voila.app import Voila

@@ -59,7 +59,7 @@ class Painter:
         return self.root.get_by_role("button", name=name)
 
     def message(self):
-        return self.root.get_by_role("status").text_content()
+        return self.root.locator("p.message").text_content()
 
     def download(self, name):
         """The bytes and the name of what a button saves."""

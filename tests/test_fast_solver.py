@@ -360,3 +360,17 @@ print(torch.get_num_threads())
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1"]
+
+
+def test_a_start_near_the_end_saves_sweeps(make_problem, check_solution):
+    problem, energy = make_problem(height=12, width=14), Energy("CCE", "CD")
+    cold = solve(*problem, energy)
+    warm = solve(*problem, energy, start=0.95 * cold.labels + 0.05 / cold.labels.shape[1])
+    check_solution(warm, energy, *problem)
+    assert warm.converged
+    assert warm.steps < cold.steps
+    assert (warm.energies[-1] < 1.001 * cold.energies[-1]).all()
+    with pytest.raises(ValueError, match="start: expected"):
+        solve(*problem, energy, start=cold.labels[:, :, 1:])
+    with pytest.raises(TypeError, match="start: expected labels"):
+        solve(*problem, energy, start="last")

@@ -17,6 +17,7 @@ CONDA_NAMES = {
     "matplotlib": "matplotlib-base",
     "lightning-fabric": "pytorch-lightning",
     "PyMaxflow": "pymaxflow",
+    "playwright": "playwright-python",
 }
 
 

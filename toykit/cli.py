@@ -1,4 +1,4 @@
-"""The command line: `toykit run` executes the course, `segment` labels a photo, `train` a network; `data` keeps datasets."""
+"""The command line: `run` executes the course, `segment` labels a photo, `train` a network; `data`, `dashboard` as they say."""
 
 import os
 import sys
@@ -15,6 +15,7 @@ except ImportError:
     sys.exit("toykit's command line needs the notebooks extra: pip install 'toykit[notebooks]'")
 
 from toykit import PADDING, ConvergenceWarning, __version__
+from toykit.cli_dashboard import dashboard
 from toykit.cli_data import data
 from toykit.cli_train import train
 from toykit.cross_entropy import CROSS_ENTROPIES
@@ -42,6 +43,7 @@ def main() -> None:
     """Soft self-labelling and Potts relaxations for weakly-supervised segmentation."""
 
 
+main.add_command(dashboard)
 main.add_command(data)
 main.add_command(train)
 

@@ -182,10 +182,10 @@ class Subproblem:
         per_pixel = unsupervised * (num_unlabelled > 0) / num_unlabelled.clamp_min(1)
         return (nll / num_seeds.clamp_min(1) + per_pixel).mean()
 
-    def check_labels(self, y: Tensor) -> None:
+    def check_labels(self, y: Tensor, name: str = "y") -> None:
         """Raise ValueError for labels of another shape, dtype or device than the predictions'."""
         if y.shape != self.sigma.shape or y.dtype != self.sigma.dtype or y.device != self.sigma.device:
             raise ValueError(
-                f"y: expected {self.sigma.dtype} {tuple(self.sigma.shape)} on {self.sigma.device} like the "
+                f"{name}: expected {self.sigma.dtype} {tuple(self.sigma.shape)} on {self.sigma.device} like the "
                 f"predictions, got {y.dtype} {tuple(y.shape)} on {y.device}"
             )

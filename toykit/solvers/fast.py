@@ -43,8 +43,12 @@ OMEGA, WARM_UP, WARM_UP_TOLERANCE = 1.75, 8, 0.005
 POLL = 8
 
 
-def check_fast_options(tolerance: float, max_steps: int, kernel: str, active_classes: float) -> None:
-    """Raise ValueError for an option outside its range, ImportError for a kernel that is not installed."""
+def check_fast_options(
+    tolerance: float, max_steps: int, kernel: str, active_classes: float, start: Tensor | None
+) -> None:
+    """Raise ValueError or TypeError for an option outside its range, ImportError for a kernel that is not installed."""
+    if start is not None and not torch.is_tensor(start):
+        raise TypeError(f"start: expected labels (B, K, H, W) or None, got {type(start).__name__}")
     check_choice("kernel", kernel, KERNELS)
     if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not 0 <= tolerance < 1:
         raise ValueError(f"tolerance: expected a number in [0, 1), got {tolerance!r}")
@@ -63,6 +67,7 @@ def fast_descent(
     max_steps: int = 200,
     kernel: str = "auto",
     active_classes: float = 0.0,
+    start: Tensor | None = None,
     callback=None,
 ) -> Solution:
     """Minimise a sub-problem with any cross-entropy and relaxation, on any neighbourhood. Deterministic.
@@ -75,6 +80,8 @@ def fast_descent(
     active_classes: 0 solves for all classes. Above, an image's labels are limited to classes that it has seeds of or that are
         predicted with at least this probability somewhere: quicker where few of many classes occur, and not below the
         optimum of all (`energies` are those of the whole problem, so that two solutions can be compared).
+    start: labels (B, K, H, W) in the simplex to begin from, e.g. those of almost the same problem; no sweeps on Q precede then.
+        Default: the predictions.
     callback: callback(step, labels, energies) at the start (step 0) and after each sweep, the lowest energies so far; on a
         processor one image after another, labels (1, K, H, W) and energies (1,); ends the image's descent when it returns True.
 
@@ -83,12 +90,14 @@ def fast_descent(
     Raises: ValueError for an option outside its range, or a kernel that does not do these edges; ImportError where a named
         kernel is missing.
     """
-    check_fast_options(tolerance, max_steps, kernel, active_classes)
-    descent = _descent_of(problem.edges, kernel, problem.sigma.device)
+    check_fast_options(tolerance, max_steps, kernel, active_classes, start)
+    descent = _descent_of(problem.edges, kernel, problem.sigma.device, detour=start is None)
     energy, dtype = problem.energy, problem.sigma.dtype
     largest = max(energy.eta, energy.lam) or 1.0  # only the ratio matters; this keeps it clear of over- and underflow
     problem = replace(problem, energy=replace(energy, eta=energy.eta / largest, lam=energy.lam / largest))
-    start = problem.fix_seeds(problem.sigma)
+    if start is not None:
+        problem.check_labels(start, "start")
+    start = problem.fix_seeds(problem.sigma if start is None else start.detach())
     batch, num_classes = start.shape[:2]
     # image by image, one fits a processor's cache; all at once they fill a GPU
     together = start.device.type == "cuda" and active_classes == 0 and isinstance(problem.edges, GridEdges)
@@ -128,11 +137,14 @@ def fast_descent(
 
 
 class _Descent(Descent):
-    """The descent of labels held in the layout of their edges."""
+    """The descent of labels held in the layout of their edges.
 
-    def __init__(self, kernels, problem: Subproblem, start: Tensor, threshold: float, report):
+    detour: whether sweeps on Q may precede those on another relaxation.
+    """
+
+    def __init__(self, kernels, detour: bool, problem: Subproblem, start: Tensor, threshold: float, report):
         super().__init__(problem, start, threshold, report)
-        self.sweep, self.energy_of = kernels
+        (self.sweep, self.energy_of), self.detour = kernels, detour
         self.layout = (pack if isinstance(problem.edges, GridEdges) else list_edges)(self.problem, self.first)
         self.begin(self.energy())
 
@@ -148,7 +160,7 @@ class _Descent(Descent):
         """Sweeps until the energy stands still, or the callback or max_steps ends it; never above the start."""
         first, start = self.layout.labels.clone(), self.trace[0]
         terms = self.problem.energy
-        detour = terms.relaxation != "Q" and terms.lam > 0 and max_steps > WARM_UP
+        detour = self.detour and terms.relaxation != "Q" and terms.lam > 0 and max_steps > WARM_UP
         if not self.tell() and detour:
             self._warm_up()
             self._run(tolerance, min(max_steps - 1, max(max_steps // 2, WARM_UP + 4)))
@@ -203,13 +215,13 @@ def _along(images: Tensor, x: Tensor) -> Tensor:
     return images.view(-1, *[1] * (x.ndim - 1))
 
 
-def _descent_of(edges: Edges, kernel: str, device: torch.device) -> Callable[..., Descent]:
+def _descent_of(edges: Edges, kernel: str, device: torch.device, detour: bool) -> Callable[..., Descent]:
     """What to call with (problem, start, threshold, report)."""
     if isinstance(edges, DenseEdges):
         if kernel not in ("auto", "torch"):
             raise ValueError(f'kernel={kernel!r} goes from edge to edge; on dense neighbourhoods take kernel="torch"')
         return DenseDescent
-    return partial(_Descent, kernel_of(kernel, device))
+    return partial(_Descent, kernel_of(kernel, device), detour)
 
 
 def kernel_of(kernel: str, device: torch.device):

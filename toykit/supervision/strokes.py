@@ -48,6 +48,17 @@ class Stroke:
         dots = np.stack([np.interp(where, along, points[:, axis]) for axis in (0, 1)], axis=1)
         return dots, abs(steps) <= self.kept * half
 
+    def draw_on(self, seeds: np.ndarray, number: int, scale: tuple[float, float] = (1.0, 1.0)) -> None:
+        """Draw the stroke on a map of class ids, uint8 (H, W), in place, as class `number`; see `Scribbles.draw`."""
+        size = seeds.shape[::-1]
+        width = max(1, round(self.width * sum(scale) / 2))
+        whole = line(self.points, width, size, scale)
+        seeds[whole] = UNLABELLED
+        if self.kept < 1:
+            dots, kept = self.dots(scale)
+            whole &= _under(dots[kept], width, size)
+        seeds[whole] = number
+
 
 @dataclass(frozen=True)
 class Scribbles:
@@ -69,13 +80,7 @@ class Scribbles:
         scale = (size[0] / self.size[0], size[1] / self.size[1])
         seeds = np.full(size[::-1], UNLABELLED, np.uint8)
         for stroke in self.strokes:
-            width = max(1, round(stroke.width * sum(scale) / 2))
-            whole = line(stroke.points, width, size, scale)
-            seeds[whole] = UNLABELLED
-            if stroke.kept < 1:
-                dots, kept = stroke.dots(scale)
-                whole &= _under(dots[kept], width, size)
-            seeds[whole] = self.classes.index(stroke.label)
+            stroke.draw_on(seeds, self.classes.index(stroke.label), scale)
         return seeds
 
     def shorten(self, ratio: float) -> "Scribbles":

@@ -1,0 +1,133 @@
+"""A real browser (Chromium, through Playwright) on real servers; skipped, with the reason, where either is missing.
+
+Screenshots go to the folder that TOYKIT_SCREENSHOTS names, or pytest's temporary one.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+#: For waits: a busy machine with two cores is the usual case.
+PATIENCE = 60_000
+
+
+def pytest_collection_modifyitems(items):
+    """One worker runs all of this folder: one browser, and one server at a time."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no chromium on PATH (Debian: apt-get install chromium)")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])  # root has no sandbox
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    """A page on which any error in the console, and any request to another machine, fails the test."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    wrong = []
+    page.on(
+        "console", lambda m: wrong.append(f"console: {m.text}") if m.type == "error" and not _alien(m.text) else None
+    )
+    page.on("pageerror", lambda error: wrong.append(f"page: {error}"))
+    page.on("request", lambda r: wrong.append(f"request: {r.url}") if _foreign(r.url) else None)
+    yield page
+    context.close()
+    assert not wrong
+
+
+def _alien(text: str) -> bool:
+    """Whether an error is that of another package's extension of JupyterLab, which Voila loads and cannot serve."""
+    return "The getter for the shared module is not a function" in text
+
+
+def _foreign(url: str) -> bool:
+    return url.startswith(("http", "ws")) and "//127.0.0.1:" not in url
+
+
+@pytest.fixture(scope="session")
+def screenshots(tmp_path_factory):
+    """The folder for pictures of what was seen."""
+    named = os.environ.get("TOYKIT_SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory):
+    """serve(arguments, port): start `python -m ...`, wait until it listens; ended with the session."""
+    started = []
+    own = tmp_path_factory.mktemp("jupyter")
+    folders = {f"JUPYTER_{kind}_DIR": str(own / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
+    folders |= {f"JUPYTERLAB_{kind}_DIR": str(own / kind) for kind in ("SETTINGS", "WORKSPACES")}
+    environment = os.environ | folders | {"IPYTHONDIR": str(own / "ipython"), "PYTHONPATH": str(ROOT)}
+    news = own / "SETTINGS" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    news.parent.mkdir(parents=True)
+    news.write_text('{"fetchNews": "false", "checkForUpdates": false, "doNotDisturbMode": true}')
+
+    def start(arguments: list[str], port: int) -> None:
+        log = (own / f"{len(started)}.log").open("w+")
+        command = [sys.executable, "-m", *arguments]
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        started.append((process, log))
+        end = time.monotonic() + PATIENCE / 1000
+        while time.monotonic() < end and process.poll() is None:
+            try:
+                with socket.create_connection(("127.0.0.1", port)):
+                    return
+            except OSError:
+                time.sleep(0.2)
+        log.seek(0)
+        pytest.fail(f"{' '.join(command)}: does not serve\n{log.read()[-2000:]}")
+
+    yield start
+    for process, log in started:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        log.close()
+
+
+@pytest.fixture(scope="session")
+def dashboard(serve):
+    """The dashboard's address, served by its own command."""
+    port = _free_port()
+    serve(["toykit", "dashboard", "--no-browser", "--port", str(port)], port)
+    return f"http://127.0.0.1:{port}/"
+
+
+@pytest.fixture(scope="session")
+def lab(serve, tmp_path_factory):
+    """JupyterLab's address and the folder that it serves."""
+    port, folder = _free_port(), tmp_path_factory.mktemp("lab")
+    options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
+    options += ["--IdentityProvider.token=", f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"]
+    serve(["jupyterlab", *options], port)
+    return f"http://127.0.0.1:{port}", folder
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,154 @@
+"""What a page may ask of a painting, and what it is told: plain dictionaries and arrays, no browser."""
+
+import io
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from toykit.cross_entropy import CROSS_ENTROPIES
+from toykit.datasets.photos import PHOTOS, photo
+from toykit.datasets.sample import fit_within, read_image, resize_image
+from toykit.explore.painting.labelling import SOLVERS, VIEWS, Settings, label, picture, seeds_layer
+from toykit.explore.painting.paint import Painting
+from toykit.palette import LINE_COLORS, voc_palette
+from toykit.potts import RELAXATIONS
+from toykit.resources import shipped
+
+#: What a page can be told in one line instead of a traceback.
+ERRORS = (ValueError, TypeError, KeyError, OSError, ImportError)
+
+
+class Session:
+    """One person's painting, settings and labels. `act` changes them, `state` and `pictures` tell them."""
+
+    def __init__(self, name: str, long_side: int, scribbles: bool):
+        self.long_side, self.kernel = long_side, "auto"
+        self.settings, self.view = Settings(), "soft"
+        self.labels, self.message, self.error = None, "", ""
+        self._photo(name, scribbles)
+
+    def act(self, actions: list[dict], files: list[bytes] = ()) -> dict[str, bytes]:
+        """Do what a page asks for, in order; returns files for it to save, name -> content.
+
+        Each action is {"do": ..., its arguments}; what goes wrong becomes `error`, and the rest is still done.
+        """
+        downloads = {}
+        for action in actions:
+            try:
+                self.error = ""
+                downloads |= getattr(self, f"_do_{action['do']}")(action, files) or {}
+            except ERRORS as error:
+                self.error = str(error)
+        return downloads
+
+    def solve(self, preview: bool) -> None:
+        """Compute the labels; the page's line says why there are none."""
+        if self.settings.solver != "fast":
+            preview = False
+        try:
+            self.labels, self.message = label(self.painting, self.settings, self.labels, preview, self.kernel)
+        except ERRORS as error:
+            self.labels, self.message = None, ""
+            self.error = self.error or str(error)
+
+    def state(self) -> dict:
+        """All that the page's controls show."""
+        painting = self.painting
+        colors = (voc_palette(len(painting.classes)) * 255).round().astype(int).tolist()
+        named = zip(painting.classes, colors, strict=True)
+        classes = [{"name": name, "color": "rgb({},{},{})".format(*color)} for name, color in named]
+        return {
+            "classes": classes,
+            "photos": list(PHOTOS), "photo": painting.name, "size": list(painting.size),
+            "relaxations": list(RELAXATIONS), "cross_entropies": list(CROSS_ENTROPIES), "solvers": SOLVERS, "views": VIEWS,
+            "settings": asdict(self.settings), "idle": self.settings.idle(), "view": self.view,
+            "can_undo": painting.previous is not None, "can_save_strokes": painting.only_strokes,
+            "has_seeds": bool((painting.seeds < len(painting.classes)).any()), "has_labels": self.labels is not None,
+            "seeded": int((painting.seeds < len(painting.classes)).sum()),
+            "message": self.message, "error": self.error, "accent": LINE_COLORS[0],
+        }  # fmt: skip
+
+    def pictures(self) -> tuple[np.ndarray, np.ndarray]:
+        """RGBA of the chosen view, blank without labels, and of the seeds' layer."""
+        if self.labels is None and self.view != "seeds":
+            shown = np.full((*self.painting.seeds.shape, 4), 235, np.uint8)
+        else:
+            shown = picture(self.painting, self.labels, self.view)
+        return shown, seeds_layer(self.painting)
+
+    def _photo(self, name: str, scribbles: bool) -> None:
+        sample = photo(name, self.long_side)
+        painting = Painting(name, sample.image, sample.classes)
+        if scribbles:
+            file = shipped("data", "scribbles", f"{name}.json")
+            painting = painting.load(file.name, file.read_bytes())
+        self.painting, self.labels = painting, None
+
+    def _do_photo(self, action, files):
+        self._photo(action["name"], True)
+
+    def _do_upload(self, action, files):
+        content, name = io.BytesIO(files[action["file"]]), Path(action["name"]).name
+        try:
+            image = read_image(content)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(content), name)) from error
+        image = resize_image(image, fit_within(image.shape[1::-1], self.long_side))
+        if min(image.shape[:2]) < 2:
+            raise ValueError(f"{name}: {image.shape[1]} x {image.shape[0]} pixels are too few to paint on")
+        stem = re.sub(r"[^\w.-]+", "_", Path(name).stem) or "photo"
+        self.painting, self.labels = Painting(stem, image, ("background", "object")), None
+
+    def _do_stroke(self, action, files):
+        name = None if action["erase"] else self.painting.classes[action["class"]]
+        self.painting = self.painting.paint(name, action["width"], action["points"])
+
+    def _do_undo(self, action, files):
+        self.painting = self.painting.undo()
+
+    def _do_clear(self, action, files):
+        self.painting = self.painting.clear()
+
+    def _do_class(self, action, files):
+        self.painting = self.painting.add_class(action["name"])
+
+    def _do_load(self, action, files):
+        self.painting = self.painting.load(action["name"], files[action["file"]])
+
+    def _do_set(self, action, files):
+        settings = replace(self.settings, **{action["name"]: action["value"]})
+        if settings.solver not in SOLVERS:
+            raise ValueError(f"solver: expected one of {', '.join(SOLVERS)}; got {settings.solver!r}")
+        settings.energy()  # raises for what it cannot be
+        self.settings = settings
+        if self.view in settings.idle():
+            self.view = "soft"
+
+    def _do_view(self, action, files):
+        if action["name"] not in VIEWS:
+            raise ValueError(f"view: expected one of {', '.join(VIEWS)}; got {action['name']!r}")
+        self.view = action["name"]
+
+    def _do_save(self, action, files):
+        painting = self.painting
+        if action["kind"] == "json":
+            return {f"{painting.name}_scribbles.json": painting.strokes_json()}
+        return {f"{painting.name}_scribbles.png": painting.seeds_png()}
+
+    def _do_export(self, action, files):
+        from PIL import Image
+
+        if self.labels is None:
+            raise ValueError("nothing to export yet: paint a stroke in each of two classes first")
+        file = io.BytesIO()
+        if action["kind"] == "npz":
+            labels = self.labels[0].float().cpu().numpy()
+            np.savez_compressed(file, labels=labels, classes=np.array(self.painting.classes))
+            return {f"{self.painting.name}_labels.npz": file.getvalue()}
+        Image.fromarray(self.pictures()[0]).save(file, format="PNG")
+        return {f"{self.painting.name}_{self.view}.png": file.getvalue()}
+
+    def _do_show(self, action, files):
+        """Nothing changes; the page has just opened."""

@@ -298,7 +298,7 @@ def test_one_image_of_a_batch_starts_again(make_problem, monkeypatch):
     start, kernels = problem.fix_seeds(problem.sigma), fast.kernel_of("numba", torch.device("cpu"))
 
     def run(images):
-        descent = fast._Descent(kernels, problem[images], start[images], 0.0, lambda *_: False)
+        descent = fast._Descent(kernels, True, problem[images], start[images], 0.0, lambda *_: False)
         descent.descend(1e-4, 100)
         return descent.labels(), descent.trace[-1]
 

@@ -1,6 +1,7 @@
 """Whom a pixel talks to, and how strongly, under nearest, sparse non-local and dense neighbourhoods (section 3.3)."""
 
 from toykit.datasets.sample import Sample
+from toykit.experiments.neighborhoods import affinity_map
 from toykit.explore.controls import choice, explorer, slider, whole_slider
 from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
 
@@ -21,8 +22,6 @@ def neighborhood_explorer(sample: Sample, neighborhood: str = "dense"):
     sample: small photos (100 pixels) answer at once. neighborhood: a key of `NEIGHBORHOODS`, shown first.
     """
     import ipywidgets as widgets
-
-    from toykit.experiments.neighborhoods import affinity_map
 
     image, _ = sample.tensors()
     height, width = image.shape[2:]

@@ -16,7 +16,7 @@ TABS = [
     ("Potentials (Fig. 2)", lambda: explore.potential_explorer()),
     ("Cross-entropies (Fig. 3)", lambda: explore.cross_entropy_explorer()),
     ("Pseudo-labels (Fig. 4)", lambda: explore.pseudo_labels(photo("chelsea", 240))),
-    ("Neighbourhoods (Fig. 6)", lambda: explore.neighborhood_explorer(photo("chelsea", 160))),
+    ("Neighbourhoods (Fig. 6)", lambda: explore.neighborhood_explorer(photo("coffee", 100))),
 ]
 
 

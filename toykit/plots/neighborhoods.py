@@ -70,14 +70,14 @@ def discount_curves(bandwidths: Sequence[float], ratios: Mapping[str, Tensor], u
     """
     import matplotlib.pyplot as plt
 
-    figure, axis = plt.subplots(figsize=(5.5, 2.6))
+    figure, axis = plt.subplots(figsize=(7.5, 2.6))
     axis.axhline(1, color="0.7", linewidth=1)
     for number, (label, ratio) in enumerate(ratios.items()):
         axis.plot(bandwidths, ratio, color=LINE_COLORS[number], linestyle=LINE_STYLES[number], marker="o", label=label)
     axis.set(xscale="log", xlabel=f"spatial bandwidth, {unit}", ylabel="disk's cut / scattered cut", ylim=(0, 1.2))
     axis.set_xticks(list(bandwidths), [f"{b:g}" for b in bandwidths], minor=False)
     axis.minorticks_off()
-    axis.legend(loc="lower right")
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

@@ -6,7 +6,12 @@ import os
 import click
 
 #: The extensions of JupyterLab that the page needs; others load slowly, or are not made for Voila.
-EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8", "anywidget", "jupyterlab-plotly")
+EXTENSIONS = (
+    "@jupyter-widgets/jupyterlab-manager",
+    "@voila-dashboards/widgets-manager8",
+    "anywidget",
+    "jupyterlab-plotly",
+)
 
 
 @click.command(short_help="Open explorers and painter in a browser.")

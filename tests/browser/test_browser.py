@@ -11,6 +11,7 @@ from PIL import Image
 
 from toykit.datasets import photo
 from toykit.explore.dashboard import TABS
+from toykit.potts import RELAXATIONS
 from toykit.supervision import read_scribbles
 
 
@@ -199,6 +200,8 @@ CHOICES = {
     "Pseudo-labels (Fig. 4)": [("relaxation", "BL"), ("cross-entropy", "RCE")],
     "Neighbourhoods (Fig. 6)": [("neighbourhood", "sparse non-local")],
 }
+#: Words of a figure that stay when its numbers move.
+WORDS = {"Simplex (Fig. 1)": ("p", "q", *RELAXATIONS)}
 
 
 def see(panel, before=None):
@@ -225,6 +228,8 @@ def test_each_control_of_each_explorer_changes_its_figure(dashboard, screenshots
     panel.get_by_role("slider").first.wait_for()
     seen = see(panel)
     dashboard.screenshot(path=screenshots / f"dashboard_{title.split()[0].lower()}.png")
+    for word in WORDS.get(title, ()):
+        assert panel.locator(".js-plotly-plot text").get_by_text(word, exact=True).count()
     sliders, later = panel.get_by_role("slider").all(), []
     if title.startswith("Simplex"):  # time passes only along a move
         later = [sliders.pop()]
@@ -283,7 +288,7 @@ def test_the_painter_in_a_cell(page, lab, screenshots):
     run_all(page, *lab, "painter.ipynb", notebook)
     painter = Painter(page)
     seeds, picture = painter.seeds(), painter.picture()
-    painter.root.get_by_role("radio").nth(1).check()
+    painter.root.get_by_role("radio", name="table").check()
     painter.after(lambda: painter.drag((0.1, 0.1), (0.3, 0.15)))
     assert painter.seeds() > seeds
     assert painter.picture() != picture

@@ -5,6 +5,14 @@ import os
 
 import click
 
+#: The extensions of JupyterLab that the page needs; others load slowly, or are not made for Voila.
+EXTENSIONS = (
+    "@jupyter-widgets/jupyterlab-manager",
+    "@voila-dashboards/widgets-manager8",
+    "anywidget",
+    "jupyterlab-plotly",
+)
+
 
 @click.command(short_help="Open explorers and painter in a browser.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8866, show_default=True)
@@ -19,6 +27,7 @@ def dashboard(port, no_browser) -> None:
     if _taken(port):
         raise click.ClickException(f"port {port} is in use; take another: toykit dashboard --port {port % 65535 + 1}")
     arguments = ["--template=toykit", "--Voila.ip=127.0.0.1", f"--port={port}", "--Voila.port_retries=0"]
+    arguments += [f"--VoilaConfiguration.extension_allowlist={name}" for name in EXTENSIONS]
     arguments += ["--no-browser"] if no_browser else []
     os.environ["JUPYTER_PATH"] = os.pathsep.join([str(JUPYTER), *filter(None, [os.environ.get("JUPYTER_PATH")])])
     from voila.app import Voila

@@ -36,29 +36,31 @@ def seed_logits(image: Tensor, seeds: Tensor, num_classes: int, temperature: flo
     position = torch.stack([x, y]).to(image.device)
     logits = torch.zeros(batch, num_classes, height, width, device=image.device)
     for b in range(batch):
-        features = torch.cat([image[b] / 255, position]).flatten(1).T
+        features = torch.cat([image[b] / 255, position]).flatten(1)
         scores = _log_densities(features, seeds[b].flatten(), num_classes)
-        logits[b] = (scores.T.view(num_classes, height, width) / temperature).float()
+        logits[b] = (scores.view(num_classes, height, width) / temperature).float()
     return logits
 
 
 def _log_densities(features: Tensor, seeds: Tensor, num_classes: int) -> Tensor:
-    """Gaussian log-densities (N, K) of features (N, F) under each class, up to a constant."""
+    """Gaussian log-densities (K, N) of features (F, N) under each class, up to a constant."""
     labelled = (seeds != UNLABELLED) & (seeds != PADDING)
-    scores = features.new_zeros(len(features), num_classes)
+    scores = features.new_zeros(num_classes, features.shape[1])
     if not labelled.any():
         return scores
     present = seeds[labelled].unique().tolist()
-    noise = NOISE**2 * torch.eye(features.shape[1], dtype=features.dtype, device=features.device)
-    own = {k: _covariance(features[seeds == k]) for k in present}
+    noise = NOISE**2 * torch.eye(len(features), dtype=features.dtype, device=features.device)
+    points = {k: features[:, seeds == k].T for k in present}
+    own = {k: _covariance(points[k]) for k in present}
     pooled = sum(own.values()) / len(own)
     for k in present:
         spread = torch.linalg.cholesky((1 - SHRINKAGE) * own[k] + SHRINKAGE * pooled + noise)
-        # one product whitens all pixels: a tenth of the time of solving with the triangle for each
-        whitened = (features - features[seeds == k].mean(0)) @ torch.linalg.inv(spread).T
-        scores[:, k] = -whitened.square().sum(1) / 2 - spread.diagonal().log().sum()
+        # one product whitens all pixels, in rows: a small share of the time of solving with the triangle for each
+        whiten = torch.linalg.inv(spread)
+        whitened = torch.addmm(-(whiten @ points[k].mean(0))[:, None], whiten, features)
+        scores[k] = -whitened.square_().sum(0) / 2 - spread.diagonal().log().sum()
     absent = [k for k in range(num_classes) if k not in present]
-    scores[:, absent] = scores[:, present].min(1, keepdim=True).values - ABSENT
+    scores[absent] = scores[present].min(0).values - ABSENT
     return scores
 
 

@@ -1,5 +1,7 @@
 """A real browser (Chromium, through Playwright) on real servers; skipped, with the reason, where either is missing.
 
+All tests that use it are in one file: so pytest-xdist, which deals files out (--dist=loadscope), starts each server once.
+
 Screenshots go to the folder that TOYKIT_SCREENSHOTS names, or pytest's temporary one.
 """
 
@@ -19,13 +21,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PATIENCE = 60_000
 
 
-def pytest_collection_modifyitems(items):
-    """One worker runs all of this folder: one browser, and one server at a time."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 @pytest.fixture(scope="session")
 def chromium():
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -37,26 +32,20 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture
-def page(chromium):
-    """A page on which any error in the console, and any request to another machine, fails the test."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    wrong = []
-    page.on(
-        "console", lambda m: wrong.append(f"console: {m.text}") if m.type == "error" and not _alien(m.text) else None
-    )
-    page.on("pageerror", lambda error: wrong.append(f"page: {error}"))
-    page.on("request", lambda r: wrong.append(f"request: {r.url}") if _foreign(r.url) else None)
-    yield page
-    context.close()
-    assert not wrong
+@pytest.fixture(scope="session")
+def visit(chromium):
+    """visit(): a new page, with the list of what went wrong on it: errors, and requests to other machines."""
 
+    def new():
+        context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+        page, wrong = context.new_page(), []
+        page.set_default_timeout(PATIENCE)
+        page.on("console", lambda m: wrong.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(f"page: {error}"))
+        page.on("request", lambda r: wrong.append(f"request: {r.url}") if _foreign(r.url) else None)
+        return page, wrong
 
-def _alien(text: str) -> bool:
-    """Whether an error is that of another package's extension of JupyterLab, which Voila loads and cannot serve."""
-    return "The getter for the shared module is not a function" in text
+    return new
 
 
 def _foreign(url: str) -> bool:
@@ -83,6 +72,9 @@ def serve(tmp_path_factory):
     news = own / "SETTINGS" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     news.parent.mkdir(parents=True)
     news.write_text('{"fetchNews": "false", "checkForUpdates": false, "doNotDisturbMode": true}')
+    cells = own / "SETTINGS" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    cells.parent.mkdir(parents=True)
+    cells.write_text('{"windowingMode": "none"}')  # all cells are in the page, whether one sees them or not
 
     def start(arguments: list[str], port: int) -> None:
         log = (own / f"{len(started)}.log").open("w+")
@@ -110,11 +102,22 @@ def serve(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def dashboard(serve):
-    """The dashboard's address, served by its own command."""
+def opened(serve, visit):
+    """The dashboard, served by its own command, in a page that all tests share, and what went wrong on it."""
     port = _free_port()
     serve(["toykit", "dashboard", "--no-browser", "--port", str(port)], port)
-    return f"http://127.0.0.1:{port}/"
+    page, wrong = visit()
+    page.goto(f"http://127.0.0.1:{port}/")
+    page.get_by_role("tab").first.wait_for()
+    return page, wrong
+
+
+@pytest.fixture
+def dashboard(opened):
+    """The dashboard's page; a test fails for what goes wrong on it meanwhile."""
+    page, wrong = opened
+    yield page
+    assert not wrong
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +128,15 @@ def lab(serve, tmp_path_factory):
     options += ["--IdentityProvider.token=", f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"]
     serve(["jupyterlab", *options], port)
     return f"http://127.0.0.1:{port}", folder
+
+
+@pytest.fixture
+def page(visit):
+    """A page of its own, closed after the test, which fails for what went wrong on it."""
+    page, wrong = visit()
+    yield page
+    page.context.close()
+    assert not wrong
 
 
 def _free_port() -> int:

@@ -14,6 +14,26 @@ class Painter:
         self.root.wait_for()
         self.settle()
 
+    def reset(self):
+        """Back to the first photo with the first settings, nothing to undo; as after opening the page."""
+        for name, value in {"solver": "fast", "relaxation": "CD", "cross-entropy": "CCE"}.items():
+            if (control := self.list(name)).input_value() != value:
+                self.after(lambda c=control, v=value: c.select_option(v))
+        for name, value in {"eta": "0.3", "lambda": "6", "bandwidth": "9"}.items():
+            if (control := self.slider(name)).input_value() != value:
+                self.after(lambda c=control, v=value: c.fill(v))
+        self.slider("brush size").fill("4")
+        self.root.get_by_role("radio", name="paint").check()
+        self.after(lambda: self.list("photo").select_option("chelsea"))
+        if not (soft := self.root.get_by_role("radio", name="soft labels")).is_checked():
+            self.after(soft.check)
+
+    def list(self, name):
+        return self.root.get_by_role("combobox", name=name)
+
+    def slider(self, name):
+        return self.root.get_by_role("slider", name=name)
+
     def settle(self):
         """Wait for the whole solution, with nothing under way."""
         self.page.wait_for_function(

@@ -36,7 +36,14 @@ def slider(label: str, value: float, low: float, high: float, step: float):
     import ipywidgets as widgets
 
     return widgets.FloatSlider(
-        value, min=low, max=high, step=step, description=label, continuous_update=False, style=LABEL
+        value,
+        min=low,
+        max=high,
+        step=step,
+        description=label,
+        continuous_update=False,
+        style=LABEL,
+        layout=_room(label),
     )
 
 
@@ -44,7 +51,14 @@ def whole_slider(label: str, value: int, high: int):
     """A labelled slider of whole numbers 0..high."""
     import ipywidgets as widgets
 
-    return widgets.IntSlider(value, min=0, max=high, description=label, continuous_update=False, style=LABEL)
+    return widgets.IntSlider(
+        value, min=0, max=high, description=label, continuous_update=False, style=LABEL, layout=_room(label)
+    )
+
+
+def _room(label: str) -> dict[str, str]:
+    """A layout as wide as the label, with the same track beside each."""
+    return {"width": f"{14 + 0.55 * len(label)}em"}
 
 
 def play(control):

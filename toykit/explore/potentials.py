@@ -1,6 +1,6 @@
 """Fig. 2's surfaces to turn and to cut, and the way that gradient descent takes on them (plotly)."""
 
-import torch
+import numpy as np
 
 from toykit.experiments.potentials import cut, descent_field, over_logits
 from toykit.explore.controls import choice, explorer, slider
@@ -58,15 +58,16 @@ def _figure(limit: float):
 def _show(figure, relaxation: str, logit_j: float, limit: float, n: int) -> None:
     logits, heights = over_logits(relaxation, limit, n)
     l_i, values, slope = cut(relaxation, logit_j, limit)
-    surface, on_surface, curve, pull, arrows, line = figure.data
-    with figure.batch_update():
-        surface.x = surface.y = logits.numpy()
-        surface.z = heights.numpy()
-        on_surface.x, on_surface.y, on_surface.z = l_i.numpy(), torch.full_like(l_i, logit_j).numpy(), values.numpy()
-        curve.x, curve.y = l_i.numpy(), values.numpy()
-        pull.x, pull.y = l_i.numpy(), -slope.numpy()
-        arrows.x, arrows.y, arrows.marker.size = _arrows(relaxation, limit)
-        line.y = [logit_j, logit_j]
+    surface, on_surface, curve, pulled, arrows, line = figure.data
+    l_i, values, pull = l_i.numpy(), values.numpy(), -slope.numpy()
+    x, y, sizes = _arrows(relaxation, limit)
+    # a trace at a time: one batch for all would blank what it sets in one trace and not in another, such as the line's x
+    surface.update(x=logits.numpy(), y=logits.numpy(), z=heights.numpy())
+    on_surface.update(x=l_i, y=np.full_like(l_i, logit_j), z=values)
+    curve.update(x=l_i, y=values)
+    pulled.update(x=l_i, y=pull)
+    arrows.update(x=x, y=y, marker_size=sizes)
+    line.update(y=[logit_j, logit_j])
 
 
 def _arrows(relaxation: str, limit: float, longest: float = 1.0):

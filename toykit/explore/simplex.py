@@ -129,14 +129,16 @@ def _show(figure, p, q, relaxation: str) -> None:
     xy, points = to_triangle(grid), to_triangle(torch.stack([p, q]))
     values = {name: float(value) for name, value in potentials_of(p[None], q[None]).items()}
     field, _, *markers, bars = figure.data
-    with figure.batch_update():
-        field.x, field.y = xy[:, 0].numpy(), xy[:, 1].numpy()
-        field.marker.color = heights.clamp_max(CEILING).numpy()
-        field.customdata = torch.cat([grid, heights[:, None]], 1).numpy()
-        field.hovertemplate = "A %{customdata[0]:.2f}, B %{customdata[1]:.2f}, C %{customdata[2]:.2f}<br>" + (
-            f"P_{relaxation}(p, .) = %{{customdata[3]:.3f}}<extra></extra>"
-        )
-        for marker, (x, y) in zip(markers, points.tolist(), strict=True):
-            marker.x, marker.y = [x], [y]
-        bars.y = [min(value, CEILING) for value in values.values()]
-        bars.text = ["infinite" if math.isinf(value) else f"{abs(value):.3f}" for value in values.values()]
+    see = f"P_{relaxation}(p, .) = %{{customdata[3]:.3f}}<extra></extra>"
+    # a trace at a time: one batch for all would blank what it sets in one trace and not in another, such as the bars' colours
+    field.update(
+        x=xy[:, 0].numpy(), y=xy[:, 1].numpy(), marker_color=heights.clamp_max(CEILING).numpy(),
+        customdata=torch.cat([grid, heights[:, None]], 1).numpy(),
+        hovertemplate="A %{customdata[0]:.2f}, B %{customdata[1]:.2f}, C %{customdata[2]:.2f}<br>" + see,
+    )  # fmt: skip
+    for marker, (x, y) in zip(markers, points.tolist(), strict=True):
+        marker.update(x=[x], y=[y])
+    bars.update(
+        y=[min(value, CEILING) for value in values.values()],
+        text=["infinite" if math.isinf(value) else f"{abs(value):.3f}" for value in values.values()],
+    )

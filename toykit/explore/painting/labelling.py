@@ -24,7 +24,7 @@ SOLVERS = {
     "graph_cut": "graph cut (hard labels)",
 }
 #: The first picture after a stroke comes from so few sweeps; the whole solution follows when the hand rests.
-PREVIEW_SWEEPS, TOLERANCE = 3, 1e-3
+PREVIEW_SWEEPS, TOLERANCE = 2, 1e-3
 
 
 @dataclass(frozen=True)

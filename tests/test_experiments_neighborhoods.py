@@ -114,6 +114,18 @@ def test_equal_pull(make_problem):
     steep[..., 1] = 255
     with pytest.raises(ValueError, match="a: no pixel has a neighbour of weight above 0"):
         match_lam(steep, choices, 6.0)
+    with pytest.raises(ValueError, match="expected at least one"):
+        match_lam(steep, {}, 6.0)
+
+
+def test_experiments_on_one_photo_refuse_several():
+    two = torch.zeros(2, 3, 4, 4) + torch.tensor([9.0, 200.0]).view(2, 1, 1, 1)
+    for experiment in (
+        lambda: cut_shares(two, NearestNeighbors(), "disk", [0.5]),
+        lambda: boundary(two, torch.ones(2, 2, 4, 4)),
+    ):
+        with pytest.raises(ValueError, match=r"expected a batch of one.*got shape \(2, 3, 4, 4\)"):
+            experiment()
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -108,6 +108,47 @@ def test_pages_follow_each_other_and_the_index_lists_all(site):
     assert all(site[f"{name}.html"].count('href="index.html"') == 2 for name in names)
 
 
+def test_an_output_ends_where_the_next_cell_begins():
+    """A block left open would take all that follows into itself."""
+    out = nbformat.v4.new_output("display_data", data={"text/plain": "seen"})
+    text = gallery.page(example(FIRST, "After it.", outputs=[out, out]), "09_ab")
+    before = text[text.index("<main>") : text.index("After it.")]
+    assert before.count("<div") - before.count("</div>") == 3  # cell, inner cell, text
+
+
+def test_odd_notebooks_have_titles():
+    def title(*markdown):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text) for text in markdown])
+        return gallery.chapter(notebook, "name").title
+
+    assert title("# A title\n\nand a paragraph.\n\n# Another") == "A title"
+    assert title("Words.\n\n## Section\n\n# Late") == "name"
+    assert title("# A title **Question.** What?") == "A title"
+    code = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("# a comment\npass")])
+    assert gallery.chapter(code, "name").title == "name"
+
+
+def test_pages_of_any_name_are_linked():
+    chapters = [gallery.Chapter(n, n, "", "", "", "", "") for n in ("a b", 'c#"d')]
+    text = gallery.page(example("# a\n\n[own](a%20b.ipynb#end), [other](<c%23%22d.ipynb>)"), "a b", chapters)
+    assert '<a href="a%20b.html#end">own</a>, <a href="c%23%22d.html">other</a>' in text
+    assert '<a href="c%23%22d.html" rel="next">' in text
+    entries = [(c, nbformat.v4.new_notebook(), 1.0) for c in chapters]
+    assert re.findall(r'<h2><a href="(.*?)">', gallery.index(entries)) == ["a%20b.html", "c%23%22d.html"]
+
+
+def test_no_picture_is_fetched_and_no_script_is_left():
+    outputs = [
+        nbformat.v4.new_output("display_data", data={kind: "run()", "text/plain": "in words"})
+        for kind in ("application/javascript", "application/vnd.plotly.v1+json")
+    ]
+    text = gallery.page(example(FIRST, "![a plot](https://example.org/a.png) ![here](b.png)", outputs=outputs), "09_ab")
+    assert loaded(text) == []
+    assert "run()" not in text
+    assert text.count("in words") == 2
+    assert '<a href="https://example.org/a.png">a plot</a> here' in text
+
+
 def picture(width=20):
     file = BytesIO()
     Image.new("RGB", (width, 10), (200, 30, 30)).save(file, "PNG")

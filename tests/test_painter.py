@@ -73,6 +73,30 @@ def test_seeds_one_by_one_are_those_of_the_file(marks):
     assert (whole.seeds == painting.seeds).all()
 
 
+def test_many_strokes_at_once_are_drawn():
+    painting = blank()
+    for k in range(1500):
+        painting = painting.paint(CLASSES[k % 2], 1, [(k % WIDTH, k // WIDTH % HEIGHT)])
+    assert set(np.unique(painting.seeds)) == {0, 1}
+
+
+def test_a_map_brings_classes_of_new_names():
+    seeds = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    seeds[0, :5] = 4
+    content = blank().load("a.png", png(seeds)).seeds_png()
+    painting = blank().add_class("class 4").load("a.png", content)
+    assert painting.classes == (*CLASSES, "class 4", "class 4'")
+    assert (painting.seeds == seeds).all()
+    after = painting.paint("class 4'", 1, [(9, 9)])
+    assert after.seeds[9, 9] == 4
+
+
+def png(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG")
+    return file.getvalue()
+
+
 def test_segment_reads_what_the_painter_saves(tmp_path):
     painting = painted([("sea", 3, [(2, 2), (20, 12)])])
     for name, content in (("a.json", painting.strokes_json()), ("a.png", painting.seeds_png())):
@@ -151,8 +175,8 @@ def session():
 
 
 def test_a_session_tells_errors_and_goes_on(session):
-    picture_file = io.BytesIO()
-    Image.new("RGB", (60, 40), (9, 99, 200)).save(picture_file, format="PNG")
+    content = png(np.full((40, 60, 3), (9, 99, 200), np.uint8))
+    stroke = {"do": "stroke", "erase": False, "width": 3, "points": [[5, 5]]}
     for action, files, words in (
         ({"do": "upload", "name": "../x.png", "file": 0}, [b"no"], "x.png: cannot be read"),
         ({"do": "load", "name": "y.json", "file": 0}, [b"no"], "y.json: not a scribble file"),
@@ -160,13 +184,19 @@ def test_a_session_tells_errors_and_goes_on(session):
         ({"do": "set", "name": "solver", "value": "magic"}, [], "solver: expected one of"),
         ({"do": "view", "name": "magic"}, [], "view: expected one of"),
         ({"do": "photo", "name": "magic"}, [], "photo: expected one of"),
+        ({"do": "magic"}, [], "no such request"),
+        ({}, [], "no such request"),
+        (stroke | {"class": 9}, [], "class: expected a number in 0..3, got 9"),
+        (stroke | {"class": -1}, [], "class: expected a number in 0..3, got -1"),
+        ({"do": "load", "name": "y.json", "file": 3}, [], "index out of range"),
     ):
         before = session.painting
         assert session.act([action], files) == {}
         assert words in session.state()["error"]
         assert session.painting is before
-    session.act([{"do": "upload", "name": "x.png", "file": 0}], [picture_file.getvalue()])
+    session.act([{"do": "upload", "name": "chelsea.png", "file": 0}], [content])
     assert session.state()["error"] == ""
+    assert session.state()["photo"] == "my_chelsea"
     assert session.painting.size == (48, 32)
     session.solve(preview=False)
     assert "paint a stroke" in session.state()["error"]

@@ -55,6 +55,16 @@ def test_other_tables_are_refused(tmp_path, text, message):
         measured("toy_full", tmp_path)
 
 
+def test_what_is_no_text_is_refused_and_a_spreadsheets_mark_is_not(tmp_path):
+    path = tmp_path / "camvid_blocks.csv"
+    for content in (b"method,miou\nfull,\xff\n", b'method,miou\n"full,36.6\n', b"method,miou\n" + 140_000 * b"x"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=f"{re.escape(str(path))}: cannot be read"):
+            measured("camvid_blocks", tmp_path)
+    path.write_bytes(b"\xef\xbb\xbfmethod,miou\r\nfull,0\r\n")  # a network may get nothing right
+    assert measured("camvid_blocks", tmp_path) == [{"method": "full", "miou": 0.0}]
+
+
 def test_empty_fields_are_none_and_left_out(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("method,seed,miou\nfull,0,36.6\nsoft,0,\nfull,1,37\n")

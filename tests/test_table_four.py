@@ -1,11 +1,10 @@
 """Table 4's six cells on a generated set: what each is, and the table that they leave."""
 
-import csv
-
 import pytest
 from click.testing import CliRunner
 
 from toykit.datasets import toy
+from toykit.experiments.results import measured
 from toykit.neighborhoods import Dense, NearestNeighbors
 from toykit.training import load_config, table_four
 
@@ -40,20 +39,21 @@ def test_the_command_writes_the_table(tmp_path):
     arguments = [*cells, "-o", tmp_path / "runs", f"data.root={tmp_path / 'set'}", *small]
     result = CliRunner().invoke(table_four.main, [str(a) for a in arguments])
     assert result.exit_code == 0, result.output
-    with (tmp_path / "runs" / "table4.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = measured("table4_toy", tmp_path / "runs")  # as notebook 09 reads them
     assert [(r["method"], r["neighborhood"], r["relaxation"]) for r in rows] == [
         ("gradient_descent", "NN", "BL"),
         ("soft", "DN", "Q"),
     ]
     weights = [table_four.LAM["gradient_descent_NN"], 0.01]
-    assert [(float(r["lam"]), r["seed"], r["steps"]) for r in rows] == [(lam, "0", "4") for lam in weights]
-    assert float(rows[0]["solver_share"]) == 0 < float(rows[1]["solver_share"]) < 1
-    assert all(0 <= float(r["miou"]) <= 1 for r in rows)
-    assert "soft_DN, lam 0.01, seed 0: mIoU" in result.output
+    assert [(r["lam"], r["seed"], r["steps"]) for r in rows] == [(lam, 0, 4) for lam in weights]
+    assert rows[0]["solver_share"] == 0 < rows[1]["solver_share"] < 1
+    assert f"soft_DN, lam 0.01, seed 0: mIoU {rows[1]['miou']:.1f}%" in result.output
 
 
 def test_an_unknown_cell_is_refused():
     result = CliRunner().invoke(table_four.main, ["--lam", "soft_SN=1"])
     assert result.exit_code == 2
     assert "expected CELL=LAM with a cell of gradient_descent_NN" in result.output
+    result = CliRunner().invoke(table_four.main, ["--lam", "soft_NN=much"])
+    assert result.exit_code == 2
+    assert "'much' is not a valid float" in result.output

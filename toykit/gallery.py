@@ -13,9 +13,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES = ("image/png", "image/jpeg")
+SCRIPTS = ("application/javascript", "application/vnd.plotly.v1+json")
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,9 @@ class Chapter:
 
 def chapter(notebook, name: str) -> Chapter:
     """The first cell of a notebook (an nbformat node), taken apart; what it does not say is ""."""
-    text = re.sub(r"\s+", " ", notebook.cells[0].source) if notebook.cells else ""
-    heading = re.match(r"# (.+?)(?= \*\*|$)", text)
+    source = notebook.cells[0].source if notebook.cells and notebook.cells[0].cell_type == "markdown" else ""
+    heading = re.match(r"# (.+?)(?= \*\*|$)", source, re.MULTILINE)
+    text = re.sub(r"\s+", " ", source)
 
     def after(promise: str) -> str:
         found = re.search(rf"\*\*{promise}[.:]?\*\*:?(.*?)(?= \*\*[A-Z]|$)", text)
@@ -51,7 +54,7 @@ def page(notebook, name: str, chapters: Iterable[Chapter] = ()) -> str:
     """One notebook (an nbformat node with its outputs) as a page: HTML that loads nothing.
 
     chapters: the pages that it may link to, in their order; with them it gets links to the one before, the one after and
-        the index. Outputs that need a script are left out where there is a picture or text beside them.
+        the index. Of outputs that need a script only the picture or text beside them is shown.
     """
     chapters = list(chapters)
     names = [c.name for c in chapters]
@@ -74,7 +77,7 @@ def index(entries: Iterable[tuple[Chapter, object, float]]) -> str:
     for c, notebook, seconds in entries:
         picture = thumbnail(notebook)
         image = f'<img src="{picture}" alt="A figure of {html.escape(c.title)}">' if picture else "<div></div>"
-        lines = [f'<h2><a href="{c.name}.html">{render(c.title)}</a></h2>', f"<p>{render(c.question)}</p>"]
+        lines = [f'<h2><a href="{_address(c.name)}">{render(c.title)}</a></h2>', f"<p>{render(c.question)}</p>"]
         lines += [f'<p class="small">In the paper: {render(c.paper)}</p>'] if c.paper else []
         lines += [f'<p class="small">{_minutes(seconds)} in this run</p>']
         cards.append(f'<article class="card">{image}<div>{"".join(lines)}</div></article>')
@@ -106,6 +109,11 @@ def thumbnail(notebook, width: int = 420) -> str:
     return ""
 
 
+def _address(name: str) -> str:
+    """Of the page of a notebook's name, as an attribute takes it."""
+    return quote(f"{name}.html")
+
+
 def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.1f} minutes"
 
@@ -115,7 +123,7 @@ def _navigation(chapters: list[Chapter], here: int) -> str:
         if not 0 <= position < len(chapters):
             return "<span></span>"
         target = chapters[position]
-        return f'<a href="{target.name}.html" rel="{relation}">{html.escape(text.format(target.title))}</a>'
+        return f'<a href="{_address(target.name)}" rel="{relation}">{html.escape(text.format(target.title))}</a>'
 
     links = [link(here - 1, "prev", "← {}"), '<a href="index.html">All notebooks</a>', link(here + 1, "next", "{} →")]
     return f'<nav aria-label="Notebooks">{"".join(links)}</nav>'
@@ -133,8 +141,10 @@ def _static(notebook):
             heading = _plain(found[-1]) if found else heading
         for out in cell.get("outputs", []):
             data = out.get("data", {})
-            if "<script" in data.get("text/html", ""):
+            if "<script" in data.get("text/html", "").lower():
                 del data["text/html"]
+            for kind in SCRIPTS:
+                data.pop(kind, None)
             for kind in PICTURES:
                 if kind in data:
                     number += 1
@@ -182,10 +192,15 @@ def _exporter(names: frozenset[str]):
             if re.match(r"https?://|#|mailto:", url):
                 return super().link(text, url, title)
             target, _, anchor = url.partition("#")
-            stem = Path(target).stem
+            stem = Path(unquote(target)).stem
             if target.endswith(".ipynb") and stem in names:
-                return super().link(text, f"{stem}.html" + (f"#{anchor}" if anchor else ""), title)
+                return super().link(text, _address(stem) + (f"#{anchor}" if anchor else ""), title)
             return text  # lies in the repository: its name is all that a page can give
+
+        def image(self, text, url, title=None):
+            if url.startswith(("data:", "attachment:")):
+                return super().image(text, url, title)
+            return self.link(text, url, title)  # a page fetches nothing
 
     class PageExporter(HTMLExporter):
         def __init__(self):

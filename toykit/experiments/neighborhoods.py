@@ -45,11 +45,9 @@ def affinity_map(image: Tensor, pixel: tuple[int, int], neighborhood: Neighborho
     Returns: in 0..1, float64 for an image in float64, else float32.
     Raises: TypeError or ValueError for a bad image, several images, or a pixel outside the image.
     """
-    image = check_image(
+    image = _one_image(
         image, torch.float64 if torch.is_tensor(image) and image.dtype == torch.float64 else torch.float32
     )
-    if len(image) != 1:
-        raise ValueError(f"image: expected a batch of one, (1, 3, H, W), got shape {tuple(image.shape)}")
     height, width = image.shape[2:]
     row, column = _place(pixel, height, width)
     here = torch.zeros_like(image[:, :1])
@@ -65,8 +63,10 @@ def match_lam(image: Tensor, neighborhoods: Mapping[str, Neighborhood], lam: flo
     """lam of each neighbourhood such that lam * mean_i sum_j w_ij is the same for all: as the first has it with `lam`.
 
     So an average pixel's neighbours together pull as hard on its label, few or many. image: (1, 3, H, W) in 0..255.
-    Raises: ValueError where a neighbourhood's weights are all zero.
+    Raises: ValueError without neighbourhoods, or where one's weights are all zero.
     """
+    if not neighborhoods:
+        raise ValueError("neighborhoods: expected at least one, got none")
     degrees = {name: float(n.edges(check_image(image)).degree().mean()) for name, n in neighborhoods.items()}
     for name, degree in degrees.items():
         if not degree > 0:
@@ -93,9 +93,10 @@ def cut_shares(image: Tensor, neighborhood: Neighborhood, shape: str, volumes: S
     """The Potts term of a segment and the rest, as a share of the neighbourhood's whole weight: (V,) in 0..1, float64.
 
     volumes: shares of the pixels, in [0, 1]. Scattered pixels cut about 2 v (1 - v) of any neighbourhood's weight, the
-    share of pairs that they part; where all weights are alike every shape does. image: (1, 3, H, W) in 0..255.
+    share of pairs that they part; where all weights are alike every shape does. NaN where there is no weight at all.
+    image: (1, 3, H, W) in 0..255. Raises: ValueError for several images, another shape, or a volume outside [0, 1].
     """
-    image = check_image(image, torch.float64)
+    image = _one_image(image, torch.float64)
     edges, size = neighborhood.edges(image), tuple(image.shape[2:])
     inside = [segment(shape, round(volume * size[0] * size[1]), size) for volume in volumes]
     inside = torch.stack(inside)[None].to(image.dtype)
@@ -109,7 +110,7 @@ def boundary(image: Tensor, labels: Tensor, bandwidth: float = 9.0) -> tuple[int
     The mean is low where the boundary follows the photo's edges; NaN where there is no boundary. image: (1, 3, H, W) in
     0..255; labels: (1, K, H, W).
     """
-    image, hard = check_image(image, torch.float64), labels.argmax(1)
+    image, hard = _one_image(image, torch.float64), labels.argmax(1)
     pairs = list(NearestNeighbors(bandwidth).edges(image).pairs(hard[:, None]))
     weights = torch.cat([w[(p != q)[:, 0]] for p, q, w in pairs])
     return len(weights), float(weights.mean())
@@ -144,6 +145,14 @@ def filter_errors(image: Tensor, y: Tensor, neighborhood: Dense) -> Tensor:
     image = check_image(image, y.dtype)
     exact, fast = (replace(neighborhood, exact=e).edges(image).filter(y)[0].flatten(1) for e in (True, False))
     return (fast - exact).norm(dim=1) / exact.norm(dim=1)
+
+
+def _one_image(image: Tensor, dtype: torch.dtype) -> Tensor:
+    """The image, in dtype. Raises: TypeError or ValueError for a bad one, or for several."""
+    image = check_image(image, dtype)
+    if len(image) != 1:
+        raise ValueError(f"image: expected a batch of one, (1, 3, H, W), got shape {tuple(image.shape)}")
+    return image
 
 
 def _place(pixel: tuple[int, int], height: int, width: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ A table is a list of rows, each a dict from column to value; mIoU and accuracy a
 """
 
 import csv
+import io
 from pathlib import Path
 
 from toykit.resources import shipped
@@ -26,7 +27,7 @@ MEASURED = {
     "toy_full": {"method": str, "seed": int, "miou": float},
     "camvid_blocks": {"method": str, "miou": float},
     "table4_toy": {
-        "method": str, "neighborhood": str, "relaxation": str, "seed": int, "miou": float, "steps": int,
+        "method": str, "neighborhood": str, "relaxation": str, "lam": float, "seed": int, "miou": float, "steps": int,
         "solver_share": float,
     },
     "label_noise": {"loss": str, "noise": float, "seed": int, "accuracy": float},
@@ -55,19 +56,22 @@ def measured(name: str, folder: str | Path = "") -> Rows:
 def read(path: Path, columns: dict[str, type]) -> Rows:
     """The rows of a CSV file whose header is exactly `columns`, values in their types.
 
-    Raises: ValueError that names the file, and the line, for other columns, a missing field, a value of another type, or
-        mIoU and accuracy outside 0..100 or, all of them, given as shares.
+    Raises: ValueError that names the file, and the line, for other columns, a missing field, a value of another type, no
+        text in UTF-8, or mIoU and accuracy outside 0..100 or, all of them, given as shares.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if reader.fieldnames != list(columns):
-            raise ValueError(
-                f"{path}: expected the columns {', '.join(columns)}; got {', '.join(reader.fieldnames or ())}"
-            )
-        rows = [_typed(path, reader.line_num, row, columns) for row in reader]
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin a file with a mark
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        given = list(reader.fieldnames or ())
+        lines = [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: cannot be read as comma-separated text in UTF-8 ({error})") from error
+    if given != list(columns):
+        raise ValueError(f"{path}: expected the columns {', '.join(columns)}; got {', '.join(given)}")
+    rows = [_typed(path, line, row, columns) for line, row in lines]
     for name in set(PERCENT) & set(columns):
         values = [row[name] for row in rows if row[name] is not None]
-        if any(not 0 <= value <= 100 for value in values) or (values and max(values) <= 1):
+        if any(not 0 <= value <= 100 for value in values) or (values and 0 < max(values) <= 1):
             raise ValueError(f"{path}: {name} should be in percent; got {min(values):g} to {max(values):g}")
     return rows
 

@@ -11,8 +11,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from toykit.files import write_atomically
 from toykit.training import checkpoint
 from toykit.training.config import Config, load_config, with_method
 from toykit.training.folder import RunResult, read_run, write_config
@@ -87,7 +89,8 @@ def launch(config: Config, run_dir: Path, devices: int = 1, common: Path | None 
         def keep(step: int, loss: float) -> None:
             nonlocal begun
             if not begun and len(read_run(run_dir).history) == config.schedule.pretrain_epochs:
-                shutil.copyfile(run_dir / checkpoint.NAME, common)
+                with (run_dir / checkpoint.NAME).open("rb") as own:
+                    write_atomically(common, partial(shutil.copyfileobj, own))
                 begun = True
 
         return train(config, run_dir, callback=keep)

@@ -1,6 +1,8 @@
 """Table 4 on the generated set: gradient descent, hard and soft self-labelling, each on nearest and on dense neighbourhoods.
 
-    python -m toykit.training.table_four --seeds 3 -o runs/table4      # writes runs/table4/table4.csv beside the runs
+    python -m toykit.training.table_four --seeds 3 -o runs/table4      # writes table4_toy.csv beside the runs
+
+Notebook 09 shows it: `toykit run 09 -p folder runs/table4`.
 
 All six share network, data, schedule, weights at the start and phase one (`toykit/training/presets/toy.yaml`). What a cell is:
 
@@ -21,12 +23,14 @@ from pathlib import Path
 
 import click
 
+from toykit.experiments.results import MEASURED
 from toykit.files import write_atomically
 from toykit.training.comparison import run_all
 from toykit.training.config import Config, Terms, load_config, with_method
 from toykit.training.folder import RunResult
 
-COLUMNS = ("method", "neighborhood", "relaxation", "lam", "seed", "miou", "steps", "solver_share")
+NAME = "table4_toy"
+COLUMNS = tuple(MEASURED[NAME])
 #: Weight of the Potts term in each cell.
 LAM = {
     "gradient_descent_NN": 60.0,
@@ -60,13 +64,13 @@ def cells(overrides: Sequence[str] = (), lam: Mapping[str, float] | None = None)
 
 
 def row(name: str, result: RunResult) -> dict:
-    """A finished run as a line of the table; solver_share: of the time of phase two's steps, in [0, 1]."""
+    """A finished run as a line of the table; miou in percent; solver_share: of the time of phase two's steps, in [0, 1]."""
     method, neighborhood = name.rsplit("_", 1)
     late = [r for r in result.history if r["phase"] != "seeds"]
     seconds = [1 / r["images_per_second"] for r in late]  # of an image, so the epochs' weights
     share = sum(r["solver_share"] * s for r, s in zip(late, seconds, strict=True)) / sum(seconds)
     terms = result.config.energy
-    values = (method, neighborhood, terms.relaxation, terms.lam, result.config.run.seed, round(result.miou, 4))
+    values = (method, neighborhood, terms.relaxation, terms.lam, result.config.run.seed, round(100 * result.miou, 2))
     return dict(zip(COLUMNS, (*values, result.history[-1]["step"], round(share, 3)), strict=True))
 
 
@@ -89,7 +93,7 @@ class _Weight(click.ParamType):
         cell, _, number = value.partition("=")
         if cell not in LAM:
             self.fail(f"{value}: expected CELL=LAM with a cell of {', '.join(LAM)}", param, ctx)
-        return cell, float(number)
+        return cell, click.FLOAT.convert(number, param, ctx)
 
 
 @click.command(context_settings={"show_default": True})
@@ -104,7 +108,7 @@ def main(chosen, lam, seeds, output, overrides) -> None:
 
     def finished(name: str, seed: int, result: RunResult) -> None:
         rows.append(row(name, result))
-        write(output / "table4.csv", rows)
+        write(output / f"{NAME}.csv", rows)
         click.echo(
             f"{name}, lam {rows[-1]['lam']:g}, seed {seed}: mIoU {result.miou:.1%}, solver {rows[-1]['solver_share']:.0%}"
         )

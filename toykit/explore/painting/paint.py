@@ -45,8 +45,11 @@ class Painting:
     def seeds(self) -> np.ndarray:
         """The map of class ids, uint8 (H, W), 255 = unlabelled. What `toykit segment` reads draws the same."""
         before = self.previous
-        if before is not None and before.base is self.base and before.marks == self.marks[:-1]:
-            seeds, marks = before.seeds.copy(), self.marks[-1:]  # one more mark: the usual case, and quick
+        known = (
+            None if before is None else before.__dict__.get("seeds")
+        )  # asking for them would go back stroke by stroke
+        if known is not None and before.base is self.base and before.marks == self.marks[:-1]:
+            seeds, marks = known.copy(), self.marks[-1:]  # one more mark: the usual case, and quick
         else:
             blank = np.full(self.size[::-1], UNLABELLED, np.uint8)
             seeds, marks = (blank if self.base is None else self.base.copy()), self.marks
@@ -112,8 +115,12 @@ class Painting:
             except ValueError as error:
                 raise ValueError(str(error).replace(str(path), path.name)) from error
         seeds = np.where(seeds == PADDING, np.uint8(UNLABELLED), seeds)  # a photo on the page has no outside
-        more = tuple(n for n in names[len(self.classes) :])
-        return self._change(base=seeds, marks=(), classes=self.classes + more)
+        classes = self.classes
+        for name in names[len(classes) :]:
+            while name in classes:  # someone gave this name to a class of another id
+                name += "'"
+            classes += (name,)
+        return self._change(base=seeds, marks=(), classes=classes)
 
     def strokes_json(self) -> bytes:
         """The strokes as the JSON that `toykit segment` reads.

@@ -3,6 +3,7 @@
 
 const SETTLE_AFTER = 250; // ms of rest after which the whole solution is asked for
 const STEP = 4; // pixels an arrow key moves the brush
+const MOST_BYTES = 10e6; // of a file: the server drops the connection at a message of more than 10 MiB
 
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -95,7 +96,10 @@ function render({ model, el }) {
     input.onchange = async () => {
       const [file] = input.files;
       input.value = "";
-      if (file) ask({ do: request, name: file.name }, await file.arrayBuffer());
+      if (file && file.size > MOST_BYTES) {
+        message.textContent = `${file.name}: ${(file.size / 1e6).toFixed(1)} MB; a file may have ${MOST_BYTES / 1e6} MB at most. Save the photo smaller.`;
+        message.classList.add("error");
+      } else if (file) ask({ do: request, name: file.name }, await file.arrayBuffer());
     };
     return [element("button", { type: "button", textContent: text, onclick: () => input.click() }), input];
   }

@@ -16,8 +16,8 @@ from toykit.palette import LINE_COLORS, voc_palette
 from toykit.potts import RELAXATIONS
 from toykit.resources import shipped
 
-#: What a page can be told in one line instead of a traceback.
-ERRORS = (ValueError, TypeError, KeyError, OSError, ImportError)
+#: What a page can be told in one line instead of a traceback; a page that gets no answer would wait for ever.
+ERRORS = (ValueError, TypeError, LookupError, OSError, ImportError, RuntimeError, MemoryError)
 
 
 class Session:
@@ -38,7 +38,10 @@ class Session:
         for action in actions:
             try:
                 self.error = ""
-                downloads |= getattr(self, f"_do_{action['do']}")(action, files) or {}
+                do = getattr(self, f"_do_{action.get('do')}", None)
+                if do is None:
+                    raise ValueError(f"no such request: {action}")
+                downloads |= do(action, files) or {}
             except ERRORS as error:
                 self.error = str(error)
         return downloads
@@ -99,10 +102,14 @@ class Session:
         if min(image.shape[:2]) < 2:
             raise ValueError(f"{name}: {image.shape[1]} x {image.shape[0]} pixels are too few to paint on")
         stem = re.sub(r"[^\w.-]+", "_", Path(name).stem) or "photo"
+        stem = f"my_{stem}" if stem in PHOTOS else stem  # that name chooses the shipped photo
         self.painting, self.labels = Painting(stem, image, ("background", "object")), None
 
     def _do_stroke(self, action, files):
-        name = None if action["erase"] else self.painting.classes[action["class"]]
+        classes, number = self.painting.classes, action["class"]
+        if not action["erase"] and number not in range(len(classes)):  # its class may just have been undone
+            raise ValueError(f"class: expected a number in 0..{len(classes) - 1}, got {number!r}")
+        name = None if action["erase"] else classes[number]
         self.painting = self.painting.paint(name, action["width"], action["points"])
 
     def _do_undo(self, action, files):

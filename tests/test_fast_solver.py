@@ -374,3 +374,6 @@ def test_a_start_near_the_end_saves_sweeps(make_problem, check_solution):
         solve(*problem, energy, start=cold.labels[:, :, 1:])
     with pytest.raises(TypeError, match="start: expected labels"):
         solve(*problem, energy, start="last")
+    for wrong in (2 * cold.labels, -cold.labels, cold.labels / 0):
+        with pytest.raises(ValueError, match="start: expected labels >= 0 that sum to 1"):
+            solve(*problem, energy, start=wrong)

@@ -27,7 +27,7 @@ MEASURED = {
     "toy_full": {"method": str, "seed": int, "miou": float},
     "camvid_blocks": {"method": str, "miou": float},
     "table4_toy": {
-        "method": str, "neighborhood": str, "relaxation": str, "lam": float, "seed": int, "miou": float, "steps": int,
+        "method": str, "neighborhood": str, "relaxation": str, "seed": int, "miou": float, "steps": int,
         "solver_share": float,
     },
     "label_noise": {"loss": str, "noise": float, "seed": int, "accuracy": float},

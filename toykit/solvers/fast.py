@@ -97,6 +97,7 @@ def fast_descent(
     problem = replace(problem, energy=replace(energy, eta=energy.eta / largest, lam=energy.lam / largest))
     if start is not None:
         problem.check_labels(start, "start")
+        _check_simplex(start)
     start = problem.fix_seeds(problem.sigma if start is None else start.detach())
     batch, num_classes = start.shape[:2]
     # image by image, one fits a processor's cache; all at once they fill a GPU
@@ -208,6 +209,15 @@ class _Descent(Descent):
             self.tell()
             if (now.device.type != "cuda" or len(self.trace) % POLL == 0) and not bool(moving.any()):
                 break
+
+
+def _check_simplex(start: Tensor) -> None:
+    """Raise ValueError for labels that are negative, not finite, or do not sum to 1: the steps keep what they are given."""
+    low, off = float(start.min()), float((start.sum(1) - 1).abs().max())
+    if not (low >= 0 and off <= 1e-3):
+        raise ValueError(
+            f"start: expected labels >= 0 that sum to 1; got a least of {low:g} and sums off by up to {off:g}"
+        )
 
 
 def _along(images: Tensor, x: Tensor) -> Tensor:

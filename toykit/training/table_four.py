@@ -70,7 +70,7 @@ def row(name: str, result: RunResult) -> dict:
     seconds = [1 / r["images_per_second"] for r in late]  # of an image, so the epochs' weights
     share = sum(r["solver_share"] * s for r, s in zip(late, seconds, strict=True)) / sum(seconds)
     terms = result.config.energy
-    values = (method, neighborhood, terms.relaxation, terms.lam, result.config.run.seed, round(100 * result.miou, 2))
+    values = (method, neighborhood, terms.relaxation, result.config.run.seed, round(100 * result.miou, 2))
     return dict(zip(COLUMNS, (*values, result.history[-1]["step"], round(share, 3)), strict=True))
 
 
@@ -109,9 +109,8 @@ def main(chosen, lam, seeds, output, overrides) -> None:
     def finished(name: str, seed: int, result: RunResult) -> None:
         rows.append(row(name, result))
         write(output / f"{NAME}.csv", rows)
-        click.echo(
-            f"{name}, lam {rows[-1]['lam']:g}, seed {seed}: mIoU {result.miou:.1%}, solver {rows[-1]['solver_share']:.0%}"
-        )
+        lam, share = result.config.energy.lam, rows[-1]["solver_share"]
+        click.echo(f"{name}, lam {lam:g}, seed {seed}: mIoU {result.miou:.1%}, solver {share:.0%}")
 
     configs = {name: c for name, c in cells(overrides, dict(lam)).items() if name in (chosen or LAM)}
     run_all(configs, range(seeds), output, callback=finished)

@@ -2,12 +2,14 @@
 
 import math
 import re
+import statistics
 
 import pytest
 import torch
 
 import toykit as tk
 from toykit.exercises import CHECKS, check
+from toykit.experiments.label_noise import interval
 from toykit.notebooks import find, read
 
 NOTEBOOKS = find()
@@ -115,6 +117,18 @@ PLAUSIBLE = {
         lambda c: (c.diag() / c.sum(1).clamp_min(1)).mean(),
         lambda c: (c.diag() / (c.sum(0) + c.sum(1) - c.diag()).clamp_min(1)).mean(),  # an absent class counted as 0
     ],
+    "09.1": [1.0, 0.0, 0.3, 5.2],
+    "09.2": [
+        lambda a, b: interval(a),
+        lambda a, b: interval([y - x for x, y in zip(a, b, strict=True)]),
+        lambda a, b: interval([x - y for x, y in zip(a, b, strict=True)])[:1],
+    ],
+    "09.3": [
+        lambda a, b: True,
+        lambda a, b: abs(statistics.mean(a) - statistics.mean(b)) > min(statistics.stdev(a), statistics.stdev(b)),
+        lambda a, b: statistics.mean(a) - statistics.mean(b) > 1,
+    ],
+    "09.4": [72.4, 80.2 / 72.4, 0.5],
 }
 
 

@@ -78,7 +78,9 @@ class TestContract:
         for names, target in CODE.findall(text):
             source = (path.parent / target).read_text()
             for name in re.findall(r"`(\w+)`", names):
-                assert re.search(rf"^\s*(?:def|class) {name}\b|^{name}\b.*=", source, re.MULTILINE), f"{name} in {target}"
+                assert re.search(rf"^\s*(?:def|class) {name}\b|^{name}\b.*=", source, re.MULTILINE), (
+                    f"{name} in {target}"
+                )
 
     def test_no_logic_that_belongs_in_the_package(self, path):
         classes = [cell for cell in read(path).cells if re.search(r"^class ", cell.source, re.MULTILINE)]

@@ -2,6 +2,7 @@
 
 import math
 import re
+import threading
 
 import matplotlib as mpl
 import pytest
@@ -50,10 +51,29 @@ def test_pseudo_labels(drawn):
 
 
 def test_the_widget_holds_controls_above_the_figure():
-    widget = controls.figure_with_controls(lambda x: plt.figure(), {"x": controls.slider("x", 0.5, 0, 1, 0.1)})
-    box, output = widget.children
-    assert box.children[0].description == "x"
-    assert type(output).__name__ == "Output"
+    def draw(x):
+        figure, axis = plt.subplots()
+        axis.axvline(x)
+        return figure
+
+    slider = controls.slider("x", 0.5, 0, 1, 0.1)
+    box, frame = controls.figure_with_controls(draw, {"x": slider}).children
+    (picture,) = frame.children
+    first = bytes(picture.value)
+    assert box.children == (slider,)
+    assert first.startswith(b"\x89PNG")
+    threads = [threading.Thread(target=setattr, args=(slider, "value", x)) for x in (0.1, 0.7, 0.3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    slider.value = 0.9
+    last = bytes(picture.value)
+    assert last != first
+    slider.value = 0.2
+    slider.value = 0.9
+    assert bytes(picture.value) == last  # whole pictures, whatever came between
+    assert not plt.get_fignums()
 
 
 def parts(widget, *path):

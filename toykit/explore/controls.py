@@ -1,5 +1,7 @@
 """Controls above a figure that follows them."""
 
+import io
+import threading
 from collections.abc import Callable
 
 #: Labels in full, however long.
@@ -13,15 +15,22 @@ def figure_with_controls(draw: Callable, controls: dict):
     """
     import ipywidgets as widgets
     import matplotlib.pyplot as plt
-    from IPython.display import display
 
-    def show(**values):
-        figure = draw(**values)
-        display(figure)
-        plt.close(figure)
+    picture, turn = widgets.Image(format="png"), threading.Lock()
 
+    def show(_=None):
+        with turn:  # a front end may send changes to threads of their own; pyplot has one current figure for all
+            figure = draw(**{name: control.value for name, control in controls.items()})
+            file = io.BytesIO()
+            figure.savefig(file, format="png", bbox_inches="tight")
+            plt.close(figure)
+            picture.value = file.getvalue()
+
+    for control in controls.values():
+        control.observe(show, "value")
+    show()
     row = widgets.Box(list(controls.values()), layout=widgets.Layout(flex_flow="row wrap"))
-    return widgets.VBox([row, widgets.interactive_output(show, controls)])
+    return widgets.VBox([row, widgets.Box([picture])])
 
 
 def explorer(controls: list, *shown):

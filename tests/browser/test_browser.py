@@ -245,6 +245,31 @@ def test_each_control_of_each_explorer_changes_its_figure(dashboard, screenshots
         seen = see(panel, seen)
 
 
+#: The share of an image's pixels that are not white.
+INK = """(image) => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+    const pen = canvas.getContext("2d");
+    pen.drawImage(image, 0, 0);
+    const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
+    let ink = 0;
+    for (let i = 0; i < data.length; i += 4) ink += Math.min(data[i], data[i + 1], data[i + 2]) < 240;
+    return ink / (data.length / 4);
+}"""
+
+
+def test_quick_changes_leave_a_whole_picture(dashboard):
+    dashboard.get_by_role("tab", name="Pseudo-labels (Fig. 4)").click()
+    panel = dashboard.locator(".widget-tab-contents > .lm-Widget").filter(visible=True).first
+    panel.get_by_role("slider").first.wait_for()
+    seen = see(panel)
+    for slider in panel.get_by_role("slider").all()[:2] * 3:
+        press(slider)
+    panel.get_by_role("combobox", name="relaxation").select_option(label="NQ")
+    see(panel, seen)
+    assert panel.locator("img").last.evaluate(INK) > 0.3
+
+
 def run_all(page, address, folder, name, notebook):
     """Open a copy without outputs, run all its cells; no cell may fail."""
     for cell in notebook.cells:

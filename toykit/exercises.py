@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from toykit import cross_entropy, potts
+from toykit.conventions import check_choice
 from toykit.datasets import photo
 from toykit.energy import Energy
 from toykit.experiments.label_noise import interval, targets
@@ -30,8 +31,7 @@ def check(name: str, answer: object) -> bool:
 
     Raises: ValueError for an unknown exercise. A wrong answer, of whatever type, never raises.
     """
-    if name not in CHECKS:
-        raise ValueError(f"exercise: expected one of {', '.join(CHECKS)}; got {name!r}")
+    check_choice("exercise", name, CHECKS)
     try:
         hint = "not answered yet" if answer is ... else CHECKS[name](answer)
     except NotImplementedError:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toykit.conventions import check_choice
 from toykit.datasets.sample import read_image
 from toykit.datasets.textures import grey_texture, part
 from toykit.resources import data_root
@@ -53,8 +54,7 @@ def scenes(
     Raises: ValueError for a bad argument, for fewer photos than asked for, and, naming the file, for one that cannot be
     read; FileNotFoundError if photos are asked for and are not there; ImportError without torchvision.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split: expected one of {', '.join(SPLITS)}; got {split!r}")
+    check_choice("split", split, SPLITS)
     for name, value, least in (("side", side, 8), ("per_class", per_class, 1)):
         if value is not None and (not isinstance(value, int) or value < least):
             raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")

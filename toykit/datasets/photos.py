@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from toykit.conventions import check_choice
 from toykit.datasets.sample import Sample, fit_within, resize_image
 from toykit.resources import shipped
 from toykit.supervision import read_scribbles
@@ -27,8 +28,7 @@ def photo(name: str, long_side: int | None = None) -> Sample:
     """
     from skimage import color, data
 
-    if name not in PHOTOS:
-        raise ValueError(f"photo: expected one of {', '.join(PHOTOS)}; got {name!r}")
+    check_choice("photo", name, PHOTOS)
     image = data.stereo_motorcycle()[0] if name == "motorcycle" else getattr(data, name)()
     if image.ndim == 2:
         image = color.gray2rgb(image)

@@ -7,6 +7,7 @@
 import torch
 from torch import Tensor
 
+from toykit.conventions import check_choice
 from toykit.potts import RELAXATIONS
 from toykit.simplex import triangle_grid
 
@@ -35,8 +36,7 @@ def potentials_along(move: str, steps: int = 101) -> tuple[Tensor, dict[str, Ten
     reported as such here, while the functions in `toykit.potts` keep them finite.
     Raises: ValueError for another move or fewer than two steps.
     """
-    if move not in MOVES:
-        raise ValueError(f"move: expected one of {', '.join(MOVES)}; got {move!r}")
+    check_choice("move", move, MOVES)
     if steps < 2:
         raise ValueError(f"steps: expected at least 2, got {steps}")
     t = torch.linspace(0, 1, steps, dtype=torch.float64)
@@ -57,8 +57,7 @@ def landscape(relaxation: str, p: Tensor, n: int = 24) -> tuple[Tensor, Tensor]:
 
     Raises: ValueError for another relaxation.
     """
-    if relaxation not in RELAXATIONS:
-        raise ValueError(f"relaxation: expected one of {', '.join(RELAXATIONS)}; got {relaxation!r}")
+    check_choice("relaxation", relaxation, RELAXATIONS)
     q = triangle_grid(n)
     return q, potentials_of(p.double().expand_as(q), q)[relaxation]
 

@@ -6,6 +6,7 @@ A binary distribution is (x, 1 - x), and its logit l is that of Fig. 2: x = 1 / 
 import torch
 from torch import Tensor
 
+from toykit.conventions import check_choice
 from toykit.potts import RELAXATIONS
 
 
@@ -52,6 +53,5 @@ def descent_field(relaxation: str, limit: float = 3.0, n: int = 11) -> tuple[Ten
 
 
 def _potential(relaxation: str, x_i: Tensor, x_j: Tensor) -> Tensor:
-    if relaxation not in RELAXATIONS:
-        raise ValueError(f"relaxation: expected one of {', '.join(RELAXATIONS)}; got {relaxation!r}")
+    check_choice("relaxation", relaxation, RELAXATIONS)
     return RELAXATIONS[relaxation](binary(x_i), binary(x_j), dim=-1)

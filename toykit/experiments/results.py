@@ -7,6 +7,7 @@ import csv
 import io
 from pathlib import Path
 
+from toykit.conventions import check_choice
 from toykit.resources import shipped
 
 #: Columns of each table and their types; an empty field is None.
@@ -86,8 +87,7 @@ def by(rows: Rows, *keys: str, value: str = "miou") -> dict[str, list[float]]:
 
 
 def _known(name: str, tables: dict) -> str:
-    if name not in tables:
-        raise ValueError(f"table: expected one of {', '.join(tables)}; got {name!r}")
+    check_choice("table", name, tables)
     return name
 
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from toykit.conventions import check_choice
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.experiments.potentials import binary
 
@@ -77,6 +78,5 @@ def _gradient(function, probability: float) -> float:
 
 
 def _function(cross_entropy: str):
-    if cross_entropy not in CROSS_ENTROPIES:
-        raise ValueError(f"cross_entropy: expected one of {', '.join(CROSS_ENTROPIES)}; got {cross_entropy!r}")
+    check_choice("cross_entropy", cross_entropy, CROSS_ENTROPIES)
     return CROSS_ENTROPIES[cross_entropy]

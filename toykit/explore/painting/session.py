@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toykit.conventions import check_choice
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.photos import PHOTOS, photo
 from toykit.datasets.sample import fit_within, read_image, resize_image
@@ -126,16 +127,14 @@ class Session:
 
     def _do_set(self, action, files):
         settings = replace(self.settings, **{action["name"]: action["value"]})
-        if settings.solver not in SOLVERS:
-            raise ValueError(f"solver: expected one of {', '.join(SOLVERS)}; got {settings.solver!r}")
+        check_choice("solver", settings.solver, SOLVERS)
         settings.energy()  # raises for what it cannot be
         self.settings = settings
         if self.view in settings.idle():
             self.view = "soft"
 
     def _do_view(self, action, files):
-        if action["name"] not in VIEWS:
-            raise ValueError(f"view: expected one of {', '.join(VIEWS)}; got {action['name']!r}")
+        check_choice("view", action["name"], VIEWS)
         self.view = action["name"]
 
     def _do_save(self, action, files):

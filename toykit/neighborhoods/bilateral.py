@@ -64,7 +64,7 @@ class BruteForce:
 
 
 class BilateralGrid:
-    """The sums by splat, blur, slice; within 1% of `BruteForce`. Built once, it filters any number of classes."""
+    """The sums by splat, blur, slice; within 1% of `BruteForce`. Built once, of about 1 kB a point, it filters any classes."""
 
     def __init__(self, features: Tensor, places: int = 2):
         """features: (D, N), in standard deviations. places: so many axes, the first, are few cells wide and kept whole.
@@ -132,7 +132,12 @@ class _Grid:
         )  # a run: the points of a cell, at one corner
         cell, corner = runs // self.hats.shape[1], runs % self.hats.shape[1]
         count, end = count[cell], count[cell].cumsum(0)
-        entries = (order.int() * self.hats.shape[1])[_runs(begin[cell], count)] + corner.int().repeat_interleave(count)
+        run = torch.repeat_interleave(count, output_size=self.hats.numel())
+        entries = torch.arange(len(run), dtype=torch.int32, device=run.device).add_(
+            (begin[cell] + count - end).int()[run]
+        )
+        entries = (order.int() * self.hats.shape[1])[entries].add_(corner.int()[run])
+        del run  # the longest of the lists
         self.points_of, self.hats_by_node = entries // self.hats.shape[1], self.hats.flatten()[entries]
         every = torch.arange(self.nodes, dtype=torch.int32, device=first.device)
         self.starts = torch.cat([end.new_zeros(1), end])[torch.searchsorted(nodes, every)].int()
@@ -161,12 +166,6 @@ def _corners(corner: Tensor, x: Tensor, sizes: list[int]) -> tuple[Tensor, Tenso
         nodes = (nodes[:, :, None] * size + torch.stack([low, low + 1], 1)[:, None]).flatten(1)
         hats = (hats[:, :, None] * torch.stack([1 - along, along], 1)[:, None]).flatten(1)
     return nodes, hats
-
-
-def _runs(begin: Tensor, count: Tensor) -> Tensor:
-    """begin, begin + 1, ..., so many of each, one after the other."""
-    gaps = (begin - (count.cumsum(0) - count)).int().repeat_interleave(count)
-    return gaps.add_(torch.arange(len(gaps), dtype=torch.int32, device=begin.device))
 
 
 def _along(blurs: list[Tensor], values: Tensor, width: int) -> Tensor:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from toykit.conventions import check_whole
 from toykit.neighborhoods.bilateral import BilateralGrid, BruteForce
 from toykit.neighborhoods.edges import Relaxation, check_range
 from toykit.potts import RELAXATIONS
@@ -45,8 +46,7 @@ class Dense:
     def __post_init__(self):
         check_range("bandwidth", self.bandwidth)
         check_range("spatial_bandwidth", self.spatial_bandwidth)
-        if not isinstance(self.downscale, int) or isinstance(self.downscale, bool) or self.downscale < 1:
-            raise ValueError(f"downscale: expected a whole number, at least 1; got {self.downscale!r}")
+        check_whole("downscale", self.downscale)
         if not isinstance(self.exact, bool):
             raise ValueError(f"exact: expected True or False, got {self.exact!r}")
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice
+from toykit.conventions import check_choice, check_whole
 from toykit.neighborhoods.edges import Relaxation, check_range
 from toykit.neighborhoods.nearest import OFFSETS, NearestNeighbors
 
@@ -44,9 +44,7 @@ class SparseNonLocal:
         check_range("factor", self.factor)
         check_choice("connectivity", self.connectivity, OFFSETS)
         for name, least in {"far": 0, "candidates": 1, "seed": 0}.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name}: expected a whole number, at least {least}; got {value!r}")
+            check_whole(name, getattr(self, name), least)
 
     def edges(self, image: Tensor, padding: Tensor | None = None) -> "ListEdges":
         """The weighted edges of a batch: image float (B, 3, H, W) in 0..255; padding bool (B, H, W), by default nowhere."""

@@ -21,12 +21,12 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice
+from toykit.conventions import check_choice, check_whole
 from toykit.energy import Subproblem
 from toykit.neighborhoods import DenseEdges, Edges, GridEdges
 from toykit.solvers import kernel_torch
@@ -52,8 +52,7 @@ def check_fast_options(
     check_choice("kernel", kernel, KERNELS)
     if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not 0 <= tolerance < 1:
         raise ValueError(f"tolerance: expected a number in [0, 1), got {tolerance!r}")
-    if not isinstance(max_steps, Integral) or isinstance(max_steps, bool) or max_steps < 1:
-        raise ValueError(f"max_steps: expected a whole number, at least 1; got {max_steps!r}")
+    check_whole("max_steps", max_steps)
     if not isinstance(active_classes, Real) or isinstance(active_classes, bool) or not 0 <= active_classes <= 1:
         raise ValueError(f"active_classes: expected a probability in [0, 1], got {active_classes!r}")
     if kernel == "numba" and importlib.util.find_spec("numba") is None:

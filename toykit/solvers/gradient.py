@@ -13,12 +13,12 @@ E is a sum over pixels, so that a pixel's step depends on its neighbourhood and 
 of a batch moves as it would alone.
 """
 
-from numbers import Integral, Real
+from numbers import Real
 
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice
+from toykit.conventions import check_choice, check_whole
 from toykit.energy import Subproblem
 from toykit.simplex import softmax
 from toykit.solvers.solution import Solution
@@ -34,8 +34,7 @@ def check_gradient_options(optimizer: str, lr: float, steps: int, tolerance: flo
     check_choice("optimizer", optimizer, OPTIMIZERS)
     if not isinstance(lr, Real) or isinstance(lr, bool) or not 0 < lr <= 1e6:
         raise ValueError(f"lr: expected a number in (0, 1e6], got {lr!r}")
-    if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 1:
-        raise ValueError(f"steps: expected a whole number, at least 1; got {steps!r}")
+    check_whole("steps", steps)
     if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not tolerance > 0:
         raise ValueError(f"tolerance: expected a positive number, got {tolerance!r}")
 

@@ -17,13 +17,12 @@ PyMaxflow solves the cuts, on a processor, one image after another.
 """
 
 import importlib.util
-from numbers import Integral
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice
+from toykit.conventions import check_choice, check_whole
 from toykit.energy import Subproblem
 from toykit.solvers.potts_model import LABELS, allowed_labels, harden, vertex_costs, with_potts
 from toykit.solvers.solution import Solution
@@ -31,8 +30,7 @@ from toykit.solvers.solution import Solution
 
 def check_graph_cut_options(max_cycles: int, labels: str) -> None:
     """Raise ValueError for an option outside its range, ImportError where PyMaxflow is missing."""
-    if not isinstance(max_cycles, Integral) or isinstance(max_cycles, bool) or max_cycles < 1:
-        raise ValueError(f"max_cycles: expected a whole number, at least 1; got {max_cycles!r}")
+    check_whole("max_cycles", max_cycles)
     check_choice("labels", labels, LABELS)
     if importlib.util.find_spec("maxflow") is None:
         raise ImportError('method="graph_cut" needs PyMaxflow: pip install PyMaxflow, or take method="mean_field"')

@@ -20,12 +20,10 @@ edges by a few, it minimises another energy than the one that our filter compute
 quantisation. Mean field is what dense CRFs are solved with, and knows nothing but the filter.
 """
 
-from numbers import Integral
-
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice
+from toykit.conventions import check_choice, check_whole
 from toykit.energy import Subproblem
 from toykit.solvers.potts_model import LABELS, allowed_labels, harden, neighbor_sum, vertex_costs, with_potts
 from toykit.solvers.solution import Solution
@@ -36,8 +34,7 @@ TOLERANCE = 1e-2
 
 def check_mean_field_options(steps: int, labels: str) -> None:
     """Raise ValueError for an option outside its range."""
-    if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 1:
-        raise ValueError(f"steps: expected a whole number, at least 1; got {steps!r}")
+    check_whole("steps", steps)
     check_choice("labels", labels, LABELS)
 
 

@@ -14,7 +14,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from toykit.conventions import check_choice
+from toykit.conventions import check_choice, check_whole
 from toykit.datasets import KINDS
 from toykit.energy import Energy
 from toykit.models import MODELS, STRIDE
@@ -53,16 +53,16 @@ class Data:
 
     def __post_init__(self):
         check_choice("data.kind", self.kind, KINDS)
-        _at_least("data.crop", self.crop, STRIDE)
+        check_whole("data.crop", self.crop, STRIDE)
         if self.crop % STRIDE:
             raise ValueError(f"data.crop: expected a multiple of {STRIDE} (512 for the paper's 513), got {self.crop}")
         if not 0 < self.scale[0] <= self.scale[1] < math.inf:
             raise ValueError(f"data.scale: expected two numbers, 0 < low <= high, got {list(self.scale)}")
         _above_zero("data.eval_scale", self.eval_scale)
-        _at_least("data.workers", self.workers, 0)
+        check_whole("data.workers", self.workers, 0)
         for name in ("limit", "val_limit"):
             if getattr(self, name) is not None:
-                _at_least(f"data.{name}", getattr(self, name), 1)
+                check_whole(f"data.{name}", getattr(self, name), 1)
 
 
 @dataclass(frozen=True)
@@ -156,10 +156,10 @@ class Schedule:
     power: float = 0.9
 
     def __post_init__(self):
-        _at_least("schedule.pretrain_epochs", self.pretrain_epochs, 0)
-        _at_least("schedule.epochs", self.epochs, 0)
-        _at_least("schedule.batch", self.batch, 1)
-        _at_least("schedule.epochs + pretrain_epochs", self.total_epochs, 1)
+        check_whole("schedule.pretrain_epochs", self.pretrain_epochs, 0)
+        check_whole("schedule.epochs", self.epochs, 0)
+        check_whole("schedule.batch", self.batch, 1)
+        check_whole("schedule.epochs + pretrain_epochs", self.total_epochs, 1)
         _above_zero("schedule.lr", self.lr)
         for name in ("momentum", "weight_decay", "power"):
             if not 0 <= getattr(self, name) < math.inf:
@@ -193,7 +193,7 @@ class Run:
         check_choice("run.accelerator", self.accelerator, ("auto", "cpu", "cuda"))
         check_choice("run.precision", self.precision, PRECISIONS)
         for name, least in {"seed": 0, "devices": 1, "eval_every": 0, "pictures": 0, "checkpoint_steps": 0}.items():
-            _at_least(f"run.{name}", getattr(self, name), least)
+            check_whole(f"run.{name}", getattr(self, name), least)
 
 
 @dataclass(frozen=True)
@@ -304,11 +304,6 @@ def _check_keys(tree: Any, schema: type, origin: str, prefix: str = "") -> None:
             raise ValueError(f"{origin}: unknown key {prefix}{key}; {where} has {', '.join(known)}")
         if dataclasses.is_dataclass(known[key]):
             _check_keys(value, known[key], origin, f"{prefix}{key}.")
-
-
-def _at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise ValueError(f"{name}: expected a whole number, at least {least}; got {value}")
 
 
 def _above_zero(name: str, value: Real) -> None:

@@ -30,7 +30,7 @@ from torch.nn.functional import embedding_bag
 
 #: Side of a cell in standard deviations; shifts of the two grids in cells.
 CELL, SHIFTS = 0.7, (0.0, 0.5)
-#: Nodes at most, of the box of colours and of its cells in use; values on the latter at one time (classes come in groups).
+#: Nodes of a grid at most, with those not in use; values on those in use at one time (classes come in groups).
 MOST_NODES, MOST_VALUES = 2**27, 2**26
 #: Values of the box of colours at one time: what fits in a cache, or what keeps a GPU busy.
 BOX_VALUES = {"cpu": 2**20, "cuda": 2**26}
@@ -69,7 +69,7 @@ class BilateralGrid:
     def __init__(self, features: Tensor, places: int = 2):
         """features: (D, N), in standard deviations. places: so many axes, the first, are few cells wide and kept whole.
 
-        Raises: ValueError if the features spread over more than `MOST_NODES` nodes.
+        Raises: ValueError if the features' box has more than `MOST_NODES` nodes.
         """
         self.dtype = features.dtype
         cells = (features - features.amin(1, keepdim=True)) / CELL
@@ -94,6 +94,12 @@ class _Grid:
         corner = points.floor()
         x = points - corner
         sizes = [int(last) + 2 for last in corner.amax(1).tolist()]
+        self.box, area = math.prod(sizes[places:]), math.prod(sizes[:places])
+        if self.box * area > MOST_NODES:
+            raise ValueError(
+                f"the dense neighbourhood's grid would have {self.box * area:.1e} nodes, at most {MOST_NODES:.1e} are "
+                "possible; take larger bandwidths, or exact=True on a small image"
+            )
         variance = 1 - CELL**2 / 3  # splat and slice add CELL^2 / 6 each
         distances = torch.arange(max(sizes), dtype=points.dtype, device=points.device) * CELL
         blur = (-(distances[:, None] - distances).square() / (2 * variance)).exp() / math.sqrt(variance)
@@ -105,14 +111,11 @@ class _Grid:
 
         colors, color_hats = _corners(corner[places:].long(), x[places:], sizes[places:])
         spots, spot_hats = _corners(corner[:places].long(), x[:places], sizes[:places])
-        self.box, area = math.prod(sizes[places:]), math.prod(sizes[:places])
-        _check_nodes(self.box)
         used = torch.zeros(self.box, dtype=torch.bool, device=x.device)
         used[colors.flatten()] = True
         #: (C,), those cells of the box of colours that hold a point's node, in order
         self.cells = used.nonzero()[:, 0]
         self.nodes = len(self.cells) * area
-        _check_nodes(self.nodes)
         compact = used.cumsum(0).sub_(1)[colors] * area
         #: (N, 2^D), the nodes of each point, and the values of the hats there, scaled
         self.nodes_of = (compact.int()[:, :, None] + spots.int()[:, None]).flatten(1)
@@ -127,16 +130,15 @@ class _Grid:
         first, order = self.nodes_of[:, 0].sort(stable=True)
         count = first.unique_consecutive(return_counts=True)[1]
         begin = count.cumsum(0) - count
-        nodes, runs = (
-            self.nodes_of[order[begin]].flatten().sort(stable=True)
-        )  # a run: the points of a cell, at one corner
+        # a run: the points of a cell, at one of its corners
+        nodes, runs = self.nodes_of[order[begin]].flatten().sort(stable=True)
         cell, corner = runs // self.hats.shape[1], runs % self.hats.shape[1]
         count, end = count[cell], count[cell].cumsum(0)
         run = torch.repeat_interleave(count, output_size=self.hats.numel())
-        entries = torch.arange(len(run), dtype=torch.int32, device=run.device).add_(
+        place = torch.arange(len(run), dtype=torch.int32, device=run.device).add_(
             (begin[cell] + count - end).int()[run]
         )
-        entries = (order.int() * self.hats.shape[1])[entries].add_(corner.int()[run])
+        entries = (order.int() * self.hats.shape[1])[place].add_(corner.int()[run])
         del run  # the longest of the lists
         self.points_of, self.hats_by_node = entries // self.hats.shape[1], self.hats.flatten()[entries]
         every = torch.arange(self.nodes, dtype=torch.int32, device=first.device)
@@ -174,11 +176,3 @@ def _along(blurs: list[Tensor], values: Tensor, width: int) -> Tensor:
         stride = math.prod(len(other) for other in blurs[axis + 1 :])
         values = blur @ values.view(-1, len(blur), stride * width)
     return values
-
-
-def _check_nodes(count: int) -> None:
-    if count > MOST_NODES:
-        raise ValueError(
-            f"the dense neighbourhood's grid would have {count:.1e} nodes, at most {MOST_NODES:.1e} are possible; "
-            "take larger bandwidths, or exact=True on a small image"
-        )

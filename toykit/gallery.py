@@ -1,9 +1,10 @@
 """Static pages of executed notebooks: they read from a disk, and nothing in them asks the network.
 
 What a notebook's own HTML would fetch or run is taken out (`static_html`), and each page's policy has the browser refuse
-it as well. Mathematics, of the Markdown and of LaTeX outputs, becomes MathML at export, through latex2mathml: today's browsers draw it themselves, so that a page needs
-neither MathJax (a script of megabytes) nor a picture for each formula; text readers read it, and it grows with the text.
-Links between notebooks become links between pages; what lies in the repository alone keeps its name.
+it as well. Mathematics, of Markdown and of LaTeX outputs, becomes MathML at export, through latex2mathml: today's browsers
+draw it themselves, so that a page needs neither MathJax (a script of megabytes) nor a picture for each formula; text
+readers read it, and it grows with the text. Links between notebooks become links between pages; what lies in the
+repository alone keeps its name.
 """
 
 import base64
@@ -16,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from toykit.static_html import clean
+from toykit.static_html import clean, line
 
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES = ("image/png", "image/jpeg")
@@ -179,8 +180,8 @@ def _static(notebook):
             for kind in ("image/svg+xml", *PICTURES):
                 if kind in data:
                     number += 1
-                    below = _first_sentence(notebook.cells[position + 1 :])
-                    out.metadata[kind] = {"alt": f"Figure {number}, {heading}" + (f": {below}" if below else "")}
+                    told = (f"Figure {number}", heading, _first_sentence(notebook.cells[position + 1 :]))
+                    out.metadata[kind] = {"alt": ": ".join(filter(None, told))}
     return notebook
 
 
@@ -257,6 +258,6 @@ def _exporter(names: frozenset[str]):
             yield "clean_html", clean  # nbconvert's own knows neither formulas nor pictures
 
         def inline(self, source):
-            return re.sub(r"^<p>|</p>$", "", self.render(source).strip())
+            return line(self.render(source))
 
     return PageExporter()

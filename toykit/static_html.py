@@ -7,24 +7,30 @@ lists below name; an element that was left open ends with its cell.
 from functools import cache
 from urllib.parse import urlsplit
 
-TAGS = frozenset(
-    "a abbr b blockquote br caption code col colgroup dd del details dfn div dl dt em figcaption figure "
-    "h1 h2 h3 h4 h5 h6 hr i img input ins kbd li mark ol p pre q s samp section small span strong sub summary sup "
-    "table tbody td tfoot th thead tr u ul var wbr".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+#: Elements within a line.
+PHRASES = _words("a abbr b br code del dfn em i ins kbd mark q s samp small span strong sub sup u var wbr")
+BLOCKS = _words(
+    "blockquote caption col colgroup dd details div dl dt figcaption figure h1 h2 h3 h4 h5 h6 hr img input li ol p pre "
+    "section summary table tbody td tfoot th thead tr ul"
 )
-#: MathML that draws; `semantics` and its annotations may hold HTML again.
-FORMULAS = frozenset(
+#: MathML that draws; of `semantics`, whose annotations may hold HTML again, the text stays.
+FORMULAS = _words(
     "math menclose merror mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts none mroot mrow mspace "
-    "msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover".split()
+    "msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover"
 )
 #: Elements whose text is not for readers.
-DROPPED = frozenset("iframe noscript object script style svg template textarea title".split())
+DROPPED = _words("iframe noscript object script style svg template textarea title")
 ATTRIBUTES = {
-    "*": set(
-        "align class colspan dir id lang rowspan scope style title width height "
+    "*": _words(
+        "align class colspan dir height id lang rowspan scope style title width "
         "accent accentunder columnalign columnlines columnspacing depth display displaystyle fence form frame "
         "largeop linebreak linethickness lspace mathbackground mathcolor mathsize mathvariant maxsize minsize "
-        "movablelimits notation rowalign rowlines rowspacing rspace scriptlevel separator stretchy symmetric".split()
+        "movablelimits notation rowalign rowlines rowspacing rspace scriptlevel separator stretchy symmetric"
     ),
     "a": {"href"},
     "details": {"open"},
@@ -34,7 +40,7 @@ ATTRIBUTES = {
     "ol": {"start", "type"},
 }
 #: None of these properties takes an address.
-STYLES = frozenset("color font-style font-weight text-align vertical-align white-space width max-width height".split())
+STYLES = _words("color font-style font-weight height max-width text-align vertical-align white-space width")
 
 
 def clean(text: str) -> str:
@@ -42,11 +48,16 @@ def clean(text: str) -> str:
 
     Links stay, relative ones too; of pictures those that are data addresses, of the others their `alt` text.
     """
-    return _cleaner().clean(str(text))
+    return _cleaner(PHRASES | BLOCKS | FORMULAS).clean(text)
+
+
+def line(text: str) -> str:
+    """The same for a place that takes text, links and formulas only: of paragraphs, tables, lists their text."""
+    return _cleaner(PHRASES | FORMULAS).clean(text).strip()
 
 
 @cache
-def _cleaner():
+def _cleaner(tags: frozenset[str]):
     import nh3
 
     def attribute(_tag: str, name: str, value: str) -> str | None:
@@ -55,9 +66,9 @@ def _cleaner():
         return None if name == "href" and urlsplit(value).scheme == "data" else value
 
     return nh3.Cleaner(
-        tags=set(TAGS | FORMULAS),
+        tags=set(tags),
         clean_content_tags=set(DROPPED),
-        attributes=ATTRIBUTES,
+        attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
         tag_attribute_values={"input": {"type": {"checkbox"}}},
         attribute_filter=attribute,
         filter_style_properties=set(STYLES),

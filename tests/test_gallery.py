@@ -190,7 +190,7 @@ def test_the_index_says_how_each_run_ended():
         Result("n0", "ok", 45.0),
         Result("n1", "failed", 130.0, error="cell 3: ValueError: a < b\nmore"),
         Result("n2", "failed", 2.0, error="RuntimeError: no kernel"),
-        Result("n3", "large", 1.0, too_large=["n3.html"]),
+        Result("n3", "large", 3.0, too_large=["n3.html"]),
     ]
     notebooks = [example("# 0"), example("# 1"), None, example("# 3")]
     text = gallery.index(zip(chapters, notebooks, results, strict=True))
@@ -201,7 +201,7 @@ def test_the_index_says_how_each_run_ended():
     assert f"<strong>failed</strong> after 2.2 minutes: {error}" in cards[1]
     assert "<strong>failed</strong> after 2 seconds: <code>RuntimeError: no kernel</code></p>" in cards[2]
     assert "<a " not in cards[2]  # there is no page of it
-    assert "ok, 1 seconds, n3.html is large</p>" in cards[3]
+    assert "ok, 3 seconds, n3.html is large</p>" in cards[3]
     assert all(f"In the paper: Fig. {n}." in card for n, card in enumerate(cards))
 
 
@@ -263,6 +263,17 @@ def test_thumbnails_are_narrow():
     image = Image.open(BytesIO(base64.b64decode(address.partition(",")[2])))
     assert image.size[0] == 100
     assert gallery.thumbnail(example(FIRST)) == ""
+
+
+def test_a_page_says_once_why_its_run_stopped():
+    died = gallery.page(example(FIRST), "09_ab", error="DeadKernelError: <died>")
+    assert "<strong>failed</strong>: <code>DeadKernelError: &lt;died&gt;</code>" in died
+    assert died.count('id="papermill-error-cell"') == 1
+    told = '<span id="papermill-error-cell">stopped here:</span>'
+    text = gallery.page(example(FIRST, told), "09_ab", error="cell 3: ValueError")
+    assert text.count('id="papermill-error-cell"') == 1
+    assert "cell 3" not in text
+    assert "failed" not in re.sub(r"<style>.*</style>", "", gallery.page(example(FIRST), "09_ab"), flags=re.DOTALL)
 
 
 def test_a_run_writes_linked_pages_and_an_index(tmp_path):

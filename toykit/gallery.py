@@ -25,8 +25,9 @@ PICTURES = ("image/png", "image/jpeg")
 SHOWN = ("text/html", "text/markdown", "image/svg+xml", "text/latex", *PICTURES, "text/plain")
 #: For the browser: pictures and styles within the page, nothing else.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-#: Of the cells that papermill adds to a notebook that failed.
+#: Of the cells that papermill adds to a notebook that failed: their tag, and where the one above the error stands.
 ADDED = "papermill-error-cell-tag"
+STOPPED = "papermill-error-cell"
 
 
 @dataclass(frozen=True)
@@ -60,17 +61,22 @@ def chapter(notebook, name: str) -> Chapter:
     )
 
 
-def page(notebook, name: str, chapters: Iterable[Chapter] = ()) -> str:
+def page(notebook, name: str, chapters: Iterable[Chapter] = (), error: str = "") -> str:
     """One notebook (an nbformat node with its outputs) as a page: HTML that loads nothing.
 
     chapters: the pages that it may link to, in their order; with them it gets links to the one before, the one after and
         the index. Of outputs that need a script only the picture or text beside them is shown.
+    error: why its run stopped, to be said on top if no cell says it (the kernel died).
     """
     chapters = list(chapters)
     names = [c.name for c in chapters]
     exporter = _exporter(frozenset(names))
     body, resources = exporter.from_notebook_node(_static(notebook))
     navigation = _navigation(chapters, names.index(name)) if name in names else ""
+    if error and f'id="{STOPPED}"' not in body:
+        body = (
+            f'<p class="failed" id="{STOPPED}"><strong>failed</strong>: <code>{html.escape(error)}</code></p>\n{body}'
+        )
     body = f"{navigation}\n<main>\n{body}\n</main>\n{navigation}"
     return _document(chapter(notebook, name).title, body, *resources["inlining"]["css"])
 
@@ -111,7 +117,7 @@ def _state(result, address: str) -> str:
         notes = [f"{name} is large" for name in result.too_large]
         return html.escape(", ".join([f"ok, {time}", *notes]))
     error = f"<code>{html.escape((result.error.splitlines() or ['no message'])[0])}</code>"
-    error = f'<a href="{address}#papermill-error-cell">{error}</a>' if address else error
+    error = f'<a href="{address}#{STOPPED}">{error}</a>' if address else error
     return f"<strong>failed</strong> after {time}: {error}"
 
 

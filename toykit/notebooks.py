@@ -158,7 +158,7 @@ def run(
 
     plans: parameters to inject into each, see `plan`. progress: a bar for each notebook's cells on standard error.
     in_place: also store the executed notebook, cleaned of times and paths, over its source (for maintainers).
-    linked: make one set of the pages: links from each to its neighbours, and index.html.
+    linked: make one set of the pages: links from each to its neighbours, and index.html, which says how each run ended.
     """
     import papermill
 
@@ -186,7 +186,7 @@ def run(
             executed = _without_widgets(target)
             result.metrics = _metrics(executed)
             files.append(target.with_suffix(".html"))
-            _write(files[-1], gallery.page(executed, path.stem, chapters))
+            _write(files[-1], gallery.page(executed, path.stem, chapters, error))
             if in_place and status == "ok":
                 store(executed, path)
         result.too_large = [file.name for file in files if file.stat().st_size > SIZE_LIMIT]

@@ -1,8 +1,10 @@
 """Static pages of executed notebooks: they read from a disk, and nothing in them asks the network.
 
-Mathematics becomes MathML at export, through latex2mathml: today's browsers draw it themselves, so that a page needs
-neither MathJax (a script of megabytes) nor a picture for each formula; text readers read it, and it grows with the text.
-Links between notebooks become links between pages; what lies in the repository alone keeps its name.
+What a notebook's own HTML would fetch or run is taken out (`static_html`), and each page's policy has the browser refuse
+it as well. Mathematics, of Markdown and of LaTeX outputs, becomes MathML at export, through latex2mathml: today's browsers
+draw it themselves, so that a page needs neither MathJax (a script of megabytes) nor a picture for each formula; text
+readers read it, and it grows with the text. Links between notebooks become links between pages; what lies in the
+repository alone keeps its name.
 """
 
 import base64
@@ -15,9 +17,17 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from toykit.static_html import clean, line
+
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES = ("image/png", "image/jpeg")
-SCRIPTS = ("application/javascript", "application/vnd.plotly.v1+json")
+#: What a page shows of an output: the first of these that it has.
+SHOWN = ("text/html", "text/markdown", "image/svg+xml", "text/latex", *PICTURES, "text/plain")
+#: For the browser: pictures and styles within the page, nothing else.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+#: Of the cells that papermill adds to a notebook that failed: their tag, and where the one above the error stands.
+ADDED = "papermill-error-cell-tag"
+STOPPED = "papermill-error-cell"
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,8 @@ class Chapter:
 
 def chapter(notebook, name: str) -> Chapter:
     """The first cell of a notebook (an nbformat node), taken apart; what it does not say is ""."""
-    source = notebook.cells[0].source if notebook.cells and notebook.cells[0].cell_type == "markdown" else ""
+    first = next((cell for cell in notebook.cells if ADDED not in cell.metadata.get("tags", [])), None)
+    source = first.source if first and first.cell_type == "markdown" else ""
     heading = re.match(r"# (.+?)(?= \*\*|$)", source, re.MULTILINE)
     text = re.sub(r"\s+", " ", source)
 
@@ -50,46 +61,74 @@ def chapter(notebook, name: str) -> Chapter:
     )
 
 
-def page(notebook, name: str, chapters: Iterable[Chapter] = ()) -> str:
+def page(notebook, name: str, chapters: Iterable[Chapter] = (), error: str = "") -> str:
     """One notebook (an nbformat node with its outputs) as a page: HTML that loads nothing.
 
     chapters: the pages that it may link to, in their order; with them it gets links to the one before, the one after and
         the index. Of outputs that need a script only the picture or text beside them is shown.
+    error: why its run stopped, to be said on top if no cell says it (the kernel died).
     """
     chapters = list(chapters)
     names = [c.name for c in chapters]
     exporter = _exporter(frozenset(names))
-    resources = {
-        "page": {
-            "title": chapter(notebook, name).title,
-            "style": (TEMPLATES / "page" / "style.css").read_text(encoding="utf-8"),
-            "navigation": _navigation(chapters, names.index(name)) if name in names else "",
-        }
-    }
-    return exporter.from_notebook_node(_static(notebook), resources=resources)[0]
+    body, resources = exporter.from_notebook_node(_static(notebook))
+    navigation = _navigation(chapters, names.index(name)) if name in names else ""
+    if error and f'id="{STOPPED}"' not in body:
+        body = (
+            f'<p class="failed" id="{STOPPED}"><strong>failed</strong>: <code>{html.escape(error)}</code></p>\n{body}'
+        )
+    body = f"{navigation}\n<main>\n{body}\n</main>\n{navigation}"
+    return _document(chapter(notebook, name).title, body, *resources["inlining"]["css"])
 
 
-def index(entries: Iterable[tuple[Chapter, object, float]]) -> str:
-    """The gallery's first page: a card for each (chapter, executed notebook, seconds that its run took)."""
+def index(entries: Iterable[tuple[Chapter, object, object]]) -> str:
+    """The gallery's first page: a card for each notebook, with how its run ended.
+
+    entries: (chapter, executed notebook or None if there is none, `toykit.notebooks.Result`).
+    """
     entries = list(entries)
-    render = _exporter(frozenset(c.name for c, _, _ in entries)).inline
-    cards = []
-    for c, notebook, seconds in entries:
-        picture = thumbnail(notebook)
-        image = f'<img src="{picture}" alt="A figure of {html.escape(c.title)}">' if picture else "<div></div>"
-        lines = [f'<h2><a href="{_address(c.name)}">{render(c.title)}</a></h2>', f"<p>{render(c.question)}</p>"]
-        lines += [f'<p class="small">In the paper: {render(c.paper)}</p>'] if c.paper else []
-        lines += [f'<p class="small">{_minutes(seconds)} in this run</p>']
-        cards.append(f'<article class="card">{image}<div>{"".join(lines)}</div></article>')
-    style = (TEMPLATES / "page" / "style.css").read_text(encoding="utf-8")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>toykit: the course</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        "<h1>From a few scribbles to soft labels for every pixel</h1>\n"
+    exporter = _exporter(frozenset(c.name for c, notebook, _ in entries if notebook))
+    cards = [_card(c, notebook, result, exporter.inline) for c, notebook, result in entries]
+    failed = sum(result.status == "failed" for _, _, result in entries)
+    body = (
+        "<main>\n<h1>From a few scribbles to soft labels for every pixel</h1>\n"
         "<p>The course of toykit, as it ran: soft self-labelling and Potts relaxations for weakly-supervised segmentation, "
         "after Zhang &amp; Boykov (CVPR 2025). The pages need no network.</p>\n"
-        f"{chr(10).join(cards)}\n</main>\n</body>\n</html>\n"
+        f'<p class="small">Notebooks: {len(entries)}, failed: {failed}. Together '
+        f"{_minutes(sum(result.seconds for _, _, result in entries))}.</p>\n{chr(10).join(cards)}\n</main>"
+    )
+    return _document("toykit: the course", body)
+
+
+def _card(c: Chapter, notebook, result, render) -> str:
+    picture = thumbnail(notebook) if notebook else ""
+    image = f'<img src="{picture}" alt="A figure of {html.escape(_plain(c.title))}">' if picture else "<div></div>"
+    title = f'<a href="{_address(c.name)}">{render(c.title)}</a>' if notebook else render(c.title)
+    lines = [f"<h2>{title}</h2>", f"<p>{render(c.question)}</p>"]
+    lines += [f'<p class="small">In the paper: {render(c.paper)}</p>'] if c.paper else []
+    lines += [f'<p class="small">{_state(result, _address(c.name) if notebook else "")}</p>']
+    return f'<article class="card {result.status}">{image}<div>{"".join(lines)}</div></article>'
+
+
+def _state(result, address: str) -> str:
+    """How a run ended, in words; of one that failed the error, linked to the cell that raised it."""
+    time = _minutes(result.seconds)
+    if result.status != "failed":
+        notes = [f"{name} is large" for name in result.too_large]
+        return html.escape(", ".join([f"ok, {time}", *notes]))
+    error = f"<code>{html.escape((result.error.splitlines() or ['no message'])[0])}</code>"
+    error = f'<a href="{address}#{STOPPED}">{error}</a>' if address else error
+    return f"<strong>failed</strong> after {time}: {error}"
+
+
+def _document(title: str, body: str, *styles: str) -> str:
+    """A whole page around a body."""
+    style = "\n".join([*styles, (TEMPLATES / "page" / "style.css").read_text(encoding="utf-8")])
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
 
 
@@ -130,7 +169,7 @@ def _navigation(chapters: list[Chapter], here: int) -> str:
 
 
 def _static(notebook):
-    """A copy without outputs that need a script, its pictures described by the heading above and the words below them."""
+    """A copy for a page: pictures rather than HTML that draws, each described by the heading above and the words below."""
     import copy
 
     notebook = copy.deepcopy(notebook)
@@ -141,15 +180,14 @@ def _static(notebook):
             heading = _plain(found[-1]) if found else heading
         for out in cell.get("outputs", []):
             data = out.get("data", {})
-            if "<script" in data.get("text/html", "").lower():
+            if len(data) > 1 and re.search(r"<(script|svg)\b", data.get("text/html", ""), re.IGNORECASE):
                 del data["text/html"]
-            for kind in SCRIPTS:
-                data.pop(kind, None)
-            for kind in PICTURES:
+            out.metadata = {}  # it may name files and frames
+            for kind in ("image/svg+xml", *PICTURES):
                 if kind in data:
                     number += 1
-                    below = _first_sentence(notebook.cells[position + 1 :])
-                    out.metadata[kind] = {"alt": f"Figure {number}, {heading}" + (f": {below}" if below else "")}
+                    told = (f"Figure {number}", heading, _first_sentence(notebook.cells[position + 1 :]))
+                    out.metadata[kind] = {"alt": ": ".join(filter(None, told))}
     return notebook
 
 
@@ -180,6 +218,7 @@ def _exporter(names: frozenset[str]):
     """The exporter of pages among which those called `names` are linked. (Made here: nbconvert is imported when used.)"""
     from nbconvert.exporters.html import HTMLExporter
     from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+    from traitlets.config import Config
 
     class Renderer(IPythonRenderer):
         def inline_math(self, body):
@@ -187,6 +226,9 @@ def _exporter(names: frozenset[str]):
 
         def block_math(self, body):
             return _mathml(body.strip(), "block")
+
+        def latex_environment(self, name, body):
+            return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
 
         def link(self, text, url, title=None):
             if re.match(r"https?://|#|mailto:", url):
@@ -198,23 +240,30 @@ def _exporter(names: frozenset[str]):
             return text  # lies in the repository: its name is all that a page can give
 
         def image(self, text, url, title=None):
-            if url.startswith(("data:", "attachment:")):
+            if url.startswith("data:") or url.removeprefix("attachment:") in self.attachments:
                 return super().image(text, url, title)
             return self.link(text, url, title)  # a page fetches nothing
 
     class PageExporter(HTMLExporter):
         def __init__(self):
-            super().__init__(template_name="page", extra_template_basedirs=[str(TEMPLATES)])
+            config = Config(NbConvertBase={"display_data_priority": list(SHOWN)})
+            super().__init__(config, template_name="page", extra_template_basedirs=[str(TEMPLATES)])
+            self.sanitize_html = True
 
-        def render(self, source):
-            return MarkdownWithMath(renderer=Renderer(escape=False, exclude_anchor_links=False)).render(source)
+        def render(self, source, attachments=None):
+            renderer = Renderer(escape=False, exclude_anchor_links=False, attachments=attachments)
+            return clean(MarkdownWithMath(renderer=renderer).render(source))
 
         def markdown2html(self, context, source):
-            return self.render(source)
+            return self.render(source, context.get("cell", {}).get("attachments"))
 
         markdown2html.__dict__.update(HTMLExporter.markdown2html.__dict__)  # jinja's mark: it passes the context
 
+        def default_filters(self):
+            yield from super().default_filters()
+            yield "clean_html", clean  # nbconvert's own knows neither formulas nor pictures
+
         def inline(self, source):
-            return re.sub(r"^<p>|</p>$", "", self.render(source).strip())
+            return line(self.render(source))
 
     return PageExporter()

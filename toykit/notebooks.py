@@ -158,13 +158,13 @@ def run(
 
     plans: parameters to inject into each, see `plan`. progress: a bar for each notebook's cells on standard error.
     in_place: also store the executed notebook, cleaned of times and paths, over its source (for maintainers).
-    linked: make one set of the pages: links from each to its neighbours, and index.html.
+    linked: make one set of the pages: links from each to its neighbours, and index.html, which says how each run ended.
     """
     import papermill
 
     output.mkdir(parents=True, exist_ok=True)
     chapters = [gallery.chapter(read(path), path.stem) for path in paths] if linked else []
-    pages = []
+    executions = []
     logging.getLogger("papermill").setLevel(logging.ERROR)
     results = []
     for number, (path, values) in enumerate(zip(paths, plans, strict=True), 1):
@@ -181,21 +181,22 @@ def run(
             status, error = "failed", f"{type(failure).__name__}: {failure}"
         result = Result(path.stem, status, time.perf_counter() - started, error=error)
         files = [target] if target.is_file() else []
+        executed = None
         if files:
             executed = _without_widgets(target)
             result.metrics = _metrics(executed)
             files.append(target.with_suffix(".html"))
-            _write(files[-1], gallery.page(executed, path.stem, chapters))
-            pages.append((gallery.chapter(executed, path.stem), executed, result.seconds))
+            _write(files[-1], gallery.page(executed, path.stem, chapters, error))
             if in_place and status == "ok":
                 store(executed, path)
         result.too_large = [file.name for file in files if file.stat().st_size > SIZE_LIMIT]
         if result.too_large and status == "ok":
             result.status = "large"
         results.append(result)
+        executions.append(executed)
         _write_metrics(output / "metrics.json", results, plans)
     if linked:
-        _write(output / "index.html", gallery.index(pages))
+        _write(output / "index.html", gallery.index(zip(chapters, executions, results, strict=True)))
     return results
 
 

@@ -1,6 +1,6 @@
 """A real browser (Chromium, through Playwright) on real servers; skipped, with the reason, where either is missing.
 
-All tests that use it are in one file: so pytest-xdist, which deals files out (--dist=loadscope), starts each server once.
+All tests that use a server are in one file: so pytest-xdist, which deals files out (--dist=loadscope), starts each once.
 
 Screenshots go to the folder that TOYKIT_SCREENSHOTS names, or pytest's temporary one.
 """

@@ -246,7 +246,9 @@ def _all_pairs(answer):
     y, _ = _random_pairs(4, 12)
     edges = Dense(exact=True, spatial_bandwidth=1e6).edges(torch.zeros(1, 3, 3, 4, dtype=torch.float64))
     true = edges.potts(y.T.view(1, 4, 3, 4), potts.quadratic)[0]
-    return _close(answer(y), true, "Expand the square: N sums of squares, less the square of the sum, halved.", 1e-6)
+    return _close(
+        answer(y), true, "Expand the square: N times the sum of all y^2, less ||sum of the y_i||^2, halved.", 1e-6
+    )
 
 
 @exercise("07.1", distribution(4))

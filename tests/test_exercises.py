@@ -4,6 +4,7 @@ import math
 import re
 import statistics
 
+import numpy as np
 import pytest
 import torch
 
@@ -41,26 +42,67 @@ def test_solutions_pass(name, solution, capsys):
     assert capsys.readouterr().out == f"{name}: right\n"
 
 
-#: Wrong for all: other types, other shapes, other numbers.
+#: Wrong for all: other numbers, lists and functions than any exercise wants.
 WRONG = [
     0.123,
-    math.nan,
     -1,
-    "text",
-    None,
-    {},
-    [],
     [0.7, 0.3],
     [0.9, 0.1, 0.0, 0.0],
     [0.2, 0.3, 0.5],
-    [[0.5, 0.5]],
     (0.0, 0.0),
-    torch.zeros(2, 3, 4),
     lambda: 0,
     lambda *a: torch.zeros(1),
-    lambda *a: None,
-    lambda *a: "text",
 ]
+#: Of no kind that any exercise wants, and how that is told.
+OTHER_KINDS = [
+    (None, "None"),
+    ("text", "the text 'text'"),
+    ({}, "the dict {}"),
+    ([], "the list []"),
+    ([[0.5, 0.5]], "the list [[0.5, 0.5]]"),
+    ([1, "b", None], "the list [1, 'b', None]"),
+    ([0.5] * 99, "a list of 99 entries"),
+    (torch.zeros(2, 3, 4), "a tensor of shape (2, 3, 4)"),
+    (np.zeros((1, 1)), "an array of shape (1, 1)"),
+]
+
+
+def simplex(n):
+    return f"a distribution over {n} classes ({n} numbers, none below 0, that sum to 1)"
+
+
+ONE = "one number"
+PAIRS = "two pairs ((p0, q0), (p1, q1)) of labels of two numbers each"
+#: What an exercise wants, in words: of an answer, or (arguments, result) of a function.
+WANTED = {
+    **dict.fromkeys(("00.1", "00.3", "05.1", "07.2", "09.1", "09.4"), ONE),
+    "00.2": "3 numbers",
+    "02.2": "2 numbers",
+    "02.3": PAIRS,
+    "01.2": simplex(4),
+    "01.3": simplex(4),
+    "03.1": simplex(3),
+    "03.3": simplex(3),
+    "04.1": simplex(2),
+    "04.2": simplex(2),
+    "07.1": simplex(4),
+    "01.1": ("s, a, b", "50 numbers"),
+    "02.1": ("potential", "a function of (p, q)"),
+    "03.2": ("y, sigma", "50 numbers"),
+    "04.3": ("y, sigma, weights, eta, lam", "numbers of shape (5, 3)"),
+    "05.2": ("y, threshold", ONE),
+    "05.3": ("y, colors", "numbers of shape (4, 5, 3)"),
+    "06.1": ("h, w", "2 numbers"),
+    "06.2": ("volumes", ONE),
+    "06.3": ("margins, n", "numbers of shape (6, 5)"),
+    "06.4": ("y", ONE),
+    "07.3": ("s, eta, num_classes", "50 numbers"),
+    "08.1": ("y, logits, seeds, eta", ONE),
+    "08.2": ("step, steps, lr", ONE),
+    "08.3": ("confusion", ONE),
+    "09.2": ("first, second", "2 numbers"),
+    "09.3": ("first, second", "True or False"),
+}
 CE = tk.cross_entropy
 #: What a learner might well answer, and is wrong: a factor, a sign, the other argument, a mean in place of a sum.
 PLAUSIBLE = {
@@ -93,7 +135,7 @@ PLAUSIBLE = {
         lambda y, sigma, w, eta, lam: (2 * eta * sigma + lam * w @ y) / (2 * eta + lam),
         lambda y, sigma, w, eta, lam: y,
     ],
-    "05.1": [9.0, 0.0, -3.0, 1000.0],
+    "05.1": [9.0, 0.0, -3.0, 1000.0, math.inf],
     "05.2": [lambda y, t: (y < t).double().mean(), lambda y, t: (y.amax(0) > t).double().mean()],
     "05.3": [lambda y, colors: colors[y.argmax(0)], lambda y, colors: torch.einsum("khw,kc->chw", y, colors)],
     "06.1": [lambda h, w: (2 * h * w, (h * w) ** 2), lambda h, w: (h * (w - 1) + w * (h - 1), h * w * (h * w - 1))],
@@ -108,6 +150,7 @@ PLAUSIBLE = {
     "07.2": [0.6, 0.4, 1.0, 0.1],
     "07.3": [lambda s, eta, K: -torch.log(s), lambda s, eta, K: -torch.log((1 - eta) * s + eta)],
     "08.1": [
+        lambda y, logits, seeds, eta: eta,  # nothing of the network in it
         lambda y, logits, seeds, eta: logits.sum() * 0,
         lambda y, logits, seeds, eta: -(y * logits.log_softmax(1)).sum(1).mean(),
     ],
@@ -144,6 +187,28 @@ def test_wrong_answers_fail_with_a_hint(name, capsys):
         hint = capsys.readouterr().out
         assert hint.startswith(f"{name}: ")
         assert len(hint) > len(name) + 8
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_another_kind_is_told_in_words(name, capsys):
+    wanted, functions = WANTED[name], isinstance(WANTED[name], tuple)
+    expected = f"a function of ({wanted[0]})" if functions else wanted
+    for answer, came in OTHER_KINDS:
+        assert not check(name, answer)
+        assert capsys.readouterr().out == f"{name}: the answer should be {expected}, and is {came}\n"
+    if not functions:
+        return
+    assert not check(name, lambda one, two, three, four, five, six: 0)
+    assert capsys.readouterr().out.endswith("and is a function of (one, two, three, four, five, six)\n")
+    assert not check(name, lambda *a: None)
+    assert capsys.readouterr().out.startswith(f"{name}: the answer returns None")
+    for result, came in OTHER_KINDS[1:]:
+        assert not check(name, lambda *a, r=result: r)
+        assert capsys.readouterr().out == f"{name}: the answer's result should be {wanted[1]}, and is {came}\n"
+    assert not check(name, lambda *a: a[9])
+    told = capsys.readouterr().out
+    assert told.startswith(f"{name}: the answer stops with IndexError: tuple index out of range (")
+    assert all(f"{argument} was " in told for argument in wanted[0].split(", "))
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -1,9 +1,11 @@
-// Around an explorer: its figure fits the room that it has, and all has the names that screen readers say.
-// ipywidgets leaves a slider's handle and its number without a name; plotly looks at its room when the window changes.
+// Around an explorer: tells how wide the room for pictures is, and gives all the names that screen readers say; ipywidgets
+// leaves a slider's handle and its number without any.
+
+const REST = 100; // ms without a change after which the width is told
 
 function render({ model, el }) {
   el.hidden = true;
-  let root, waiting, due = 0;
+  let root, waiting, due;
 
   function name() {
     for (const handle of root.querySelectorAll(".noUi-handle:not([aria-label])")) {
@@ -16,23 +18,17 @@ function render({ model, el }) {
       plot.setAttribute("role", "img");
       plot.setAttribute("aria-label", model.get("says"));
     }
-    for (const plot of root.querySelectorAll(".js-plotly-plot:has(.svg-container)")) { // drawn before it was in the page
-      if (Math.abs(plot.clientWidth - plot.querySelector(".svg-container").clientWidth) > 1) fit();
-    }
   }
 
-  function fit() {
-    cancelAnimationFrame(due);
-    due = requestAnimationFrame(() => {
-      window.dispatchEvent(new Event("resize"));
-      const width = Math.round(root.querySelector(".main").clientWidth / 10) * 10;
-      if (!width || width === model.get("width")) return; // 0: in a tab that is not open
-      model.set("width", width);
-      model.save_changes();
-    });
+  function measure() {
+    const width = root.querySelector(".main").clientWidth;
+    if (!width || width === model.get("width")) return; // 0: in a tab that is not open
+    model.set("width", width);
+    model.save_changes();
   }
 
-  const room = new ResizeObserver(fit), parts = new MutationObserver(name);
+  const parts = new MutationObserver(name);
+  const room = new ResizeObserver(() => { clearTimeout(due); due = setTimeout(measure, REST); });
   function begin() {
     root = el.closest(".toykit-explorer");
     if (!root?.querySelector(".main")) return (waiting = requestAnimationFrame(begin)); // not yet in the page
@@ -41,7 +37,7 @@ function render({ model, el }) {
     name();
   }
   waiting = requestAnimationFrame(begin);
-  return () => { cancelAnimationFrame(waiting); room.disconnect(); parts.disconnect(); };
+  return () => { cancelAnimationFrame(waiting); clearTimeout(due); room.disconnect(); parts.disconnect(); };
 }
 
 export default { render };

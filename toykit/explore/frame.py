@@ -13,7 +13,7 @@ class Frame(anywidget.AnyWidget):
 
     _esm = HERE / "frame.js"
     _css = HERE / "frame.css"
-    width = traitlets.Int(0, help="of the room for pictures, in pixels, by tens").tag(sync=True)
+    width = traitlets.Int(0, help="of the room for pictures, in pixels").tag(sync=True)
     says = traitlets.Unicode(help="what the figure shows, in words").tag(sync=True)
 
 

@@ -6,7 +6,7 @@ One figure, not one for each panel: each FigureWidget brings all of plotly (5 MB
 from dataclasses import dataclass
 
 #: Pixels: below this width panels are stacked; a title's height; a figure's width before the page has told its own.
-NARROW, TITLE, USUAL = 560, 26, 900
+NARROW, TITLE, USUAL = 600, 26, 900
 INK = "#20262d"
 
 
@@ -40,8 +40,8 @@ class Panels:
         self._above = TITLE + 34 * legend
         grid = make_subplots(1, len(panels), specs=[[{"type": p.kind} for p in panels]], subplot_titles=self.titles)
         self.figure = go.FigureWidget(grid)
-        # a FigureWidget has no public way to say this; its buttons would be in no one's reach without a mouse
-        self.figure._config = self.figure._config | {"responsive": True, "displayModeBar": False}
+        # a FigureWidget has no public way to say this; the buttons would be out of reach without a mouse
+        self.figure._config = self.figure._config | {"displayModeBar": False}
         self.figure.update_layout(
             dragmode=False, showlegend=legend, template="simple_white",
             margin={"l": 0, "r": 0, "t": 0, "b": 0, "autoexpand": False},
@@ -58,7 +58,7 @@ class Panels:
         height = sum(panel.height for panel in self.panels) if stacked else self.height
         layout, top, bars = self.figure.layout, 0.0, {}
         with self.figure.batch_update():
-            layout.height, layout.legend.y = height, 1 - TITLE / height
+            layout.width, layout.height, layout.legend.y = width, height, 1 - TITLE / height
             for column, panel in enumerate(self.panels, 1):
                 left, right, start, end = panel.wide
                 if stacked:

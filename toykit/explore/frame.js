@@ -1,7 +1,8 @@
 // Around an explorer: tells how wide the room for pictures is, and gives all the names that screen readers say; ipywidgets
-// leaves a slider's handle and its number without any.
+// leaves a slider's handle, its number and a player's buttons without any.
 
 const REST = 100; // ms without a change after which the width is told
+const PLAYER = ["play or pause", "stop", "repeat"];
 
 function render({ model, el }) {
   el.hidden = true;
@@ -13,6 +14,9 @@ function render({ model, el }) {
       const label = control.querySelector(".widget-label").textContent;
       handle.setAttribute("aria-label", label);
       control.querySelector(".widget-readout")?.setAttribute("aria-label", `${label}, as a number`);
+    }
+    for (const player of root.querySelectorAll(".widget-play")) {
+      player.querySelectorAll("button").forEach((button, k) => button.setAttribute("aria-label", PLAYER[k]));
     }
     for (const plot of root.querySelectorAll(".js-plotly-plot:not([role])")) {
       plot.setAttribute("role", "img");

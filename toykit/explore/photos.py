@@ -19,8 +19,8 @@ from toykit.potts import RELAXATIONS
 from toykit.predictions import seed_logits
 from toykit.solvers import ConvergenceWarning, solve
 
-CAPTION = """<p>Mixed colours are soft labels, dark in the entropy. BL decides every pixel; Q and CD leave some undecided. A
-larger lambda smooths, a larger bandwidth lets neighbours of different colours agree.</p>"""
+CAPTION = """<p>Mixed colours are soft labels, dark in the entropy. BL decides nearly every pixel; Q and CD leave some
+undecided. A larger lambda smooths, a larger bandwidth lets neighbours of different colours agree.</p>"""
 
 
 def pseudo_labels(sample: Sample):

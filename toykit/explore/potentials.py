@@ -32,7 +32,7 @@ def potential_explorer(relaxation: str = "CD", limit: float = 3.0, n: int = 31):
 
     def turn(_=None):
         angle = math.radians(turned.value)
-        figure.layout.scene.camera.eye = {"x": 2.0 * math.cos(angle), "y": 2.0 * math.sin(angle), "z": 1.0}
+        figure.layout.scene.camera.eye = {"x": 2.2 * math.cos(angle), "y": 2.2 * math.sin(angle), "z": 1.1}
 
     for control in (shown, fixed):
         control.observe(show, "value")

@@ -59,9 +59,9 @@ def descent_fields(names: tuple[str, ...] = tuple(RELAXATIONS), limit: float = 3
     """
     import matplotlib.pyplot as plt
 
-    rows = -(-len(names) // columns)
+    rows, side = -(-len(names) // columns), min(4.2, 9.5 / columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(9.5, 9.5 / columns * rows), sharex=True, sharey=True, squeeze=False
+        rows, columns, figsize=(side * columns, side * rows), sharex=True, sharey=True, squeeze=False
     )
     for axis, name in zip(axes.flat, names, strict=False):
         logits, values = over_logits(name, limit)

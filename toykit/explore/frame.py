@@ -1,21 +1,5 @@
 """What surrounds an explorer: pictures with titles, and controls beside them or, in a narrow page, above."""
 
-from pathlib import Path
-
-import anywidget
-import traitlets
-
-HERE = Path(__file__).parent
-
-
-class Frame(anywidget.AnyWidget):
-    """Shows nothing: brings the style sheet, tells how wide the pictures' room is, and names figure and sliders aloud."""
-
-    _esm = HERE / "frame.js"
-    _css = HERE / "frame.css"
-    width = traitlets.Int(0, help="of the room for pictures, in pixels").tag(sync=True)
-    says = traitlets.Unicode(help="what the figure shows, in words").tag(sync=True)
-
 
 def explorer(controls: list, *shown, panels=None):
     """A widget: what is shown, one below the other, and the controls beside it or, where there is no room, above.
@@ -23,6 +7,8 @@ def explorer(controls: list, *shown, panels=None):
     panels: the `Panels` of which one shown figure consists; they are arranged anew for each width.
     """
     import ipywidgets as widgets
+
+    from toykit.explore.frame_widget import Frame
 
     frame = Frame()
     if panels is not None:

@@ -6,7 +6,7 @@ One figure, not one for each panel: each FigureWidget brings all of plotly (5 MB
 from dataclasses import dataclass
 
 #: Pixels: below this width panels are stacked; a title's height; a figure's width before the page has told its own.
-NARROW, TITLE, USUAL = 600, 26, 900
+NARROW, TITLE, USUAL = 560, 26, 900
 INK = "#20262d"
 
 

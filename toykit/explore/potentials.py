@@ -46,7 +46,7 @@ def _panels(limit: float):
     panels = Panels(
         [
             Panel("P over logits: drag to turn", (0, 0.54, 0, 1), 340, around=(0, 0, 0), kind="scene"),
-            Panel("the cut: P (line), its pull -dP/dl_i (dashes)", (0.56, 1, 0, 0.42), 230),
+            Panel("the cut: P (line), pull -dP/dl_i (dashes)", (0.56, 1, 0, 0.42), 230),
             Panel("where descent goes: -dP/dl", (0.56, 1, 0.42, 1), 340),
         ],
         height=560,

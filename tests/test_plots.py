@@ -77,6 +77,9 @@ def test_names_are_written_inside_their_classes():
         assert ids[row, column] == k
     assert texts[0].get_position() == (4, 3)  # the middle
     assert not figure.axes[1].texts
+    for wrong in ({"legend": ()}, {"named": {"seed": ids}}):
+        with pytest.raises(ValueError, match="named: expected a legend and titles among"):
+            plots.panels({"seeds": ids / 255}, **{"legend": ("a",), "named": {"seeds": ids}, **wrong})
 
 
 def test_move_figure_marks_a_time():

@@ -165,13 +165,15 @@ def test_stroke_to_picture(painter, capsys):
     for name in ("c", "d", "e"):
         painter.root.get_by_label("new class").fill(name)
         painter.after(painter.button("Add class").click)
+    classes = painter.root.get_by_role("group", name="class", exact=True).get_by_role("radio")
+    assert classes.count() == 5
     for k in range(5):
-        painter.root.locator("fieldset input").nth(k).check()
+        classes.nth(k).check()
         painter.after(lambda k=k: painter.drag((0.1 + 0.2 * k, 0.1), (0.1 + 0.2 * k, 0.3)))
     page.evaluate(WATCH)
     generator, changed = np.random.default_rng(0), 0
     for k in range(STROKES):
-        painter.root.locator("fieldset input").nth(k % 5).check()
+        classes.nth(k % 5).check()
         x, y = generator.uniform(0.1, 0.8, 2)
         before = painter.picture()
         painter.after(lambda x=x, y=y: painter.drag((x, y), (x + 0.1, y + 0.05)))

@@ -59,10 +59,15 @@ def panels(
     pictures: title -> (H, W, 3) colours, or (H, W) shown from white (0) to black (1). columns: default all in one row.
     legend: class names, shown below in their colours. named: title -> (H, W) of class ids, such as seeds: the names are
     written on that picture, too, since not every reader tells VOC's green from its olive.
+    Raises: ValueError for `named` without `legend`, or with a title that no picture has.
     """
     import matplotlib.pyplot as plt
     from matplotlib.patches import Patch
 
+    if named and not (legend and set(named) <= set(pictures)):
+        raise ValueError(
+            f"named: expected a legend and titles among {list(pictures)}, got {list(named)}, legend {legend}"
+        )
     columns = min(len(pictures), columns or len(pictures))
     rows = -(-len(pictures) // columns)
     tallest = max(np.shape(p)[0] / np.shape(p)[1] for p in pictures.values())

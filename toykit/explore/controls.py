@@ -13,12 +13,12 @@ def slider(label: str, value: float, low: float, high: float, step: float):
     )
 
 
-def whole_slider(label: str, value: int, high: int, low: int = 0, step: int = 1):
-    """A labelled slider of whole numbers low..high."""
+def whole_slider(label: str, value: int, high: int, step: int = 1):
+    """A labelled slider of whole numbers 0..high."""
     import ipywidgets as widgets
 
     return widgets.IntSlider(
-        value, min=low, max=high, step=step, description=label, continuous_update=False, style=LABEL
+        value, min=0, max=high, step=step, description=label, continuous_update=False, style=LABEL
     )
 
 

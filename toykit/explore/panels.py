@@ -28,7 +28,7 @@ class Panel:
 class Panels:
     """`figure`: an empty FigureWidget with a column for each panel, in the explorers' look.
 
-    A drag on it scrolls the page, as elsewhere, and does not zoom. height: in pixels, when wide. legend: room for one line
+    A drag on it does not zoom, so that a finger scrolls the page; a scene turns. height: in pixels, when wide. legend: room for one line
     of it under the titles.
     """
 

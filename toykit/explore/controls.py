@@ -17,9 +17,7 @@ def whole_slider(label: str, value: int, high: int, step: int = 1):
     """A labelled slider of whole numbers 0..high."""
     import ipywidgets as widgets
 
-    return widgets.IntSlider(
-        value, min=0, max=high, step=step, description=label, continuous_update=False, style=LABEL
-    )
+    return widgets.IntSlider(value, min=0, max=high, step=step, description=label, continuous_update=False, style=LABEL)
 
 
 def play(control):

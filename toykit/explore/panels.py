@@ -28,8 +28,8 @@ class Panel:
 class Panels:
     """`figure`: an empty FigureWidget with a column for each panel, in the explorers' look.
 
-    A drag on it does not zoom, so that a finger scrolls the page; a scene turns. height: in pixels, when wide. legend: room for one line
-    of it under the titles.
+    A drag on it does not zoom, so that a finger scrolls the page; a scene turns. height: in pixels, when wide.
+    legend: whether there is one, on a line under the titles.
     """
 
     def __init__(self, panels: list[Panel], height: int, legend: bool = False):

@@ -9,7 +9,7 @@ import torch
 
 from toykit import datasets
 from toykit.experiments import hard_labels
-from toykit.experiments.moves import MOVES, landscape, potentials_along, potentials_of, with_coordinate
+from toykit.experiments.moves import MOVES, landscape, landscape_sheet, potentials_along, potentials_of, with_coordinate
 from toykit.experiments.optimality import change_left, to_optimum
 from toykit.experiments.potentials import cut, descent_field, logit_gradient, over_logits, over_square
 from toykit.experiments.uncertainty import (
@@ -95,6 +95,25 @@ def test_a_landscape_is_cheapest_where_its_relaxation_says():
         assert q.shape == (66, 3)
         assert q[values.argmin()].tolist() == pytest.approx(best)
     assert landscape("BL", p, 5)[1].tolist() == pytest.approx((1 - landscape("Q", p, 5)[0] @ p.double()).tolist())
+
+
+def test_a_sheet_is_the_landscape_and_goes_on_over_its_edge():
+    p = torch.tensor([0.6, 0.3, 0.1])
+    x, y, values = landscape_sheet("NQ", p, 8)
+    assert (x[-1], y[-1]) == pytest.approx((1, math.sqrt(3) / 2))
+
+    def at(*q):  # by the formula
+        q = torch.tensor(q)
+        return 1 - float(p @ q / (p.norm() * q.norm()))
+
+    assert values.shape == (9, 9)
+    assert float(values[4, 3]) == pytest.approx(at(0.375, 0.125, 0.5), abs=1e-6)  # x = 3/8, half of the height
+    assert float(values[4, 0]) == pytest.approx(at(0.6, 0, 0.4), abs=1e-6)  # (3/4, -1/4, 1/2)
+    assert float(values[8, 8]) == pytest.approx(
+        at(0, 1 / 3, 2 / 3), abs=1e-6
+    )  # (-1/2, 1/2, 1) without what is negative
+    with pytest.raises(ValueError, match="relaxation: expected one of BL"):
+        landscape_sheet("TV", p)
 
 
 def test_a_coordinate_moves_along_the_line_through_its_corner():

@@ -1,79 +1,63 @@
 """Explorers, without a browser: each control changes what is shown, and what is shown is what formulas by hand say."""
 
+import io
 import math
 import re
 import threading
 
-import matplotlib as mpl
-import pytest
-
-mpl.use("agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
+import pytest
+from PIL import Image
 
 from toykit import datasets, explore
-from toykit.explore import controls
+from toykit.explore.panels import NARROW, Panel, Panels
+from toykit.palette import voc_palette
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """Every figure that an explorer draws, as pixels; controls are reached by their labels."""
-    figures = []
-
-    def wire(draw, given):
-        def redraw(*_):
-            figure = draw(**{name: control.value for name, control in given.items()})
-            figure.canvas.draw()
-            figures.append(np.asarray(figure.canvas.buffer_rgba()).copy())
-            plt.close(figure)
-
-        for control in given.values():
-            control.observe(redraw, "value")
-        redraw()
-        return given
-
-    monkeypatch.setattr("toykit.explore.photos.figure_with_controls", wire)
-    return figures
+def images(widget):
+    """What an explorer's images show, by their titles, as arrays."""
+    shown = {}
+    for box in widget.children[0].children[0].children:
+        title, image = box.children
+        assert title.value.startswith("<h4>")
+        shown[title.value[4:-5]] = np.asarray(Image.open(io.BytesIO(bytes(image.value))))
+    return shown
 
 
-def different(a, b):
-    return a.shape != b.shape or (a != b).any()
-
-
-def test_pseudo_labels(drawn):
-    given = explore.pseudo_labels(datasets.photo("chelsea", 32))
-    assert [c.description for c in given.values()] == ["relaxation", "cross-entropy", "eta", "lambda", "bandwidth"]
-    changes = {"relaxation": "BL", "cross_entropy": "Q", "eta": 1.5, "lam": 1.0, "bandwidth": 30.0}
+def test_pseudo_labels():
+    sample = datasets.photo("chelsea", 32)
+    widget = explore.pseudo_labels(sample)
+    given, _, text = parts(widget)
+    assert list(images(widget)) == ["seeds", "soft labels", "their entropy", "hard mask"]
+    assert all(shown.shape[:2] == sample.image.shape[:2] for shown in images(widget).values())
+    assert set(map(tuple, images(widget)["hard mask"].reshape(-1, 3))) <= {
+        tuple(color) for color in (voc_palette(len(sample.classes)) * 255).round().astype(int)
+    }
+    assert all(f"<span>{name}</span>" in text.value for name in sample.classes)
+    changes = {"relaxation": "BL", "cross-entropy": "Q", "eta": 1.5, "lambda": 1.0, "bandwidth": 30.0}
+    assert set(given) == set(changes)
     for name, value in changes.items():
+        before = images(widget)
         given[name].value = value
-        assert different(drawn[-1], drawn[-2]), name
+        now = images(widget)
+        assert (now["seeds"] == before["seeds"]).all()
+        assert (now["soft labels"] != before["soft labels"]).any(), name
 
 
-def test_the_widget_holds_controls_above_the_figure():
-    def draw(x):
-        figure, axis = plt.subplots()
-        axis.axvline(x)
-        return figure
-
-    slider = controls.slider("x", 0.5, 0, 1, 0.1)
-    box, frame = controls.figure_with_controls(draw, {"x": slider}).children
-    (picture,) = frame.children
-    first = bytes(picture.value)
-    assert box.children == (slider,)
-    assert first.startswith(b"\x89PNG")
-    threads = [threading.Thread(target=setattr, args=(slider, "value", x)) for x in (0.1, 0.7, 0.3)]
+def test_changes_from_several_threads_end_in_the_picture_of_the_last_values():
+    widget = explore.pseudo_labels(datasets.photo("chelsea", 24))
+    lam = parts(widget)[0]["lambda"]
+    threads = [threading.Thread(target=setattr, args=(lam, "value", x)) for x in (0.0, 20.0, 3.0)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    slider.value = 0.9
-    last = bytes(picture.value)
-    assert last != first
-    slider.value = 0.2
-    slider.value = 0.9
-    assert bytes(picture.value) == last  # whole pictures, whatever came between
-    assert not plt.get_fignums()
+    lam.value = 9.0
+    last = images(widget)["soft labels"]
+    lam.value = 0.0
+    assert (images(widget)["soft labels"] != last).any()
+    lam.value = 9.0
+    assert (images(widget)["soft labels"] == last).all()
 
 
 def parts(widget, *path):
@@ -84,8 +68,10 @@ def parts(widget, *path):
         part = stack.pop()
         if type(part).__name__ == "FigureWidget":
             figure = part
-        elif type(part).__name__ == "HTML":
-            text = part
+        elif "text" in getattr(part, "_dom_classes", ()):
+            text = part  # the first, as the stack turns them round: what changes, the caption being below
+        elif type(part).__name__ in ("HTML", "Image", "Frame"):
+            pass
         elif hasattr(part, "children"):
             stack.extend(part.children)
         else:
@@ -118,7 +104,7 @@ def click(figure, trace, index, x=0.0, y=0.0):
             {"p: share of A": 0.5, "p: share of B": 0.6, "p: share of C": 0.3, "q: share of A": 0.4, "q: share of B": 0.6,
              "q: share of C": 0.2, "colour: P(p, .) of": "Q", "move of Fig. 1": "b", "time along the move": 0.75, "play": 4},
         ),
-        (explore.potential_explorer, {"relaxation": "Q", "l_j of the cut": 1.0}),
+        (explore.potential_explorer, {"relaxation": "Q", "l_j of the cut": 1.0, "turn the surface, degrees": 90}),
         (
             explore.cross_entropy_explorer,
             {"label y = (x, 1 - x): x": 0.5, "prediction sigma = (x, 1 - x): x": 0.3},
@@ -154,7 +140,7 @@ def by_hand(p, q):
 def test_the_simplex_explorer_shows_the_formulas():
     p, q = (0.7, 0.2, 0.1), (0.1, 0.3, 0.6)
     controls_, figure, _ = parts(explore.simplex_explorer(p, q, "NQ"))
-    field, _, at_p, at_q, bars = figure.data
+    sheet, _, _, field, at_p, at_q, bars = figure.data
     expected = by_hand(p, q)
     assert dict(zip(bars.x, bars.y, strict=True)) == pytest.approx(expected)
     assert [float(text) for text in bars.text] == pytest.approx(list(expected.values()), abs=5e-4)
@@ -162,7 +148,13 @@ def test_the_simplex_explorer_shows_the_formulas():
     assert (at_q.x[0], at_q.y[0]) == pytest.approx((0.3 + 0.6 / 2, 0.6 * math.sqrt(3) / 2))
     for a, b, c, height in field.customdata[::37]:
         assert height == pytest.approx(by_hand(p, (a, b, c))["NQ"], abs=1e-12)
-    assert field.marker.color == pytest.approx(field.customdata[:, 3])
+    middle = list(sheet.x).index(0.5), 20  # P(p, .) of the sheet, inside and outside of the triangle
+    share_c = sheet.y[20] / (math.sqrt(3) / 2)
+    inside = ((1 - share_c) / 2, (1 - share_c) / 2, share_c)
+    assert sheet.z[20, middle[0]] == pytest.approx(by_hand(p, inside)["NQ"], abs=1e-6)
+    assert sheet.z[-1, 0] == pytest.approx(
+        by_hand(p, (1 / 3, 0, 2 / 3))["NQ"], abs=1e-6
+    )  # (1/2, -1/2, 1) without its -1/2
 
     controls_["q: share of B"].value = 0.65  # the others keep their ratio 1 : 6
     assert [controls_[f"q: share of {c}"].value for c in "ABC"] == pytest.approx([0.05, 0.65, 0.3])
@@ -171,23 +163,23 @@ def test_the_simplex_explorer_shows_the_formulas():
 
 def test_a_click_places_the_chosen_point():
     controls_, figure, _ = parts(explore.simplex_explorer())
-    field, _, at_p, at_q, bars = figure.data
+    _, _, _, field, at_p, at_q, bars = figure.data
     index = 100
     point = tuple(field.customdata[index][:3])
-    click(figure, 0, index)
+    click(figure, 3, index)
     assert [controls_[f"q: share of {c}"].value for c in "ABC"] == pytest.approx(point)
     assert (at_q.x[0], at_q.y[0]) == pytest.approx((field.x[index], field.y[index]))
     controls_["a click places"].value = "p"
-    click(figure, 0, index)
+    click(figure, 3, index)
     assert at_p.x == pytest.approx(at_q.x)
-    click(figure, 4, 2)  # a bar places nothing
+    click(figure, 6, 2)  # a bar places nothing
     assert at_p.x == pytest.approx(at_q.x)
     assert dict(zip(bars.x, bars.y, strict=True)) == pytest.approx(by_hand(point, point))
 
 
 def test_moves_play_along_the_edge_and_end_where_a_reader_takes_over():
     controls_, figure, _ = parts(explore.simplex_explorer())
-    bars, move, time = figure.data[4], controls_["move of Fig. 1"], controls_["time along the move"]
+    bars, move, time = figure.data[6], controls_["move of Fig. 1"], controls_["time along the move"]
     assert time.disabled
     assert controls_["play"].disabled
     move.value = "b"
@@ -217,7 +209,7 @@ def binary_by_hand(name, l_i, l_j):
 
 @pytest.mark.parametrize("name", ["BL", "CD"])
 def test_the_potential_explorer_shows_surface_cut_and_field(name):
-    controls_, figure, _ = parts(explore.potential_explorer("Q", limit=2.0, n=11))
+    controls_, figure, text = parts(explore.potential_explorer("Q", limit=2.0, n=11))
     controls_["relaxation"].value = name
     controls_["l_j of the cut"].value = 0.5
     surface, on_surface, curve, pull, arrows, line = figure.data
@@ -233,7 +225,7 @@ def test_the_potential_explorer_shows_surface_cut_and_field(name):
     assert set(on_surface.y) == {0.5}
     # an arrow starts at a grid point, goes downhill, and is as long as the gradient
     lengths = []
-    for at in (3 * 40, 3 * 17):
+    for at in (3 * 33, 3 * 15):
         (x0, x1), (y0, y1) = arrows.x[at : at + 2], arrows.y[at : at + 2]
         assert arrows.x[at + 2] is None
         gradient = [
@@ -244,6 +236,17 @@ def test_the_potential_explorer_shows_surface_cut_and_field(name):
         assert (y1 - y0) / -gradient[1] == pytest.approx(lengths[-1])
     assert lengths[0] == pytest.approx(lengths[1])
     assert lengths[0] > 0
+    tails, heads = (np.array([arrows.x[k::3], arrows.y[k::3]], float) for k in (0, 1))
+    longest = np.linalg.norm(heads - tails, axis=0).max()
+    assert longest == pytest.approx(0.5)  # the grid's step
+    assert float(text.value.split("=")[1]) == pytest.approx(longest / lengths[0], abs=0.006)
+
+
+def test_the_surface_turns_by_a_slider():
+    controls_, figure, _ = parts(explore.potential_explorer(n=5))
+    controls_["turn the surface, degrees"].value = 90
+    eye = figure.layout.scene.camera.eye
+    assert (eye.x, eye.y) == pytest.approx((0, math.hypot(eye.x, eye.y)))
 
 
 def cross_entropies_by_hand(y, x):
@@ -318,7 +321,9 @@ def test_the_neighborhood_explorer_shows_affinities_and_follows_clicks_and_keys(
 
     click(figure, 1, [4, 10], x=10, y=4)
     assert (controls_["pixel: x"].value, controls_["pixel: y"].value) == (10, 4)
-    assert [list(cross.x) + list(cross.y) for cross in figure.data[4:]] == [[10, 4], [10, 4]]
+    assert [list(cross.x) + list(cross.y) for cross in figure.data[4:]] == [
+        [10, 4]
+    ] * 4  # white on black, in two panels
     assert list(figure.layout.xaxis3.range) == [3.5, 16.5]
     assert list(figure.layout.yaxis3.range) == [10.5, -2.5]
     controls_["neighbourhood"].value = "nearest, 4"
@@ -350,3 +355,51 @@ def test_every_control_of_the_neighborhood_explorer_has_an_effect():
         shown[kind] = int((figure.data[2].z > 0).sum())
     assert shown["nearest, 4"] < shown["nearest, 8"] < shown["dense"]
     assert shown["nearest, 4"] < shown["sparse non-local"] < shown["dense"]
+
+
+def boxes(figure):
+    """The domain of each panel: (left, right, bottom, top) in shares of the figure."""
+    layout = figure.layout
+    axes = [key[5:] for key in layout.to_plotly_json() if key.startswith("xaxis")]
+    domains = [(layout[f"xaxis{k}"].domain, layout[f"yaxis{k}"].domain) for k in axes]
+    domains += [(layout.scene.domain.x, layout.scene.domain.y)] if layout.scene.domain.x else []
+    return [(*x, *y) for x, y in domains]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        explore.simplex_explorer,
+        explore.potential_explorer,
+        explore.cross_entropy_explorer,
+        lambda: explore.neighborhood_explorer(datasets.photo("coffee", 24)),
+    ],
+    ids=("simplex", "potential", "cross_entropy", "neighborhood"),
+)
+def test_panels_stand_side_by_side_in_a_wide_page_and_stacked_in_a_narrow_one(make):
+    widget = make()
+    frame, figure = widget.children[-1], parts(widget)[1]
+    assert all(note.text in frame.says for note in figure.layout.annotations[: len(boxes(figure))])
+    for width in (1200, 930, NARROW, 340):
+        frame.width = width
+        found = boxes(figure)
+        for k, (left, right, bottom, top) in enumerate(found):
+            assert 0 <= left < right <= 1
+            assert 0 <= bottom < top <= 1
+            assert (right - left) * width > 100
+            for other in found[:k]:  # no two overlap
+                assert right <= other[0] or other[1] <= left or top <= other[2] or other[3] <= bottom
+        stacked = all(right - left > 0.8 for left, right, *_ in found)
+        assert stacked == (width < NARROW)
+
+
+def test_a_panel_leaves_room_for_its_axes_in_pixels():
+    panels = Panels(
+        [Panel("one", (0, 0.5, 0, 1), 200, around=(40, 20, 30)), Panel("two", (0.5, 1, 0, 1), 300)], height=400
+    )
+    panels.arrange(1000)
+    assert boxes(panels.figure)[0] == pytest.approx((0.04, 0.48, 30 / 400, 1 - 26 / 400))
+    panels.arrange(400)
+    assert (panels.figure.layout.width, panels.figure.layout.height) == (400, 500)
+    assert boxes(panels.figure)[0] == pytest.approx((0.1, 0.95, 1 - 170 / 500, 1 - 26 / 500))
+    assert [note.y for note in panels.figure.layout.annotations] == pytest.approx([1, 1 - 200 / 500])

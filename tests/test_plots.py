@@ -64,6 +64,24 @@ def test_panels_have_titles_and_a_legend():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cat", "dog"]
 
 
+def test_names_are_written_inside_their_classes():
+    ids = np.full((20, 30), 255)
+    ids[2:5, 3:6], ids[10:19, 12:29] = 0, 2
+    figure = plots.panels(
+        {"seeds": np.ones((20, 30, 3)), "other": ids / 255}, legend=("a", "b", "c"), named={"seeds": ids}
+    )
+    texts = figure.axes[0].texts
+    assert [text.get_text() for text in texts] == ["a", "c"]  # b is nowhere
+    for text, k in zip(texts, (0, 2), strict=True):
+        column, row = text.get_position()
+        assert ids[row, column] == k
+    assert texts[0].get_position() == (4, 3)  # the middle
+    assert not figure.axes[1].texts
+    for wrong in ({"legend": ()}, {"named": {"seed": ids}}):
+        with pytest.raises(ValueError, match="named: expected a legend and titles among"):
+            plots.panels({"seeds": ids / 255}, **{"legend": ("a",), "named": {"seeds": ids}, **wrong})
+
+
 def test_move_figure_marks_a_time():
     plain, marked = plots.move_figure("b"), plots.move_figure("b", at=0.5)
     assert len(marked.axes[1].lines) == len(plain.axes[1].lines) + 1
@@ -84,7 +102,7 @@ def test_descent_fields_point_downhill():
     figure = plots.descent_fields(("BL", "CD"), limit=2.0, columns=2)
     assert [axis.get_title() for axis in figure.axes] == ["$P_{BL}$", "$P_{CD}$"]
     bounded, logarithmic = (next(c for c in axis.collections if type(c).__name__ == "Quiver") for axis in figure.axes)
-    corner = 12  # of 13 x 13: l_i = 2, l_j = -2, both pixels sure and at odds
+    corner = 8  # of 9 x 9: l_i = 2, l_j = -2, both pixels sure and at odds
     assert np.hypot(bounded.U[corner], bounded.V[corner]) < 0.1 < np.hypot(logarithmic.U[corner], logarithmic.V[corner])
     assert logarithmic.U[corner] < 0 < logarithmic.V[corner]  # together
 

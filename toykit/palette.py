@@ -2,10 +2,10 @@
 
 import numpy as np
 
-#: Okabe and Ito's colours, one for each relaxation (BL, Q, NQ, CCE, LQ, CD) and then some; told apart by colour-blind
-#: readers and, with the line styles beside them, in grey.
+#: Okabe and Ito's colours, one for each relaxation (BL, Q, NQ, CCE, LQ, CD) and then some. Colour-blind readers tell most
+#: pairs apart; for the rest, and in grey, there are the line styles beside them (tests/test_palette.py simulates it).
 LINE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#56B4E9", "#CC79A7", "#E69F00", "#000000", "#7F7F7F")
-LINE_STYLES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (3, 1, 1, 1, 1, 1)), "-", "--")
+LINE_STYLES = ("-", "--", "-.", (0, (1, 1)), (0, (8, 3)), (0, (3, 1, 1, 1, 1, 1)), "-", (0, (3, 1, 1, 1, 1, 1, 1, 1)))
 
 
 def voc_palette(num_classes: int) -> np.ndarray:

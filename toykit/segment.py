@@ -112,6 +112,6 @@ def _write_picture(path: Path, sample: Sample, labels: Tensor, names: tuple[str,
         "their entropy (black: uncertain)": plots.entropy_map(labels),
         "hard mask": plots.hard_colors(labels),
     }
-    figure = plots.panels(pictures, columns=2, legend=names)
+    figure = plots.panels(pictures, columns=2, legend=names, named={"photo and seeds": sample.seeds})
     write_atomically(path, lambda file: figure.savefig(file, format="png"))
     plt.close(figure)

@@ -165,13 +165,15 @@ def test_stroke_to_picture(painter, capsys):
     for name in ("c", "d", "e"):
         painter.root.get_by_label("new class").fill(name)
         painter.after(painter.button("Add class").click)
+    classes = painter.root.get_by_role("group", name="class", exact=True).get_by_role("radio")
+    assert classes.count() == 5
     for k in range(5):
-        painter.root.locator("fieldset input").nth(k).check()
+        classes.nth(k).check()
         painter.after(lambda k=k: painter.drag((0.1 + 0.2 * k, 0.1), (0.1 + 0.2 * k, 0.3)))
     page.evaluate(WATCH)
     generator, changed = np.random.default_rng(0), 0
     for k in range(STROKES):
-        painter.root.locator("fieldset input").nth(k % 5).check()
+        classes.nth(k % 5).check()
         x, y = generator.uniform(0.1, 0.8, 2)
         before = painter.picture()
         painter.after(lambda x=x, y=y: painter.drag((x, y), (x + 0.1, y + 0.05)))
@@ -190,7 +192,8 @@ SHOWN = """(panel) => {
     const all = (query, see) => Array.from(panel.querySelectorAll(query), see).join('|');
     return [all('.js-plotly-plot path', (p) => p.getAttribute('d') + p.getAttribute('transform') + p.getAttribute('style')),
         all('.js-plotly-plot image', (i) => i.getAttribute('href')), all('.js-plotly-plot text', (t) => t.textContent),
-        all('.jp-OutputArea img', (i) => i.src), all('.widget-html-content', (h) => h.textContent)].join('#');
+        all('.js-plotly-plot', (p) => JSON.stringify(p.layout.scene?.camera?.eye)), all('img', (i) => i.src),
+        all('.widget-html-content', (h) => h.textContent)].join('#');
 }"""
 #: Drop-down choices that a tab's sliders need, or that show something else: label, option.
 CHOICES = {
@@ -221,6 +224,11 @@ def press(slider):
     slider.press("ArrowRight")
 
 
+def name_of(control):
+    """What a screen reader calls a control."""
+    return control.evaluate("(c) => c.getAttribute('aria-label') || c.labels[0].textContent")
+
+
 @pytest.mark.parametrize("title", [title for title, _ in TABS[1:]])
 def test_each_control_of_each_explorer_changes_its_figure(dashboard, screenshots, title):
     dashboard.get_by_role("tab", name=title).click()
@@ -228,6 +236,8 @@ def test_each_control_of_each_explorer_changes_its_figure(dashboard, screenshots
     panel.get_by_role("slider").first.wait_for()
     seen = see(panel)
     dashboard.screenshot(path=screenshots / f"dashboard_{title.split()[0].lower()}.png")
+    for control in [*panel.get_by_role("slider").all(), *panel.get_by_role("combobox").all()]:
+        assert panel.get_by_label(name_of(control), exact=True).count() == 1
     for word in WORDS.get(title, ()):
         assert panel.locator(".js-plotly-plot text").get_by_text(word, exact=True).count()
     sliders, later = panel.get_by_role("slider").all(), []
@@ -243,6 +253,51 @@ def test_each_control_of_each_explorer_changes_its_figure(dashboard, screenshots
     for slider in later:
         press(slider)
         seen = see(panel, seen)
+
+
+def test_a_click_and_the_play_button_move_the_points(dashboard):
+    dashboard.get_by_role("tab", name="Simplex (Fig. 1)").click()
+    panel = dashboard.locator(".widget-tab-contents > .lm-Widget").filter(visible=True).first
+    share = panel.get_by_role("slider", name="p: share of C")
+    share.wait_for()
+    panel.get_by_role("combobox", name="a click places").select_option(label="p")
+    seen, share_before = see(panel), share.get_attribute("aria-valuenow")
+    box = panel.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    dashboard.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.4 * box["height"], steps=3)
+    panel.locator(".js-plotly-plot .hovertext").wait_for()
+    dashboard.mouse.down()
+    dashboard.mouse.up()
+    seen = see(panel, seen)
+    assert share.get_attribute("aria-valuenow") != share_before
+    panel.get_by_role("combobox", name="move of Fig. 1").select_option(label="b")
+    seen = see(panel, seen)
+    button = panel.get_by_role("button", name="play or pause")
+    button.focus()
+    button.press("Enter")
+    time = panel.get_by_role("slider", name="time along the move")
+    dashboard.wait_for_function("(slider) => slider.getAttribute('aria-valuenow') === '1.0'", arg=time.element_handle())
+    see(panel, seen)
+
+
+@pytest.mark.parametrize("title", [title for title, _ in TABS])
+def test_the_dashboard_uses_the_width_of_a_wide_page_and_fits_a_narrow_one(dashboard, screenshots, title):
+    dashboard.get_by_role("tab", name=title).click()
+    panel = dashboard.locator(".widget-tab-contents > .lm-Widget").filter(visible=True).first
+    first = "canvas" if title == "Painter" else ".main :is(.js-plotly-plot, img)"
+    panel.locator(first).first.wait_for()
+    plots = """(panel) => Array.from(panel.querySelectorAll('.js-plotly-plot'))
+        .every((p) => p.querySelector('.main-svg')?.width.baseVal.value === p.closest('.main').clientWidth)"""
+    for width, height in ((390, 844), (1280, 900)):
+        dashboard.set_viewport_size({"width": width, "height": height})
+        dashboard.wait_for_function(plots, arg=panel.element_handle())
+        dashboard.screenshot(path=screenshots / f"dashboard_{title.split()[0].lower()}_{width}.png", full_page=True)
+        beyond = panel.evaluate(
+            """(panel) => Array.from(panel.querySelectorAll('.controls *, .main, canvas, img'))
+                .filter((e) => e.getBoundingClientRect().right > window.innerWidth).map((e) => e.className)"""
+        )
+        assert beyond == []
+        edges = panel.locator(".controls").evaluate("(c) => c.getBoundingClientRect().right")
+        assert edges > width - 50
 
 
 #: The share of an image's pixels that are not white.
@@ -298,7 +353,7 @@ def run_all(page, address, folder, name, notebook):
 def test_a_notebooks_slider_moves_its_figure(page, lab, screenshots):
     notebook = nbformat.read(ROOT / "notebooks" / "01_moves.ipynb", as_version=4)
     run_all(page, *lab, "01_moves.ipynb", notebook)
-    widget = page.locator(".widget-vbox").filter(has=page.get_by_role("slider")).first
+    widget = page.locator(".toykit-explorer")
     widget.scroll_into_view_if_needed()
     before = see(widget)
     press(widget.get_by_role("slider").first)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from toykit.conventions import check_choice
 from toykit.potts import RELAXATIONS
-from toykit.simplex import triangle_grid
+from toykit.simplex import TRIANGLE, from_triangle, triangle_grid
 
 CLASS_NAMES = ("A", "B", "C")
 
@@ -60,6 +60,20 @@ def landscape(relaxation: str, p: Tensor, n: int = 24) -> tuple[Tensor, Tensor]:
     check_choice("relaxation", relaxation, RELAXATIONS)
     q = triangle_grid(n)
     return q, potentials_of(p.double().expand_as(q), q)[relaxation]
+
+
+def landscape_sheet(relaxation: str, p: Tensor, n: int = 80) -> tuple[Tensor, Tensor, Tensor]:
+    """P(p, .) on a rectangle around the drawn triangle: x (n + 1,), y (n + 1,), and values (n + 1, n + 1) with rows y.
+
+    A point outside has the value of the label that is left when its negative coordinates are dropped: the sheet goes on
+    over the edge, so that a drawing of it can be cut there exactly.
+    Raises: ValueError for another relaxation.
+    """
+    check_choice("relaxation", relaxation, RELAXATIONS)
+    x, y = (torch.linspace(0, high, n + 1, dtype=torch.float64) for high in (1, TRIANGLE[2][1]))
+    q = from_triangle(torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)).clamp_min(0).reshape(-1, 3)
+    values = potentials_of(p.double().expand_as(q), q / q.sum(1, keepdim=True))[relaxation]
+    return x, y, values.reshape(n + 1, n + 1)
 
 
 def with_coordinate(p: Tensor, k: int, value: float) -> Tensor:

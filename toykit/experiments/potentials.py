@@ -45,7 +45,7 @@ def cut(relaxation: str, logit_j: float, limit: float = 3.0, n: int = 121) -> tu
     return l_i, values, logit_gradient(relaxation, l_i, l_j)
 
 
-def descent_field(relaxation: str, limit: float = 3.0, n: int = 11) -> tuple[Tensor, Tensor, Tensor]:
+def descent_field(relaxation: str, limit: float = 3.0, n: int = 9) -> tuple[Tensor, Tensor, Tensor]:
     """Where gradient descent goes: l (n,) and -dP/dl_i, -dP/dl_j as (n, n) with rows l_j and columns l_i, float64."""
     logits = torch.linspace(-limit, limit, n, dtype=torch.float64)
     l_i, l_j = logits[None, :].expand(n, n), logits[:, None].expand(n, n)

@@ -2,7 +2,9 @@
 
 from toykit.datasets.sample import Sample
 from toykit.experiments.neighborhoods import affinity_map
-from toykit.explore.controls import choice, explorer, slider, whole_slider
+from toykit.explore.controls import choice, slider, whole_slider
+from toykit.explore.frame import explorer, text
+from toykit.explore.panels import Panel, Panels
 from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
 
 #: By the words in the menu: what makes a neighbourhood of a colour and a spatial bandwidth.
@@ -14,6 +16,8 @@ NEIGHBORHOODS = {
 }
 #: The close-up reaches so many pixels to each side.
 REACH = 6
+CAPTION = """<p>Bright is a strong tie. A nearest neighbourhood ends beside the pixel; a dense one reaches all of the photo that
+has its colour, and the wider the bandwidths, the less it matters what and where.</p>"""
 
 
 def neighborhood_explorer(sample: Sample, neighborhood: str = "dense"):
@@ -21,11 +25,10 @@ def neighborhood_explorer(sample: Sample, neighborhood: str = "dense"):
 
     sample: small photos (100 pixels) answer at once. neighborhood: a key of `NEIGHBORHOODS`, shown first.
     """
-    import ipywidgets as widgets
-
     image, _ = sample.tensors()
     height, width = image.shape[2:]
-    figure, text = _figure(sample.image), widgets.HTML()
+    panels, counts = _panels(sample.image), text()
+    figure = panels.figure
     kind = choice("neighbourhood", NEIGHBORHOODS, neighborhood)
     color = slider("colour bandwidth (0..255)", 9.0, 1, 60, 1)
     space = slider("spatial bandwidth (pixels), dense only", 30.0, 1, 100, 1)
@@ -38,7 +41,7 @@ def neighborhood_explorer(sample: Sample, neighborhood: str = "dense"):
         space.disabled = kind.value != "dense"
         weights = affinity_map(image, (y.value, x.value), NEIGHBORHOODS[kind.value](color.value, space.value)).numpy()
         _show(figure, weights, x.value, y.value)
-        text.value = (
+        counts.value = (
             f"pixel ({x.value}, {y.value}) has {int((weights > 0.01).sum())} neighbours with w &gt; 0.01; "
             f"all weights together: {weights.sum():.2f}; the strongest: {weights.max():.3f}"
         )
@@ -57,35 +60,38 @@ def neighborhood_explorer(sample: Sample, neighborhood: str = "dense"):
     for trace in figure.data[1:3]:
         trace.on_click(click)
     show()
-    return explorer([kind, color, space, x, y], figure, text)
+    return explorer([kind, color, space, x, y], figure, counts, text(CAPTION), panels=panels)
 
 
-def _figure(photo):
+def _panels(photo):
     """Photo under a transparent map that takes the clicks; the map of affinities; the close-up; the pixel in the first two."""
-    from plotly import graph_objects as go
-    from plotly.subplots import make_subplots
-
     height, width = photo.shape[:2]
-    titles = ("click a pixel", "its affinities w_ij to all others", f"close-up: {REACH} pixels around")
-    figure = go.FigureWidget(make_subplots(1, 3, subplot_titles=titles, column_widths=[0.37, 0.37, 0.26]))
-    figure.add_image(z=photo, hoverinfo="skip", row=1, col=1)
-    scale = {"zmin": 0, "zmax": 1, "colorscale": "Cividis", "hovertemplate": "x %{x}, y %{y}: %{z:.3f}<extra></extra>"}
-    figure.add_heatmap(opacity=0, showscale=False, **scale, row=1, col=1)
-    figure.add_heatmap(colorbar={"title": "w_ij"}, **scale, row=1, col=2)
-    figure.add_heatmap(showscale=False, **scale, row=1, col=3)
-    cross = {"symbol": "cross-thin", "size": 14, "line": {"color": "white", "width": 2}}
-    for column in (1, 2):
-        figure.add_scatter(mode="markers", marker=cross, hoverinfo="skip", row=1, col=column)
-        figure.update_xaxes(range=[-0.5, width - 0.5], row=1, col=column)
-        figure.update_yaxes(range=[height - 0.5, -0.5], row=1, col=column)
-    for column, anchor in enumerate(("x", "x2", "x3"), 1):
-        figure.update_xaxes(constrain="domain", row=1, col=column)
-        figure.update_yaxes(scaleanchor=anchor, constrain="domain", row=1, col=column)
-    figure.update_annotations(font_size=13)
-    figure.update_layout(
-        width=960, height=340, showlegend=False, template="simple_white", margin={"l": 30, "r": 10, "t": 40, "b": 30}
+    stacked, around = round(340 * height / width) + 60, (30, 8, 26)
+    panels = Panels(
+        [
+            Panel("click a pixel i", (0, 0.37, 0, 1), stacked, around),
+            Panel("its affinities w_ij to all others", (0.37, 0.74, 0, 1), stacked, around),
+            Panel(f"close-up: {REACH} pixels around", (0.74, 1, 0, 1), 330, around),
+        ],
+        height=330,
     )
-    return figure
+    made = panels.figure
+    made.add_image(z=photo, hoverinfo="skip", row=1, col=1)
+    scale = {"zmin": 0, "zmax": 1, "colorscale": "Cividis", "hovertemplate": "x %{x}, y %{y}: %{z:.3f}<extra></extra>"}
+    made.add_heatmap(opacity=0, showscale=False, **scale, row=1, col=1)
+    made.add_heatmap(showscale=False, **scale, row=1, col=2)
+    made.add_heatmap(showscale=False, **scale, row=1, col=3)
+    for column in (1, 2):
+        for color, thick in (("black", 5), ("white", 2)):  # to be seen on bright and on dark
+            cross = {"symbol": "cross-thin", "size": 15, "line": {"color": color, "width": thick}}
+            made.add_scatter(mode="markers", marker=cross, hoverinfo="skip", row=1, col=column)
+        made.update_xaxes(range=[-0.5, width - 0.5], row=1, col=column)
+        made.update_yaxes(range=[height - 0.5, -0.5], row=1, col=column)
+    for column, anchor in enumerate(("x", "x2", "x3"), 1):
+        made.update_xaxes(constrain="domain", row=1, col=column)
+        made.update_yaxes(scaleanchor=anchor, constrain="domain", row=1, col=column)
+    panels.arrange()
+    return panels
 
 
 def _show(figure, weights, x: int, y: int) -> None:

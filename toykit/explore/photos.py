@@ -1,43 +1,73 @@
 """Soft pseudo-labels of a photo while relaxation, cross-entropy, eta, lambda and bandwidth change."""
 
+import html
+import io
+import threading
 import warnings
+
+import numpy as np
 
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.sample import Sample
 from toykit.energy import Energy
-from toykit.explore.controls import choice, figure_with_controls, slider
+from toykit.explore.controls import choice, slider
+from toykit.explore.frame import explorer, pictures, text
 from toykit.neighborhoods import NearestNeighbors
-from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, panels, soft_colors
+from toykit.palette import voc_palette
+from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, soft_colors
 from toykit.potts import RELAXATIONS
 from toykit.predictions import seed_logits
 from toykit.solvers import ConvergenceWarning, solve
 
+CAPTION = """<p>Mixed colours are soft labels, dark in the entropy. BL decides nearly every pixel; Q and CD leave some
+undecided. A larger lambda smooths, a larger bandwidth lets neighbours of different colours agree.</p>"""
+
 
 def pseudo_labels(sample: Sample):
     """A widget: seeds, soft labels, their entropy and the hard mask, solved anew when a control is let go."""
+    import ipywidgets as widgets
+
     image, seeds = sample.tensors()
     logits = seed_logits(image, seeds, len(sample.classes))
+    shown = {name: widgets.Image(format="png") for name in ("soft labels", "their entropy", "hard mask")}
+    seeded = widgets.Image(value=png(overlay_seeds(sample.image, sample.seeds, len(sample.classes))), format="png")
+    relaxation = choice("relaxation", RELAXATIONS, "CD")
+    cross_entropy = choice("cross-entropy", CROSS_ENTROPIES, "CCE")
+    eta, lam = slider("eta", 0.3, 0.0, 2.0, 0.1), slider("lambda", 6.0, 0.0, 20.0, 0.5)
+    bandwidth = slider("bandwidth", 9.0, 1.0, 40.0, 1.0)
+    controls, turn = [relaxation, cross_entropy, eta, lam, bandwidth], threading.Lock()
 
-    def draw(relaxation, cross_entropy, eta, lam, bandwidth):
-        energy = Energy(cross_entropy, relaxation, eta, lam, NearestNeighbors(bandwidth))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            labels = solve(logits, image, seeds, energy).labels
-        pictures = {
-            "seeds": overlay_seeds(sample.image, sample.seeds, len(sample.classes)),
-            "soft labels": soft_colors(labels),
-            "their entropy": entropy_map(labels),
-            "hard mask": hard_colors(labels),
-        }
-        return panels(pictures, legend=sample.classes)
+    def show(_=None):
+        with turn:  # a front end may send changes to threads of their own: the last picture is that of the last values
+            neighborhood = NearestNeighbors(bandwidth.value)
+            energy = Energy(cross_entropy.value, relaxation.value, eta.value, lam.value, neighborhood)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                labels = solve(logits, image, seeds, energy).labels
+            for widget, colors in zip(
+                shown.values(), (soft_colors(labels), 1 - entropy_map(labels), hard_colors(labels)), strict=True
+            ):
+                widget.value = png(colors)
 
-    return figure_with_controls(
-        draw,
-        {
-            "relaxation": choice("relaxation", RELAXATIONS, "CD"),
-            "cross_entropy": choice("cross-entropy", CROSS_ENTROPIES, "CCE"),
-            "eta": slider("eta", 0.3, 0.0, 2.0, 0.1),
-            "lam": slider("lambda", 6.0, 0.0, 20.0, 0.5),
-            "bandwidth": slider("bandwidth", 9.0, 1.0, 40.0, 1.0),
-        },
+    for control in controls:
+        control.observe(show, "value")
+    show()
+    return explorer(controls, pictures({"seeds": seeded, **shown}), text(_legend(sample.classes)), text(CAPTION))
+
+
+def png(colors: np.ndarray) -> bytes:
+    """Colours in 0..1, (H, W, 3), or grey values, (H, W), as a PNG file."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray((colors * 255).round().astype(np.uint8)).save(file, format="PNG")
+    return file.getvalue()
+
+
+def _legend(classes: tuple[str, ...]) -> str:
+    """HTML: each class' name beside its colour."""
+    colors = (voc_palette(len(classes)) * 255).round().astype(int).tolist()
+    return "".join(
+        f"<i class='swatch' style='background: rgb{tuple(color)}'></i><span>{html.escape(name)}</span>"
+        for name, color in zip(classes, colors, strict=True)
     )

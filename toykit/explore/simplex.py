@@ -4,16 +4,22 @@ import math
 
 import torch
 
-from toykit.experiments.moves import CLASS_NAMES, MOVES, landscape, potentials_of, with_coordinate
-from toykit.explore.controls import choice, explorer, play, slider
+from toykit.experiments.moves import CLASS_NAMES, MOVES, landscape, landscape_sheet, potentials_of, with_coordinate
+from toykit.explore.controls import choice, play, slider
+from toykit.explore.frame import explorer, text
+from toykit.explore.panels import INK, Panel, Panels
 from toykit.palette import LINE_COLORS
 from toykit.potts import RELAXATIONS
 from toykit.simplex import TRIANGLE, to_triangle
 
 #: Bars and colours end here; what is larger is written out.
 CEILING = 3.0
+#: A click finds shares in steps of 1 / CLICKS.
+CLICKS = 50
 #: The move that is none: both points stay where they were put.
 FREE = "none"
+CAPTION = """<p>Dark is cheap; a white line every 1/4. A click places a point, sliders do the same from the keyboard. Let q go
+to where p is: the bars that stay are the relaxations that forbid two pixels to be unsure together.</p>"""
 
 
 def simplex_explorer(p=(0.7, 0.2, 0.1), q=(0.1, 0.3, 0.6), relaxation: str = "CD"):
@@ -23,10 +29,10 @@ def simplex_explorer(p=(0.7, 0.2, 0.1), q=(0.1, 0.3, 0.6), relaxation: str = "CD
     p, q: distributions over three classes. relaxation: the one shown by colour first.
     Raises: ValueError for points outside the triangle.
     """
-    import ipywidgets as widgets
 
     state = {name: _distribution(name, point) for name, point in (("p", p), ("q", q))}
-    figure = _figure()
+    panels = _panels()
+    figure = panels.figure
     coordinates = {
         name: [slider(f"{name}: share of {c}", float(point[k]), 0, 1, 0.01) for k, c in enumerate(CLASS_NAMES)]
         for name, point in state.items()
@@ -61,7 +67,7 @@ def simplex_explorer(p=(0.7, 0.2, 0.1), q=(0.1, 0.3, 0.6), relaxation: str = "CD
         return changed
 
     def click(trace, points, _):
-        if points.point_inds:  # plotly calls this for clicks on the bars, too
+        if points.point_inds:  # plotly calls this for clicks on other traces, too
             place(placed.value, grid[points.point_inds[0]])
 
     def lead(_):
@@ -75,11 +81,11 @@ def simplex_explorer(p=(0.7, 0.2, 0.1), q=(0.1, 0.3, 0.6), relaxation: str = "CD
             control.observe(follow(name, k), "value")
     for control in (shown, move, time):
         control.observe(lead, "value")
-    grid = landscape(relaxation, state["p"])[0]
-    figure.data[0].on_click(click)
+    grid = landscape(relaxation, state["p"], CLICKS)[0]
+    figure.data[3].on_click(click)
     show()
-    rows = [coordinates["p"], coordinates["q"], [shown, placed], [move, time, player]]
-    return explorer([widgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in rows], figure)
+    shares = [*coordinates["p"], *coordinates["q"]]
+    return explorer([shown, *shares, placed, move, time, player], figure, text(CAPTION), panels=panels)
 
 
 def _distribution(name: str, point) -> torch.Tensor:
@@ -89,51 +95,61 @@ def _distribution(name: str, point) -> torch.Tensor:
     return found
 
 
-def _figure():
-    """The triangle's grid, border, p and q on the left; a bar for each relaxation on the right."""
-    from plotly import graph_objects as go
-    from plotly.subplots import make_subplots
-
-    figure = go.FigureWidget(make_subplots(1, 2, column_widths=[0.52, 0.48]))
-    figure.add_scatter(
-        mode="markers", row=1, col=1, name="click here",
-        marker={"size": 16, "symbol": "hexagon", "colorscale": "Cividis", "cmin": 0, "cmax": CEILING},
+def _panels():
+    """The sheet of P(p, .), what hides it outside of the triangle, the border, the grid that takes clicks, p, q; the bars."""
+    panels = Panels(
+        [
+            Panel("p and q; the colour is P(p, .)", (0, 0.55, 0, 1), 390, around=(4, 4, 46), bar=0),
+            Panel("all six P(p, q)", (0.57, 1, 0, 1), 330, around=(48, 4, 30)),
+        ],
+        height=500,
+    )
+    made, here = panels.figure, {"row": 1, "col": 1}
+    made.add_contour(
+        contours={"start": 0, "end": CEILING, "size": 0.25}, zmin=0, zmax=CEILING, colorscale="Cividis", hoverinfo="skip",
+        line={"color": "white", "width": 0.5}, **here,
+        colorbar={"tickvals": [0, 1, 2, 3], "ticktext": ["0", "1", "2", "3 and more"]},
     )  # fmt: skip
-    corners = torch.tensor([*TRIANGLE, TRIANGLE[0]])
-    figure.add_scatter(
-        x=corners[:, 0].tolist(), y=corners[:, 1].tolist(), mode="lines", hoverinfo="skip",
-        line={"color": "black", "width": 1}, row=1, col=1,
+    left, right, top = TRIANGLE
+    past = 0.01  # over the rectangle's edge, too
+    made.add_scatter(
+        x=[left[0] - past, top[0], left[0] - past, None, right[0] + past, top[0], right[0] + past],
+        y=[left[1] - past, top[1] + past, top[1] + past, None, right[1] - past, top[1] + past, top[1] + past],
+        mode="lines", line={"width": 0}, fill="toself", fillcolor="white", hoverinfo="skip", **here,
     )  # fmt: skip
+    x, y = zip(*TRIANGLE, left, strict=True)
+    made.add_scatter(x=x, y=y, mode="lines", hoverinfo="skip", line={"color": INK, "width": 1.5}, **here)
+    made.add_scatter(mode="markers", name="click here", marker={"size": 8, "opacity": 0}, **here)
     for number, name in enumerate("pq"):
-        figure.add_scatter(
-            mode="markers+text", text=[name], textfont={"size": 18, "color": "white"}, name=name, hoverinfo="skip",
-            marker={"size": 28, "color": LINE_COLORS[number], "symbol": ("circle", "square")[number],
-                    "line": {"color": "white", "width": 2}},
-            row=1, col=1,
+        made.add_scatter(
+            mode="markers+text", text=[name], textfont={"size": 17, "color": "white"}, name=name, hoverinfo="skip",
+            marker={"size": 27, "color": LINE_COLORS[number], "symbol": ("circle", "square")[number],
+                    "line": {"color": "white", "width": 2}}, **here,
         )  # fmt: skip
-    figure.add_bar(
+    made.add_bar(
         x=list(RELAXATIONS), marker={"color": list(LINE_COLORS[:6])}, textposition="outside", cliponaxis=False,
         hoverinfo="x+text", row=1, col=2,
     )  # fmt: skip
-    for name, (x, y), shift in zip(CLASS_NAMES, TRIANGLE, (-18, -18, 18), strict=True):
-        figure.add_annotation(x=x, y=y, text=f"<b>{name}</b>", showarrow=False, yshift=shift, row=1, col=1)
-    figure.update_xaxes(visible=False, range=[-0.1, 1.1], row=1, col=1)
-    figure.update_yaxes(visible=False, range=[-0.12, 1.0], scaleanchor="x", row=1, col=1)
-    figure.update_yaxes(title="P(p, q)", range=[0, CEILING * 1.08], row=1, col=2)
-    figure.update_layout(width=860, height=400, showlegend=False, template="simple_white", margin={"t": 20, "b": 30})
-    return figure
+    for name, (x, y), shift in zip(CLASS_NAMES, TRIANGLE, (-16, -16, 16), strict=True):
+        made.add_annotation(x=x, y=y, text=f"<b>{name}</b>", showarrow=False, yshift=shift, **here)
+    made.update_xaxes(visible=False, range=[-0.06, 1.06], constrain="domain", **here)
+    made.update_yaxes(visible=False, range=[-0.1, 0.96], scaleanchor="x", constrain="domain", **here)
+    made.update_yaxes(title="P(p, q)", range=[0, CEILING * 1.08], row=1, col=2)
+    panels.arrange()
+    return panels
 
 
 def _show(figure, p, q, relaxation: str) -> None:
-    grid, heights = landscape(relaxation, p)
+    grid, heights = landscape(relaxation, p, CLICKS)
     xy, points = to_triangle(grid), to_triangle(torch.stack([p, q]))
     values = {name: float(value) for name, value in potentials_of(p[None], q[None]).items()}
-    field, _, *markers, bars = figure.data
+    sheet, _, _, field, *markers, bars = figure.data
     see = f"P_{relaxation}(p, .) = %{{customdata[3]:.3f}}<extra></extra>"
-    # a trace at a time: one batch for all would blank what it sets in one trace and not in another, such as the bars' colours
+    # a trace at a time: one batch for all would blank what it sets in one trace and not in another
+    x, y, over = landscape_sheet(relaxation, p)
+    sheet.update(x=x.numpy(), y=y.numpy(), z=over.clamp_max(CEILING).float().numpy())
     field.update(
-        x=xy[:, 0].numpy(), y=xy[:, 1].numpy(), marker_color=heights.clamp_max(CEILING).numpy(),
-        customdata=torch.cat([grid, heights[:, None]], 1).numpy(),
+        x=xy[:, 0].numpy(), y=xy[:, 1].numpy(), customdata=torch.cat([grid, heights[:, None]], 1).numpy(),
         hovertemplate="A %{customdata[0]:.2f}, B %{customdata[1]:.2f}, C %{customdata[2]:.2f}<br>" + see,
     )  # fmt: skip
     for marker, (x, y) in zip(markers, points.tolist(), strict=True):

@@ -11,10 +11,14 @@ from toykit.experiments.uncertainty import (
     prediction_gradient,
     verdict,
 )
-from toykit.explore.controls import explorer, slider
+from toykit.explore.controls import slider
+from toykit.explore.frame import explorer, text
+from toykit.explore.panels import Panel, Panels
 from toykit.palette import LINE_COLORS
 
 DASHES = ("solid", "dash", "dashdot", "dot")  # as in `toykit.palette.LINE_STYLES`, in plotly's words
+CAPTION = """<p>Circles: where both are now; diamonds: the best answer to the other side. Set y to 0.5: CE still asks the
+prediction to be as unsure as the label, CCE and RCE ask nothing of it.</p>"""
 
 
 def cross_entropy_explorer(label: float = 0.75, prediction: float = 0.9):
@@ -22,45 +26,40 @@ def cross_entropy_explorer(label: float = 0.75, prediction: float = 0.9):
 
     Circles mark where both now are, diamonds the best answers; the table below has gradients and who mimics whom.
     """
-    import ipywidgets as widgets
-
-    figure, table = _figure(), widgets.HTML()
+    panels, table = _panels(), text()
     y = slider("label y = (x, 1 - x): x", label, 0, 1, 0.01)
     sigma = slider("prediction sigma = (x, 1 - x): x", prediction, 0.01, 0.99, 0.01)
 
     def show(_=None):
-        _show(figure, y.value, sigma.value)
+        _show(panels.figure, y.value, sigma.value)
         table.value = _table(y.value, sigma.value)
 
     for control in (y, sigma):
         control.observe(show, "value")
     show()
-    return explorer([y, sigma], figure, table)
+    return explorer([y, sigma], panels.figure, table, text(CAPTION), panels=panels)
 
 
-def _figure():
-    from plotly import graph_objects as go
-    from plotly.subplots import make_subplots
-
-    titles = ("the label is given: what is the prediction told?", "the prediction is given: what is the label told?")
-    figure = go.FigureWidget(make_subplots(1, 2, subplot_titles=titles, shared_yaxes=True))
+def _panels():
+    """In both panels a curve for each cross-entropy, and marks for here and for the best answer."""
+    titles = ("the label is given: what is sigma told?", "the prediction is given: what is y told?")
+    panels = Panels([Panel(t, (k / 2, (k + 1) / 2, 0, 1), 360) for k, t in enumerate(titles)], height=430, legend=True)
+    made = panels.figure
     for column in (1, 2):
         for name, color, dash in zip(CROSS_ENTROPIES, LINE_COLORS, DASHES, strict=False):
             options = {"name": name, "legendgroup": name, "row": 1, "col": column}
-            figure.add_scatter(
-                mode="lines", line={"color": color, "dash": dash}, showlegend=column == 1,
+            made.add_scatter(
+                mode="lines", line={"color": color, "dash": dash, "width": 2.2}, showlegend=column == 1,
                 hovertemplate=f"x %{{x:.2f}}<br>H_{name} %{{y:.3f}}<extra></extra>", **options,
             )  # fmt: skip
-            marks = {"color": color, "symbol": ["circle", "diamond"], "size": [9, 12], "line": {"color": "white"}}
-            figure.add_scatter(mode="markers", marker=marks, showlegend=False, **options)
-    figure.update_xaxes(range=[-0.02, 1.02])
-    figure.update_xaxes(title="sigma = (x, 1 - x): x", col=1)
-    figure.update_xaxes(title="y = (x, 1 - x): x", col=2)
-    figure.update_yaxes(range=[-0.1, 4])
-    figure.update_yaxes(title="H(y, sigma)", col=1)
-    figure.update_annotations(font_size=13)
-    figure.update_layout(width=860, height=380, template="simple_white", margin={"t": 40, "b": 20})
-    return figure
+            marks = {"color": color, "symbol": ["circle", "diamond"], "size": [10, 13], "line": {"color": "white"}}
+            made.add_scatter(mode="markers", marker=marks, showlegend=False, **options)
+    made.update_xaxes(range=[-0.02, 1.02])
+    made.update_xaxes(title_text="sigma = (x, 1 - x): x", col=1)
+    made.update_xaxes(title_text="y = (x, 1 - x): x", col=2)
+    made.update_yaxes(range=[-0.1, 4], title_text="H(y, sigma)")
+    panels.arrange()
+    return panels
 
 
 def _show(figure, label: float, prediction: float) -> None:
@@ -100,7 +99,7 @@ def _table(label: float, prediction: float) -> str:
             )
         )
     lines = [
-        "<tr>" + "".join(f"<{tag} style='padding: 0 1.2em; text-align: left'>{c}</{tag}>" for c in cells) + "</tr>"
+        "<tr>" + "".join(f"<{tag}>{c}</{tag}>" for c in cells) + "</tr>"
         for tag, cells in (("th", head), *(("td", row) for row in rows))
     ]
     return "<table>" + "".join(lines) + "</table>"

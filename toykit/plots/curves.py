@@ -11,7 +11,7 @@ LABELS = (0.99, 0.75, 0.5)
 
 def loss_curves(names: tuple[str, ...] = tuple(CROSS_ENTROPIES), labels: tuple[float, ...] = LABELS):
     """H(y, sigma) over sigma = (x, 1 - x) for labels y = (label, 1 - label), one panel a cross-entropy; a figure."""
-    return _four_panels(loss_curve, names, labels, r"$\sigma = (x, 1-x)$: x", "y")
+    return _four_panels(loss_curve, names, labels, r"$\sigma = (x, 1-x)$: x", "$y$")
 
 
 def label_curves(names: tuple[str, ...] = tuple(CROSS_ENTROPIES), predictions: tuple[float, ...] = LABELS):

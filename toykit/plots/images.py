@@ -47,15 +47,27 @@ def overlay_seeds(image: np.ndarray, seeds: np.ndarray, num_classes: int, fade: 
     return picture
 
 
-def panels(pictures: dict, columns: int | None = None, width: float = 9.5, legend: tuple[str, ...] = ()):
+def panels(
+    pictures: dict,
+    columns: int | None = None,
+    width: float = 9.5,
+    legend: tuple[str, ...] = (),
+    named: dict[str, np.ndarray] | None = None,
+):
     """A grid of pictures with titles; returns the figure.
 
     pictures: title -> (H, W, 3) colours, or (H, W) shown from white (0) to black (1). columns: default all in one row.
-    legend: class names, shown below in their colours.
+    legend: class names, shown below in their colours. named: title -> (H, W) of class ids, such as seeds: the names are
+    written on that picture, too, since not every reader tells VOC's green from its olive.
+    Raises: ValueError for `named` without `legend`, or with a title that no picture has.
     """
     import matplotlib.pyplot as plt
     from matplotlib.patches import Patch
 
+    if named and not (legend and set(named) <= set(pictures)):
+        raise ValueError(
+            f"named: expected a legend and titles among {list(pictures)}, got {list(named)}, legend {legend}"
+        )
     columns = min(len(pictures), columns or len(pictures))
     rows = -(-len(pictures) // columns)
     tallest = max(np.shape(p)[0] / np.shape(p)[1] for p in pictures.values())
@@ -70,11 +82,26 @@ def panels(pictures: dict, columns: int | None = None, width: float = 9.5, legen
             axis.spines[:].set(visible=True, color="0.7", linewidth=0.8)
         axis.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
         axis.set_title(title)
+        if named and title in named:
+            _write_names(axis, named[title], legend)
     if legend:
         colors = voc_palette(len(legend))
         handles = [Patch(facecolor=c, edgecolor="0.5", label=n) for c, n in zip(colors, legend, strict=True)]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(legend)), handlelength=1)
     return figure
+
+
+def _write_names(axis, ids: np.ndarray, names: tuple[str, ...]) -> None:
+    """Each class' name at the pixel of the class that is farthest from all others."""
+    from matplotlib.patheffects import withStroke
+    from scipy.ndimage import distance_transform_edt
+
+    for k, name in enumerate(names):
+        if (ids == k).any():
+            inside = distance_transform_edt(np.pad(ids == k, 1))[1:-1, 1:-1]
+            row, column = np.unravel_index(inside.argmax(), inside.shape)
+            axis.text(column, row, name, color="black", fontsize=8, ha="center", va="center", clip_on=True,
+                      path_effects=[withStroke(linewidth=2.5, foreground="white")])  # fmt: skip
 
 
 def _single(labels: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ def surfaces(names: tuple[str, ...] = tuple(RELAXATIONS), limit: float = 3.0, co
         axis.tick_params(labelsize=7, pad=-2)
         axis.xaxis.labelpad = axis.yaxis.labelpad = -6
         axis.view_init(elev=28, azim=-60)
-        axis.set_box_aspect(None, zoom=0.92)
+        axis.set_box_aspect(None, zoom=0.88)
     return figure
 
 
@@ -59,17 +59,19 @@ def descent_fields(names: tuple[str, ...] = tuple(RELAXATIONS), limit: float = 3
     """
     import matplotlib.pyplot as plt
 
-    rows = -(-len(names) // columns)
+    rows, side = -(-len(names) // columns), min(4.2, 9.5 / columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(3.1 * columns, 3.1 * rows), sharex=True, sharey=True, squeeze=False
+        rows, columns, figsize=(side * columns, side * rows), sharex=True, sharey=True, squeeze=False
     )
     for axis, name in zip(axes.flat, names, strict=False):
         logits, values = over_logits(name, limit)
-        axis.contour(logits, logits, values, levels=LEVELS[::2], cmap="cividis", linewidths=1)
-        at, along_i, along_j = descent_field(name, limit, 13)
-        axis.quiver(at, at, along_i, along_j, angles="xy", scale_units="xy", scale=2.5, width=0.006, minlength=0.5)
+        axis.contour(logits, logits, values, levels=LEVELS[::2], cmap="cividis", linewidths=1, alpha=0.6)
+        at, along_i, along_j = descent_field(name, limit)
+        axis.quiver(at, at, along_i, along_j, angles="xy", scale_units="xy", scale=2.3, width=0.007, headwidth=4,
+                    headlength=4, headaxislength=3.6, minlength=0.5, pivot="mid", zorder=3)  # fmt: skip
         axis.plot([-limit, limit], [-limit, limit], color="0.6", linestyle=":", linewidth=1)
         axis.set(title=f"$P_{{{name}}}$", aspect="equal", xticks=[-limit, 0, limit], yticks=[-limit, 0, limit])
+        axis.set(xlim=(-1.12 * limit, 1.12 * limit), ylim=(-1.12 * limit, 1.12 * limit))  # arrows at the border, too
     for axis in axes[-1]:
         axis.set_xlabel("$l_i$")
     for axis in axes[:, 0]:

@@ -14,7 +14,8 @@ MOVE_TITLES = {"a": "(a) inside an object: A to B together", "b": "(b) at a boun
 def triangle(axis, names: tuple[str, ...] = CLASS_NAMES) -> None:
     """Draw the simplex' border and the names of its corners into `axis`."""
     corners = torch.tensor([*TRIANGLE, TRIANGLE[0]])
-    axis.fill(corners[:, 0], corners[:, 1], facecolor="0.96", edgecolor="0.4", linewidth=1, zorder=0)
+    axis.fill(corners[:, 0], corners[:, 1], facecolor="0.96", zorder=0)
+    axis.fill(corners[:, 0], corners[:, 1], fill=False, edgecolor="0.2", linewidth=1.2, joinstyle="round", zorder=1.5)
     centre = torch.tensor(TRIANGLE).mean(0)
     for name, corner in zip(names, torch.tensor(TRIANGLE), strict=True):
         x, y = corner + 0.12 * (corner - centre) / (corner - centre).norm()
@@ -80,7 +81,7 @@ def landscapes(p: Tensor, names: tuple[str, ...] = tuple(RELAXATIONS), columns: 
         triangle(axis)
         x, y = to_triangle(q).unbind(1)
         filled = axis.tricontourf(x, y, values.clamp(0, ceiling), levels=levels, cmap="cividis", zorder=1)
-        axis.tricontour(x, y, values.clamp(0, ceiling), levels=levels, colors="white", linewidths=0.5, zorder=2)
+        axis.tricontour(x, y, values.clamp(0, ceiling), levels=levels, colors="white", linewidths=0.5, zorder=1.2)
         axis.plot(*to_triangle(p.double()), "o", color="black", markeredgecolor="white", markersize=9, zorder=3)
         axis.set_title(f"$P_{{{name}}}(p, q)$")
     figure.colorbar(filled, ax=axes, shrink=0.6, ticks=range(int(ceiling) + 1))

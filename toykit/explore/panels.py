@@ -1,0 +1,83 @@
+"""A plotly figure of several panels that stand beside each other in a wide page and one above the other in a narrow one.
+
+One figure, not one for each panel: each FigureWidget brings all of plotly (5 MB) to the page.
+"""
+
+from dataclasses import dataclass
+
+#: Pixels: below this width panels are stacked; a title's height; a figure's width before the page has told its own.
+NARROW, TITLE, USUAL = 560, 26, 900
+INK = "#20262d"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """wide: (left, right, top, bottom) in shares of the figure; height: in pixels, when stacked.
+
+    around: pixels to the left, right and below for axes and colour bar. bar: number of the trace whose colour bar lies below.
+    """
+
+    title: str
+    wide: tuple[float, float, float, float]
+    height: int
+    around: tuple[int, int, int] = (48, 14, 44)
+    kind: str = "xy"
+    bar: int | None = None
+
+
+class Panels:
+    """`figure`: an empty FigureWidget with a column for each panel, in the explorers' look.
+
+    A drag on it does not zoom, so that a finger scrolls the page; a scene turns. height: in pixels, when wide.
+    legend: whether there is one, on a line under the titles.
+    """
+
+    def __init__(self, panels: list[Panel], height: int, legend: bool = False):
+        from plotly import graph_objects as go
+        from plotly.subplots import make_subplots
+
+        self.panels, self.height, self.titles = panels, height, [panel.title for panel in panels]
+        self._above = TITLE + 34 * legend
+        grid = make_subplots(1, len(panels), specs=[[{"type": p.kind} for p in panels]], subplot_titles=self.titles)
+        self.figure = go.FigureWidget(grid)
+        # a FigureWidget has no public way to say this; the buttons would be out of reach without a mouse
+        self.figure._config = self.figure._config | {"displayModeBar": False}
+        self.figure.update_layout(
+            dragmode=False, showlegend=legend, template="simple_white",
+            margin={"l": 0, "r": 0, "t": 0, "b": 0, "autoexpand": False},
+            font={"family": 'system-ui, "Helvetica Neue", Arial, sans-serif', "size": 13, "color": INK},
+            legend={"orientation": "h", "x": 0, "yanchor": "top", "itemclick": False, "itemdoubleclick": False},
+        )  # fmt: skip
+        self.figure.update_annotations(xanchor="left", yanchor="top", font_size=13, align="left")
+        for axes in (self.figure.update_xaxes, self.figure.update_yaxes):
+            axes(fixedrange=True, title={"standoff": 4, "font_size": 13})
+
+    def arrange(self, width: int = USUAL) -> None:
+        """Place the panels in a figure of so many pixels' width. Call it first when all traces are there."""
+        stacked = width < NARROW
+        height = sum(panel.height for panel in self.panels) if stacked else self.height
+        layout, top, bars = self.figure.layout, 0.0, {}
+        with self.figure.batch_update():
+            layout.width, layout.height, layout.legend.y = width, height, 1 - TITLE / height
+            for column, panel in enumerate(self.panels, 1):
+                left, right, start, end = panel.wide
+                if stacked:
+                    left, right, start, end = 0, 1, top / height, (top + panel.height) / height
+                    top += panel.height
+                before, after, below = panel.around
+                x = (left + before / width, right - after / width)
+                y = (1 - end + below / height, 1 - start - self._above / height)
+                title = layout.annotations[column - 1]
+                title.x, title.y = left, 1 - start
+                subplot = self.figure.get_subplot(1, column)
+                if panel.kind == "scene":
+                    subplot.domain.x, subplot.domain.y = x, y
+                else:
+                    subplot.xaxis.domain, subplot.yaxis.domain = x, y
+                if panel.bar is not None:
+                    bars[panel.bar] = {"x": (x[0] + x[1]) / 2, "y": y[0], "len": 0.9 * (x[1] - x[0])}
+        for trace, place in bars.items():  # not in the batch, which would blank other traces' bars
+            self.figure.data[trace].colorbar = {
+                **self.figure.data[trace].colorbar.to_plotly_json(), **place,
+                "orientation": "h", "yanchor": "top", "thickness": 12, "outlinewidth": 0,
+            }  # fmt: skip

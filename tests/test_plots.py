@@ -74,12 +74,29 @@ def test_names_are_written_inside_their_classes():
     assert [text.get_text() for text in texts] == ["a", "c"]  # b is nowhere
     for text, k in zip(texts, (0, 2), strict=True):
         column, row = text.get_position()
-        assert ids[row, column] == k
-    assert texts[0].get_position() == (4, 3)  # the middle
+        assert ids[round(row), round(column)] == k
+    assert texts[0].get_position() == pytest.approx((4, 3))  # the middle
     assert not figure.axes[1].texts
     for wrong in ({"legend": ()}, {"named": {"seed": ids}}):
         with pytest.raises(ValueError, match="named: expected a legend and titles among"):
             plots.panels({"seeds": ids / 255}, **{"legend": ("a",), "named": {"seeds": ids}, **wrong})
+
+
+def test_names_stay_inside_the_picture_and_clear_of_each_other():
+    names = tuple(f"a long name {k}" for k in range(12))
+    ids = np.full((20, 30), 255)
+    for k in range(12):
+        ids[3 * (k % 6), [0, 1, 2] if k < 6 else [-3, -2, -1]] = k  # at the edges, where half a name would be cut
+    figure = plots.panels({"seeds": np.ones((20, 30, 3))}, width=4, legend=names, named={"seeds": ids})
+    picture, texts = figure.axes[0].get_window_extent(), figure.axes[0].texts
+    boxes = [text.get_window_extent() for text in texts]
+    assert 6 <= len(texts) <= 12
+    assert all(picture.x0 - 1 <= box.x0 and box.x1 <= picture.x1 + 1 for box in boxes)
+    assert not any(a.shrunk(0.98, 0.98).overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
+    crowded = np.arange(600).reshape(20, 30) % 200
+    names = tuple(f"class {k}" for k in range(200))
+    figure = plots.panels({"seeds": np.ones((20, 30, 3))}, width=2, legend=names, named={"seeds": crowded})
+    assert 0 < len(figure.axes[0].texts) < 200
 
 
 def test_move_figure_marks_a_time():

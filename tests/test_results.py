@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from toykit import plots
-from toykit.experiments.results import MEASURED, PUBLISHED, by, measured, published, read
+from toykit.experiments.results import MEASURED, PUBLISHED, by, measured, published, read, write
 from toykit.resources import shipped
 
 
@@ -15,7 +15,7 @@ def test_shipped_tables_are_read_whole():
     assert lengths == {"table3": 30, "table4": 6, "table5": 23, "table6": 10}
     assert published("table5")[0]["batch_size"] == 12
     assert published("table5")[0]["neighborhood"] is None
-    assert len(measured("toy_full")) == 9
+    assert len(measured("presets_toy")) == 24
     files = {path.stem for path in shipped("data", "results").glob("*.csv")}
     assert files <= set(MEASURED)
     assert all(measured(name) for name in files)
@@ -49,10 +49,10 @@ def test_what_is_not_there_has_no_rows(tmp_path):
     ],
 )
 def test_other_tables_are_refused(tmp_path, text, message):
-    path = tmp_path / "toy_full.csv"
+    path = tmp_path / "presets_toy.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=f"{re.escape(str(path))}.*{message}"):
-        measured("toy_full", tmp_path)
+        measured("presets_toy", tmp_path)
 
 
 def test_what_is_no_text_is_refused_and_a_spreadsheets_mark_is_not(tmp_path):
@@ -68,11 +68,21 @@ def test_what_is_no_text_is_refused_and_a_spreadsheets_mark_is_not(tmp_path):
 def test_empty_fields_are_none_and_left_out(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("method,seed,miou\nfull,0,36.6\nsoft,0,\nfull,1,37\n")
-    rows = read(path, MEASURED["toy_full"])
+    rows = read(path, MEASURED["presets_toy"])
     assert rows[1] == {"method": "soft", "seed": 0, "miou": None}
     assert by(rows, "method") == {"full": [36.6, 37.0]}
     assert by(rows, "method", "seed") == {"full, 0": [36.6], "full, 1": [37.0]}
     assert by(rows, "method", value="seed") == {"full": [0, 1], "soft": [0]}
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_what_is_written_is_read(tmp_path, name):
+    rows = [{column: kind(number) for column, kind in MEASURED[name].items()} for number in (2, 3)]
+    assert write(name, rows, tmp_path) == tmp_path / f"{name}.csv"
+    assert measured(name, tmp_path) == rows
+    with pytest.raises(ValueError, match="fields not in fieldnames: 'colour'"):
+        write(name, [rows[0] | {"colour": 1}], tmp_path)
+    assert measured(name, tmp_path) == rows
 
 
 def test_rows_of_dots_show_values_and_means():

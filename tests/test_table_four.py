@@ -9,25 +9,29 @@ from toykit.neighborhoods import Dense, NearestNeighbors
 from toykit.training import load_config, table_four
 
 
-def test_the_cells_differ_in_method_and_neighborhood_alone():
-    base = load_config("toy")
+@pytest.mark.parametrize("preset", table_four.SETS)
+def test_the_cells_differ_in_method_and_neighborhood_alone(preset):
+    base = load_config(preset, ["data.crop=64"])
     kinds = {"NN": NearestNeighbors, "DN": Dense}
-    for name, config in table_four.cells().items():
+    dense_lam = 6.6e-5 * (512 / 64) ** 2 * base.energy.eta / 0.3
+    found = table_four.cells(preset, ["data.crop=64"])
+    assert tuple(found) == table_four.CELLS
+    for name, config in found.items():
         method, neighborhood = name.rsplit("_", 1)
         assert config.method == method
         assert isinstance(config.energy.build().neighborhood, kinds[neighborhood])
         assert config.energy.relaxation == ("Q" if method == "soft" else "BL")
         assert config.energy.eta == base.energy.eta
-        assert config.energy.lam == table_four.LAM[name]
+        assert config.energy.lam == pytest.approx(base.energy.lam if neighborhood == "NN" else dense_lam)
         assert all(getattr(config, part) == getattr(base, part) for part in ("data", "model", "schedule", "run"))
-    descents = [table_four.cells()[f"gradient_descent_{n}"].energy.decisiveness for n in kinds]
+    descents = [found[f"gradient_descent_{n}"].energy.decisiveness for n in kinds]
     assert descents == [False, False]
 
 
 def test_weights_and_overrides_matter():
-    cells = table_four.cells(["run.seed=3"], {"hard_DN": 0.5})
+    cells = table_four.cells("toy", ["run.seed=3"], {"hard_DN": 0.5})
     assert cells["hard_DN"].energy.lam == 0.5
-    assert cells["soft_DN"].energy.lam == table_four.LAM["soft_DN"]
+    assert cells["soft_DN"].energy.lam == table_four.cells()["soft_DN"].energy.lam != 0.5
     assert cells["soft_DN"].run.seed == 3
 
 
@@ -46,11 +50,14 @@ def test_the_command_writes_the_table(tmp_path):
     ]
     assert [(r["seed"], r["steps"]) for r in rows] == [(0, 4)] * 2
     assert rows[0]["solver_share"] == 0 < rows[1]["solver_share"] < 1
-    assert f"gradient_descent_NN, lam {table_four.LAM['gradient_descent_NN']:g}, seed 0: mIoU" in result.output
+    assert "gradient_descent_NN, lam 60, seed 0: mIoU" in result.output
     assert f"soft_DN, lam 0.01, seed 0: mIoU {rows[1]['miou']:.1f}%" in result.output
 
 
-def test_an_unknown_cell_is_refused():
+def test_an_unknown_cell_or_set_is_refused():
+    result = CliRunner().invoke(table_four.main, ["--set", "camvid"])
+    assert result.exit_code == 2
+    assert "'voc_animals'" in result.output
     result = CliRunner().invoke(table_four.main, ["--lam", "soft_SN=1"])
     assert result.exit_code == 2
     assert "expected CELL=LAM with a cell of gradient_descent_NN" in result.output

@@ -8,6 +8,7 @@ import io
 from pathlib import Path
 
 from toykit.conventions import check_choice
+from toykit.files import write_atomically
 from toykit.resources import shipped
 
 #: Columns of each table and their types; an empty field is None.
@@ -24,13 +25,14 @@ PUBLISHED = {
         "reproduced": str,
     },
 }  # fmt: skip
+_TABLE4 = {
+    "method": str, "neighborhood": str, "relaxation": str, "seed": int, "miou": float, "steps": int, "solver_share": float,
+}  # fmt: skip
 MEASURED = {
-    "toy_full": {"method": str, "seed": int, "miou": float},
+    "presets_toy": {"method": str, "seed": int, "miou": float},
     "camvid_blocks": {"method": str, "miou": float},
-    "table4_toy": {
-        "method": str, "neighborhood": str, "relaxation": str, "seed": int, "miou": float, "steps": int,
-        "solver_share": float,
-    },
+    "table4_toy": _TABLE4,
+    "table4_voc_animals": _TABLE4,
     "label_noise": {"loss": str, "noise": float, "seed": int, "accuracy": float},
     "voc_animals": {"method": str, "epoch": int, "miou": float},
 }  # fmt: skip
@@ -75,6 +77,17 @@ def read(path: Path, columns: dict[str, type]) -> Rows:
         if any(not 0 <= value <= 100 for value in values) or (values and 0 < max(values) <= 1):
             raise ValueError(f"{path}: {name} should be in percent; got {min(values):g} to {max(values):g}")
     return rows
+
+
+def write(name: str, rows: Rows, folder: str | Path) -> Path:
+    """Write a table of measurements, one of `MEASURED`, where `measured(name, folder)` reads it; returns the file."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, MEASURED[_known(name, MEASURED)], lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    path = Path(folder) / f"{name}.csv"
+    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+    return path
 
 
 def by(rows: Rows, *keys: str, value: str = "miou") -> dict[str, list[float]]:

@@ -39,7 +39,7 @@ BOX_VALUES = {"cpu": 2**20, "cuda": 2**26}
 class BruteForce:
     """The sums themselves, O(N^2), in blocks of rows; all weights are kept where they are one block."""
 
-    def __init__(self, features: Tensor, block: int = 2**22):
+    def __init__(self, features: Tensor, block: int = 2**24):
         """features: (D, N), in standard deviations. block: pairs at one time."""
         self.points, self.dtype, self.block = features.T.contiguous(), features.dtype, block
         self.kept = self.weights(self.points, self.points) if len(self.points) ** 2 <= block else None

@@ -82,26 +82,41 @@ def panels(
             axis.spines[:].set(visible=True, color="0.7", linewidth=0.8)
         axis.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
         axis.set_title(title)
-        if named and title in named:
-            _write_names(axis, named[title], legend)
     if legend:
         colors = voc_palette(len(legend))
         handles = [Patch(facecolor=c, edgecolor="0.5", label=n) for c, n in zip(colors, legend, strict=True)]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(legend)), handlelength=1)
+    if named:
+        figure.draw_without_rendering()  # the layout decides how much room a name has
+        for axis, title in zip(axes.flat, pictures, strict=False):
+            if title in named:
+                _write_names(axis, named[title], legend)
     return figure
 
 
-def _write_names(axis, ids: np.ndarray, names: tuple[str, ...]) -> None:
-    """Each class' name at the pixel of the class that is farthest from all others."""
+def _write_names(axis, ids: np.ndarray, names: tuple[str, ...], tries: int = 40) -> None:
+    """Each class' name at one of its pixels, far from other classes, whole and clear of other names; left out where none is."""
     from matplotlib.patheffects import withStroke
     from scipy.ndimage import distance_transform_edt
 
+    picture, placed = axis.get_window_extent(), []
     for k, name in enumerate(names):
-        if (ids == k).any():
-            inside = distance_transform_edt(np.pad(ids == k, 1))[1:-1, 1:-1]
-            row, column = np.unravel_index(inside.argmax(), inside.shape)
-            axis.text(column, row, name, color="black", fontsize=8, ha="center", va="center", clip_on=True,
-                      path_effects=[withStroke(linewidth=2.5, foreground="white")])  # fmt: skip
+        depth = distance_transform_edt(np.pad(ids == k, 1))[1:-1, 1:-1]
+        deepest = np.argsort(-depth, axis=None, kind="stable")[: int((ids == k).sum())]
+        some = deepest[:: max(1, len(deepest) // tries)]
+        text = axis.text(0, 0, name, color="black", fontsize=8, ha="center", va="center", clip_on=True,
+                         path_effects=[withStroke(linewidth=2.5, foreground="white")])  # fmt: skip
+        box = text.get_window_extent()
+        half = np.array([box.width, box.height]) / 2
+        for row, column in zip(*np.unravel_index(some, ids.shape), strict=True):
+            place = axis.transData.transform((column, row))
+            place = np.maximum(picture.min + half, np.minimum(picture.max - half, place))  # moved inside
+            if all((abs(place - other) >= half + reach).any() for other, reach in placed):
+                text.set_position(axis.transData.inverted().transform(place))
+                placed.append((place, half))
+                break
+        else:
+            text.remove()
 
 
 def _single(labels: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from toykit.supervision import Supervision
 METHODS = ("full", "seeds_only", "gradient_descent", "soft", "hard")
 NEIGHBORHOODS = ("nearest", "sparse_nonlocal", "dense")
 #: Side of a crop, in squares, up to which all pairs are quicker summed than filtered.
-FEW_PIXELS = 40
+FEW_PIXELS = 64
 PRECISIONS = ("32-true", "bf16-mixed")  # float16 would need a loss scaler, and its state in the checkpoint
 
 

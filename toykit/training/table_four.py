@@ -1,53 +1,44 @@
-"""Table 4 on the generated set: gradient descent, hard and soft self-labelling, each on nearest and on dense neighbourhoods.
+"""Table 4, on the generated set or others: gradient descent, hard and soft labels, each on nearest and on dense neighbourhoods.
 
     python -m toykit.training.table_four --seeds 3 -o runs/table4      # writes table4_toy.csv beside the runs
 
 Notebook 09 shows it: `toykit run 09 -p folder runs/table4`.
 
-All six share network, data, schedule, weights at the start and phase one (`toykit/training/presets/toy.yaml`). What a cell is:
+All six share network, data, schedule, weights at the start and phase one, a preset's. What a cell is:
 
     gradient_descent  NN  eq. (4), BL, without entropy             DN  the same, with the preset dense_crf's terms
     hard              NN  the preset grid_crf: graph cuts          DN  the preset scribblesup: mean field
     soft              NN  eq. (8), CCE and Q (the paper's pair)    DN  the same
 
-Dense pairs are those of squares of 2 x 2 pixels, summed exactly; the spatial bandwidth has the share of the crop that 100 has
-of 512 pixels. `LAM` holds each cell's weight of the Potts term.
+Dense pairs are those of squares of 2 x 2 pixels; the spatial bandwidth has the share of the crop that 100 has of 512 pixels.
+The Potts term's weight is by rule, one on NN, the preset's own, and one on DN, dense_crf's and scribblesup's (`with_method`).
 """
 
-import csv
 import dataclasses
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from toykit.experiments.results import MEASURED
-from toykit.files import write_atomically
+from toykit.experiments.results import MEASURED, write
 from toykit.training.comparison import run_all
-from toykit.training.config import Config, Terms, load_config, with_method
+from toykit.training.config import Config, load_config, with_method
 from toykit.training.folder import RunResult
 
-NAME = "table4_toy"
-COLUMNS = tuple(MEASURED[NAME])
-#: Weight of the Potts term in each cell.
-LAM = {
-    "gradient_descent_NN": 60.0,
-    "gradient_descent_DN": 0.042,
-    "hard_NN": 60.0,
-    "hard_DN": 0.042,
-    "soft_NN": 60.0,
-    "soft_DN": 0.042,
-}
+CELLS = tuple(f"{method}_{edges}" for method in ("gradient_descent", "hard", "soft") for edges in ("NN", "DN"))
+#: The presets it may be of: those whose results have a table.
+SETS = tuple(name.removeprefix("table4_") for name in MEASURED if name.startswith("table4_"))
 
 
-def cells(overrides: Sequence[str] = (), lam: Mapping[str, float] | None = None) -> dict[str, Config]:
-    """The six runs, by METHOD_NEIGHBORHOOD: `LAM`'s keys. overrides: of the preset toy; lam: weights other than `LAM`'s."""
-    base = load_config("toy", overrides)
+def cells(
+    preset: str = "toy", overrides: Sequence[str] = (), lam: Mapping[str, float] | None = None
+) -> dict[str, Config]:
+    """The six runs, by METHOD_NEIGHBORHOOD, `CELLS`. overrides: of the preset; lam: weights other than the rule's, by cell."""
+    base = load_config(preset, overrides)
     dense = with_method(base, "scribblesup").energy
     names = {name: with_method(base, name) for name in ("dense_crf", "grid_crf", "scribblesup", "soft_cce_q")}
-    nearest = Terms(relaxation="BL", eta=base.energy.eta, bandwidth=base.energy.bandwidth, decisiveness=False)
+    nearest = dataclasses.replace(base.energy, relaxation="BL", decisiveness=False)
     soft = dataclasses.replace(dense, cross_entropy="CCE", relaxation="Q")
     found = {
         "gradient_descent_NN": dataclasses.replace(base, method="gradient_descent", energy=nearest),
@@ -57,9 +48,9 @@ def cells(overrides: Sequence[str] = (), lam: Mapping[str, float] | None = None)
         "soft_NN": names["soft_cce_q"],
         "soft_DN": dataclasses.replace(base, energy=soft),
     }
-    for name, config in found.items():
-        weight = (LAM | dict(lam or {}))[name]
-        found[name] = dataclasses.replace(config, energy=dataclasses.replace(config.energy, lam=weight))
+    for name, weight in (lam or {}).items():
+        energy = dataclasses.replace(found[name].energy, lam=weight)
+        found[name] = dataclasses.replace(found[name], energy=energy)
     return found
 
 
@@ -71,16 +62,7 @@ def row(name: str, result: RunResult) -> dict:
     share = sum(r["solver_share"] * s for r, s in zip(late, seconds, strict=True)) / sum(seconds)
     terms = result.config.energy
     values = (method, neighborhood, terms.relaxation, result.config.run.seed, round(100 * result.miou, 2))
-    return dict(zip(COLUMNS, (*values, result.history[-1]["step"], round(share, 3)), strict=True))
-
-
-def write(path: Path, rows: Sequence[dict]) -> None:
-    """The rows as CSV."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+    return dict(zip(MEASURED["table4_toy"], (*values, result.history[-1]["step"], round(share, 3)), strict=True))
 
 
 @dataclass(frozen=True)
@@ -91,28 +73,31 @@ class _Weight(click.ParamType):
 
     def convert(self, value, param, ctx):
         cell, _, number = value.partition("=")
-        if cell not in LAM:
-            self.fail(f"{value}: expected CELL=LAM with a cell of {', '.join(LAM)}", param, ctx)
+        if cell not in CELLS:
+            self.fail(f"{value}: expected CELL=LAM with a cell of {', '.join(CELLS)}", param, ctx)
         return cell, click.FLOAT.convert(number, param, ctx)
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--cell", "chosen", type=click.Choice(list(LAM)), multiple=True, help="Only this; repeatable.")
+@click.option(
+    "--set", "preset", default="toy", type=click.Choice(SETS), help="The preset whose data all have in common."
+)
+@click.option("--cell", "chosen", type=click.Choice(CELLS), multiple=True, help="Only this; repeatable.")
 @click.option("--lam", type=_Weight(), multiple=True, help="Another weight, to tune it; repeatable.")
 @click.option("--seeds", default=1, help="So many runs of each cell.")
 @click.option("-o", "output", default=Path("runs/table4"), type=click.Path(file_okay=False, path_type=Path))
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-def main(chosen, lam, seeds, output, overrides) -> None:
-    """Train Table 4's six cells on the generated set: about two minutes a cell and seed on one thread."""
+def main(preset, chosen, lam, seeds, output, overrides) -> None:
+    """Train Table 4's six cells: on the generated set about two minutes a cell and seed on one thread."""
     rows = []
 
     def finished(name: str, seed: int, result: RunResult) -> None:
         rows.append(row(name, result))
-        write(output / f"{NAME}.csv", rows)
+        write(f"table4_{preset}", rows, output)
         lam, share = result.config.energy.lam, rows[-1]["solver_share"]
         click.echo(f"{name}, lam {lam:g}, seed {seed}: mIoU {result.miou:.1%}, solver {share:.0%}")
 
-    configs = {name: c for name, c in cells(overrides, dict(lam)).items() if name in (chosen or LAM)}
+    configs = {name: c for name, c in cells(preset, overrides, dict(lam)).items() if name in (chosen or CELLS)}
     run_all(configs, range(seeds), output, callback=finished)
 
 

@@ -84,6 +84,21 @@ def test_describe():
     assert describe(object()) == "a object" or len(describe(object())) < 60
 
 
+def test_what_no_number_is_made_of():
+    itself = [1.0]
+    itself.append(itself)
+    for value in (
+        10**400,
+        torch.tensor([1 + 2j, 0, 0]),
+        torch.eye(3).to_sparse(),
+        torch.empty(3, device="meta"),
+        itself,
+    ):
+        for kind in (number, numbers(3), distribution(3)):
+            with pytest.raises(WrongKind, match="it should be"):
+                kind(value, "it")
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.complex_numbers() | st.binary(),
     lambda inner: st.lists(inner, max_size=4) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner, max_size=3),

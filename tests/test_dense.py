@@ -213,6 +213,15 @@ def test_arguments_are_checked(arguments, message):
         Dense(**arguments)
 
 
+def test_colours_on_a_long_line_are_refused_too():
+    """Grey photos: one axis of colour has all the cells, and its blur their square."""
+    grey = torch.linspace(0, 255, 64).view(1, 1, 8, 8).expand(1, 3, 8, 8)
+    with pytest.raises(
+        ValueError, match=r"grid would have .* nodes, at most .*; take larger bandwidths, or exact=True"
+    ):
+        Dense(bandwidth=0.01).edges(grey)
+
+
 def test_a_grid_too_large_is_refused_with_the_remedy(generator):
     image = torch.rand(1, 3, 16, 16, generator=generator) * 255
     with pytest.raises(ValueError, match=re.escape("larger bandwidths, or exact=True")):

@@ -93,6 +93,17 @@ def test_names_stay_inside_the_picture_and_clear_of_each_other():
     assert 6 <= len(texts) <= 12
     assert all(picture.x0 - 1 <= box.x0 and box.x1 <= picture.x1 + 1 for box in boxes)
     assert not any(a.shrunk(0.98, 0.98).overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
+    strip = np.zeros((20, 30), int)
+    strip[:, :2] = 1  # no room for a long name but on the other class
+    figure = plots.panels({"seeds": np.ones((20, 30, 3))}, width=4, legend=("a", "motorbike"), named={"seeds": strip})
+    assert [text.get_text() for text in figure.axes[0].texts] == ["a"]
+    figure = plots.panels(
+        {"seeds": np.ones((40, 9, 3))},
+        legend=("a potted plant, not a tree",),
+        named={"seeds": np.zeros((40, 9), int)},
+        width=1,
+    )
+    assert not figure.axes[0].texts  # it would be cut
     crowded = np.arange(600).reshape(20, 30) % 200
     names = tuple(f"class {k}" for k in range(200))
     figure = plots.panels({"seeds": np.ones((20, 30, 3))}, width=2, legend=names, named={"seeds": crowded})

@@ -69,8 +69,8 @@ def test_a_presets_method_on_another_set():
     assert (dense.spatial_bandwidth, dense.bandwidth) == (12.5, 15)
     assert dense.lam == pytest.approx(10 * 64 * 6.6e-5)
     assert dense.exact
-    assert not with_method(load_config("toy", ["data.crop=144"]), "dense_crf").energy.exact
-    assert with_method(load_config("toy", ["data.crop=128"]), "dense_crf").energy.exact
+    assert not with_method(load_config("toy", ["data.crop=112"]), "dense_crf").energy.exact
+    assert with_method(load_config("toy", ["data.crop=96"]), "dense_crf").energy.exact
     assert with_method(load_config("soft_cce_cd"), "dense_crf").energy == load_config("dense_crf").energy
     assert with_method(base, "seeds_only") == dataclasses.replace(base, method="seeds_only")
     with pytest.raises(ValueError, match=r"harder: expected a method \(full, .*\) or a preset \(.*toy"):

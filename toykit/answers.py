@@ -26,14 +26,16 @@ def _wrong(subject: str, expected: str, value: object) -> WrongKind:
 
 def describe(value: object) -> str:
     """What a learner handed over, in words: "the list [0.7, 0.3]", "a tensor of shape (2, 3)"."""
-    if getattr(value, "shape", None) == ():
+    if getattr(value, "shape", None) == () and not getattr(value, "is_meta", False):
         value = value.item()
     if value is None or isinstance(value, bool):
         return str(value)
     if isinstance(value, torch.Tensor | np.ndarray):
         return f"{'a tensor' if isinstance(value, torch.Tensor) else 'an array'} of shape {tuple(value.shape)}"
-    if isinstance(value, int | float):
+    if isinstance(value, float):
         return f"the number {value:g}"
+    if isinstance(value, int):
+        return f"the number {value}" if abs(value) < 10**SHORT else "a huge number"
     if callable(value):
         return f"a function of ({_arguments(value)})"
     name = {"str": "text"}.get(type(value).__name__, type(value).__name__)
@@ -118,15 +120,20 @@ def function(arguments: str, returns: Kind) -> Kind:
     return read
 
 
-def _tensor(value: object) -> Tensor | None:
-    """A float64 tensor of nested sequences of numbers, or None."""
+def _tensor(value: object, depth: int = 0) -> Tensor | None:
+    """A float64 tensor of nested sequences of real numbers, or None."""
     if isinstance(value, list | tuple) and value:
-        parts = [_tensor(entry) for entry in value]
+        if depth == 8:  # a list may hold itself
+            return None
+        parts = [_tensor(entry, depth + 1) for entry in value]
         if any(part is None or part.shape != parts[0].shape for part in parts):
             return None
         return torch.stack(parts)
     try:
-        return torch.as_tensor(value, dtype=torch.float64)
+        found = torch.as_tensor(value)
+        if found.dtype.is_complex or found.layout != torch.strided or found.device.type == "meta":
+            return None
+        return found.to("cpu", torch.float64)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         return None
 

@@ -64,7 +64,7 @@ class BruteForce:
 
 
 class BilateralGrid:
-    """The sums by splat, blur, slice; within 1% of `BruteForce`. Built once, of about 1 kB a point, it filters any classes."""
+    """The sums by splat, blur, slice; on photos within 1% of `BruteForce`. Of about 1 kB a point; it filters any classes."""
 
     def __init__(self, features: Tensor, places: int = 2):
         """features: (D, N), in standard deviations. places: so many axes, the first, are few cells wide and kept whole.
@@ -95,9 +95,10 @@ class _Grid:
         x = points - corner
         sizes = [int(last) + 2 for last in corner.amax(1).tolist()]
         self.box, area = math.prod(sizes[places:]), math.prod(sizes[:places])
-        if self.box * area > MOST_NODES:
+        count = max(self.box * area, max(sizes) ** 2)  # all colours may lie on a line, whose blur is a matrix
+        if count > MOST_NODES:
             raise ValueError(
-                f"the dense neighbourhood's grid would have {self.box * area:.1e} nodes, at most {MOST_NODES:.1e} are "
+                f"the dense neighbourhood's grid would have {count:.1e} nodes, at most {MOST_NODES:.1e} are "
                 "possible; take larger bandwidths, or exact=True on a small image"
             )
         variance = 1 - CELL**2 / 3  # splat and slice add CELL^2 / 6 each

@@ -95,12 +95,14 @@ def panels(
 
 
 def _write_names(axis, ids: np.ndarray, names: tuple[str, ...], tries: int = 40) -> None:
-    """Each class' name at one of its pixels, far from other classes, whole and clear of other names; left out where none is."""
+    """Each class' name over one of its pixels, if it can be whole there, clear of other names and not amid another class."""
     from matplotlib.patheffects import withStroke
     from scipy.ndimage import distance_transform_edt
 
     picture, placed = axis.get_window_extent(), []
     for k, name in enumerate(names):
+        if not (ids == k).any():
+            continue
         depth = distance_transform_edt(np.pad(ids == k, 1))[1:-1, 1:-1]
         deepest = np.argsort(-depth, axis=None, kind="stable")[: int((ids == k).sum())]
         some = deepest[:: max(1, len(deepest) // tries)]
@@ -111,8 +113,11 @@ def _write_names(axis, ids: np.ndarray, names: tuple[str, ...], tries: int = 40)
         for row, column in zip(*np.unravel_index(some, ids.shape), strict=True):
             place = axis.transData.transform((column, row))
             place = np.maximum(picture.min + half, np.minimum(picture.max - half, place))  # moved inside
-            if all((abs(place - other) >= half + reach).any() for other, reach in placed):
-                text.set_position(axis.transData.inverted().transform(place))
+            x, y = axis.transData.inverted().transform(place)
+            below = ids[min(max(round(y), 0), ids.shape[0] - 1), min(max(round(x), 0), ids.shape[1] - 1)]
+            whole = (2 * half <= picture.size).all() and (below == k or below >= len(names))
+            if whole and all((abs(place - other) >= half + reach).any() for other, reach in placed):
+                text.set_position((x, y))
                 placed.append((place, half))
                 break
         else:

@@ -98,6 +98,8 @@ def fast_descent(
     energy, dtype = problem.energy, problem.sigma.dtype
     largest = max(energy.eta, energy.lam) or 1.0  # only the ratio matters; this keeps it clear of over- and underflow
     problem = replace(problem, energy=replace(energy, eta=energy.eta / largest, lam=energy.lam / largest))
+    if energy.eta == 0:  # no unary: the labels, and the way to them, do not depend on which one it would have been
+        problem = replace(problem, energy=replace(problem.energy, cross_entropy="Q"))
     if start is not None:
         problem.check_labels(start, "start")
         _check_simplex(start)

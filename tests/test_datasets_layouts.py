@@ -266,7 +266,7 @@ def test_a_folder_of_ones_own(tmp_path):
     shorter = load("folder", "train", tmp_path, Supervision(ratio=0.5))
     assert shorter.ids == ("c", "b")
     assert 0 < (shorter[1].seeds != 255).sum() < 0.7 * (b.seeds != 255).sum()
-    assert load("folder", "train", tmp_path, only=("road", "sky"))[0].classes == ("sky", "road")
+    assert load("folder", "train", tmp_path, only=("road", "sky"), others="sky")[0].classes == ("sky", "road")
     (tmp_path / "train.txt").write_text("c\nz\n")
     with pytest.raises(FileNotFoundError, match=r"train\.txt: no picture in images/ for z"):
         load("folder", "train", tmp_path)
@@ -300,7 +300,7 @@ def test_only_some_classes(tmp_path):
     assert np.unique(clicked[0].seeds).tolist() == [0, 255]
     with pytest.raises(ValueError, match=r"only: expected some of background, aeroplane.*; got unicorn"):
         load("voc", "train", tmp_path, FULL, only=("unicorn",))
-    with pytest.raises(ValueError, match="only: no image of voc train holds sheep"):
+    with pytest.raises(ValueError, match="only: no photo of voc train shows sheep"):
         load("voc", "train", tmp_path, FULL, only=("sheep",))
 
 

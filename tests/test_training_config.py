@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from toykit.energy import Energy
 from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
 from toykit.training import Config, load_config, presets
-from toykit.training.config import METHODS, Solver, Terms, with_method
+from toykit.training.config import METHODS, Schedule, Solver, Terms, with_method
 from toykit.training.objective import Objective
 
 
@@ -197,3 +197,59 @@ def test_decisiveness_matters(make_problem):
         for flag in (True, False)
     )
     assert on > off
+
+
+def test_the_schedules():
+    joint = Schedule(pretrain_epochs=2, epochs=3, lr=0.1, power=0.9)
+    assert [joint.learning_rate(s, 10) for s in (0, 20, 49)] == pytest.approx(
+        [0.1, 0.1 * 0.6**0.9, 0.1 * (1 / 50) ** 0.9]
+    )
+    own = Schedule(pretrain_epochs=2, epochs=3, lr=0.1, pretrain_lr=0.4, restart=True, power=1)
+    assert [own.learning_rate(s, 10) for s in (0, 10, 20, 35)] == pytest.approx([0.4, 0.2, 0.1, 0.05])
+    assert Schedule(pretrain_epochs=0, restart=True, lr=0.1).learning_rate(0, 10) == pytest.approx(0.1)
+    assert own.strength(20, 10) == 1
+    ramp = Schedule(pretrain_epochs=2, epochs=3, ramp_epochs=0.5)
+    assert [ramp.strength(s, 10) for s in (20, 22, 24, 25, 49)] == pytest.approx([0.2, 0.6, 1, 1, 1])
+    with pytest.raises(ValueError, match=r"schedule\.pretrain_lr: needs schedule\.restart=true"):
+        Schedule(pretrain_lr=0.1)
+    with pytest.raises(ValueError, match=r"schedule\.optimizer: expected one of sgd, adamw"):
+        Schedule(optimizer="adam")
+
+
+@pytest.mark.parametrize(
+    ("override", "match"),
+    [
+        ("data.holdout=1", "data.holdout: expected a share"),
+        ("data.sampling=rare", "data.sampling: expected one of uniform, rare_classes"),
+        ("data.others=background", "data.others=background: has no effect without data.only"),
+        ("energy.stride=0", "energy.stride: expected"),
+        ("energy.balance=pixels", "energy.balance: expected one of terms, seeds"),
+        ("solver.predictions=both", "solver.predictions: expected one of training, evaluation"),
+        ("model.freeze=head", "model.freeze: expected one of none, body"),
+        ("supervision.present=crop", "supervision present: expected one of all, seeds"),
+    ],
+)
+def test_new_options_are_checked(override, match):
+    with pytest.raises(ValueError, match=match):
+        load_config("toy", [override])
+
+
+def test_lengths_in_pixels_become_lengths_in_cells():
+    terms = Terms(relaxation="Q", neighborhood="dense", spatial_bandwidth=100, stride=4)
+    assert terms.build().neighborhood.spatial_bandwidth == 25
+
+
+@pytest.mark.parametrize("option", [{"balance": "seeds"}, {"class_balance": True}, {"stride": 2}])
+def test_each_option_of_the_loss_matters(option, make_problem):
+    logits, image, seeds = make_problem(height=12, width=12)
+    losses = [Objective(Config(energy=Terms(**o)))(logits, image, seeds).loss.item() for o in ({}, option)]
+    assert losses[0] != losses[1]
+
+
+def test_a_ramp_weakens_the_unlabelled_terms_only(make_problem):
+    logits, image, seeds = make_problem(height=12, width=12)
+    for method in ("soft", "gradient_descent"):
+        objective = Objective(Config(method=method))
+        whole, half, nothing = (objective(logits, image, seeds, strength=s).loss.item() for s in (1.0, 0.5, 0.0))
+        assert nothing == pytest.approx(objective.on_seeds(logits, seeds).item())
+        assert half == pytest.approx((whole + nothing) / 2)

@@ -336,3 +336,73 @@ def test_addresses_of_any_length_have_their_own_seeds():
     seeds = {seed_at(*address) for address in addresses}
     assert len(seeds) == len(addresses)
     assert all(0 <= seed < 2**64 for seed in seeds)
+
+
+QUICK = [
+    "model.name=light_mobilenetv2",
+    "model.freeze=body",
+    "data.crop=48",
+    "data.scale=[1,1]",
+    "supervision.present=seeds",
+]
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "toykit" / "features"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_on_cells_with_a_frozen_body(method, configure, tmp_path, own_cache):
+    """Stored maps change nothing but the time: a second run, which computes none, ends at the same weights."""
+    config = configure(*of_method(method), *QUICK, "energy.stride=4", "schedule.optimizer=adamw", "run.pictures=1")
+    first = train(config, tmp_path / "first")
+    stored = sorted(own_cache.rglob("*.npy"))
+    assert stored
+    second = train(config, tmp_path / "second")
+    assert sorted(own_cache.rglob("*.npy")) == stored
+    assert_same_weights(weights_of(tmp_path / "first"), weights_of(tmp_path / "second"))
+    assert lasting(first.history) == lasting(second.history)
+    labelled = method in ("soft", "hard")
+    assert (first.history[-1]["label_miou"] is not None) == labelled
+    body = [k for k in weights_of(tmp_path / "first") if k.startswith("body.")]
+    start = torch.manual_seed(seed_at(config.run.seed)) and loop.build(
+        "light_mobilenetv2", 7, image_size=48, weights=None
+    )
+    assert all(torch.equal(weights_of(tmp_path / "first")[k], start.state_dict()[k]) for k in body)
+
+
+def test_a_frozen_body_wants_whole_photos_at_one_scale(configure, tmp_path, own_cache):
+    with pytest.raises(ValueError, match=r"model.freeze=body keeps .* data.scale=\[1,1\]; got \[0.7, 1.0\]"):
+        configure("model.freeze=body")
+    with pytest.raises(ValueError, match=r"needs whole photos, and this one has 48 pixels at scale 1"):
+        train(configure(*QUICK, "data.crop=32"), tmp_path)
+
+
+def test_predictions_in_evaluation_mode_change_the_labels_only_through_the_solver(configure, tmp_path, own_cache):
+    runs = [
+        train(configure(*QUICK, "energy.stride=4", f"solver.predictions={mode}", "model.dropout=0.5"), tmp_path / mode)
+        for mode in ("training", "evaluation")
+    ]
+    one, other = (r.history for r in runs)
+    assert one[0]["loss"] == other[0]["loss"]  # phase one asks for no labels
+    assert one[1]["loss"] != other[1]["loss"]
+
+
+def test_the_tuning_split_is_not_trained_on_and_the_validation_photos_are_not_read(configure, root, tmp_path):
+    config = configure("data.limit=null", "data.holdout=0.4", "method=seeds_only")
+    training, validation = loop.load_sets(config)
+    listed = (root / "ImageSets" / "SegmentationAug" / "train_aug.txt").read_text().split()
+    assert set(training.ids) | set(validation.ids) == set(listed)
+    assert not set(training.ids) & set(validation.ids)
+    assert validation.supervision.kind == "full"
+
+
+def test_rare_classes_are_drawn_more_often():
+    weights = torch.tensor([1.0, 1.0, 8.0, 1.0, 1.0])
+    drawn = torch.tensor(
+        [i for e in range(200) for batch in epoch_batches(5, 1, 0, e, weights=weights) for _, i in batch]
+    )
+    assert (drawn == 2).float().mean().item() == pytest.approx(8 / 12, abs=0.05)
+    assert epoch_batches(5, 1, 0, 3, weights=weights) == epoch_batches(5, 1, 0, 3, weights=weights)

@@ -3,6 +3,7 @@
     logits  (B, K, H, W)  float32 or float64 (half precision is raised to float32); K in 2..254; finite
     image   (B, 3, H, W)  RGB in 0..255, any real dtype; finite
     seeds   (B, H, W)     any integer dtype that can hold 255: class id 0..K-1, UNLABELLED = 255, PADDING = 254
+    present (B, K)        bool, optional: the classes that may occur in each image
 
 An unlabelled pixel is part of the image and gets a pseudo-label. A padded pixel lies outside of it: no unary, no edge.
 """
@@ -101,6 +102,37 @@ def check_seeds(seeds: Tensor, num_classes: int) -> Tensor:
             f"got {found[:8]}{' ...' if len(found) > 8 else ''} at {int(wrong.sum())} pixels"
         )
     return seeds
+
+
+def check_present(present: Tensor, seeds: Tensor, num_classes: int) -> Tensor:
+    """Check which classes may occur in each image, bool (B, K), against the seeds (B, H, W), and return them.
+
+    Raises: TypeError for another dtype; ValueError for another shape or device, an image without any class, or one with
+    seeds of a class that is not present.
+    """
+    _check_tensor("present", present, "(B, K)")
+    if present.dtype != torch.bool:
+        raise TypeError(f"present: expected bool (B, K), got {present.dtype}; call .bool()")
+    if present.shape != (len(seeds), num_classes) or present.device != seeds.device:
+        raise ValueError(
+            f"present: expected shape {(len(seeds), num_classes)} on {seeds.device}, one row per image and one column per "
+            f"class, got {tuple(present.shape)} on {present.device}"
+        )
+    if not present.any(1).all():
+        image = int((~present.any(1)).nonzero()[0])
+        raise ValueError(f"present: expected at least one class per image, got none for image {image}")
+    absent = seeded_classes(seeds, num_classes) & ~present
+    if absent.any():
+        image = absent.any(1).nonzero()[0].item()
+        missing = absent[image].nonzero()[:8, 0].tolist()
+        raise ValueError(f"present: image {image} has seeds of classes {missing}, which are marked as absent there")
+    return present
+
+
+def seeded_classes(seeds: Tensor, num_classes: int) -> Tensor:
+    """The classes that each image has seeds of, bool (B, K), from int64 seeds (B, H, W)."""
+    found = torch.zeros(len(seeds), UNLABELLED + 1, dtype=torch.bool, device=seeds.device)
+    return found.scatter_(1, seeds.flatten(1), True)[:, :num_classes]
 
 
 def _check_tensor(name: str, tensor: Tensor, axes: str) -> None:

@@ -7,10 +7,8 @@ Given the network's predictions sigma, a solver looks for pseudo-labels y (`Subp
 step on the whole (`Energy.self_labeling_loss`). Without y, eq. (4) has the entropy of sigma and the Potts term on sigma
 itself (`Energy.weakly_supervised_loss`).
 
-In the sub-problem eta and lam multiply sums, so only their ratio matters. In a network's loss each sum is divided by
-its pixel count in the image, so that a scribble's length or a crop's size does not change the step: NLL by the number
-of seeds, the other two by the number of unlabelled pixels (which keeps the sub-problem's ratio). Then the batch's mean.
-An image without seeds, or without unlabelled pixels, contributes zero for what it lacks.
+In the sub-problem eta and lam multiply sums, so only their ratio matters. In a network's loss they also weigh the
+unlabelled pixels against the seeds, and there eq. (8) can be read in two ways: see `toykit.balance`.
 """
 
 import math
@@ -21,7 +19,8 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from toykit.conventions import PADDING, UNLABELLED, check_choice, check_inputs
+from toykit.balance import network_loss, seed_nll
+from toykit.conventions import PADDING, UNLABELLED, check_choice, check_inputs, check_present
 from toykit.cross_entropy import CROSS_ENTROPIES, entropy
 from toykit.neighborhoods import Dense, Edges, NearestNeighbors, SparseNonLocal
 from toykit.potts import RELAXATIONS
@@ -65,14 +64,17 @@ class Energy:
     def __call__(self, y: Tensor, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
         return self.subproblem(logits, image, seeds).value(y)
 
-    def subproblem(self, logits: Tensor, image: Tensor, seeds: Tensor) -> "Subproblem":
+    def subproblem(self, logits: Tensor, image: Tensor, seeds: Tensor, present: Tensor | None = None) -> "Subproblem":
         """Check the inputs, compute predictions and affinities once: what every solver works on.
 
-        Raises: TypeError or ValueError, see `toykit.conventions.check_inputs`.
+        present: bool (B, K), the classes that labels may take in each image; default all.
+        Raises: TypeError or ValueError, see `toykit.conventions.check_inputs` and `check_present`.
         """
         logits, photo, seeds = check_inputs(logits, image, seeds)
+        if present is not None:
+            present = check_present(present, seeds, logits.shape[1])
         edges = self.neighborhood.edges(photo, seeds == PADDING)
-        return Subproblem(self, logits, image, seeds, softmax(logits), edges)
+        return Subproblem(self, logits, image, seeds, softmax(logits), edges, present)
 
     def self_labeling_loss(self, y: Tensor, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
         """Eq. (8) as a network's loss, a scalar, at given pseudo-labels y (through which no gradient passes)."""
@@ -85,17 +87,15 @@ class Energy:
         decisiveness: whether the entropy term is there; without it, a regularised loss as peers descend it (Tang et al. 2018).
         """
         problem = self.subproblem(logits, image, seeds)
-        unsupervised = self.lam * problem.pairwise(problem.sigma)
-        if decisiveness:
-            unsupervised = unsupervised + self.eta * problem.sum_unlabelled(entropy(problem.sigma))
-        return problem.network_loss(unsupervised)
+        return problem.network_loss(problem.weakly_supervised(decisiveness))
 
 
 @dataclass(frozen=True)
 class Subproblem:
     """Eq. (8) in y for given predictions: checked inputs and all that does not depend on y.
 
-    logits, sigma: (B, K, H, W); image: (B, 3, H, W) as it was given; seeds: int64 (B, H, W); edges: the neighbourhood's.
+    logits, sigma: (B, K, H, W); image: (B, 3, H, W) as it was given; seeds: int64 (B, H, W); edges: the neighbourhood's;
+    present: bool (B, K), the classes that y may take in each image, or None: all. `toykit.solvers.solve_problem` sees to it.
     """
 
     energy: Energy
@@ -104,6 +104,7 @@ class Subproblem:
     seeds: Tensor
     sigma: Tensor
     edges: Edges
+    present: Tensor | None = None
 
     def __post_init__(self):
         unlabelled, padding = self.seeds == UNLABELLED, self.seeds == PADDING
@@ -115,13 +116,25 @@ class Subproblem:
         """The seeds' labels as vertices of the simplex (B, K, H, W); class 0's elsewhere."""
         return one_hot(self.seeds.where(self.is_seed, 0), self.sigma.shape[1], dtype=self.sigma.dtype)
 
-    def __getitem__(self, images: slice) -> "Subproblem":
-        """The sub-problem of some of the batch's images; shares memory."""
+    def __getitem__(self, images: slice | Tensor) -> "Subproblem":
+        """The sub-problem of some of the batch's images: a slice, which shares memory, or their int64 indices (n,)."""
         parts = (x[images] for x in (self.logits, self.image, self.seeds, self.sigma, self.edges))
-        return Subproblem(self.energy, *parts)
+        return Subproblem(self.energy, *parts, None if self.present is None else self.present[images])
+
+    def restrict(self, classes: Tensor) -> "Subproblem":
+        """The sub-problem on at least two of the classes, int64 (k,) in rising order, with predictions given these.
+
+        Predictions are conditioned: sigma^k over their sum, the softmax of the logits that remain. All seeds must be of
+        these classes.
+        """
+        number = self.seeds.new_zeros(self.sigma.shape[1])
+        number[classes] = torch.arange(len(classes), device=classes.device)
+        logits = self.logits[:, classes]
+        seeds = torch.where(self.is_seed, number[self.seeds.where(self.is_seed, 0)], self.seeds)
+        return Subproblem(self.energy, logits, self.image, seeds, softmax(logits), self.edges)
 
     def detach(self) -> "Subproblem":
-        """The same without the way back to the network."""
+        """The same, detached from the network's autograd graph."""
         return replace(self, logits=self.logits.detach(), sigma=self.sigma.detach())
 
     def double(self) -> "Subproblem":
@@ -164,23 +177,35 @@ class Subproblem:
         return values.where(self.unlabelled, 0).flatten(1).sum(1)
 
     def self_labeling_loss(self, y: Tensor, value: Tensor | None = None) -> Tensor:
-        """Eq. (8) as a network's loss, a scalar, at given pseudo-labels y (through which no gradient passes).
+        """Eq. (8) as a network's loss, a scalar, at given pseudo-labels y (through which no gradient passes)."""
+        return self.network_loss(self.self_labeling(y, value))
 
-        value: the sub-problem's value at y (B,), where a solver has told it: saves the Potts term, which has no gradient here.
+    def self_labeling(self, y: Tensor, value: Tensor | None = None, weights: Tensor | None = None) -> Tensor:
+        """The sums of eq. (8) over unlabelled pixels and edges at given pseudo-labels, per image: (B,).
+
+        No gradient passes through y. value: the sub-problem's value at y (B,), where a solver has found it: saves the Potts
+        term, which has no gradient here. weights: (B, H, W), a factor for each pixel's cross-entropy; default 1.
         """
         y = y.detach().to(self.sigma.dtype)
         if value is None:
-            return self.network_loss(self.value(y))
-        unary = self.energy.eta * self.unary(y)
-        return self.network_loss(unary + (value.to(unary.dtype) - unary).detach())
+            value = self.value(y).detach()
+        self.check_labels(y)
+        pixels = CROSS_ENTROPIES[self.energy.cross_entropy](y, self.sigma)
+        unary = self.energy.eta * self.sum_unlabelled(pixels)
+        pairwise = (value.to(unary.dtype) - unary).detach()
+        if weights is not None:
+            unary = self.energy.eta * self.sum_unlabelled(weights * pixels)
+        return unary + pairwise
+
+    def weakly_supervised(self, decisiveness: bool = True) -> Tensor:
+        """The sums of eq. (4) over unlabelled pixels and edges, per image: (B,); without the entropy unless `decisiveness`."""
+        potts = self.energy.lam * self.pairwise(self.sigma)
+        return potts + self.energy.eta * self.sum_unlabelled(entropy(self.sigma)) if decisiveness else potts
 
     def network_loss(self, unsupervised: Tensor) -> Tensor:
-        """NLL (3) over the seeds plus the unsupervised sum (B,), each over its pixel count; mean over the batch."""
-        log_sigma = self.logits.log_softmax(1)
-        nll = -(self.vertices * log_sigma).sum(1).where(self.is_seed, 0).flatten(1).sum(1)
-        num_seeds, num_unlabelled = self.is_seed.flatten(1).sum(1), self.unlabelled.flatten(1).sum(1)
-        per_pixel = unsupervised * (num_unlabelled > 0) / num_unlabelled.clamp_min(1)
-        return (nll / num_seeds.clamp_min(1) + per_pixel).mean()
+        """NLL (3) on the seeds and the unsupervised sums (B,) as a scalar, each term balanced by its own pixel count."""
+        counts = (mask.flatten(1).sum(1) for mask in (self.is_seed, self.unlabelled))
+        return network_loss(seed_nll(self.logits, self.seeds), unsupervised, *counts)
 
     def check_labels(self, y: Tensor, name: str = "y") -> None:
         """Raise ValueError for labels of another shape, dtype or device than the predictions'."""

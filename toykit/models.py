@@ -1,8 +1,8 @@
-"""Standard segmentation networks (section 3), assembled from libraries and not modified: DeepLabV3+ and ViT-linear.
+"""Segmentation networks: the paper's (section 3), DeepLabV3+ and ViT-linear, from libraries and not modified, and a light one.
 
-A `Network` takes photos in 0..255 of any size and returns logits at that size. What it adds around a library's network:
-the normalisation that the pre-trained weights expect, padding to a multiple of 16 pixels (output stride, patch size),
-bilinear upsampling where the decoder does not do it. The paper crops to 513; 512 needs no padding, so take that.
+A `Network` takes photos in 0..255 of any size and returns logits at that size, or its own low-resolution logits. What it adds
+around a library's network: the normalisation that the pre-trained weights expect, padding to a multiple of 16 pixels (output
+stride, patch size), and bilinear upsampling. The paper crops to 513; 512 needs no padding, so take that.
 Needs the train extra: segmentation-models-pytorch and timm.
 """
 
@@ -12,39 +12,61 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from toykit.cells import cell_size, to_pixels
 from toykit.conventions import check_choice
 from toykit.vision import torchvision
 
 ENCODERS = {"deeplabv3plus_mobilenetv2": "mobilenet_v2", "deeplabv3plus_resnet101": "resnet101"}
-MODELS = (*ENCODERS, "vit_linear")
-STRIDE = 16
+#: The light head on MobileNetV2 is ours, for short runs with a frozen body; the others are the paper's.
+MODELS = (*ENCODERS, "light_mobilenetv2", "vit_linear")
+#: Sides must be multiples of this: the encoders' output stride and the patches' side.
+MULTIPLE = 16
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Network(nn.Module):
     """Photos (B, 3, H, W) in 0..255 -> logits (B, K, H, W).
 
-    body: the library's network without what is trained from nothing; head: that rest. mean, std: of the body's
-    pre-training, for photos in 0..1. freeze_batch_norm: keep batch normalisation at its stored statistics in training.
+    body: the library's network without what is trained from nothing; head: that rest, logits (B, K, h, w) from the body's maps
+    that it `select`s. mean, std: of the body's pre-training, for photos in 0..1. stride: pixels per side of a cell of the
+    head's logits. freeze_batch_norm: keep batch normalisation at its stored statistics in training. freeze_body: train the head
+    alone, on the body in evaluation mode.
     """
 
-    def __init__(self, body: nn.Module, head: nn.Module, mean=IMAGENET_MEAN, std=IMAGENET_STD, freeze_batch_norm=False):
+    def __init__(
+        self, body: nn.Module, head: nn.Module, mean=IMAGENET_MEAN, std=IMAGENET_STD, *,
+        stride: int, freeze_batch_norm: bool = False, freeze_body: bool = False,
+    ):  # fmt: skip
         super().__init__()
-        self.body, self.head, self.freeze_batch_norm = body, head, freeze_batch_norm
+        self.body, self.head, self.stride = body, head, stride
+        self.freeze_batch_norm, self.freeze_body = freeze_batch_norm, freeze_body
         self.register_buffer("mean", 255 * torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std)[:, None, None], persistent=False)
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor, maps: list[Tensor] | None = None, coarse: bool = False) -> Tensor:
+        """Logits of photos (B, 3, H, W): at the pixels (B, K, H, W) or, `coarse`, at the cells of `stride` pixels (B, K, h, w).
+
+        maps: the body's maps of these photos, where they are known; then only the head runs.
+        """
+        size = image.shape[-2:]
+        logits = self.head(self.maps(image) if maps is None else maps)
+        if coarse:
+            height, width = cell_size(size, self.stride)
+            return logits[..., :height, :width]
+        return to_pixels(logits, size, self.stride)
+
+    def maps(self, image: Tensor) -> list[Tensor]:
+        """What the head takes of the body's maps of photos (B, 3, H, W)."""
         height, width = image.shape[-2:]
         image = (image - self.mean) / self.std
-        image = F.pad(image, (0, -width % STRIDE, 0, -height % STRIDE))  # 0 is the mean colour
-        logits = self.head(self.body(image))
-        if logits.shape[-2:] != image.shape[-2:]:
-            logits = F.interpolate(logits, image.shape[-2:], mode="bilinear", align_corners=False)
-        return logits[..., :height, :width]
+        image = F.pad(image, (0, -width % MULTIPLE, 0, -height % MULTIPLE))  # 0 is the mean colour
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_body):
+            return self.head.select(self.body(image))
 
     def train(self, mode: bool = True) -> "Network":
         super().train(mode)
+        if self.freeze_body:
+            self.body.eval()
         if self.freeze_batch_norm:
             for module in self.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -53,14 +75,77 @@ class Network(nn.Module):
 
 
 class DeepLabHead(nn.Module):
-    """DeepLabV3+'s decoder and classifier: features of all stages -> logits."""
+    """DeepLabV3+'s decoder and classifier: features of all stages -> logits at a quarter of the resolution."""
+
+    #: Positions of the maps that the decoder reads: a quarter of the resolution, and the last.
+    READ = (2, -1)
 
     def __init__(self, network):
         super().__init__()
         self.decoder, self.classifier = network.decoder, network.segmentation_head
 
-    def forward(self, features: list[Tensor]) -> Tensor:
-        return self.classifier(self.decoder(features))
+    def select(self, features: list[Tensor]) -> list[Tensor]:
+        """The two maps that the decoder reads."""
+        return [features[i] for i in self.READ]
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        quarter, last = maps
+        return self.classifier(self.decoder([None, None, quarter, last]))
+
+
+class LightHead(nn.Module):
+    """A decoder in DeepLabV3+'s manner that learns in minutes on a frozen body, ours.
+
+    Linear logits of the standardised last map, of each place and of the whole photo, give the classes at once; a decoder of few
+    channels at a quarter of the resolution, which starts from zero, adds the boundaries. (DeepLabV3+'s own decoder spends most
+    of a step on dilated convolutions of the last map and is slow to learn rare classes.)
+    """
+
+    def __init__(self, last: int, quarter: int, num_classes: int, dropout: float, channels: int = 48):
+        super().__init__()
+        self.standardise = nn.Sequential(nn.BatchNorm2d(last, affine=False), nn.Dropout2d(dropout))
+        self.local, self.whole = nn.Conv2d(last, num_classes, 1), nn.Linear(last, num_classes)
+        self.reduce, self.sharpen = _conv(last, channels), _conv(quarter, quarter)
+        both = channels + quarter
+        self.fuse = nn.Sequential(nn.Conv2d(both, both, 3, padding=1, groups=both, bias=False), _conv(both, channels))
+        self.classifier = nn.Conv2d(channels, num_classes, 1)
+        for layer in (self.local, self.whole):
+            nn.init.normal_(layer.weight, std=1e-3)
+            nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.classifier.weight)
+        nn.init.zeros_(self.classifier.bias)
+
+    def select(self, features: list[Tensor]) -> list[Tensor]:
+        """The maps at a quarter of the resolution and the last."""
+        return [features[i] for i in DeepLabHead.READ]
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        quarter, last = maps
+        last = self.standardise(last)
+        coarse = self.local(last) + self.whole(last.mean((2, 3)))[:, :, None, None]
+        coarse, reduced = (
+            F.interpolate(x, quarter.shape[-2:], mode="bilinear", align_corners=False)
+            for x in (coarse, self.reduce(last))
+        )
+        return coarse + self.classifier(self.fuse(torch.cat([reduced, self.sharpen(quarter)], 1)))
+
+
+def _conv(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+class LinearHead(nn.Conv2d):
+    """A linear classifier of each of the body's tokens."""
+
+    def __init__(self, channels: int, num_classes: int):
+        super().__init__(channels, num_classes, kernel_size=1)
+
+    def select(self, tokens: Tensor) -> list[Tensor]:
+        """The only map there is."""
+        return [tokens]
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        return super().forward(maps[0])
 
 
 class ViTBody(nn.Module):
@@ -72,7 +157,7 @@ class ViTBody(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         tokens = self.vit.forward_features(image)[:, self.vit.num_prefix_tokens :]
-        return tokens.mT.unflatten(2, (image.shape[-2] // STRIDE, image.shape[-1] // STRIDE))
+        return tokens.mT.unflatten(2, (image.shape[-2] // MULTIPLE, image.shape[-1] // MULTIPLE))
 
 
 def build(
@@ -83,6 +168,7 @@ def build(
     weights: str | Path | None = "imagenet",
     dropout: float = 0.5,
     freeze_batch_norm: bool = False,
+    freeze_body: bool = False,
 ) -> Network:
     """A network by name, one of `MODELS`.
 
@@ -90,19 +176,24 @@ def build(
         again for photos of another size).
     weights: of the body: "imagenet" downloads them through the libraries; a file holds a state dict in the layout of
         torchvision (MobileNetV2, ResNet-101) or timm (ViT), whose classifier is left out; None starts from nothing.
-    dropout: probability in DeepLabV3+'s pyramid pooling (ViT-linear has none).
+    dropout: probability in DeepLabV3+'s pyramid pooling, and of the light head's input maps (ViT-linear has none).
+    freeze_batch_norm, freeze_body: see `Network`.
 
     Raises: ValueError for an unknown name, a size, a file that cannot be read or does not fit (which keys);
         FileNotFoundError; OSError where the download fails; ImportError without the train extra.
     """
     check_choice("model.name", name, MODELS)
-    if image_size % STRIDE:
-        raise ValueError(f"image size: expected a multiple of {STRIDE} (512 where the paper has 513), got {image_size}")
+    if image_size % MULTIPLE:
+        raise ValueError(
+            f"image size: expected a multiple of {MULTIPLE} (512 where the paper has 513), got {image_size}"
+        )
     download = weights == "imagenet"
     torchvision()  # the networks' libraries need it; here it says what is wrong
     try:
         if name == "vit_linear":
             network = _vit(num_classes, image_size, download)
+        elif name == "light_mobilenetv2":
+            network = _light("mobilenet_v2", num_classes, download, dropout)
         else:
             network = _deeplab(ENCODERS[name], num_classes, download, dropout)
     except ImportError as error:
@@ -112,7 +203,9 @@ def build(
             f"{name}: its ImageNet weights could not be downloaded ({error}); give a file, model.weights=FILE, or "
             "model.weights=null to start from nothing"
         ) from error
-    network.freeze_batch_norm = freeze_batch_norm
+    network.freeze_batch_norm, network.freeze_body = freeze_batch_norm, freeze_body
+    network.body.requires_grad_(not freeze_body)
+    network.train()  # a frozen body stays in evaluation mode
     if weights is not None and not download:
         load_weights(network.body, weights)
     return network
@@ -124,11 +217,20 @@ def _deeplab(encoder: str, num_classes: int, download: bool, dropout: float) -> 
     network = smp.DeepLabV3Plus(
         encoder,
         encoder_weights="imagenet" if download else None,
-        encoder_output_stride=STRIDE,
+        encoder_output_stride=MULTIPLE,
         decoder_aspp_dropout=dropout,
         classes=num_classes,
+        upsampling=1,  # `Network` upsamples
     )
-    return Network(network.encoder, DeepLabHead(network))
+    return Network(network.encoder, DeepLabHead(network), stride=4)
+
+
+def _light(encoder: str, num_classes: int, download: bool, dropout: float) -> Network:
+    import segmentation_models_pytorch as smp
+
+    body = smp.encoders.get_encoder(encoder, weights="imagenet" if download else None, output_stride=MULTIPLE)
+    quarter, last = (body.out_channels[i] for i in DeepLabHead.READ)
+    return Network(body, LightHead(last, quarter, num_classes, dropout), stride=4)
 
 
 def _vit(num_classes: int, image_size: int, download: bool) -> Network:
@@ -139,7 +241,7 @@ def _vit(num_classes: int, image_size: int, download: bool) -> Network:
     )
     # timm's ViT was pre-trained on photos in -1..1
     mean, std = vit.pretrained_cfg["mean"], vit.pretrained_cfg["std"]
-    return Network(ViTBody(vit), nn.Conv2d(vit.embed_dim, num_classes, kernel_size=1), mean, std)
+    return Network(ViTBody(vit), LinearHead(vit.embed_dim, num_classes), mean, std, stride=MULTIPLE)
 
 
 def load_weights(body: nn.Module, path: str | Path) -> None:
@@ -176,8 +278,9 @@ def load_weights(body: nn.Module, path: str | Path) -> None:
 
 
 def parameter_groups(network: Network, lr: float, head_factor: float = 1.0) -> list[dict]:
-    """Two groups for an optimiser: the body at learning rate `lr`, the head at `head_factor` times that."""
-    return [
+    """Groups for an optimiser: the body, unless it is frozen, at learning rate `lr`, the head at `head_factor` times that."""
+    groups = [
         {"params": list(network.body.parameters()), "lr": lr},
         {"params": list(network.head.parameters()), "lr": lr * head_factor},
     ]
+    return groups[1:] if network.freeze_body else groups

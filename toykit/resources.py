@@ -23,3 +23,8 @@ def shipped(*parts: str) -> Path:
 def data_root() -> Path:
     """Root of the datasets: the environment variable TOYKIT_DATA, or else the project's own `data/`."""
     return Path(os.environ["TOYKIT_DATA"]) if os.environ.get("TOYKIT_DATA") else shipped("data")
+
+
+def cache_root() -> Path:
+    """Where what can be made again is kept: `toykit` in the user's cache folder, XDG_CACHE_HOME or ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toykit"

@@ -1,10 +1,12 @@
 """One door to all sets with masks: `load("voc", "train", supervision=Supervision("simulated"))`."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from toykit.conventions import check_choice
 from toykit.datasets import ade20k, camvid, cityscapes, own, toy, voc
-from toykit.datasets.segmentation_set import SegmentationSet, keep_classes, subset
+from toykit.datasets.classes import DROP, keep_classes, merge_classes
+from toykit.datasets.segmentation_set import SegmentationSet, limited
 from toykit.resources import data_root
 from toykit.supervision import Supervision
 
@@ -28,7 +30,9 @@ def load(
     root: Path | str | None = None,
     supervision: Supervision | None = None,
     *,
-    only: tuple[str, ...] | None = None,
+    merge: Mapping[str, Sequence[str]] | None = None,
+    only: Sequence[str] | None = None,
+    others: str = DROP,
     limit: int | None = None,
 ) -> SegmentationSet:
     """A set of photos with seeds and masks.
@@ -36,7 +40,8 @@ def load(
     kind: one of KINDS. split: "train" or "val"; CamVid also has "test".
     root: the set's folder. Default: its published name under TOYKIT_DATA; the toy set is generated once into a cache.
     supervision: default the annotators' scribbles in "train" and full masks elsewhere.
-    only: names of the classes to keep, see `keep_classes`. limit: at most that many images, evenly spread.
+    merge, only, others: classes to merge and to keep, see `toykit.datasets.classes`; merging comes first.
+    limit: at most that many images, evenly spread.
     Raises: ValueError for a bad argument; FileNotFoundError or ValueError, naming the file, for what is missing or wrong.
     """
     check_choice("kind", kind, KINDS)
@@ -51,11 +56,11 @@ def load(
         raise FileNotFoundError(
             f"{root}: {kind} has no {supervision.kind}; choose simulated, blocks or full supervision"
         )
+    if merge:
+        found = merge_classes(found, merge)
     if only is not None:
-        found = keep_classes(found, tuple(only))
-    if limit is not None and limit < len(found):
-        found = subset(found, [i * len(found) // limit for i in range(limit)])
-    return found
+        found = keep_classes(found, tuple(only), others)
+    return limited(found, limit)
 
 
 def splits(kind: str) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toykit.conventions import UNLABELLED
+from toykit.conventions import UNLABELLED, check_choice
+from toykit.supervision.choice import PRESENT
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,12 @@ class Sample:
         """The batch of one that the solvers take: image float32 (1, 3, H, W) in 0..255, seeds int64 (1, H, W)."""
         image = torch.from_numpy(np.ascontiguousarray(self.image)).permute(2, 0, 1)[None].float()
         return image, torch.from_numpy(self.seeds.astype(np.int64))[None]
+
+    def present(self, kind: str = "seeds") -> np.ndarray:
+        """The classes that labels may take, bool (K,): those with a seed ("seeds"; all, where there is no seed), or "all"."""
+        check_choice("present", kind, PRESENT)
+        seeded = np.isin(np.arange(len(self.classes)), self.seeds)
+        return seeded if kind == "seeds" and seeded.any() else np.ones_like(seeded)
 
     def seeded_share(self) -> float:
         """The share of pixels that carry a label, in [0, 1]."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from toykit.conventions import PADDING, UNLABELLED
-from toykit.datasets.layout import REFUSED, VOID
+from toykit.datasets.layout import REFUSED
 from toykit.datasets.sample import Sample, read_image
 from toykit.supervision import (
     Scribbles,
@@ -127,36 +127,29 @@ class SegmentationSet:
         return ids.astype(np.uint8)
 
 
-def keep_classes(whole: SegmentationSet, only: tuple[str, ...]) -> SegmentationSet:
-    """The set with the classes `only` (and its background), renumbered in the set's order; the others become void.
-
-    Images without a pixel of `only` are left out, so all masks (or seeds, where there are none) are read once.
-    Raises: ValueError for a name that is no class of the set, or if no image remains.
-    """
-    strange = set(only) - set(whole.classes)
-    if strange or not set(only) - {"background"}:
-        raise ValueError(f"only: expected some of {', '.join(whole.classes)}; got {', '.join(only) or 'none'}")
-    classes = tuple(c for c in whole.classes if c in only or c == "background")
-    renumber = np.full(256, VOID, np.int16)
-    for old, name in enumerate(whole.classes):
-        renumber[old] = classes.index(name) if name in classes else VOID
-    lookup = np.where(whole.table == REFUSED, REFUSED, renumber[whole.table])
-    kept = replace(whole, classes=classes, table=lookup)
-    first = classes[0] == "background"
-    present = [i for i in range(len(kept)) if _holds(kept, i, int(first))]
-    if not present:
-        raise ValueError(f"only: no image of {whole.kind} {whole.split} holds {', '.join(only)}")
-    return subset(kept, present)
-
-
 def subset(whole: SegmentationSet, chosen: list[int]) -> SegmentationSet:
     """The set's images at those positions."""
     return replace(whole, ids=tuple(whole.ids[i] for i in chosen), entries=tuple(whole.entries[i] for i in chosen))
 
 
-def _holds(kept: SegmentationSet, i: int, first: int) -> bool:
-    found = kept[i].seeds if kept.entries[i].mask is None else kept.mask(i)
-    return bool(((found >= first) & (found < len(kept.classes))).any())
+def limited(whole: SegmentationSet, limit: int | None) -> SegmentationSet:
+    """At most `limit` images, evenly spread over the set; all for None."""
+    if limit is None or limit >= len(whole):
+        return whole
+    return subset(whole, [i * len(whole) // limit for i in range(limit)])
+
+
+def hold_out(whole: SegmentationSet, share: float) -> tuple[SegmentationSet, SegmentationSet]:
+    """The set without about a share of its images, and these: a hash of an image's id decides, whatever else is in the set.
+
+    Raises: ValueError if one of the two would be empty.
+    """
+    held = [zlib.crc32(f"hold out {name}".encode()) < share * 2**32 for name in whole.ids]
+    if all(held) or not any(held):
+        raise ValueError(f"holdout: a share of {share:g} of {len(whole)} images leaves nothing on one of the two sides")
+    parts = ([i for i, out in enumerate(held) if out == wanted] for wanted in (False, True))
+    kept, out = (subset(whole, part) for part in parts)
+    return kept, out
 
 
 def _by(size: tuple[int, ...]) -> str:

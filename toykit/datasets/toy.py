@@ -6,7 +6,6 @@ which is cut from photos: colour tells the classes mostly, texture where it does
 validation images use different parts of the textures. The scribbles are simulated.
 """
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from toykit.datasets import voc
 from toykit.datasets.segmentation_set import SegmentationSet
 from toykit.datasets.textures import grey_texture, part
 from toykit.files import write_atomically
+from toykit.resources import cache_root
 from toykit.supervision import Supervision, simulate, write_scribbles, write_seeds
 from toykit.supervision.choice import random_generator
 
@@ -41,7 +41,7 @@ def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
 
 def cached() -> Path:
     """The folder of the full set in the user's cache, made now if it is not there yet; safe with several processes."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toykit" / f"toy-{VERSION}"
+    root = cache_root() / f"toy-{VERSION}"
     if root.is_dir():
         return root
     root.parent.mkdir(parents=True, exist_ok=True)

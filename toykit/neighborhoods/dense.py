@@ -145,9 +145,10 @@ class DenseEdges:
         """The pairs with both ends in a mask (B, H, W)."""
         return replace(self, inside=self.inside & mask)
 
-    def __getitem__(self, images: slice) -> "DenseEdges":
-        """The pairs of some of the images; shares memory."""
-        return replace(self, filters=self.filters[images], inside=self.inside[images])
+    def __getitem__(self, images: slice | Tensor) -> "DenseEdges":
+        """The pairs of some of the images: a slice, which shares memory, or their int64 indices (n,)."""
+        numbers = range(len(self.filters))[images] if isinstance(images, slice) else images.tolist()
+        return replace(self, filters=tuple(self.filters[i] for i in numbers), inside=self.inside[images])
 
 
 class _Filter(torch.autograd.Function):

@@ -28,8 +28,8 @@ class Edges(Protocol):
     def between(self, mask: Tensor) -> "Edges":
         """The edges with both ends in a mask (B, H, W)."""
 
-    def __getitem__(self, images: slice) -> "Edges":
-        """The edges of some of the images; shares memory."""
+    def __getitem__(self, images: slice | Tensor) -> "Edges":
+        """The edges of some of the images: a slice, which shares memory, or their int64 indices (n,)."""
 
 
 class IndexedEdges(Edges, Protocol):

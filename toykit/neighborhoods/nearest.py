@@ -119,8 +119,8 @@ class GridEdges:
             q += weight
         return out
 
-    def __getitem__(self, images: slice) -> "GridEdges":
-        """The edges of some of the images; shares memory."""
+    def __getitem__(self, images: slice | Tensor) -> "GridEdges":
+        """The edges of some of the images: a slice, which shares memory, or their int64 indices (n,)."""
         return GridEdges(self.offsets, tuple(weight[images] for weight in self.weights))
 
     def between(self, mask: Tensor) -> "GridEdges":

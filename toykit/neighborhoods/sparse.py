@@ -147,8 +147,8 @@ class ListEdges:
         """i, j and weights, each (B, E); height and width are the edges' own."""
         return self.i, self.j, self.weights
 
-    def __getitem__(self, images: slice) -> "ListEdges":
-        """The edges of some of the images; shares memory."""
+    def __getitem__(self, images: slice | Tensor) -> "ListEdges":
+        """The edges of some of the images: a slice, which shares memory, or their int64 indices (n,)."""
         return replace(self, i=self.i[images], j=self.j[images], weights=self.weights[images])
 
     def _images(self, y: Tensor):

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from toykit.conventions import check_choice
-from toykit.energy import Energy
+from toykit.energy import Energy, Subproblem
 from toykit.neighborhoods import NearestNeighbors
 from toykit.solvers.closed_form import check_closed_form_options, solve_exactly
 from toykit.solvers.fast import check_fast_options, fast_descent
 from toykit.solvers.gradient import check_gradient_options, gradient_descent
 from toykit.solvers.graph_cut import alpha_expansion, check_graph_cut_options
 from toykit.solvers.mean_field import check_mean_field_options, mean_field
+from toykit.solvers.present import solve_present
 from toykit.solvers.rounding import round_greedily
 from toykit.solvers.solution import ConvergenceWarning, Solution
 
@@ -49,6 +50,7 @@ __all__ = [
     "random_walker",
     "round_greedily",
     "solve",
+    "solve_problem",
 ]
 
 
@@ -59,6 +61,7 @@ def solve(
     energy: Energy | None = None,
     method: str = "fast",
     *,
+    present: Tensor | None = None,
     callback=None,
     **options,
 ) -> Solution:
@@ -67,6 +70,8 @@ def solve(
     logits (B, K, H, W), image (B, 3, H, W) in 0..255, seeds (B, H, W): see `toykit.conventions`. Each image of the
     batch is solved as it would be alone. No gradient passes from the labels back to the logits.
     energy: default `Energy()`. method: a key of `SOLVERS`; `options` are that solver's (its docstring lists them).
+    present: bool (B, K), the classes that may occur in each image; the labels of all others are exactly 0, and the solver's
+        time falls with the number of classes. Default: all. See `toykit.solvers.present`.
     callback: callback(step, labels, energies), for plots and progress bars.
 
     Returns: `Solution`; a `ConvergenceWarning` that names the remedy if an image did not converge.
@@ -80,8 +85,15 @@ def solve(
     with torch.inference_mode(False), torch.no_grad():
         logits = logits.detach().clone() if torch.is_tensor(logits) else logits
         with torch.autocast(logits.device.type if torch.is_tensor(logits) else "cpu", enabled=False):
-            problem = energy.subproblem(logits, image, seeds)
-            return SOLVERS[method](problem, callback=callback, **options).warn_unless_converged()
+            problem = energy.subproblem(logits, image, seeds, present)
+            return solve_problem(problem, method, callback=callback, **options).warn_unless_converged()
+
+
+def solve_problem(problem: Subproblem, method: str = "fast", *, callback=None, **options) -> Solution:
+    """Solve a sub-problem that has been checked, with options that have been checked; no warning is given."""
+    if problem.present is None or bool(problem.present.all()):
+        return SOLVERS[method](problem, callback=callback, **options)
+    return solve_present(SOLVERS[method], problem, callback=callback, **options)
 
 
 def random_walker(
@@ -92,6 +104,7 @@ def random_walker(
     lam: float = 6.0,
     neighborhood: NearestNeighbors | None = None,
     *,
+    present: Tensor | None = None,
     backend: str = "direct",
     tolerance: float = 1e-9,
 ) -> Solution:
@@ -101,14 +114,16 @@ def random_walker(
     factorisation an image serves all classes. neighborhood: default `NearestNeighbors()`.
     backend: "direct"; "sor", over-relaxation on a processor, the quickest where eta is not small against lam; "cg",
     conjugate gradients in torch on the logits' device; "amg", multigrid (pyamg). tolerance: the relative residual at which
-    those three stop.
+    those three stop. present: as of `solve`.
 
     Returns: Solution with float64 labels on the logits' device; its residual: see `solvers.closed_form.solve_exactly`.
     Raises: ValueError where eta = 0 leaves unlabelled pixels that no seed reaches (the system is singular there); TypeError
         or ValueError for bad inputs, as `toykit.conventions.check_inputs` does.
     """
     energy = Energy("Q", "Q", eta, lam, NearestNeighbors() if neighborhood is None else neighborhood)
-    return solve(logits, image, seeds, energy, method="closed_form", backend=backend, tolerance=tolerance)
+    return solve(
+        logits, image, seeds, energy, method="closed_form", present=present, backend=backend, tolerance=tolerance
+    )
 
 
 def check_options(method: str, options: dict) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from toykit.conventions import check_choice
 
 KINDS = ("scribbles", "simulated", "clicks", "blocks", "full")
+PRESENT = ("all", "seeds")
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Supervision:
     width: of the pen in pixels, at least 1 (scribbles from XML, simulated, clicks).
     share: of the pixels inside of blocks, in (0, 1].
     seed: of the generators (simulated, blocks); together with an image's id it decides what they draw.
+    present: the classes that pseudo-labels may take in a photo: "all", or "seeds", those that the whole photo has seeds of
+        (a crop may lack a seed of a class that it shows; a photo without seeds may show any).
     """
 
     kind: str = "scribbles"
@@ -28,9 +31,11 @@ class Supervision:
     width: int = 3
     share: float = 0.5
     seed: int = 0
+    present: str = "all"
 
     def __post_init__(self) -> None:
         check_choice("supervision kind", self.kind, KINDS)
+        check_choice("supervision present", self.present, PRESENT)
         if not 0 <= self.ratio <= 1:
             raise ValueError(f"supervision ratio: expected a share of the length in [0, 1], got {self.ratio}")
         if not self.width >= 1:

@@ -9,6 +9,7 @@ run as it was.
 import hashlib
 from collections.abc import Iterable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -28,28 +29,58 @@ def generator_at(*address: int) -> torch.Generator:
 
 
 class Crops(Dataset):
-    """Augmented crops of a data set: [epoch, index] -> (image float32 (3, S, S) in 0..255, seeds, mask int64 (S, S))."""
+    """Augmented crops of a data set: [epoch, index] -> (image, seeds, mask, present).
 
-    def __init__(self, samples, data: Data, seed: int):
-        self.samples, self.data, self.seed = samples, data, seed
+    image float32 (3, S, S) in 0..255; seeds, mask int64 (S, S); present bool (K,), the classes that labels may take in it.
+    whole: raise ValueError for a photo that the crop cuts.
+    """
 
-    def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    def __init__(self, samples, data: Data, seed: int, whole: bool = False):
+        self.samples, self.data, self.seed, self.whole = samples, data, seed, whole
+
+    def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         from toykit.datasets.transforms import augment
 
         epoch, index = address
+        sample, data = self.samples[index], self.data
+        longest = round(data.scale[1] * max(sample.seeds.shape))
+        if self.whole and longest > data.crop:
+            raise ValueError(
+                f"{sample.name}: model.freeze=body needs whole photos, and this one has {longest} pixels at scale "
+                f"{data.scale[1]:g}; take data.crop of at least that, or a smaller data.scale"
+            )
         generator = generator_at(self.seed, epoch, index)
-        return augment(self.samples[index], self.data.crop, generator, self.data.scale, self.data.flip)
+        parts = augment(sample, data.crop, generator, data.scale, data.flip)
+        return *parts, torch.from_numpy(sample.present(self.samples.supervision.present))
+
+
+def class_frequency_weights(samples) -> Tensor:
+    """How often to draw each photo, float64 (N,): the sum over its seeds' classes of 1 / sqrt(photos with that class)."""
+    shown = torch.from_numpy(np.stack([samples[i].present("seeds") for i in range(len(samples))]))
+    return (shown / shown.sum(0).clamp_min(1).sqrt().double()).sum(1)
 
 
 def epoch_batches(
-    size: int, batch: int, seed: int, epoch: int, first_step: int = 0, rank: int = 0, world: int = 1
+    size: int,
+    batch: int,
+    seed: int,
+    epoch: int,
+    first_step: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    weights: Tensor | None = None,
 ) -> list[list[tuple[int, int]]]:
     """One process's share of an epoch's batches, as addresses (epoch, index), from `first_step` on.
 
     `batch` counts over all processes; process r takes its elements r, r + world, ... The last, incomplete batch is
-    dropped: the order is drawn anew each epoch, so that no photo is left out for good.
+    dropped: the order is drawn anew each epoch, so that no photo is left out for good. weights: (size,), how often to draw each
+    photo, with replacement; default each once.
     """
-    order = torch.randperm(size, generator=generator_at(seed, epoch)).tolist()
+    generator = generator_at(seed, epoch)
+    if weights is None:
+        order = torch.randperm(size, generator=generator).tolist()
+    else:
+        order = torch.multinomial(weights, size, replacement=True, generator=generator).tolist()
     starts = range(first_step * batch, size - batch + 1, batch)
     return [[(epoch, index) for index in order[start : start + batch][rank::world]] for start in starts]
 
@@ -68,6 +99,6 @@ class CropLoader:
         )
 
     def load(self, addresses: list[list[tuple[int, int]]]) -> Iterable[list[Tensor]]:
-        """(images, seeds, masks) of each batch."""
+        """(images, seeds, masks, present) of each batch."""
         self.addresses[:] = addresses  # the loader reads its list anew at each start
         return self.loader

@@ -14,10 +14,11 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from toykit.balance import BALANCES
 from toykit.conventions import check_choice, check_whole
 from toykit.datasets import KINDS
 from toykit.energy import Energy
-from toykit.models import MODELS, STRIDE
+from toykit.models import MODELS, MULTIPLE
 from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
 from toykit.solvers import HARD, SOLVERS, check_options
 from toykit.supervision import Supervision
@@ -28,21 +29,37 @@ METHODS = ("full", "seeds_only", "gradient_descent", "soft", "hard")
 NEIGHBORHOODS = ("nearest", "sparse_nonlocal", "dense")
 #: Side of a crop, in squares, up to which all pairs are about as quickly summed as filtered (kept: 20 MB an image).
 FEW_PIXELS = 48
+#: How often a photo is seen: all alike, or more often those of rare classes.
+SAMPLINGS = ("uniform", "rare_classes")
+OPTIMIZERS = ("sgd", "adamw")
+#: Whose predictions the solver gets: those that the loss is taken of, or the network's in evaluation mode.
+PREDICTIONS = ("training", "evaluation")
+FREEZE = ("none", "body")
 PRECISIONS = ("32-true", "bf16-mixed")  # float16 would need a loss scaler, and its state in the checkpoint
 
 
 @dataclass(frozen=True)
 class Data:
-    """The data set. `root`: its folder (None: where `TOYKIT_DATA` has it); `only`: names of the classes to keep.
+    """The data set. `root`: its folder (None: where `TOYKIT_DATA` has it).
 
-    limit, val_limit: at most so many images, evenly spread over the set. crop: side of the training crops; scale, flip: of
+    merge: new class -> names of the classes that it takes the place of, e.g. {object: [cat, dog]}. only: names of the classes
+    to keep, after merging; others: "drop" leaves out the photos that show another class, a class's name makes the others that
+    class. See `toykit.datasets.classes`.
+    limit, val_limit: at most that many images, evenly spread over the set. holdout: share of the training photos to evaluate on
+    instead of the validation photos, for choosing settings; a hash of their names picks them, and they are not trained on.
+    sampling: "uniform", each photo once per epoch; "rare_classes", drawn in proportion to the sum of 1 / sqrt(frequency) of its
+    seeds' classes. crop: side of the training crops; scale, flip: of
     the augmentation. eval_scale: how large the network sees a photo in evaluation; the mask keeps its size. workers:
     processes that load images (0: the training process itself).
     """
 
     kind: str = "toy"
     root: str | None = None
+    merge: dict[str, list[str]] | None = None
     only: list[str] | None = None
+    others: str = "drop"
+    holdout: float = 0.0
+    sampling: str = "uniform"
     limit: int | None = None
     val_limit: int | None = None
     crop: int = 512
@@ -53,12 +70,17 @@ class Data:
 
     def __post_init__(self):
         check_choice("data.kind", self.kind, KINDS)
-        check_whole("data.crop", self.crop, STRIDE)
-        if self.crop % STRIDE:
-            raise ValueError(f"data.crop: expected a multiple of {STRIDE} (512 for the paper's 513), got {self.crop}")
+        check_whole("data.crop", self.crop, MULTIPLE)
+        if self.crop % MULTIPLE:
+            raise ValueError(f"data.crop: expected a multiple of {MULTIPLE} (512 for the paper's 513), got {self.crop}")
         if not 0 < self.scale[0] <= self.scale[1] < math.inf:
             raise ValueError(f"data.scale: expected two numbers, 0 < low <= high, got {list(self.scale)}")
         _above_zero("data.eval_scale", self.eval_scale)
+        check_choice("data.sampling", self.sampling, SAMPLINGS)
+        if not 0 <= self.holdout < 1:
+            raise ValueError(f"data.holdout: expected a share of the training photos in [0, 1), got {self.holdout}")
+        if self.others != "drop" and self.only is None:
+            raise ValueError(f"data.others={self.others}: has no effect without data.only, the classes to keep")
         check_whole("data.workers", self.workers, 0)
         for name in ("limit", "val_limit"):
             if getattr(self, name) is not None:
@@ -67,16 +89,22 @@ class Data:
 
 @dataclass(frozen=True)
 class Model:
-    """The network, see `toykit.models.build`. head_factor: the head's learning rate over the body's."""
+    """The network, see `toykit.models.build`. head_factor: the head's learning rate over the body's.
+
+    freeze: "body" trains the head alone; the body's maps of each photo are then computed once and kept on disk, see
+    `toykit.training.features`, which needs whole photos at one scale.
+    """
 
     name: str = "deeplabv3plus_mobilenetv2"
     weights: str | None = "imagenet"
     head_factor: float = 10.0
     dropout: float = 0.5
     freeze_batch_norm: bool = False
+    freeze: str = "none"
 
     def __post_init__(self):
         check_choice("model.name", self.name, MODELS)
+        check_choice("model.freeze", self.freeze, FREEZE)
         _above_zero("model.head_factor", self.head_factor)
         if not 0 <= self.dropout < 1:
             raise ValueError(f"model.dropout: expected a probability below 1, got {self.dropout}")
@@ -87,7 +115,9 @@ class Terms:
     """The terms of eq. (8) or (4) and their weights, see `toykit.Energy`, and the neighbourhood: a name of `NEIGHBORHOODS`.
 
     bandwidth: of colour, everywhere. connectivity: of nearest and sparse_nonlocal. far, candidates: of sparse_nonlocal alone.
-    spatial_bandwidth, downscale, exact: of dense alone. decisiveness: whether gradient_descent has the entropy term of eq. (4).
+    spatial_bandwidth (in pixels), downscale, exact: of dense alone. decisiveness: whether gradient_descent has the entropy term
+    of eq. (4). stride: side in pixels of the cells on which the terms are taken, see `toykit.cells`; 1 is full resolution.
+    balance, class_balance: of the network's loss, see `toykit.balance`. Phase one always takes "terms".
     """
 
     cross_entropy: str = "CCE"
@@ -104,11 +134,16 @@ class Terms:
     downscale: int = 1
     exact: bool = False
     decisiveness: bool = True
+    stride: int = 1
+    balance: str = "terms"
+    class_balance: bool = False
 
     def __post_init__(self):
         if not isinstance(self.bandwidth, str):
             object.__setattr__(self, "bandwidth", float(self.bandwidth))  # OmegaConf converts no value of a union
         check_choice("energy.neighborhood", self.neighborhood, NEIGHBORHOODS)
+        check_whole("energy.stride", self.stride)
+        check_choice("energy.balance", self.balance, BALANCES)
         self.build()
 
     def build(self) -> Energy:
@@ -118,7 +153,8 @@ class Terms:
         elif self.neighborhood == "sparse_nonlocal":
             neighborhood = SparseNonLocal(self.bandwidth, self.connectivity, far=self.far, candidates=self.candidates)
         else:
-            neighborhood = Dense(self.bandwidth, self.spatial_bandwidth, self.downscale, self.exact)
+            space = self.spatial_bandwidth / self.stride  # the neighbourhood counts in cells
+            neighborhood = Dense(self.bandwidth, space, self.downscale, self.exact)
         return Energy(self.cross_entropy, self.relaxation, self.eta, self.lam, neighborhood)
 
 
@@ -126,13 +162,17 @@ class Terms:
 class Solver:
     """The pseudo-label solver and its options, see `toykit.solve`; e.g. gradient, with steps: 200 and lr: 0.075.
 
-    The method hard takes graph_cut or mean_field, the others one of the rest.
+    The method hard takes graph_cut or mean_field, the others one of the rest. predictions: "training", those that the loss is
+    taken of, or "evaluation", the network's without dropout and with batch normalisation's stored statistics, at the price of
+    another pass.
     """
 
     method: str = "fast"
     options: dict[str, Any] = field(default_factory=dict)
+    predictions: str = "training"
 
     def __post_init__(self):
+        check_choice("solver.predictions", self.predictions, PREDICTIONS)
         try:
             check_options(self.method, dict(self.options))
         except TypeError as error:
@@ -141,27 +181,40 @@ class Solver:
 
 @dataclass(frozen=True)
 class Schedule:
-    """SGD. Phase one: pretrain_epochs with the NLL on the seeds alone; phase two: epochs with the method's loss.
+    """Phase one: pretrain_epochs with the NLL on the seeds alone; phase two: epochs with the method's loss.
 
-    batch: images a step, over all processes together. lr decays to 0 as (1 - step / steps)^power over both phases
-    together, which is ours: the paper does not say whether pre-training has a schedule of its own.
+    optimizer: "sgd", the paper's, or "adamw"; momentum is SGD's. batch: images per step, over all processes together.
+    lr decays to 0 as (1 - step / steps)^power, over both phases together or, with `restart`, over each phase on its own, phase
+    one then from pretrain_lr (default lr). The paper does not say which; its lab's earlier code restarts.
+    ramp_epochs: over that many epochs at the start of phase two the terms on unlabelled pixels grow linearly to their weights.
     """
 
+    optimizer: str = "sgd"
     pretrain_epochs: int = 0
     epochs: int = 60
     batch: int = 12
     lr: float = 0.0007
+    restart: bool = False
+    pretrain_lr: float | None = None
+    ramp_epochs: float = 0.0
     momentum: float = 0.9
     weight_decay: float = 0.0001
     power: float = 0.9
 
     def __post_init__(self):
+        check_choice("schedule.optimizer", self.optimizer, OPTIMIZERS)
         check_whole("schedule.pretrain_epochs", self.pretrain_epochs, 0)
         check_whole("schedule.epochs", self.epochs, 0)
         check_whole("schedule.batch", self.batch, 1)
         check_whole("schedule.epochs + pretrain_epochs", self.total_epochs, 1)
         _above_zero("schedule.lr", self.lr)
-        for name in ("momentum", "weight_decay", "power"):
+        if self.pretrain_lr is not None:
+            _above_zero("schedule.pretrain_lr", self.pretrain_lr)
+            if not self.restart:
+                raise ValueError(
+                    "schedule.pretrain_lr: needs schedule.restart=true; else both phases decay from schedule.lr"
+                )
+        for name in ("momentum", "weight_decay", "power", "ramp_epochs"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"schedule.{name}: expected a finite number >= 0, got {getattr(self, name)}")
 
@@ -169,6 +222,22 @@ class Schedule:
     def total_epochs(self) -> int:
         """Both phases."""
         return self.pretrain_epochs + self.epochs
+
+    def learning_rate(self, step: int, steps_per_epoch: int) -> float:
+        """The learning rate of a step, counted from 0 over both phases."""
+        first, whole = self.pretrain_epochs * steps_per_epoch, self.total_epochs * steps_per_epoch
+        lr, begin, end = self.lr, 0, whole
+        if self.restart and step < first:
+            lr, end = self.pretrain_lr or self.lr, first
+        elif self.restart:
+            begin = first
+        return lr * (1 - (step - begin) / (end - begin)) ** self.power
+
+    def strength(self, step: int, steps_per_epoch: int) -> float:
+        """The share in (0, 1] of their weights that the terms on unlabelled pixels have in a step of phase two."""
+        ramp = self.ramp_epochs * steps_per_epoch
+        into = step - self.pretrain_epochs * steps_per_epoch + 1
+        return min(1.0, into / ramp) if ramp else 1.0
 
 
 @dataclass(frozen=True)
@@ -219,6 +288,11 @@ class Config:
         if self.solver.method not in solvers:
             raise ValueError(
                 f"solver.method: the method {self.method} takes {', '.join(solvers)}; got {self.solver.method!r}"
+            )
+        if self.model.freeze == "body" and self.data.scale[0] != self.data.scale[1]:
+            raise ValueError(
+                "model.freeze=body keeps the body's maps of each photo, so it needs one scale: data.scale=[1,1]; got "
+                f"{list(self.data.scale)}"
             )
         if not 0 <= self.error_rate < 1 or (self.error_rate > 0 and self.method != "hard"):
             raise ValueError(

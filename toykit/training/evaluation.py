@@ -49,11 +49,11 @@ class Photos(Dataset):
 
 
 @torch.no_grad()
-def predict(network, image: Tensor, scale: float = 1.0) -> Tensor:
+def predict(network, image: Tensor, scale: float = 1.0, features=None) -> Tensor:
     """A network's logits (B, K, H, W) for whole photos (B, 3, H, W), which it sees `scale` times as large.
 
     A network judges objects best at the size at which it saw them in training. The network is in evaluation mode
-    meanwhile, and then as it was.
+    meanwhile, and then as it was. features: a `toykit.training.features.FeatureCache` for a network with a frozen body.
     """
     was_training = network.training
     network.eval()
@@ -61,16 +61,16 @@ def predict(network, image: Tensor, scale: float = 1.0) -> Tensor:
     if scale != 1:
         smaller = [max(1, round(scale * length)) for length in size]
         image = F.interpolate(image, smaller, mode="bilinear", align_corners=False, antialias=scale < 1)
-    logits = network(image)
+    logits = network(image) if features is None else network(image, features(image))
     network.train(was_training)
     return logits if scale == 1 else F.interpolate(logits, size, mode="bilinear", align_corners=False)
 
 
 @torch.no_grad()
-def evaluate(fabric, network, samples, num_classes: int, workers: int = 0, scale: float = 1.0) -> Tensor:
+def evaluate(fabric, network, samples, num_classes: int, workers: int = 0, scale: float = 1.0, features=None) -> Tensor:
     """Confusion matrix of a network on whole photos, on the CPU; the processes share the photos and sum their counts.
 
-    fabric: of Lightning; process r takes photos r, r + world, ..., so that none counts twice. network, scale: see
+    fabric: of Lightning; process r takes photos r, r + world, ..., so that none counts twice. network, scale, features: see
     `predict`.
     """
     mine = range(fabric.global_rank, len(samples), fabric.world_size)
@@ -78,6 +78,6 @@ def evaluate(fabric, network, samples, num_classes: int, workers: int = 0, scale
     confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=fabric.device)
     for image, mask in loader:
         with fabric.autocast():
-            logits = predict(network, image[None].to(fabric.device), scale)
+            logits = predict(network, image[None].to(fabric.device), scale, features)
         confusion += confusion_matrix(logits.argmax(1)[0], mask.to(fabric.device), num_classes)
     return fabric.all_reduce(confusion, reduce_op="sum").cpu()

@@ -18,12 +18,14 @@ from pathlib import Path
 import torch
 
 from toykit import datasets
+from toykit.datasets.segmentation_set import hold_out, limited
 from toykit.models import build, parameter_groups
 from toykit.training import checkpoint, folder, pictures
-from toykit.training.batches import CropLoader, Crops, epoch_batches, seed_at
+from toykit.training.batches import CropLoader, Crops, class_frequency_weights, epoch_batches, seed_at
 from toykit.training.checkpoint import Progress
 from toykit.training.config import Config, Run
 from toykit.training.evaluation import class_ious, evaluate, mean_iou
+from toykit.training.features import FeatureCache
 from toykit.training.folder import RunResult
 from toykit.training.objective import Objective, now
 from toykit.training.report import Report
@@ -69,6 +71,7 @@ def train(
     network = build(
         model.name, num_classes, image_size=config.data.crop, weights=model.weights,
         dropout=model.dropout, freeze_batch_norm=model.freeze_batch_norm,
+        freeze_body=model.freeze == "body",
     )  # fmt: skip
     norms = [
         m for m in network.train().modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm) and m.training
@@ -78,11 +81,20 @@ def train(
             f"schedule.batch: batch normalisation needs at least 2 images a process, so {2 * fabric.world_size}; got "
             f"{schedule.batch}; model.freeze_batch_norm=true does without"
         )
-    groups = parameter_groups(network, schedule.lr, model.head_factor)
-    optimizer = torch.optim.SGD(groups, schedule.lr, schedule.momentum, weight_decay=schedule.weight_decay)
-    rates = [group["lr"] for group in groups]
+    groups = parameter_groups(network, 1.0, model.head_factor)
+    factors = [group["lr"] for group in groups]
+    if schedule.optimizer == "adamw":
+        optimizer = torch.optim.AdamW(groups, schedule.lr, weight_decay=schedule.weight_decay)
+    else:
+        optimizer = torch.optim.SGD(groups, schedule.lr, schedule.momentum, weight_decay=schedule.weight_decay)
     network, optimizer = fabric.setup(network, optimizer)
-    objective, loader = Objective(config), CropLoader(Crops(training, config.data, seed))
+    features = FeatureCache(network.module) if network.module.freeze_body else None
+    whole = features is not None
+    objective, loader = Objective(config), CropLoader(Crops(training, config.data, seed, whole))
+    weights = class_frequency_weights(training) if config.data.sampling == "rare_classes" else None
+    # logits at the network's own resolution, where the labels are sought there
+    wants_evaluation = objective.has_labels and config.solver.predictions == "evaluation"
+    coarse = objective.stride > 1 and objective.stride == network.module.stride
 
     progress = Progress(Tally.empty(num_classes, fabric.device))
     if fabric.is_global_zero:
@@ -98,27 +110,43 @@ def train(
             network.train()
             tally, clock = progress.tally, now(fabric.device)
             addresses = epoch_batches(
-                len(training), schedule.batch, seed, epoch, progress.step, fabric.global_rank, fabric.world_size
+                len(training),
+                schedule.batch,
+                seed,
+                epoch,
+                progress.step,
+                fabric.global_rank,
+                fabric.world_size,
+                weights,
             )
-            for image, seeds, mask in loader.load(addresses):
-                image, seeds, mask = fabric.to_device((image, seeds, mask))
+            for image, seeds, mask, present in loader.load(addresses):
+                image, seeds, mask, present = fabric.to_device((image, seeds, mask, present))
                 torch.manual_seed(seed_at(seed, epoch, progress.step, fabric.global_rank))  # dropout's
-                decay = (1 - step / total_steps) ** schedule.power
-                for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                    group["lr"] = rate * decay
+                lr = schedule.learning_rate(step, steps_per_epoch)
+                for group, factor in zip(optimizer.param_groups, factors, strict=True):
+                    group["lr"] = lr * factor
 
-                logits = network(image)
-                loss, labels, solver_seconds = objective(finite(logits, step, schedule.lr), image, seeds, pretraining)
+                maps = None if features is None else features(image)
+                logits = finite(network(image, maps, coarse), step, schedule.lr)
+                labels, solver_seconds = None, 0.0
+                if pretraining:
+                    loss = objective.on_seeds(logits, seeds)
+                else:
+                    seen = evaluation_logits(network, image, maps, coarse) if wants_evaluation else None
+                    strength = schedule.strength(step, steps_per_epoch)
+                    loss, labels, solver_seconds = objective(
+                        logits, image, seeds, present, predictions=seen, strength=strength
+                    )
                 optimizer.zero_grad()
                 fabric.backward(loss)
                 optimizer.step()
 
                 step, progress.step = step + 1, progress.step + 1
                 loss = fabric.all_reduce(loss.detach(), reduce_op="mean").item()
-                tally.add(loss, labels, seeds, mask)
+                tally.add(loss, labels, seeds, mask, objective.stride)
                 tally.solver_seconds += solver_seconds
                 tally.seconds, clock = tally.seconds + now(fabric.device) - clock, now(fabric.device)
-                report.step(step, loss, schedule.lr * decay, tally)
+                report.step(step, loss, lr, tally)
                 if callback is not None:
                     callback(step, loss)
                 every = config.run.checkpoint_steps
@@ -127,17 +155,26 @@ def train(
 
             share_buffers(network, fabric)
             row = {"epoch": epoch + 1, "step": step, "phase": "seeds" if pretraining else config.method}
-            row |= {"lr": schedule.lr * decay} | tally.total(fabric).row(steps_per_epoch)
+            row |= {"lr": lr} | tally.total(fabric).row(steps_per_epoch)
             row |= {"val_miou": None, "val_iou": None}
             if is_due(epoch + 1, config):
                 confusion = evaluate(
-                    fabric, network.module, validation, num_classes, config.data.workers, config.data.eval_scale
+                    fabric,
+                    network.module,
+                    validation,
+                    num_classes,
+                    config.data.workers,
+                    config.data.eval_scale,
+                    features,
                 )
                 ious = class_ious(confusion).tolist()
                 row |= {"val_miou": number(mean_iou(confusion)), "val_iou": [number(iou) for iou in ious]}
             if fabric.is_global_zero:
                 for sample in (training[i] for i in range(min(config.run.pictures, len(training)))):
-                    pixels = pictures.picture(network.module, sample, objective, fabric.device, config.data.eval_scale)
+                    pixels = pictures.picture(
+                        network.module, sample, objective, fabric.device, config.data.eval_scale, features,
+                        training.supervision.present,
+                    )  # fmt: skip
                     report.picture(epoch + 1, step, sample.name, pixels)
             report.epoch(row)
 
@@ -168,11 +205,15 @@ def load_sets(config: Config):
     """
     data, full = config.data, dataclasses.replace(config.supervision, kind="full")
     supervision = full if config.method == "full" else config.supervision
-    common = {"root": data.root, "only": data.only}
-    training = datasets.load(data.kind, "train", supervision=supervision, limit=data.limit, **common)
+    common = {"root": data.root, "merge": data.merge, "only": data.only, "others": data.others}
+    training = datasets.load(data.kind, "train", supervision=supervision, **common)
     validation = None
-    if config.run.eval_every:  # its seeds play no part
+    if data.holdout:
+        training, validation = hold_out(training, data.holdout)
+        validation = dataclasses.replace(limited(validation, data.val_limit), supervision=full)
+    elif config.run.eval_every:  # its seeds play no part
         validation = datasets.load(data.kind, "val", supervision=full, limit=data.val_limit, **common)
+    training = limited(training, data.limit)
     for found in filter(None, (training, validation)):
         for entry in found.entries:
             if entry.mask is None and found.supervision.kind not in ("scribbles", "clicks"):
@@ -190,6 +231,15 @@ def share_buffers(network, fabric) -> None:
     if fabric.world_size > 1:
         for buffer in network.buffers():
             torch.distributed.broadcast(buffer, src=0)
+
+
+@torch.no_grad()
+def evaluation_logits(network, image: torch.Tensor, maps, coarse: bool) -> torch.Tensor:
+    """The network's logits in evaluation mode: without dropout, with batch normalisation's stored statistics."""
+    network.eval()
+    logits = network(image, maps, coarse)
+    network.train()
+    return logits
 
 
 def finite(logits: torch.Tensor, step: int, lr: float) -> torch.Tensor:

@@ -18,13 +18,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from toykit.balance import network_loss, seed_nll, seed_nll_at_cells
+from toykit.conventions import PADDING, check_logits, check_seeds
 from toykit.energy import Subproblem
 from toykit.self_labeling import SelfLabelingLoss
 from toykit.training.config import Config
 
 
 class Outcome(NamedTuple):
-    """loss: a scalar. labels: the pseudo-labels (B, K, H, W), or None. solver_seconds: what finding them took."""
+    """loss: a scalar. labels: the pseudo-labels on the cells (B, K, h, w), or None. solver_seconds: what finding them took."""
 
     loss: Tensor
     labels: Tensor | None = None
@@ -32,38 +34,80 @@ class Outcome(NamedTuple):
 
 
 class Objective:
-    """The loss of a run's method; a method joins here and in `toykit.training.config.METHODS`."""
+    """The loss of a run's method; a method joins here and in `toykit.training.config.METHODS`.
+
+    stride: of the cells; logits may be given at the pixels or at the cells.
+    """
 
     def __init__(self, config: Config):
-        self.method, self.energy, self.error_rate = config.method, config.energy.build(), config.error_rate
-        self.decisiveness = config.energy.decisiveness
-        self.self_labeling = SelfLabelingLoss(self.energy, config.solver.method, **config.solver.options)
+        terms = config.energy
+        self.method, self.error_rate, self.decisiveness = config.method, config.error_rate, terms.decisiveness
+        self.stride = terms.stride
+        self.self_labeling = SelfLabelingLoss(
+            terms.build(), config.solver.method, stride=terms.stride, balance=terms.balance,
+            class_balance=terms.class_balance, **config.solver.options,
+        )  # fmt: skip
 
-    def __call__(self, logits: Tensor, image: Tensor, seeds: Tensor, pretraining: bool = False) -> Outcome:
-        """logits, image in 0..255, seeds: see `toykit.conventions`. pretraining: phase one, the NLL on the seeds alone.
+    @property
+    def has_labels(self) -> bool:
+        """Whether the method has pseudo-labels."""
+        return self.method in ("soft", "hard")
 
-        Labels and loss are computed in float32, also where the network runs in mixed precision.
+    def __call__(
+        self,
+        logits: Tensor,
+        image: Tensor,
+        seeds: Tensor,
+        present: Tensor | None = None,
+        *,
+        predictions: Tensor | None = None,
+        strength: float = 1.0,
+    ) -> Outcome:
+        """The loss of phase two.
+
+        logits, image in 0..255, seeds, present, predictions: see `toykit.SelfLabelingLoss`. strength: a factor for the terms
+        on unlabelled pixels. Labels and loss are computed in float32, also where the network runs in mixed precision.
         """
-        if self.method == "gradient_descent" and not pretraining:
-            return Outcome(self.energy.weakly_supervised_loss(logits, image, seeds, self.decisiveness))
-        problem = self._subproblem(logits, image, seeds)
-        if pretraining or self.method not in ("soft", "hard"):
-            return Outcome(problem.network_loss(problem.sigma.new_zeros(len(logits))))
-        start = now(logits.device)
-        solution = self.self_labeling.solve(problem)
-        seconds = now(logits.device) - start
-        return Outcome(problem.self_labeling_loss(solution.labels, solution.energies[-1]), solution.labels, seconds)
+        if not self.has_labels and self.method != "gradient_descent":
+            return Outcome(self.on_seeds(logits, seeds, self.self_labeling.balance))
+        problem, labels, seconds = self._subproblem(logits, image, seeds, present), None, 0.0
+        if self.method == "gradient_descent":
+            sums = problem.weakly_supervised(self.decisiveness)
+        else:
+            start = now(logits.device)
+            given = self.self_labeling.at_cells(predictions, image, seeds)
+            solution = self.self_labeling.solve(problem, None if given is None else self._robust(given))
+            seconds, labels = now(logits.device) - start, solution.labels
+            sums = self.self_labeling.self_labeling(problem, solution)
+        return Outcome(self.self_labeling.network_loss(problem, strength * sums, logits, seeds), labels, seconds)
 
-    def pseudo_labels(self, logits: Tensor, image: Tensor, seeds: Tensor) -> Tensor:
-        """The sub-problem's solution, for a picture."""
-        return self.self_labeling.solve(self._subproblem(logits, image, seeds)).labels
+    def on_seeds(self, logits: Tensor, seeds: Tensor, balance: str = "terms") -> Tensor:
+        """The NLL on the seeds alone, a scalar: the loss of phase one, and of the methods full and seeds_only."""
+        logits, seeds = check_logits(logits), check_seeds(seeds, logits.shape[1])
+        at_pixels = logits.shape[-2:] == seeds.shape[-2:]
+        nll = seed_nll(logits, seeds) if at_pixels else seed_nll_at_cells(logits, seeds, self.stride)
+        counts = (seeds < PADDING).flatten(1).sum(1)
+        nothing = torch.zeros_like(counts)
+        return network_loss(nll, nothing, counts, nothing, balance)
 
-    def _subproblem(self, logits: Tensor, image: Tensor, seeds: Tensor) -> Subproblem:
-        problem = self.energy.subproblem(logits, image, seeds)
+    def pseudo_labels(self, logits: Tensor, image: Tensor, seeds: Tensor, present: Tensor | None = None) -> Tensor:
+        """The sub-problem's solution at the pixels, (B, K, H, W), for a picture."""
+        solution = self.self_labeling.solve(self._subproblem(logits, image, seeds, present))
+        return self.self_labeling.labels_at(solution, seeds)
+
+    def _subproblem(self, logits: Tensor, image: Tensor, seeds: Tensor, present: Tensor | None) -> Subproblem:
+        problem = self.self_labeling.subproblem(logits, image, seeds, present)
         if self.error_rate == 0:
             return problem
-        wrong = self.error_rate / (logits.shape[1] - 1)  # sigma' is linear in sigma
-        return replace(problem, sigma=wrong + (1 - self.error_rate - wrong) * problem.sigma)
+        logits = self._robust(problem.logits)
+        return replace(problem, logits=logits, sigma=logits.exp())
+
+    def _robust(self, logits: Tensor) -> Tensor:
+        """Logits of sigma', which is linear in sigma."""
+        if self.error_rate == 0:
+            return logits
+        wrong = self.error_rate / (logits.shape[1] - 1)
+        return (wrong + (1 - self.error_rate - wrong) * logits.softmax(1)).log()
 
 
 def now(device: torch.device) -> float:

@@ -15,16 +15,25 @@ GAP = 4
 
 
 @torch.no_grad()
-def picture(network, sample: Sample, objective: Objective, device: torch.device, scale: float = 1.0) -> np.ndarray:
+def picture(
+    network,
+    sample: Sample,
+    objective: Objective,
+    device: torch.device,
+    scale: float = 1.0,
+    features=None,
+    present: str = "all",
+) -> np.ndarray:
     """uint8 (H, W', 3): the panels of one photo, without augmentation; three where the method has no pseudo-labels.
 
-    network, scale: see `predict`.
+    network, scale, features: see `predict`. present: "all" or "seeds", see `Sample.present`.
     """
     image, seeds = (tensor.to(device) for tensor in sample.tensors())
-    logits = predict(network, image, scale)
+    logits = predict(network, image, scale, features)
     panels = [sample.image / 255, plots.overlay_seeds(sample.image, sample.seeds, len(sample.classes))]
-    if objective.method in ("soft", "hard"):
-        panels.append(plots.soft_colors(objective.pseudo_labels(logits, image, seeds)))
+    if objective.has_labels:
+        allowed = torch.from_numpy(sample.present(present))[None].to(device)
+        panels.append(plots.soft_colors(objective.pseudo_labels(logits, image, seeds, allowed)))
     panels.append(plots.soft_colors(logits.softmax(1)))
     gap = np.ones((len(sample.image), GAP, 3))
     return (255 * np.hstack([part for panel in panels for part in (panel, gap)][:-1])).round().astype(np.uint8)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from toykit.cells import to_pixels
 from toykit.conventions import UNLABELLED
 from toykit.training.evaluation import confusion_matrix, mean_iou
 
@@ -28,13 +29,19 @@ class Tally:
         """Nothing yet."""
         return cls(torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device))
 
-    def add(self, loss: float, labels: Tensor | None, seeds: Tensor, mask: Tensor) -> None:
-        """One step: its loss, and its pseudo-labels (B, K, H, W), if it has any, against seeds and mask (B, H, W)."""
+    def add(self, loss: float, labels: Tensor | None, seeds: Tensor, mask: Tensor, stride: int = 1) -> None:
+        """One step: its loss, and its pseudo-labels, if it has any, against seeds and mask (B, H, W).
+
+        labels: soft, (B, K, h, w) on cells of `stride` pixels; the most likely class at each pixel is judged.
+        """
         self.loss += loss
         self.images += len(seeds)
         if labels is not None:
             judged = mask.where(seeds == UNLABELLED, UNLABELLED)
-            self.confusion += confusion_matrix(labels.argmax(1), judged, len(self.confusion))
+            for own, target in zip(labels, judged, strict=True):
+                shown = own.flatten(1).any(1).nonzero()[:, 0]  # the classes of this image: few, where they are limited
+                winner = to_pixels(own[None, shown], target.shape, stride).argmax(1)[0]
+                self.confusion += confusion_matrix(shown[winner], target, len(self.confusion))
 
     def total(self, fabric) -> "Tally":
         """With the counts of all processes, on each of them."""

@@ -33,18 +33,21 @@ def test_the_papers_numbers():
 
 def test_grid_crfs_conventions():
     config = load_config("grid_crf")
-    assert config.energy.build() == Energy("CE", "BL", 0.3, 6, NearestNeighbors("auto", 8, diagonal=2**-0.5))
+    assert config.energy.build() == Energy("CE", "BL", 1, 500, NearestNeighbors("auto", 8, diagonal=2**-0.5))
+    assert (config.energy.balance, config.supervision.present) == ("seeds", "seeds")
+    assert (config.schedule.epochs, config.schedule.batch, config.schedule.lr) == (60, 12, 0.0007)
     assert (config.method, config.solver.method) == ("hard", "graph_cut")
     assert config.solver.options == {"max_cycles": 5, "labels": "seeded"}
-    assert config.error_rate > 0
+    assert config.error_rate == pytest.approx(1 - 0.944)
 
 
 def test_the_peers_conventions():
     rloss = load_config("dense_crf")
     assert rloss.energy.build().neighborhood == Dense.rloss()
     assert (rloss.method, rloss.energy.relaxation, rloss.energy.decisiveness) == ("gradient_descent", "BL", False)
-    # their 2e-9 weighs a sum over ordered pairs of squares, our lam one over unordered pairs of pixels, a mean over pixels
-    assert rloss.energy.lam == pytest.approx(2e-9 * 2 * rloss.data.crop**2 / 16, rel=0.01)
+    # their 2e-9 weighs a sum over ordered pairs of squares, our lam one over unordered pairs of pixels, a mean over pixels; and
+    # they divide the seeds' mean cross-entropy by the batch once more
+    assert rloss.energy.lam == pytest.approx(12 * 2e-9 * 2 * rloss.data.crop**2 / 16, rel=0.01)
     nonlocal_crf = load_config("nonlocal_crf")
     assert isinstance(nonlocal_crf.energy.build().neighborhood, SparseNonLocal)
     assert (nonlocal_crf.method, nonlocal_crf.energy.decisiveness) == ("gradient_descent", False)
@@ -62,12 +65,12 @@ def test_a_presets_method_on_another_set():
         preset = load_config(name)
         assert (config.method, config.solver, config.error_rate) == (preset.method, preset.solver, preset.error_rate)
         assert config.energy.relaxation == preset.energy.relaxation
-        if name != "toy":
+        if name not in ("toy", "grid_crf"):  # grid_crf has eq. (8)'s balance
             assert config.energy.eta == pytest.approx(10 * preset.energy.eta)
     assert with_method(base, "soft_cce_q").energy.lam == pytest.approx(60)
     dense = with_method(base, "dense_crf").energy  # crops of 64 instead of 512: a 64th of the neighbours
     assert (dense.spatial_bandwidth, dense.bandwidth) == (12.5, 15)
-    assert dense.lam == pytest.approx(10 * 64 * 6.6e-5)
+    assert dense.lam == pytest.approx(10 * 64 * 7.9e-4)
     assert dense.exact
     assert not with_method(load_config("toy", ["data.crop=112"]), "dense_crf").energy.exact
     assert with_method(load_config("toy", ["data.crop=96"]), "dense_crf").energy.exact

@@ -315,10 +315,10 @@ def presets() -> dict[str, Path]:
 def with_method(base: Config, name: str) -> Config:
     """A run with another method: one of `METHODS`, else all the same; or a preset's name: its method, terms and solver.
 
-    Data, network and schedule stay the base's. So that a preset for one set does on another what it does on its own, lengths in
+    Data, network, schedule and the cells' stride stay the base's. So that a preset for one set does on another what it does on its own, lengths in
     pixels go with the crop's side and the weight of a dense term with the inverse of its square, since a pixel has as many
     more neighbours; dense pairs are summed rather than filtered where the crop has few; and eta and lam get the factor that the
-    base has over the paper's eta of 0.3 (ten on the toy set).
+    base has over the paper's eta of 0.3 (ten on the toy set), except under the balance "seeds".
     Raises: ValueError for a name that is neither.
     """
     if name in METHODS:
@@ -331,7 +331,9 @@ def with_method(base: Config, name: str) -> Config:
         exact = terms.exact or base.data.crop <= FEW_PIXELS * terms.downscale
         space, lam = terms.spatial_bandwidth * ratio, terms.lam / ratio**2
         terms = dataclasses.replace(terms, spatial_bandwidth=space, lam=lam, exact=exact)
-    terms = dataclasses.replace(terms, eta=terms.eta * factor, lam=terms.lam * factor)
+    if terms.balance == "terms":  # under eq. (8)'s own balance a preset's eta means the same on every set
+        terms = dataclasses.replace(terms, eta=terms.eta * factor, lam=terms.lam * factor)
+    terms = dataclasses.replace(terms, stride=base.energy.stride)
     return dataclasses.replace(
         base, method=preset.method, energy=terms, solver=preset.solver, error_rate=preset.error_rate
     )

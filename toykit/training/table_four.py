@@ -6,12 +6,12 @@ Notebook 09 shows it: `toykit run 09 -p folder runs/table4`.
 
 All six share network, data, schedule, weights at the start and phase one, a preset's. What a cell is:
 
-    gradient_descent  NN  eq. (4), BL, without entropy             DN  the same, with the preset dense_crf's terms
-    hard              NN  the preset grid_crf: graph cuts          DN  the preset scribblesup: mean field
+    gradient_descent  NN  eq. (4) with BL, its entropy included    DN  the preset dense_crf: BL without entropy, as its code has it
+    hard              NN  grid_crf's labels: graph cuts            DN  the preset scribblesup: mean field
     soft              NN  eq. (8), CCE and Q (the paper's pair)    DN  the same
 
 Dense pairs are those of squares of 2 x 2 pixels; the spatial bandwidth has the share of the crop that 100 has of 512 pixels.
-The Potts term's weight is by rule, one on NN, the preset's own, and one on DN, dense_crf's and scribblesup's (`with_method`).
+The weights are by rule: on NN the preset's own, on DN dense_crf's and scribblesup's (`with_method`).
 """
 
 import dataclasses
@@ -38,12 +38,14 @@ def cells(
     base = load_config(preset, overrides)
     dense = with_method(base, "scribblesup").energy
     names = {name: with_method(base, name) for name in ("dense_crf", "grid_crf", "scribblesup", "soft_cce_q")}
-    nearest = dataclasses.replace(base.energy, relaxation="BL", decisiveness=False)
+    nearest = dataclasses.replace(base.energy, relaxation="BL")
+    weights = {key: getattr(base.energy, key) for key in ("eta", "lam", "balance")}
+    hard = dataclasses.replace(names["grid_crf"].energy, **weights)
     soft = dataclasses.replace(dense, cross_entropy="CCE", relaxation="Q")
     found = {
         "gradient_descent_NN": dataclasses.replace(base, method="gradient_descent", energy=nearest),
         "gradient_descent_DN": names["dense_crf"],
-        "hard_NN": names["grid_crf"],
+        "hard_NN": dataclasses.replace(names["grid_crf"], energy=hard),
         "hard_DN": names["scribblesup"],
         "soft_NN": names["soft_cce_q"],
         "soft_DN": dataclasses.replace(base, energy=soft),

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -10,7 +11,15 @@ from lightning_fabric import Fabric
 
 from toykit import PADDING, UNLABELLED
 from toykit.datasets.sample import Sample
-from toykit.training.evaluation import class_ious, confusion_matrix, evaluate, mean_iou, predict
+from toykit.training.evaluation import (
+    accuracy,
+    class_ious,
+    confusion_matrix,
+    evaluate,
+    mean_iou,
+    near_boundary,
+    predict,
+)
 
 
 def iou_by_sets(images, num_classes):
@@ -74,7 +83,7 @@ def samples(masks=True):
 
 def test_evaluation_counts_each_pixel_once_at_its_own_resolution():
     fabric, network, photos = Fabric(accelerator="cpu", devices=1), Brightness().train(), list(samples())
-    confusion = evaluate(fabric, network, photos, 2)
+    confusion = evaluate(fabric, network, photos, 2).sum(0)
     assert network.training
     images = [((s.image.mean(2) > 127.5).ravel().tolist(), s.mask.ravel().tolist()) for s in photos]
     assert confusion.sum() == 4 * 5 + 7 * 3 + 2 * 2 - 3
@@ -103,4 +112,39 @@ def test_a_photo_is_judged_at_its_own_size_whatever_the_network_sees(scale):
     image = next(iter(samples()))
     counts = evaluate(Fabric(accelerator="cpu", devices=1), network, [image], 2, scale=scale)
     assert counts.sum() == 19
+    assert counts.shape == (2, 2, 2)
     assert seen[-1] == (4 * scale, round(5 * scale))
+
+
+def test_pixels_near_a_boundary_by_brute_force():
+    g = torch.Generator().manual_seed(0)
+    mask = torch.zeros(14, 17, dtype=torch.int64)
+    mask[:, 8:] = 1
+    mask[10:, 14:] = 255
+    mask[3, 3] = torch.randint(1, 2, (), generator=g)
+    edges = [
+        (r, c)
+        for r in range(14)
+        for c in range(17)
+        for dr, dc in ((0, 1), (1, 0), (0, -1), (-1, 0))
+        if 0 <= r + dr < 14 and 0 <= c + dc < 17 and mask[r, c] != mask[r + dr, c + dc]
+    ]
+    for width in (1, 3):
+        near = near_boundary(mask, width)
+        for r in range(14):
+            for c in range(17):
+                assert near[r, c] == any((r - a) ** 2 + (c - b) ** 2 <= width**2 for a, b in edges)
+    assert not near_boundary(torch.zeros(5, 5, dtype=torch.int64)).any()
+
+
+def test_inside_and_boundary_are_counted_apart():
+    mask = np.zeros((8, 40), np.uint8)
+    mask[:, 20:] = 1
+    image = np.zeros((8, 40, 3), np.uint8)
+    image[:, 23:] = 255  # three columns of the boundary are wrong
+    sample = Sample("halves", image, mask, ("dark", "bright"), mask)
+    inside, near = evaluate(Fabric(accelerator="cpu", devices=1), Brightness(), [sample], 2)
+    assert near.sum() == 8 * 12  # five columns beyond the two that touch
+    assert accuracy(inside) == 1
+    assert accuracy(near) == pytest.approx(9 / 12)
+    assert accuracy(inside + near) == pytest.approx(37 / 40)

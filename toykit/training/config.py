@@ -315,10 +315,10 @@ def presets() -> dict[str, Path]:
 def with_method(base: Config, name: str) -> Config:
     """A run with another method: one of `METHODS`, else all the same; or a preset's name: its method, terms and solver.
 
-    Data, network, schedule and the cells' stride stay the base's. So that a preset for one set does on another what it does on its own, lengths in
-    pixels go with the crop's side and the weight of a dense term with the inverse of its square, since a pixel has as many
-    more neighbours; dense pairs are summed rather than filtered where the crop has few; and eta and lam get the factor that the
-    base has over the paper's eta of 0.3 (ten on the toy set), except under the balance "seeds".
+    Data, network, schedule and the cells' stride stay the base's. So that a preset for one set does on another what it does on
+    its own, lengths in pixels go with the crop's side and the weight of a dense term with the inverse of its square, since a
+    pixel has as many more neighbours; dense pairs are summed rather than filtered where the crop has few; and eta and lam get
+    the factor that the base has over the paper's eta of 0.3 (ten on the toy set), except under the balance "seeds".
     Raises: ValueError for a name that is neither.
     """
     if name in METHODS:

@@ -9,6 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from toykit.datasets.layout import VOID
+
+#: Pixels at most this far from a boundary are counted apart.
+BAND = 5
+
 
 def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Tensor:
     """Counts of pixels, int64 (K, K): entry (t, p) of those whose target is t and prediction p.
@@ -30,6 +35,28 @@ def class_ious(confusion: Tensor) -> Tensor:
 def mean_iou(confusion: Tensor) -> float:
     """Mean of `class_ious` over the classes that occur in target or prediction; NaN if no pixel was judged."""
     return class_ious(confusion).nanmean().item()
+
+
+def accuracy(confusion: Tensor) -> float:
+    """Share of the judged pixels whose prediction is their target, in [0, 1]; NaN if no pixel was judged."""
+    return (confusion.diagonal().sum() / confusion.sum().double()).item()
+
+
+def near_boundary(mask: Tensor, width: int = BAND) -> Tensor:
+    """Pixels of a mask, int64 (H, W), at most `width` pixels away from one whose neighbour has another value: bool (H, W).
+
+    Void counts as a value: where it lies between two classes, as VOC's rim does, both of its sides are boundaries.
+    """
+    from scipy import ndimage
+
+    edge = torch.zeros_like(mask, dtype=torch.bool)
+    for axis in (0, 1):
+        differ = mask.diff(dim=axis) != 0
+        edge.narrow(axis, 0, mask.shape[axis] - 1).logical_or_(differ)
+        edge.narrow(axis, 1, mask.shape[axis] - 1).logical_or_(differ)
+    if not edge.any():
+        return edge
+    return torch.from_numpy(ndimage.distance_transform_edt(~edge.numpy()) <= width)
 
 
 class Photos(Dataset):
@@ -68,16 +95,20 @@ def predict(network, image: Tensor, scale: float = 1.0, features=None) -> Tensor
 
 @torch.no_grad()
 def evaluate(fabric, network, samples, num_classes: int, workers: int = 0, scale: float = 1.0, features=None) -> Tensor:
-    """Confusion matrix of a network on whole photos, on the CPU; the processes share the photos and sum their counts.
+    """Confusion matrices of a network on whole photos, int64 (2, K, K) on the CPU; the processes share the photos.
+
+    The first counts the pixels inside regions, the second those near a boundary (`near_boundary`); their sum is the set's.
 
     fabric: of Lightning; process r takes photos r, r + world, ..., so that none counts twice. network, scale, features: see
     `predict`.
     """
     mine = range(fabric.global_rank, len(samples), fabric.world_size)
     loader = DataLoader(Photos(samples), batch_size=None, sampler=mine, num_workers=workers)
-    confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=fabric.device)
+    confusions = torch.zeros(2, num_classes, num_classes, dtype=torch.int64, device=fabric.device)
     for image, mask in loader:
         with fabric.autocast():
             logits = predict(network, image[None].to(fabric.device), scale, features)
-        confusion += confusion_matrix(logits.argmax(1)[0], mask.to(fabric.device), num_classes)
-    return fabric.all_reduce(confusion, reduce_op="sum").cpu()
+        predicted, near = logits.argmax(1)[0], near_boundary(mask)
+        for confusion, part in zip(confusions, (mask.where(~near, VOID), mask.where(near, VOID)), strict=True):
+            confusion += confusion_matrix(predicted, part.to(fabric.device), num_classes)
+    return fabric.all_reduce(confusions, reduce_op="sum").cpu()

@@ -26,7 +26,8 @@ class RunResult:
 
     history: one dict an epoch: epoch, step (from the run's start), phase ("seeds" or the method), lr, loss,
     images_per_second, solver_share (of the steps' time, in [0, 1]), label_miou (of the pseudo-labels on unlabelled pixels of
-    the training crops, where there are masks), and after an evaluation val_miou and val_iou (by class). Ratios in [0, 1];
+    the training crops, where there are masks), and after an evaluation val_miou, val_iou (by class), val_accuracy,
+    val_accuracy_boundary (of the pixels within 5 pixels of a boundary) and val_accuracy_inside (the others). Ratios in [0, 1];
     None where there is no such number. finished: whether all epochs are there.
     """
 

@@ -24,7 +24,7 @@ from toykit.training import checkpoint, folder, pictures
 from toykit.training.batches import CropLoader, Crops, class_frequency_weights, epoch_batches, seed_at
 from toykit.training.checkpoint import Progress
 from toykit.training.config import Config, Run
-from toykit.training.evaluation import class_ious, evaluate, mean_iou
+from toykit.training.evaluation import accuracy, class_ious, evaluate, mean_iou
 from toykit.training.features import FeatureCache
 from toykit.training.folder import RunResult
 from toykit.training.objective import Objective, now
@@ -156,9 +156,9 @@ def train(
             share_buffers(network, fabric)
             row = {"epoch": epoch + 1, "step": step, "phase": "seeds" if pretraining else config.method}
             row |= {"lr": lr} | tally.total(fabric).row(steps_per_epoch)
-            row |= {"val_miou": None, "val_iou": None}
+            row |= dict.fromkeys(EVALUATED)
             if is_due(epoch + 1, config):
-                confusion = evaluate(
+                inside, near = evaluate(
                     fabric,
                     network.module,
                     validation,
@@ -167,8 +167,7 @@ def train(
                     config.data.eval_scale,
                     features,
                 )
-                ious = class_ious(confusion).tolist()
-                row |= {"val_miou": number(mean_iou(confusion)), "val_iou": [number(iou) for iou in ious]}
+                row |= evaluation_row(inside, near)
             if fabric.is_global_zero:
                 for sample in (training[i] for i in range(min(config.run.pictures, len(training)))):
                     pixels = pictures.picture(
@@ -184,6 +183,18 @@ def train(
             checkpoint.save(run_dir, fabric, network, optimizer, progress, config.to_dict())
             report.metrics(progress)
     return RunResult(run_dir, config, tuple(training.classes), progress.history, finished=True)
+
+
+#: What an evaluation adds to an epoch's row of the history.
+EVALUATED = ("val_miou", "val_iou", "val_accuracy", "val_accuracy_inside", "val_accuracy_boundary")
+
+
+def evaluation_row(inside: torch.Tensor, near: torch.Tensor) -> dict:
+    """`EVALUATED` from the confusion matrices inside regions and near boundaries."""
+    whole = inside + near
+    ious = [number(iou) for iou in class_ious(whole).tolist()]
+    shares = (number(accuracy(confusion)) for confusion in (whole, inside, near))
+    return dict(zip(EVALUATED, (number(mean_iou(whole)), ious, *shares), strict=True))
 
 
 def launch(run: Run):

@@ -6,7 +6,7 @@ Notebook 09 shows it: `toykit run 09 -p folder runs/table4`.
 
 All six share network, data, schedule, weights at the start and phase one, a preset's. What a cell is:
 
-    gradient_descent  NN  eq. (4) with BL, its entropy included    DN  the preset dense_crf: BL without entropy, as its code has it
+    gradient_descent  NN  eq. (4) with BL, its entropy included    DN  the preset dense_crf: BL without entropy, like its code
     hard              NN  grid_crf's labels: graph cuts            DN  the preset scribblesup: mean field
     soft              NN  eq. (8), CCE and Q (the paper's pair)    DN  the same
 

@@ -1,0 +1,170 @@
+"""Variants of one preset side by side: chosen on photos held out of the training set, then measured over seeds.
+
+    python -m toykit.training.study voc_objects_quick -o runs/objects --seeds 5 data.root=VOC2012 \\
+        --variant seeds_only=method=seeds_only --variant "hard=method=hard energy.cross_entropy=CE ..."
+
+A variant is a name and its overrides of the preset. All share phase one, data and seeds, so that differences are paired. With
+`--holdout 0.15` the networks are trained on 85% of the training photos and judged on the others; settings are chosen there,
+with the same number of trials for each method, never on the validation photos. The runs lie in the folder, one each; finished
+runs are read, interrupted ones resume. The table, `study.csv`, is written anew after each run.
+"""
+
+import csv
+import io
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from toykit.files import write_atomically
+from toykit.training.comparison import run_all
+from toykit.training.config import Config, load_config
+from toykit.training.folder import RunResult
+
+COLUMNS = (
+    "variant", "seed", "miou", "accuracy", "accuracy_inside", "accuracy_boundary", "label_miou", "solver_share",
+    "seconds_per_step", "steps", "overrides",
+)  # fmt: skip
+#: Two-sided 95% quantiles of Student's t by degrees of freedom.
+STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+
+
+def configurations(preset: str, overrides: Sequence[str], variants: Mapping[str, Sequence[str]]) -> dict[str, Config]:
+    """The configuration of each variant: the preset with the common overrides, then the variant's own.
+
+    Raises: what `load_config` raises, for all variants before the first is trained.
+    """
+    return {name: load_config(preset, [*overrides, *own]) for name, own in variants.items()}
+
+
+def row(name: str, own: Sequence[str], result: RunResult) -> dict:
+    """A finished run as a line of the table: mIoU and accuracies in percent after the last epoch, on the evaluated photos.
+
+    label_miou: of the pseudo-labels on the unlabelled pixels of the training photos, last epoch. solver_share: of the time of
+    phase two's steps, in [0, 1]; seconds_per_step: of phase two.
+    """
+    last, batch = result.history[-1], result.config.schedule.batch
+    late = [r for r in result.history if r["phase"] != "seeds"] or result.history
+    seconds = [batch / r["images_per_second"] for r in late]
+    share = sum(r["solver_share"] * s for r, s in zip(late, seconds, strict=True)) / sum(seconds)
+    keys = ("val_miou", "val_accuracy", "val_accuracy_inside", "val_accuracy_boundary", "label_miou")
+    percent = ("" if last[key] is None else round(100 * last[key], 2) for key in keys)
+    time = (round(share, 4), round(statistics.mean(seconds), 3))
+    values = (name, result.config.run.seed, *percent, *time, last["step"], " ".join(own))
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def paired(rows: Sequence[dict], one: str, other: str) -> tuple[float, float]:
+    """Mean of the difference in mIoU, `one` less `other`, over the seeds that both have, and half of its 95% interval.
+
+    Student's t on the paired differences; the half-width is infinite for a single seed. Raises: ValueError without a seed.
+    """
+    by = {(r["variant"], r["seed"]): float(r["miou"]) for r in rows if r["miou"] != ""}
+    seeds = sorted({s for v, s in by if v == one} & {s for v, s in by if v == other})
+    if not seeds:
+        raise ValueError(f"{one} and {other}: expected runs of the same seeds, found none")
+    gains = [by[one, s] - by[other, s] for s in seeds]
+    if len(gains) == 1:
+        return gains[0], math.inf
+    t = STUDENT[min(len(gains) - 2, len(STUDENT) - 1)]
+    return statistics.mean(gains), t * statistics.stdev(gains) / math.sqrt(len(gains))
+
+
+def summary(rows: Sequence[dict], against: str) -> str:
+    """A line per variant: mean mIoU over its seeds, and the paired difference to `against` with its 95% interval."""
+    lines = []
+    for name in dict.fromkeys(r["variant"] for r in rows):
+        scores = [float(r["miou"]) for r in rows if r["variant"] == name and r["miou"] != ""]
+        line = (
+            f"{name:24} {statistics.mean(scores):6.2f}  ({len(scores)} seeds)" if scores else f"{name:24} not evaluated"
+        )
+        try:
+            gain, half = paired(rows, name, against)
+            line += "" if name == against else f"   {gain:+.2f} +- {half:.2f} against {against}"
+        except ValueError:
+            pass
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def write_rows(path: Path, rows: Sequence[dict]) -> None:
+    """Write the table."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+
+
+def run_study(
+    preset: str,
+    folder: str | Path,
+    variants: Mapping[str, Sequence[str]],
+    seeds: Sequence[int],
+    overrides: Sequence[str] = (),
+    callback=lambda rows: None,
+) -> list[dict]:
+    """Train every variant from every seed and return the table's rows; `folder`/study.csv holds them too.
+
+    callback: callback(rows) after each run. Raises: what `load_config` and `toykit.training.train` raise.
+    """
+    folder, rows = Path(folder), []
+
+    def told(name: str, seed: int, result: RunResult) -> None:
+        rows.append(row(name, variants[name], result))
+        write_rows(folder / "study.csv", rows)
+        callback(rows)
+
+    run_all(configurations(preset, overrides, variants), seeds, folder, callback=told)
+    return rows
+
+
+def _variant(context, parameter, values) -> dict[str, list[str]]:
+    found = {}
+    for value in values:
+        name, equals, own = value.partition("=")
+        if not equals or not name.replace("_", "").isalnum():
+            raise click.BadParameter(
+                f"{value!r}: expected NAME=KEY=VALUE [KEY=VALUE ...], e.g. soft_q=energy.relaxation=Q"
+            )
+        if name in found:
+            raise click.BadParameter(f"{name}: there are two variants of this name")
+        found[name] = own.split()
+    return found
+
+
+@click.command()
+@click.argument("preset")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("-o", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="The runs' folder.")
+@click.option("--variant", "variants", multiple=True, required=True, callback=_variant, metavar="NAME=[KEY=VALUE ...]",
+              help="A variant's name and its own overrides; may be given many times.")  # fmt: skip
+@click.option(
+    "--seeds", default=1, show_default=True, type=click.IntRange(1), help="Seeds 0 to SEEDS - 1 of each variant."
+)
+@click.option("--holdout", default=0.0, show_default=True, type=click.FloatRange(0, 1, max_open=True),
+              help="Judge on this share of the training photos, not the validation photos: for choosing settings.")  # fmt: skip
+@click.option("--against", default=None, help="The variant that the others are compared with.  [default: the first]")
+def main(preset, overrides, folder, variants, seeds, holdout, against) -> None:
+    """Train variants of PRESET from the same seeds and print their mIoU with paired 95% intervals."""
+    against = against or next(iter(variants))
+    if against not in variants:
+        raise click.BadParameter(f"--against {against}: expected one of {', '.join(variants)}")
+    common = [*overrides, *([f"data.holdout={holdout}"] if holdout else [])]
+
+    def tell(rows: list[dict]) -> None:
+        new = rows[-1]
+        click.echo(f"{new['variant']}, seed {new['seed']}: mIoU {new['miou']}, labels {new['label_miou'] or '-'}")
+
+    try:
+        rows = run_study(preset, folder, variants, range(seeds), common, tell)
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(summary(rows, against))
+    click.echo(folder / "study.csv")
+
+
+if __name__ == "__main__":
+    main()

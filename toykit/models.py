@@ -94,21 +94,30 @@ class DeepLabHead(nn.Module):
 
 
 class LightHead(nn.Module):
-    """A decoder in DeepLabV3+'s manner that learns in minutes on a frozen body, ours.
+    """A decoder in DeepLabV3+'s manner that learns in minutes on a frozen body, ours: logits at an eighth of the resolution.
 
     Linear logits of the standardised last map, of each place and of the whole photo, give the classes at once; a decoder of few
-    channels at a quarter of the resolution, which starts from zero, adds the boundaries. (DeepLabV3+'s own decoder spends most
-    of a step on dilated convolutions of the last map and is slow to learn rare classes.)
+    channels on the maps at a quarter and an eighth of the resolution, which starts from zero, adds the boundaries. (DeepLabV3+'s
+    own decoder spends most of a step on dilated convolutions of the last map and is slow to learn rare classes.)
     """
 
-    def __init__(self, last: int, quarter: int, num_classes: int, dropout: float, channels: int = 48):
+    #: Positions of the maps that it reads: a quarter and an eighth of the resolution, and the last.
+    READ = (2, 3, -1)
+
+    def __init__(self, channels: list[int], num_classes: int, dropout: float, width: int = 48):
         super().__init__()
-        self.standardise = nn.Sequential(nn.BatchNorm2d(last, affine=False), nn.Dropout2d(dropout))
+        last = channels[-1]
+        self.standardise = nn.ModuleList(nn.BatchNorm2d(n, affine=False) for n in channels)
+        self.drop = nn.Dropout2d(dropout)
         self.local, self.whole = nn.Conv2d(last, num_classes, 1), nn.Linear(last, num_classes)
-        self.reduce, self.sharpen = _conv(last, channels), _conv(quarter, quarter)
-        both = channels + quarter
-        self.fuse = nn.Sequential(nn.Conv2d(both, both, 3, padding=1, groups=both, bias=False), _conv(both, channels))
-        self.classifier = nn.Conv2d(channels, num_classes, 1)
+        self.reduce, self.join = nn.Conv2d(last, width, 1), _conv(sum(channels[:-1]) + width, width)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(width, width, 3, padding=d, dilation=d, groups=width, bias=False), _conv(width, width)
+            )
+            for d in (1, 2)
+        )
+        self.classifier = nn.Conv2d(width, num_classes, 1)
         for layer in (self.local, self.whole):
             nn.init.normal_(layer.weight, std=1e-3)
             nn.init.zeros_(layer.bias)
@@ -116,18 +125,22 @@ class LightHead(nn.Module):
         nn.init.zeros_(self.classifier.bias)
 
     def select(self, features: list[Tensor]) -> list[Tensor]:
-        """The maps at a quarter of the resolution and the last."""
-        return [features[i] for i in DeepLabHead.READ]
+        """The three maps that it reads, the finest brought to an eighth of the resolution."""
+        quarter, eighth, last = (features[i] for i in self.READ)
+        return [F.avg_pool2d(quarter, 2), eighth, last]
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        quarter, last = maps
-        last = self.standardise(last)
+        quarter, eighth, last = (norm(x) for norm, x in zip(self.standardise, maps, strict=True))
+        last = self.drop(last)
         coarse = self.local(last) + self.whole(last.mean((2, 3)))[:, :, None, None]
         coarse, reduced = (
-            F.interpolate(x, quarter.shape[-2:], mode="bilinear", align_corners=False)
+            F.interpolate(x, eighth.shape[-2:], mode="bilinear", align_corners=False)
             for x in (coarse, self.reduce(last))
         )
-        return coarse + self.classifier(self.fuse(torch.cat([reduced, self.sharpen(quarter)], 1)))
+        fine = self.join(torch.cat([quarter, eighth, reduced], 1))
+        for block in self.blocks:
+            fine = fine + block(fine)
+        return coarse + self.classifier(fine)
 
 
 def _conv(inputs: int, outputs: int) -> nn.Sequential:
@@ -229,8 +242,8 @@ def _light(encoder: str, num_classes: int, download: bool, dropout: float) -> Ne
     import segmentation_models_pytorch as smp
 
     body = smp.encoders.get_encoder(encoder, weights="imagenet" if download else None, output_stride=MULTIPLE)
-    quarter, last = (body.out_channels[i] for i in DeepLabHead.READ)
-    return Network(body, LightHead(last, quarter, num_classes, dropout), stride=4)
+    channels = [body.out_channels[i] for i in LightHead.READ]
+    return Network(body, LightHead(channels, num_classes, dropout), stride=8)
 
 
 def _vit(num_classes: int, image_size: int, download: bool) -> Network:

@@ -1,11 +1,15 @@
-"""Shared by all tests: one thread, seeded randomness, a maker of small sub-problems, the checker of a Solution."""
+"""Shared by all tests: fresh global state, one thread, a maker of small sub-problems, the checker of a Solution."""
 
+import contextlib
 import os
+import random
+import sys
 
 # OpenMP threads that wait should sleep: two test workers (and the notebooks' kernels, which inherit this) share two cores.
 # Read once, when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
@@ -15,6 +19,77 @@ from toykit import PADDING, UNLABELLED, solve
 torch.set_num_threads(1)
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_state():
+    """Give each test the same global state, whichever tests ran before it."""
+    with _fresh_global_state():
+        yield
+
+
+@pytest.fixture
+def fresh_state():
+    """The context manager that restores global state, for the test of it."""
+    return _fresh_global_state
+
+
+@contextlib.contextmanager
+def _fresh_global_state():
+    """Seed the random generators; at the end, restore the settings that a test may change for the whole process.
+
+    These are the working directory, the environment, the random states of Python, numpy and torch, torch's threads, default
+    dtype and deterministic flags, numba's threads and matplotlib's settings. Open figures are closed.
+    """
+    folder, environment = os.getcwd(), dict(os.environ)
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    deterministic = _deterministic()
+    cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    numba_threads = sys.modules["numba"].get_num_threads() if "numba" in sys.modules else None
+    settings = dict.copy(sys.modules["matplotlib"].rcParams) if "matplotlib" in sys.modules else None
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    torch.manual_seed(0)
+    try:
+        yield
+    finally:
+        os.chdir(folder)
+        _restore_environment(environment)
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        torch.set_rng_state(states[2])
+        torch.set_default_dtype(dtype)
+        if _deterministic() != deterministic:  # setting them imports much of torch
+            torch.use_deterministic_algorithms(deterministic[0], warn_only=deterministic[1])
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
+        if "numba" in sys.modules:
+            numba = sys.modules["numba"]
+            numba.set_num_threads(numba_threads or numba.config.NUMBA_NUM_THREADS)
+        torch.set_num_threads(threads)  # after numba, which may change it
+        if "matplotlib" in sys.modules:
+            _restore_matplotlib(settings)
+
+
+def _deterministic():
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+def _restore_environment(environment):
+    ours = "PYTEST_CURRENT_TEST"  # pytest sets it, and removes it itself
+    for name in set(os.environ) - set(environment) - {ours}:
+        del os.environ[name]
+    os.environ.update({name: value for name, value in environment.items() if name != ours})
+
+
+def _restore_matplotlib(settings):
+    """Close all figures; restore the settings, or those of matplotlib's first import. The backend stays."""
+    matplotlib = sys.modules["matplotlib"]
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+    settings = dict.copy(matplotlib.rcParamsOrig if settings is None else settings)
+    settings.pop("backend", None)
+    dict.update(matplotlib.rcParams, settings)
 
 
 @pytest.fixture

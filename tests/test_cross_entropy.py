@@ -141,3 +141,11 @@ def test_errors_name_the_argument(name):
         f(good, good.double())
     with pytest.raises(ValueError, match="no class axis dim=2"):
         f(good, good, dim=2)
+
+
+@pytest.mark.parametrize(("dtype", "floor"), [(torch.float32, 35.9), (torch.float64, 284.4)])
+def test_reverse_of_a_sure_label_is_the_logarithms_floor(dtype, floor):
+    label, sigma = torch.eye(3, dtype=dtype)[:1], torch.tensor([[0.3, 0.5, 0.2], [0.9, 0.1, 0.0]], dtype=dtype)
+    found = CROSS_ENTROPIES["RCE"](label, sigma) / (1 - sigma[:, 0])
+    assert found.tolist() == pytest.approx([floor, floor], abs=0.05)
+    assert str(floor) in CROSS_ENTROPIES["RCE"].__doc__

@@ -24,6 +24,7 @@ from toykit.experiments.uncertainty import (
 )
 from toykit.neighborhoods import NearestNeighbors
 from toykit.potts import RELAXATIONS
+from toykit.simplex import mix_with_uniform
 
 
 def test_numbers_of_section_2_1():
@@ -47,6 +48,23 @@ def test_moves_stay_in_the_simplex_and_end_at_vertices(move):
         assert (y >= 0).all()
         assert torch.allclose(y.sum(1), torch.ones(7))
         assert set(y[[0, -1]].flatten().tolist()) == {0.0, 1.0}
+
+
+def test_inside_the_triangle_cd_dips_on_move_b_and_bl_and_cce_are_flat():
+    t = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
+    for epsilon in (0.1, 1e-3, 1e-6):
+        start, middle, end = zip(
+            *potentials_of(*(mix_with_uniform(y, epsilon) for y in MOVES["b"](t))).values(), strict=True
+        )
+        dips = dict(zip(RELAXATIONS, (float(m - s) for m, s in zip(middle, start, strict=True)), strict=True))
+        assert list(map(float, start)) == pytest.approx(list(map(float, end)))
+        assert dips["BL"] == pytest.approx(0, abs=1e-9)
+        assert dips["CCE"] == pytest.approx(0, abs=1e-9)
+        p = 1 - epsilon
+        ends, half = (own + (1 - p * p) / 3 for own in (p * p, p * p / 2))  # |q|^2 at the ends and halfway
+        assert dips["CD"] == pytest.approx(-math.log(ends / half) / 2, abs=1e-9)
+        assert -math.log(2) / 2 < dips["CD"] < -0.3
+    assert dips["CD"] == pytest.approx(-math.log(2) / 2, abs=1e-5)
 
 
 def test_unknown_names_are_refused():
@@ -160,6 +178,7 @@ def test_losses_over_labels_and_in_words():
     x, losses = label_curve("CE", 0.8, 9)
     assert losses.tolist() == pytest.approx([-a * math.log(0.8) - (1 - a) * math.log(0.2) for a in x.tolist()])
     assert loss_at("Q", 0.3, 0.8) == pytest.approx(0.5)
+    assert loss_at("RCE", 1.0, 0.8) == pytest.approx(0.2 * 284.36, abs=0.01)  # the logarithm's floor
     assert loss_at("RCE", 0.3, 0.8) == pytest.approx(-0.8 * math.log(0.3) - 0.2 * math.log(0.7))
     assert verdict(best_prediction("CE", 0.3), 0.3) == "mimics it"
     assert verdict(best_prediction("CCE", 0.3), 0.3) == "goes to 0"

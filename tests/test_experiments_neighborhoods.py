@@ -11,6 +11,7 @@ from toykit import Dense, Energy, NearestNeighbors, SparseNonLocal, solve
 from toykit.experiments.neighborhoods import (
     SHAPES,
     affinity_map,
+    at_side,
     boundary,
     cut_shares,
     filter_errors,
@@ -221,3 +222,22 @@ def test_filter_errors_are_relative_and_per_map(make_problem):
     exact, fast = weights @ y[0].flatten(1).T, neighborhood.edges(image).filter(y)[0].flatten(1).T
     assert torch.allclose(found, (fast - exact).norm(dim=0) / exact.norm(dim=0))
     assert (found > 0).all()
+
+
+def test_a_smaller_photo_has_a_smaller_spatial_bandwidth():
+    assert at_side(Dense(), 100) == Dense(spatial_bandwidth=100 * 100 / 512)
+    assert at_side(at_side(Dense(15.0, 80.0, 2), 128), 512, 128) == Dense(15.0, 80.0, 2)
+    photo = torch.rand(1, 3, 6, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 20
+    twice = photo.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    small = affinity_map(photo, (2, 3), at_side(Dense(9.0, 6.0), 8, 16))
+    large = affinity_map(twice, (4, 6), Dense(9.0, 6.0))[::2, ::2]
+    assert torch.allclose(small, large, rtol=0, atol=1e-12)
+
+
+def test_the_trainer_scales_spatial_bandwidths_alike():
+    pytest.importorskip("omegaconf")
+    from toykit.training.config import load_config, with_method
+
+    own, toy = load_config("dense_crf").energy, load_config("toy")
+    scaled = at_side(Dense(own.bandwidth, own.spatial_bandwidth, own.downscale), toy.data.crop)
+    assert with_method(toy, "dense_crf").energy.spatial_bandwidth == scaled.spatial_bandwidth

@@ -95,6 +95,27 @@ def test_the_terms_are_linked_to_their_code(path):
     assert len(re.findall("predict", text, re.IGNORECASE)) >= 3
 
 
+def text_of(number):
+    return " ".join("\n".join(cell.source for cell in read(COURSE[number]).cells).split())
+
+
+def test_the_solvers_warm_up_is_told_as_it_is():
+    from toykit.solvers.fast import WARM_UP
+
+    assert WARM_UP == 12
+    assert "start with up to twelve sweeps on Q" in text_of(4)
+
+
+def test_the_stored_run_orders_methods_as_its_text_says():
+    outputs = [
+        out for cell in read(COURSE[8]).cells for out in cell.get("outputs", []) if "mIoU  " in out.get("text", "")
+    ]
+    header, mious = outputs[0].text.splitlines()[1:3]
+    values = dict(zip(header.split(), mious.removeprefix("mIoU").split(), strict=True))
+    last = min(values, key=lambda method: float(values[method].rstrip("%")))
+    assert f"In the stored run `{last}` comes last." in text_of(8)
+
+
 def test_the_checker_of_links_sees_names():
     text = "(`softmax` and `one_hot` in [toykit/simplex.py](../toykit/simplex.py)); `x` elsewhere"
     assert [(re.findall(r"`(\w+)`", names), target) for names, target in CODE.findall(text)] == [

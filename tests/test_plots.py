@@ -7,7 +7,6 @@ import torch
 
 mpl.use("agg")
 
-import matplotlib.pyplot as plt
 
 from toykit import datasets, plots
 from toykit.experiments.optimality import to_optimum
@@ -15,10 +14,11 @@ from toykit.palette import LINE_COLORS, voc_palette
 from toykit.potts import RELAXATIONS
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
+@pytest.fixture(params=[False, True], ids=["plain", "styled"])
+def _styled(request):
+    """Once with matplotlib's settings, once with the project's: a figure must not depend on which of them hold."""
+    if request.param:
+        plots.style()
 
 
 def test_the_palette_is_vocs():
@@ -82,6 +82,40 @@ def test_names_are_written_inside_their_classes():
             plots.panels({"seeds": ids / 255}, **{"legend": ("a",), "named": {"seeds": ids}, **wrong})
 
 
+@pytest.mark.usefixtures("_styled")
+@pytest.mark.parametrize("classes", [2, 21, 150, 200])
+@pytest.mark.parametrize("width", [2, 9.5])
+def test_a_legend_of_any_length_leaves_the_pictures_their_size(classes, width):
+    ids = np.arange(600).reshape(20, 30) % min(classes, 60)
+    names = tuple(f"class {k}" for k in range(classes))
+    figure = plots.panels({"mask": voc_palette(classes)[ids]}, width=width, legend=names)
+    figure.draw_without_rendering()
+    (axis,), (legend,) = figure.axes, figure.legends
+    picture, box = axis.get_window_extent(), legend.get_window_extent()
+    assert picture.width > 0.85 * figure.bbox.width
+    assert picture.height == pytest.approx(picture.width * 20 / 30, rel=0.01)
+    assert not picture.overlaps(box)
+    assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1
+    assert figure.bbox.y0 <= box.y0
+    texts = [text.get_window_extent() for text in legend.get_texts()]
+    assert not any(a.overlaps(b) for n, a in enumerate(texts) for b in texts[:n])
+    listed = [text.get_text() for text in legend.get_texts()]
+    if listed != list(names):
+        assert listed[-1] == f"... and {classes - len(listed) + 1} more"
+        assert listed[:-1] == [f"class {k}" for k in range(len(listed) - 1)]
+    assert (len(listed) == classes) == (classes == 2 or (classes == 21 and width == 9.5))
+
+
+def test_a_short_legend_lists_the_classes_that_occur():
+    ids, seeds = np.full((20, 30), 140), np.full((20, 30), 255)
+    ids[:, :3], seeds[4, 4] = 77, 149
+    names = tuple(f"class {k}" for k in range(150))
+    pictures = {"mask": voc_palette(150)[ids], "seeds": np.ones((20, 30, 3)), "entropy": np.zeros((20, 30))}
+    listed = plots.panels(pictures, legend=names, named={"seeds": seeds}).legends[0].get_texts()
+    assert [text.get_text() for text in listed] == ["class 77", "class 140", "class 149", "... and 147 more"]
+
+
+@pytest.mark.usefixtures("_styled")
 def test_names_stay_inside_the_picture_and_clear_of_each_other():
     names = tuple(f"a long name {k}" for k in range(12))
     ids = np.full((20, 30), 255)
@@ -175,10 +209,9 @@ def test_figure_format_is_checked():
 
 
 def test_style_changes_what_figures_look_like():
-    with mpl.rc_context():
-        mpl.rcParams["axes.spines.top"] = True
-        plots.style()
-        assert not mpl.rcParams["axes.spines.top"]
+    mpl.rcParams["axes.spines.top"] = True
+    plots.style()
+    assert not mpl.rcParams["axes.spines.top"]
 
 
 def test_the_readmes_picture_can_be_made_anew():

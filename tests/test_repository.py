@@ -49,6 +49,16 @@ def test_readme_maps_every_notebook_and_shows_its_picture():
     assert len(blocks[0].strip().splitlines()) == len(blocks[1].strip().splitlines()) == 1  # one command each
 
 
+@pytest.mark.parametrize("path", ["README.md", "notebooks/README.md"])
+def test_what_is_not_reproduced_is_stated(path):
+    """Each page that names the paper's tables also names those of them that this project has not reproduced."""
+    (paragraph,) = re.findall(
+        r"^\*\*Not reproduced yet\.\*\* (.*?)\n\n", (ROOT / path).read_text(), re.DOTALL | re.MULTILINE
+    )
+    for name in ("Table 3", "Fig. 5", "Fig. 7", "Tables 5 and 6"):
+        assert name in paragraph.replace("\n", " "), name
+
+
 def test_one_version_everywhere():
     assert f"version: {__version__}" in (ROOT / "CITATION.cff").read_text()
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()

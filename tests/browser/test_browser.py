@@ -5,10 +5,10 @@ import io
 import nbformat
 import numpy as np
 import pytest
-from conftest import ROOT
 from painter_page import Painter
 from PIL import Image
 
+from conftest import ROOT
 from toykit.datasets import photo
 from toykit.explore.dashboard import TABS
 from toykit.potts import RELAXATIONS

@@ -19,6 +19,8 @@ from toykit.conventions import check_choice, check_image
 from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
 
 Neighborhood = NearestNeighbors | SparseNonLocal | Dense
+#: Side, in pixels, of the photos that published spatial bandwidths are meant for: VOC's, and the crops of its presets.
+REFERENCE_SIDE = 512
 
 
 def _disk(rows: Tensor, columns: Tensor) -> Tensor:
@@ -57,6 +59,15 @@ def affinity_map(image: Tensor, pixel: tuple[int, int], neighborhood: Neighborho
     weights = -neighborhood.edges(image).laplacian(here)[0, 0]  # at j != i the Laplacian's column i is -w_ij
     weights[row, column] = 0
     return weights
+
+
+def at_side(neighborhood: Dense, side: float, reference: float = REFERENCE_SIDE) -> Dense:
+    """The neighbourhood for photos of another size: its spatial bandwidth becomes side / reference times as large.
+
+    So a pixel keeps the same part of the photo as neighbours; `toykit.training.config.with_method` scales by the same rule.
+    side, reference: long sides in pixels. `downscale` stays: it counts pixels that share one sum and is no distance.
+    """
+    return replace(neighborhood, spatial_bandwidth=neighborhood.spatial_bandwidth * side / reference)
 
 
 def match_lam(image: Tensor, neighborhoods: Mapping[str, Neighborhood], lam: float) -> dict[str, float]:

@@ -21,7 +21,11 @@ def label_curve(cross_entropy: str, prediction: float, n: int = 199) -> tuple[Te
 
 
 def loss_at(cross_entropy: str, label: float, prediction: float) -> float:
-    """H(y, sigma) of y = (label, 1 - label), sigma = (prediction, 1 - prediction)."""
+    """Return H(y, sigma) for y = (label, 1 - label), sigma = (prediction, 1 - prediction), float64.
+
+    Where the formula is infinite, the value is on the floor of the logarithm (`toykit.simplex.extended_log`): RCE at label 1 is
+    284.4 (1 - prediction). That factor comes from the number format.
+    """
     return float(_function(cross_entropy)(_label(label)[None], _label(prediction)[None]))
 
 

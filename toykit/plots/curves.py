@@ -23,7 +23,9 @@ def _four_panels(curve, names, given, xlabel: str, symbol: str):
     """curve(name, share) in one panel a name, for each given distribution; dots at minima inside the interval."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(names), figsize=(9.5, 2.8), sharex=True, sharey=True, squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(names), figsize=(9.5, 2.8), sharex=True, sharey=True, squeeze=False, layout="constrained"
+    )
     for axis, name in zip(axes[0], names, strict=True):
         for number, share in enumerate(given):
             x, loss = curve(name, share)

@@ -7,6 +7,9 @@ from torch import Tensor
 from toykit.cross_entropy import entropy
 from toykit.palette import voc_palette
 
+#: A legend of `panels` takes at most this many rows and columns.
+LEGEND_ROWS, LEGEND_COLUMNS = 4, 6
+
 
 def soft_colors(labels: Tensor) -> np.ndarray:
     """Fig. 4's picture of soft labels: each pixel the convex combination of its classes' colours, by its label.
@@ -57,12 +60,12 @@ def panels(
     """A grid of pictures with titles; returns the figure.
 
     pictures: title -> (H, W, 3) colours, or (H, W) shown from white (0) to black (1). columns: default all in one row.
-    legend: class names, shown below in their colours. named: title -> (H, W) of class ids, such as seeds: the names are
-    written on that picture, too, since not every reader tells VOC's green from its olive.
+    legend: class names, shown below in their colours. Where they do not fit into `LEGEND_ROWS` rows, it lists the classes
+    that occur in the pictures, and its last entry states how many more there are. named: title -> (H, W) of class ids, such
+    as seeds: the names are written on that picture, too, since not every reader tells VOC's green from its olive.
     Raises: ValueError for `named` without `legend`, or with a title that no picture has.
     """
     import matplotlib.pyplot as plt
-    from matplotlib.patches import Patch
 
     if named and not (legend and set(named) <= set(pictures)):
         raise ValueError(
@@ -71,8 +74,8 @@ def panels(
     columns = min(len(pictures), columns or len(pictures))
     rows = -(-len(pictures) // columns)
     tallest = max(np.shape(p)[0] / np.shape(p)[1] for p in pictures.values())
-    height = rows * (width / columns * tallest + 0.3) + (0.35 if legend else 0)
-    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
+    height = rows * (width / columns * tallest + 0.3)
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, (title, picture) in zip(axes.flat, pictures.items(), strict=False):
@@ -83,15 +86,61 @@ def panels(
         axis.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
         axis.set_title(title)
     if legend:
-        colors = voc_palette(len(legend))
-        handles = [Patch(facecolor=c, edgecolor="0.5", label=n) for c, n in zip(colors, legend, strict=True)]
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(legend)), handlelength=1)
+        _add_legend(figure, legend, _occurring(pictures, named or {}, len(legend)))
     if named:
         figure.draw_without_rendering()  # the layout decides how much room a name has
         for axis, title in zip(axes.flat, pictures, strict=False):
             if title in named:
                 _write_names(axis, named[title], legend)
     return figure
+
+
+def _add_legend(figure, names: tuple[str, ...], occurring: list[int]) -> None:
+    """A legend below the pictures, as wide as the figure, which grows by its height, so that the pictures keep their size.
+
+    occurring: the class ids to show where not all names fit, the most frequent first.
+    """
+    from matplotlib.patches import Patch
+
+    patches = [
+        Patch(facecolor=c, edgecolor="0.5", label=n) for c, n in zip(voc_palette(len(names)), names, strict=True)
+    ]
+    for columns in range(min(LEGEND_COLUMNS, len(names)), 0, -1):
+        handles, places = patches, columns * LEGEND_ROWS
+        if len(names) > places:
+            listed = sorted((occurring or list(range(len(names))))[: places - 1])
+            more = Patch(facecolor="none", edgecolor="none", label=f"... and {len(names) - len(listed)} more")
+            handles = [*(patches[k] for k in listed), more]
+        legend = figure.legend(
+            handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), handlelength=1, frameon=False
+        )
+        size = legend.get_window_extent()
+        if size.width <= figure.bbox.width:
+            break
+        if columns > 1:
+            legend.remove()
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + size.height / figure.dpi + 0.07)
+
+
+def _occurring(pictures: dict, named: dict[str, np.ndarray], num_classes: int) -> list[int]:
+    """The class ids in `named`, or whose own colour is in a picture, the most frequent first."""
+    colors = _color_codes(voc_palette(num_classes))
+    counts = np.zeros(num_classes, int)
+    for ids in named.values():
+        counts += np.bincount(ids[ids < num_classes].astype(int).ravel(), minlength=num_classes)
+    for picture in pictures.values():
+        if np.ndim(picture) == 3:
+            found, number = np.unique(_color_codes(np.asarray(picture)), return_counts=True)
+            counts += np.array([number[found == color].sum() for color in colors])
+    order = np.argsort(-counts, kind="stable")
+    return order[: int((counts > 0).sum())].tolist()
+
+
+def _color_codes(colors: np.ndarray) -> np.ndarray:
+    """One integer for each colour (..., 3), given in 0..1 or as bytes."""
+    values = colors.astype(int) if colors.dtype.kind in "iu" else (colors * 255).round().astype(int)
+    return values @ (1 << 16, 1 << 8, 1)
 
 
 def _write_names(axis, ids: np.ndarray, names: tuple[str, ...], tries: int = 40) -> None:

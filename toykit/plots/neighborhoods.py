@@ -51,7 +51,7 @@ def shape_curves(volumes: Sequence[float], shares: Mapping[str, Mapping[str, Ten
     """
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(shares), figsize=(9, 2.7), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(shares), figsize=(9, 2.7), sharey=True, squeeze=False, layout="constrained")
     v = torch.as_tensor(volumes)
     for axis, (title, curves) in zip(axes[0], shares.items(), strict=True):
         axis.plot(v, 2 * v * (1 - v), color="0.8", linewidth=6, label="$2 v (1 - v)$")

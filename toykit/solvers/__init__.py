@@ -2,8 +2,9 @@
 
 Which one? "fast", the default, takes any terms on any neighbourhood and goes lower in a fraction of the steps. "gradient" is
 the paper's (Adam by default; optimizer="gd" for plain gradient descent). "closed_form" is exact, for H_Q + P_Q only.
-"graph_cut" gives hard labels, by alpha-expansion on the Potts model that all relaxations are at vertices (needs PyMaxflow);
-"mean_field" does so on any neighbourhood. `round_greedily` rounds soft labels of BL.
+"graph_cut" gives hard labels, by alpha-expansion on the Potts model (needs PyMaxflow); "mean_field" does so on any
+neighbourhood. BL, Q and NQ are the Potts model at the vertices of the simplex. CCE, LQ and CD are infinite between two
+different vertices; hard labels for them, too, minimise the Potts model. `round_greedily` rounds soft labels of BL.
 """
 
 import inspect

@@ -97,8 +97,8 @@ class LightHead(nn.Module):
     """A decoder in DeepLabV3+'s manner that learns in minutes on a frozen body, ours: logits at an eighth of the resolution.
 
     Linear logits of the standardised last map, of each place and of the whole photo, give the classes at once; a decoder of few
-    channels on the maps at a quarter and an eighth of the resolution, which starts from zero, adds the boundaries. (DeepLabV3+'s
-    own decoder spends most of a step on dilated convolutions of the last map and is slow to learn rare classes.)
+    channels on the maps at a quarter and an eighth of the resolution, which starts from zero, adds the boundaries.
+    (DeepLabV3+'s own decoder spends most of a step on dilated convolutions of the last map and learns rare classes slowly.)
     """
 
     #: Positions of the maps that it reads: a quarter and an eighth of the resolution, and the last.

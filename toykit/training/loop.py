@@ -27,7 +27,7 @@ from toykit.training.config import Config, Run
 from toykit.training.evaluation import accuracy, class_ious, evaluate, mean_iou
 from toykit.training.features import FeatureCache
 from toykit.training.folder import RunResult
-from toykit.training.objective import Objective, now
+from toykit.training.objective import Objective, Outcome, now
 from toykit.training.report import Report
 from toykit.training.tally import Tally, number
 
@@ -92,9 +92,6 @@ def train(
     whole = features is not None
     objective, loader = Objective(config), CropLoader(Crops(training, config.data, seed, whole))
     weights = class_frequency_weights(training) if config.data.sampling == "rare_classes" else None
-    # logits at the network's own resolution, where the labels are sought there
-    wants_evaluation = objective.has_labels and config.solver.predictions == "evaluation"
-    coarse = objective.stride > 1 and objective.stride == network.module.stride
 
     progress = Progress(Tally.empty(num_classes, fabric.device))
     if fabric.is_global_zero:
@@ -127,24 +124,18 @@ def train(
                     group["lr"] = lr * factor
 
                 maps = None if features is None else features(image)
-                logits = finite(network(image, maps, coarse), step, schedule.lr)
-                labels, solver_seconds = None, 0.0
-                if pretraining:
-                    loss = objective.on_seeds(logits, seeds)
-                else:
-                    seen = evaluation_logits(network, image, maps, coarse) if wants_evaluation else None
-                    strength = schedule.strength(step, steps_per_epoch)
-                    loss, labels, solver_seconds = objective(
-                        logits, image, seeds, present, predictions=seen, strength=strength
-                    )
-                optimizer.zero_grad()
-                fabric.backward(loss)
-                optimizer.step()
+                strength = None if pretraining else schedule.strength(step, steps_per_epoch)
+                try:
+                    outcome = train_step(fabric, network, optimizer, objective, image, maps, seeds, present, strength)
+                except FloatingPointError as error:
+                    raise ValueError(
+                        f"step {step + 1}: {error}: training diverged; try a lower schedule.lr than {schedule.lr:g}"
+                    ) from error
 
                 step, progress.step = step + 1, progress.step + 1
-                loss = fabric.all_reduce(loss.detach(), reduce_op="mean").item()
-                tally.add(loss, labels, seeds, mask, objective.stride)
-                tally.solver_seconds += solver_seconds
+                loss = fabric.all_reduce(outcome.loss.detach(), reduce_op="mean").item()
+                tally.add(loss, outcome.labels, seeds, mask, objective.stride)
+                tally.solver_seconds += outcome.solver_seconds
                 tally.seconds, clock = tally.seconds + now(fabric.device) - clock, now(fabric.device)
                 report.step(step, loss, lr, tally)
                 if callback is not None:
@@ -183,6 +174,32 @@ def train(
             checkpoint.save(run_dir, fabric, network, optimizer, progress, config.to_dict())
             report.metrics(progress)
     return RunResult(run_dir, config, tuple(training.classes), progress.history, finished=True)
+
+
+def train_step(fabric, network, optimizer, objective, image, maps, seeds, present, strength: float | None) -> Outcome:
+    """One step: predictions, pseudo-labels for the mini-batch where the method has them, one step of the optimiser.
+
+    image, seeds, present: see `toykit.SelfLabelingLoss`. maps: a frozen body's, or None. strength: a factor for the terms on
+    unlabelled pixels; None in phase one, the NLL on the seeds alone.
+    Raises: FloatingPointError, before the weights change, where the network's logits are NaN or infinite.
+    """
+    coarse = objective.stride > 1 and objective.stride == network.module.stride  # where the labels are sought
+    logits = network(image, maps, coarse)
+    if not logits.isfinite().all():
+        raise FloatingPointError("the network's logits are NaN or infinite")
+    if strength is None:
+        outcome = Outcome(objective.on_seeds(logits, seeds))
+    else:
+        predictions = None
+        if objective.evaluation_mode:  # what the solver sees: no dropout, batch normalisation's stored statistics
+            with torch.no_grad():
+                predictions = network.eval()(image, maps, coarse)
+            network.train()
+        outcome = objective(logits, image, seeds, present, predictions=predictions, strength=strength)
+    optimizer.zero_grad()
+    fabric.backward(outcome.loss)
+    optimizer.step()
+    return outcome
 
 
 #: What an evaluation adds to an epoch's row of the history.
@@ -242,25 +259,6 @@ def share_buffers(network, fabric) -> None:
     if fabric.world_size > 1:
         for buffer in network.buffers():
             torch.distributed.broadcast(buffer, src=0)
-
-
-@torch.no_grad()
-def evaluation_logits(network, image: torch.Tensor, maps, coarse: bool) -> torch.Tensor:
-    """The network's logits in evaluation mode: without dropout, with batch normalisation's stored statistics."""
-    network.eval()
-    logits = network(image, maps, coarse)
-    network.train()
-    return logits
-
-
-def finite(logits: torch.Tensor, step: int, lr: float) -> torch.Tensor:
-    """The logits after `step` steps, or a ValueError that says what to do about a run that diverged."""
-    if not logits.isfinite().all():
-        raise ValueError(
-            f"step {step + 1}: the network's logits are NaN or infinite: training diverged; try a lower schedule.lr "
-            f"than {lr:g}"
-        )
-    return logits
 
 
 def is_due(epoch: int, config: Config) -> bool:

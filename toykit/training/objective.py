@@ -36,13 +36,15 @@ class Outcome(NamedTuple):
 class Objective:
     """The loss of a run's method; a method joins here and in `toykit.training.config.METHODS`.
 
-    stride: of the cells; logits may be given at the pixels or at the cells.
+    stride: of the cells; logits may be given at the pixels or at the cells. evaluation_mode: whether the solver is to get the
+    network's predictions in evaluation mode.
     """
 
     def __init__(self, config: Config):
         terms = config.energy
         self.method, self.error_rate, self.decisiveness = config.method, config.error_rate, terms.decisiveness
         self.stride = terms.stride
+        self.evaluation_mode = self.has_labels and config.solver.predictions == "evaluation"
         self.self_labeling = SelfLabelingLoss(
             terms.build(), config.solver.method, stride=terms.stride, balance=terms.balance,
             class_balance=terms.class_balance, **config.solver.options,

@@ -17,6 +17,7 @@ from toykit.training.evaluation import (
     confusion_matrix,
     evaluate,
     mean_iou,
+    most_likely,
     near_boundary,
     predict,
 )
@@ -148,3 +149,10 @@ def test_inside_and_boundary_are_counted_apart():
     assert accuracy(inside) == 1
     assert accuracy(near) == pytest.approx(9 / 12)
     assert accuracy(inside + near) == pytest.approx(37 / 40)
+
+
+def test_the_most_likely_class_is_argmaxs():
+    g = torch.Generator().manual_seed(0)
+    for classes in (2, 5, 21):
+        scores = torch.randint(0, 6, (classes, 9, 11), generator=g).float()  # many ties
+        assert torch.equal(most_likely(scores), scores.argmax(0))

@@ -18,8 +18,8 @@ from toykit.supervision import (
     read_indexed_png,
     read_scribbles,
     read_scribblesup,
-    simulate,
 )
+from toykit.supervision.stored import simulated_seeds
 from toykit.supervision.strokes import check_scales
 
 
@@ -85,8 +85,7 @@ class SegmentationSet:
             raise ValueError(f"{self.entries[i].image}: has no mask, which supervision {choice.kind!r} is made from")
         if choice.kind == "simulated":
             if i not in self._simulated:
-                scribbles = simulate(mask, self.classes, name, choice.seed, choice.width).shorten(choice.ratio)
-                self._simulated[i] = zlib.compress(scribbles.draw().tobytes())
+                self._simulated[i] = simulated_seeds(mask, self.classes, name, choice)
             return np.frombuffer(bytearray(zlib.decompress(self._simulated[i])), np.uint8).reshape(mask.shape)
         if choice.kind == "blocks":
             return blocks(mask, choice.share, name, choice.seed)

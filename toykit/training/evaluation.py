@@ -25,6 +25,18 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Te
     return torch.bincount(pairs, minlength=num_classes**2).view(num_classes, num_classes)
 
 
+def most_likely(scores: Tensor) -> Tensor:
+    """The class of the largest score at each pixel, int64 (H, W), the lowest id of equals, of scores (K, H, W).
+
+    What argmax over axis 0 returns, many times faster on the CPU, where argmax reads pixel by pixel.
+    """
+    best, winner = scores[0], torch.zeros(scores.shape[1:], dtype=torch.int64, device=scores.device)
+    for k, own in enumerate(scores[1:], start=1):
+        higher = own > best
+        best, winner = torch.where(higher, own, best), winner.masked_fill(higher, k)
+    return winner
+
+
 def class_ious(confusion: Tensor) -> Tensor:
     """Intersection over union of each class, float64 (K,) in [0, 1]; NaN for one in neither target nor prediction."""
     intersection = confusion.diagonal().double()
@@ -108,7 +120,7 @@ def evaluate(fabric, network, samples, num_classes: int, workers: int = 0, scale
     for image, mask in loader:
         with fabric.autocast():
             logits = predict(network, image[None].to(fabric.device), scale, features)
-        predicted, near = logits.argmax(1)[0], near_boundary(mask)
+        predicted, near = most_likely(logits[0]), near_boundary(mask)
         for confusion, part in zip(confusions, (mask.where(~near, VOID), mask.where(near, VOID)), strict=True):
             confusion += confusion_matrix(predicted, part.to(fabric.device), num_classes)
     return fabric.all_reduce(confusions, reduce_op="sum").cpu()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from toykit.cells import to_pixels
 from toykit.conventions import UNLABELLED
-from toykit.training.evaluation import confusion_matrix, mean_iou
+from toykit.training.evaluation import confusion_matrix, mean_iou, most_likely
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Tally:
             judged = mask.where(seeds == UNLABELLED, UNLABELLED)
             for own, target in zip(labels, judged, strict=True):
                 shown = own.flatten(1).any(1).nonzero()[:, 0]  # the classes of this image: few, where they are limited
-                winner = to_pixels(own[None, shown], target.shape, stride).argmax(1)[0]
+                winner = most_likely(to_pixels(own[None, shown], target.shape, stride)[0])
                 self.confusion += confusion_matrix(shown[winner], target, len(self.confusion))
 
     def total(self, fabric) -> "Tally":

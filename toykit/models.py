@@ -96,21 +96,20 @@ class DeepLabHead(nn.Module):
 class LightHead(nn.Module):
     """A decoder in DeepLabV3+'s manner that learns in minutes on a frozen body, ours: logits at an eighth of the resolution.
 
-    Linear logits of the standardised last map, of each place and of the whole photo, give the classes at once; a decoder of few
-    channels on the maps at a quarter and an eighth of the resolution, which starts from zero, adds the boundaries.
-    (DeepLabV3+'s own decoder spends most of a step on dilated convolutions of the last map and learns rare classes slowly.)
+    A hidden layer on the standardised last map gives logits of each place and of the whole photo; a decoder of few channels on
+    the maps at a quarter and an eighth of the resolution, which starts from zero, adds the boundaries. (DeepLabV3+'s own decoder
+    spends most of a step on dilated convolutions of the last map and learns rare classes slowly.)
     """
 
     #: Positions of the maps that it reads: a quarter and an eighth of the resolution, and the last.
     READ = (2, 3, -1)
 
-    def __init__(self, channels: list[int], num_classes: int, dropout: float, width: int = 48):
+    def __init__(self, channels: list[int], num_classes: int, dropout: float, hidden: int = 192, width: int = 48):
         super().__init__()
-        last = channels[-1]
         self.standardise = nn.ModuleList(nn.BatchNorm2d(n, affine=False) for n in channels)
-        self.drop = nn.Dropout2d(dropout)
-        self.local, self.whole = nn.Conv2d(last, num_classes, 1), nn.Linear(last, num_classes)
-        self.reduce, self.join = nn.Conv2d(last, width, 1), _conv(sum(channels[:-1]) + width, width)
+        self.hidden, self.drop = _conv(channels[-1], hidden), nn.Dropout2d(dropout)
+        self.local, self.whole = nn.Conv2d(hidden, num_classes, 1), nn.Linear(hidden, num_classes)
+        self.reduce, self.join = nn.Conv2d(hidden, width, 1), _conv(sum(channels[:-1]) + width, width)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(width, width, 3, padding=d, dilation=d, groups=width, bias=False), _conv(width, width)
@@ -118,9 +117,6 @@ class LightHead(nn.Module):
             for d in (1, 2)
         )
         self.classifier = nn.Conv2d(width, num_classes, 1)
-        for layer in (self.local, self.whole):
-            nn.init.normal_(layer.weight, std=1e-3)
-            nn.init.zeros_(layer.bias)
         nn.init.zeros_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)
 
@@ -131,7 +127,7 @@ class LightHead(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         quarter, eighth, last = (norm(x) for norm, x in zip(self.standardise, maps, strict=True))
-        last = self.drop(last)
+        last = self.drop(self.hidden(last))
         coarse = self.local(last) + self.whole(last.mean((2, 3)))[:, :, None, None]
         coarse, reduced = (
             F.interpolate(x, eighth.shape[-2:], mode="bilinear", align_corners=False)
@@ -221,6 +217,8 @@ def build(
     network.train()  # a frozen body stays in evaluation mode
     if weights is not None and not download:
         load_weights(network.body, weights)
+    if name == "light_mobilenetv2":  # the head reads the last bottleneck, not its expansion to four times as many channels
+        network.body.features[-1] = nn.Identity()
     return network
 
 
@@ -242,7 +240,7 @@ def _light(encoder: str, num_classes: int, download: bool, dropout: float) -> Ne
     import segmentation_models_pytorch as smp
 
     body = smp.encoders.get_encoder(encoder, weights="imagenet" if download else None, output_stride=MULTIPLE)
-    channels = [body.out_channels[i] for i in LightHead.READ]
+    channels = [*(body.out_channels[i] for i in LightHead.READ[:-1]), body.features[-1][0].in_channels]
     return Network(body, LightHead(channels, num_classes, dropout), stride=8)
 
 

@@ -97,8 +97,8 @@ class LightHead(nn.Module):
     """A decoder in DeepLabV3+'s manner that learns in minutes on a frozen body, ours: logits at an eighth of the resolution.
 
     A hidden layer on the standardised last map gives logits of each place and of the whole photo; a decoder of few channels on
-    the maps at a quarter and an eighth of the resolution, which starts from zero, adds the boundaries. (DeepLabV3+'s own decoder
-    spends most of a step on dilated convolutions of the last map and learns rare classes slowly.)
+    the maps at a quarter and an eighth of the resolution, which starts from zero, adds the boundaries. (DeepLabV3+'s own
+    decoder spends most of a step on dilated convolutions of the last map and learns rare classes slowly.)
     """
 
     #: Positions of the maps that it reads: a quarter and an eighth of the resolution, and the last.
@@ -217,7 +217,9 @@ def build(
     network.train()  # a frozen body stays in evaluation mode
     if weights is not None and not download:
         load_weights(network.body, weights)
-    if name == "light_mobilenetv2":  # the head reads the last bottleneck, not its expansion to four times as many channels
+    if (
+        name == "light_mobilenetv2"
+    ):  # the head reads the last bottleneck, not its expansion to four times as many channels
         network.body.features[-1] = nn.Identity()
     return network
 

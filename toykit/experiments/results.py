@@ -28,7 +28,16 @@ PUBLISHED = {
 _TABLE4 = {
     "method": str, "neighborhood": str, "relaxation": str, "seed": int, "miou": float, "steps": int, "solver_share": float,
 }  # fmt: skip
+#: What `toykit.training.study` writes.
+STUDY = {
+    "supervision": str, "variant": str, "seed": int, "miou": float, "accuracy": float, "accuracy_inside": float,
+    "accuracy_boundary": float, "label_miou": float, "solver_share": float, "seconds_per_step": float, "steps": int,
+    "overrides": str,
+}  # fmt: skip
 MEASURED = {
+    "voc_objects_quick": STUDY,
+    "voc_quick": STUDY,
+    "camvid_quick": STUDY,
     "presets_toy": {"method": str, "seed": int, "miou": float},
     "camvid_blocks": {"method": str, "miou": float},
     "table4_toy": _TABLE4,

@@ -11,24 +11,20 @@ runs are read, interrupted ones resume. The table, `study.csv`, is written anew 
 
 import csv
 import io
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
+from toykit.experiments.label_noise import interval
+from toykit.experiments.results import STUDY
 from toykit.files import write_atomically
 from toykit.training.comparison import run_all
 from toykit.training.config import Config, load_config
 from toykit.training.folder import RunResult
 
-COLUMNS = (
-    "variant", "seed", "miou", "accuracy", "accuracy_inside", "accuracy_boundary", "label_miou", "solver_share",
-    "seconds_per_step", "steps", "overrides",
-)  # fmt: skip
-#: Two-sided 95% quantiles of Student's t by degrees of freedom.
-STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+COLUMNS = tuple(STUDY)
 
 
 def configurations(preset: str, overrides: Sequence[str], variants: Mapping[str, Sequence[str]]) -> dict[str, Config]:
@@ -42,6 +38,7 @@ def configurations(preset: str, overrides: Sequence[str], variants: Mapping[str,
 def row(name: str, own: Sequence[str], result: RunResult) -> dict:
     """A finished run as a line of the table: mIoU and accuracies in percent after the last epoch, on the evaluated photos.
 
+    supervision: the kind of the seeds, and the share of the strokes' length for scribbles ("simulated 0": one click a stroke).
     label_miou: of the pseudo-labels on the unlabelled pixels of the training photos, last epoch. solver_share: of the time of
     phase two's steps, in [0, 1]; seconds_per_step: of phase two.
     """
@@ -52,24 +49,22 @@ def row(name: str, own: Sequence[str], result: RunResult) -> dict:
     keys = ("val_miou", "val_accuracy", "val_accuracy_inside", "val_accuracy_boundary", "label_miou")
     percent = ("" if last[key] is None else round(100 * last[key], 2) for key in keys)
     time = (round(share, 4), round(statistics.mean(seconds), 3))
-    values = (name, result.config.run.seed, *percent, *time, last["step"], " ".join(own))
+    given = result.config.supervision
+    seeds = f"{given.kind} {given.ratio:g}" if given.kind in ("scribbles", "simulated") else given.kind
+    values = (seeds, name, result.config.run.seed, *percent, *time, last["step"], " ".join(own))
     return dict(zip(COLUMNS, values, strict=True))
 
 
 def paired(rows: Sequence[dict], one: str, other: str) -> tuple[float, float]:
     """Mean of the difference in mIoU, `one` less `other`, over the seeds that both have, and half of its 95% interval.
 
-    Student's t on the paired differences; the half-width is infinite for a single seed. Raises: ValueError without a seed.
+    Student's t on the paired differences; the half-width is NaN for a single seed. Raises: ValueError without a seed.
     """
     by = {(r["variant"], r["seed"]): float(r["miou"]) for r in rows if r["miou"] != ""}
     seeds = sorted({s for v, s in by if v == one} & {s for v, s in by if v == other})
     if not seeds:
         raise ValueError(f"{one} and {other}: expected runs of the same seeds, found none")
-    gains = [by[one, s] - by[other, s] for s in seeds]
-    if len(gains) == 1:
-        return gains[0], math.inf
-    t = STUDENT[min(len(gains) - 2, len(STUDENT) - 1)]
-    return statistics.mean(gains), t * statistics.stdev(gains) / math.sqrt(len(gains))
+    return interval([by[one, s] - by[other, s] for s in seeds])
 
 
 def summary(rows: Sequence[dict], against: str) -> str:

@@ -8,7 +8,8 @@ from click.testing import CliRunner
 from scipy import stats
 
 from toykit.datasets import toy
-from toykit.training.study import COLUMNS, main, paired, run_study, summary
+from toykit.experiments.results import paired, summary
+from toykit.training.study import COLUMNS, main, run_study
 
 SMALL = ["data.crop=32", "data.limit=6", "data.val_limit=3", "data.scale=[1,1]", "schedule.pretrain_epochs=1",
          "schedule.epochs=1", "schedule.batch=2", "run.pictures=0", "model.dropout=0"]  # fmt: skip

@@ -5,9 +5,12 @@ A table is a list of rows, each a dict from column to value; mIoU and accuracy a
 
 import csv
 import io
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 from toykit.conventions import check_choice
+from toykit.experiments.label_noise import interval
 from toykit.files import write_atomically
 from toykit.resources import shipped
 
@@ -106,6 +109,35 @@ def by(rows: Rows, *keys: str, value: str = "miou") -> dict[str, list[float]]:
         if row[value] is not None:
             groups.setdefault(", ".join(str(row[key]) for key in keys if row[key] is not None), []).append(row[value])
     return groups
+
+
+def paired(rows: Sequence[dict], one: str, other: str) -> tuple[float, float]:
+    """Mean of the difference in mIoU, `one` less `other`, over the seeds that both have, and half of its 95% interval.
+
+    Student's t on the paired differences; the half-width is NaN for a single seed. Raises: ValueError without a seed.
+    """
+    by = {(r["variant"], r["seed"]): float(r["miou"]) for r in rows if r["miou"] not in ("", None)}
+    seeds = sorted({s for v, s in by if v == one} & {s for v, s in by if v == other})
+    if not seeds:
+        raise ValueError(f"{one} and {other}: expected runs of the same seeds, found none")
+    return interval([by[one, s] - by[other, s] for s in seeds])
+
+
+def summary(rows: Sequence[dict], against: str) -> str:
+    """A line per variant: mean mIoU over its seeds, and the paired difference to `against` with its 95% interval."""
+    lines = []
+    for name in dict.fromkeys(r["variant"] for r in rows):
+        scores = [float(r["miou"]) for r in rows if r["variant"] == name and r["miou"] not in ("", None)]
+        line = (
+            f"{name:24} {statistics.mean(scores):6.2f}  ({len(scores)} seeds)" if scores else f"{name:24} not evaluated"
+        )
+        try:
+            gain, half = paired(rows, name, against)
+            line += "" if name == against else f"   {gain:+.2f} +- {half:.2f} against {against}"
+        except ValueError:
+            pass
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _known(name: str, tables: dict) -> str:

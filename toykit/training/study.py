@@ -17,8 +17,7 @@ from pathlib import Path
 
 import click
 
-from toykit.experiments.label_noise import interval
-from toykit.experiments.results import STUDY
+from toykit.experiments.results import STUDY, summary
 from toykit.files import write_atomically
 from toykit.training.comparison import run_all
 from toykit.training.config import Config, load_config
@@ -53,35 +52,6 @@ def row(name: str, own: Sequence[str], result: RunResult) -> dict:
     seeds = f"{given.kind} {given.ratio:g}" if given.kind in ("scribbles", "simulated") else given.kind
     values = (seeds, name, result.config.run.seed, *percent, *time, last["step"], " ".join(own))
     return dict(zip(COLUMNS, values, strict=True))
-
-
-def paired(rows: Sequence[dict], one: str, other: str) -> tuple[float, float]:
-    """Mean of the difference in mIoU, `one` less `other`, over the seeds that both have, and half of its 95% interval.
-
-    Student's t on the paired differences; the half-width is NaN for a single seed. Raises: ValueError without a seed.
-    """
-    by = {(r["variant"], r["seed"]): float(r["miou"]) for r in rows if r["miou"] != ""}
-    seeds = sorted({s for v, s in by if v == one} & {s for v, s in by if v == other})
-    if not seeds:
-        raise ValueError(f"{one} and {other}: expected runs of the same seeds, found none")
-    return interval([by[one, s] - by[other, s] for s in seeds])
-
-
-def summary(rows: Sequence[dict], against: str) -> str:
-    """A line per variant: mean mIoU over its seeds, and the paired difference to `against` with its 95% interval."""
-    lines = []
-    for name in dict.fromkeys(r["variant"] for r in rows):
-        scores = [float(r["miou"]) for r in rows if r["variant"] == name and r["miou"] != ""]
-        line = (
-            f"{name:24} {statistics.mean(scores):6.2f}  ({len(scores)} seeds)" if scores else f"{name:24} not evaluated"
-        )
-        try:
-            gain, half = paired(rows, name, against)
-            line += "" if name == against else f"   {gain:+.2f} +- {half:.2f} against {against}"
-        except ValueError:
-            pass
-        lines.append(line)
-    return "\n".join(lines)
 
 
 def write_rows(path: Path, rows: Sequence[dict]) -> None:

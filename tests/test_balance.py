@@ -58,6 +58,22 @@ def test_eq_8s_balance_weighs_unlabelled_pixels_by_their_number(make_problem):
     assert loss.item() == pytest.approx(((seed_nll(logits, seeds).sum() + value) / (seeds < PADDING).sum()).item())
 
 
+def _half(rank, address, numbers, losses):
+    torch.distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
+    losses[rank] = network_loss(*(x[rank : rank + 1] for x in numbers), "seeds").item()
+    torch.distributed.destroy_process_group()
+
+
+def test_processes_share_one_number_of_seeds(tmp_path):
+    """The mean of two processes' losses, which is what their gradients are averaged to, is one process's loss."""
+    numbers = [torch.tensor(x) for x in ([60.0, 9000.0], [400.0, 800.0], [100, 5000], [2000, 3000])]
+    losses = torch.multiprocessing.get_context("spawn").Manager().list([0.0, 0.0])
+    address = f"file://{tmp_path / 'meeting'}"
+    torch.multiprocessing.spawn(_half, (address, numbers, losses), nprocs=2)
+    assert sum(losses) / 2 == pytest.approx(network_loss(*numbers, "seeds").item())
+    assert losses[0] != pytest.approx(losses[1])
+
+
 def test_each_class_has_the_same_say():
     y = torch.zeros(1, 3, 4, 10)
     y[:, 0], y[:, 1, 0, :2] = 1, 1
@@ -97,5 +113,8 @@ def test_class_balance_weighs_the_networks_step_only(make_problem):
     weights = class_weights(plain.solution.labels, unlabelled)
     ours, theirs = (g.where(unlabelled[:, None], 0) for g in gradients)
     assert torch.allclose(ours * weights[:, None], theirs, atol=1e-12)
+    exact = SelfLabelingLoss(Energy("Q", "Q"), "closed_form", class_balance=True)
+    single = (logits.detach().float(), image.float(), seeds)
+    assert exact(*single).dtype == torch.float32
     with pytest.raises(TypeError, match="class_balance"):
         SelfLabelingLoss(class_balance=1)

@@ -44,6 +44,9 @@ def test_logits_at_the_cells_are_taken_as_they_are(make_problem):
         cell_inputs(own[..., :2], image, seeds, 4)
     with pytest.raises(ValueError, match=r"image: expected RGB in 0\.\.255"):
         cell_inputs(logits, -image, seeds, 4)
+    for wrong in ((own, image[:1], seeds), (own, image, seeds[:, :10]), (own[:1], image, seeds)):
+        with pytest.raises(ValueError, match=r"image .* needs seeds .* and logits of"):
+            cell_inputs(*wrong, 4)
     with pytest.raises(ValueError, match="stride: expected"):
         cell_inputs(logits, image, seeds, 0)
     bad = logits.clone()
@@ -93,6 +96,7 @@ def test_labels_come_back_to_the_pixels_with_the_seeds_in_place(make_problem):
     assert torch.equal(labels.argmax(1)[known], seeds[known])
     assert (labels.amax(1)[known] == 1).all()
     assert (labels.sum(1) - 1).abs().max() < 1e-12
+    assert torch.equal(criterion.labels_at(criterion.solution, seeds.to(torch.uint8)), labels)
     with pytest.raises(ValueError, match="solution: expected labels"):
         criterion.labels_at(criterion.solution, seeds[:, :8])
 
@@ -174,3 +178,5 @@ def test_the_likelihood_of_few_seeds_is_that_of_all_pixels_interpolated(make_pro
     whole = torch.randint(0, 3, seeds.shape, generator=g)
     expected = balance.seed_nll(to_pixels(logits, (17, 22), stride), whole)
     assert torch.allclose(balance.seed_nll_at_cells(logits, whole, stride), expected)
+    with pytest.raises(ValueError, match=r"logits: expected .* cells"):
+        balance.seed_nll_at_cells(logits[..., :2], seeds, stride)

@@ -83,6 +83,21 @@ def test_maps_too_large_for_float16_are_an_error(network, tmp_path):
         FeatureCache(network, tmp_path)(photos((32, 32))[0])
 
 
+def test_a_folder_that_cannot_be_written_costs_only_time(network, tmp_path):
+    (tmp_path / "file").write_text("")
+    cache = FeatureCache(network, tmp_path / "file" / "below")
+    (image,) = photos((32, 32))
+    assert all(torch.equal(a, b) for a, b in zip(cache(image), FeatureCache(network, tmp_path)(image), strict=True))
+
+
+def test_maps_are_float32_inside_autocast_too(network, tmp_path):
+    (image,) = photos((32, 32))
+    with torch.autocast("cpu", torch.bfloat16):
+        maps = FeatureCache(network, tmp_path)(image)
+    assert all(x.dtype == torch.float32 for x in maps)
+    assert all(torch.equal(a, b) for a, b in zip(maps, FeatureCache(network, tmp_path / "other")(image), strict=True))
+
+
 def test_only_the_head_learns(network):
     network.train()
     assert not network.body.training

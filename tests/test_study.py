@@ -68,6 +68,7 @@ def test_intervals_are_students_on_paired_differences():
         (["--variant", "soft"], "expected NAME=KEY=VALUE"),
         (["--variant", "a=", "--variant", "a=method=full"], "two variants of this name"),
         (["--variant", "a=energy.lamda=3"], "unknown key energy.lamda"),
+        (["--variant", "a=run.seed=3"], "run.seed is set by the study"),
         (["--variant", "a=", "--against", "b"], "expected one of a"),
     ],
 )

@@ -75,6 +75,11 @@ def test_a_presets_method_on_another_set():
     assert not with_method(load_config("toy", ["data.crop=112"]), "dense_crf").energy.exact
     assert with_method(load_config("toy", ["data.crop=96"]), "dense_crf").energy.exact
     assert with_method(load_config("soft_cce_cd"), "dense_crf").energy == load_config("dense_crf").energy
+    # on cells each has fewer neighbours: the Potts term keeps its weight against a pixel's unary
+    cells = with_method(load_config("toy", ["energy.stride=4", "energy.class_balance=true"]), "dense_crf").energy
+    assert (cells.stride, cells.class_balance, cells.downscale) == (4, True, 1)
+    assert cells.lam == pytest.approx(16 * dense.lam)
+    assert cells.build().neighborhood.spatial_bandwidth == pytest.approx(12.5 / 4)
     assert with_method(base, "seeds_only") == dataclasses.replace(base, method="seeds_only")
     with pytest.raises(ValueError, match=r"harder: expected a method \(full, .*\) or a preset \(.*toy"):
         with_method(base, "harder")
@@ -213,8 +218,11 @@ def test_the_schedules():
     assert own.strength(20, 10) == 1
     ramp = Schedule(pretrain_epochs=2, epochs=3, ramp_epochs=0.5)
     assert [ramp.strength(s, 10) for s in (20, 22, 24, 25, 49)] == pytest.approx([0.2, 0.6, 1, 1, 1])
-    with pytest.raises(ValueError, match=r"schedule\.pretrain_lr: needs schedule\.restart=true"):
-        Schedule(pretrain_lr=0.1)
+    for wrong in ({}, {"restart": True}):  # without phase one there is nothing to set
+        with pytest.raises(ValueError, match=r"schedule\.pretrain_lr: needs schedule\.restart=true"):
+            Schedule(pretrain_lr=0.1, **wrong)
+    with pytest.raises(ValueError, match=r"schedule\.ramp_epochs: expected at most schedule\.epochs=3"):
+        Schedule(epochs=3, ramp_epochs=4)
     with pytest.raises(ValueError, match=r"schedule\.optimizer: expected one of sgd, adamw"):
         Schedule(optimizer="adam")
 

@@ -376,7 +376,9 @@ def test_every_method_on_cells_with_a_frozen_body(method, configure, tmp_path, o
 def test_a_frozen_body_wants_whole_photos_at_one_scale(configure, tmp_path, own_cache):
     with pytest.raises(ValueError, match=r"model.freeze=body keeps .* data.scale=\[1,1\]; got \[0.7, 1.0\]"):
         configure("model.freeze=body")
-    with pytest.raises(ValueError, match=r"needs whole photos, and this one has 48 pixels at scale 1"):
+    with pytest.raises(
+        ValueError, match=r"\.jpg: model.freeze=body needs whole photos, and this one has 48 pixels at scale 1"
+    ):
         train(configure(*QUICK, "data.crop=32"), tmp_path)
 
 
@@ -401,8 +403,9 @@ def test_the_tuning_split_is_not_trained_on_and_the_validation_photos_are_not_re
 
 def test_rare_classes_are_drawn_more_often():
     weights = torch.tensor([1.0, 1.0, 8.0, 1.0, 1.0])
-    drawn = torch.tensor(
-        [i for e in range(200) for batch in epoch_batches(5, 1, 0, e, weights=weights) for _, i in batch]
-    )
+    epochs = [[a for batch in epoch_batches(5, 1, 0, e, weights=weights) for a in batch] for e in range(200)]
+    drawn = torch.tensor([address[1] for epoch in epochs for address in epoch])
     assert (drawn == 2).float().mean().item() == pytest.approx(8 / 12, abs=0.05)
-    assert epoch_batches(5, 1, 0, 3, weights=weights) == epoch_batches(5, 1, 0, 3, weights=weights)
+    assert all(len(set(epoch)) == 5 for epoch in epochs)  # a photo drawn again gets another crop
+    for first in (0, 2):  # resumed within the epoch, it sees the same
+        assert epoch_batches(5, 1, 0, 3, first, weights=weights) == epoch_batches(5, 1, 0, 3, weights=weights)[first:]

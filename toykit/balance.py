@@ -10,13 +10,15 @@ on the size of a crop. Two readings, chosen by `balance`:
               whatever the length of the scribbles. This is not eq. (8)'s balance.
     "seeds"   eq. (8)'s own: all sums of the batch over the batch's number of seeds, as in the paper's lab's published code. The
               unlabelled pixels weigh eta |U| / |S|. A batch of few or no seeds counts as having `LEAST_SEEDS` of its pixels.
+              In a distributed run the batch is that of all processes, which must all compute the loss.
 """
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from toykit.cells import to_pixels
+from toykit.cells import cell_size, to_pixels
 from toykit.conventions import PADDING, UNLABELLED, check_choice
 
 BALANCES = ("terms", "seeds")
@@ -38,10 +40,13 @@ def seed_nll(logits: Tensor, seeds: Tensor) -> Tensor:
 
 
 def seed_nll_at_cells(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
-    """`seed_nll` of logits at cells (B, K, h, w), brought to the pixels as `toykit.cells.to_pixels` does: (B,).
+    """Compute `seed_nll` of logits at cells (B, K, h, w), interpolated to the pixels as `toykit.cells.to_pixels` does: (B,).
 
-    Where seeds are few, only the seed pixels' logits are interpolated.
+    Where seeds are few, only the seed pixels' logits are interpolated. Raises: ValueError for logits of another size.
     """
+    cells = cell_size(seeds.shape[-2:], stride)
+    if tuple(logits.shape[-2:]) != cells:
+        raise ValueError(f"logits: expected {cells} cells of {stride} pixels, got {tuple(logits.shape)}")
     known = seeds < PADDING
     if known.float().mean() > DENSE:
         return seed_nll(to_pixels(logits, seeds.shape[-2:], stride), seeds)
@@ -78,8 +83,12 @@ def network_loss(
     unsupervised = unsupervised * (num_unlabelled > 0)
     if balance == "terms":
         return (nll / num_seeds.clamp_min(1) + unsupervised / num_unlabelled.clamp_min(1)).mean()
-    seeds, pixels = num_seeds.sum(), (num_seeds + num_unlabelled).sum()
-    return (nll.sum() + unsupervised.sum()) / seeds.clamp_min(1).maximum(LEAST_SEEDS * pixels)
+    counts, processes = torch.stack([num_seeds.sum(), (num_seeds + num_unlabelled).sum()]), 1
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(counts)
+        processes = dist.get_world_size()  # whose gradients will be averaged
+    seeds, pixels = counts
+    return processes * (nll.sum() + unsupervised.sum()) / seeds.clamp_min(1).maximum(LEAST_SEEDS * pixels)
 
 
 def class_weights(y: Tensor, unlabelled: Tensor) -> Tensor:

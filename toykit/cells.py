@@ -7,7 +7,7 @@ takes a quarter, the DenseCRF loss (Tang et al. 2018) a half.
 
     photo     the mean colour of a cell's pixels
     logits    as the network gives them at the cells' centres, or the mean of a cell's pixels
-    seeds     a cell is a seed where a seed pixel lies in it: of the class with most seed pixels there, the lowest id of equals
+    seeds     a cell is a seed where a seed pixel lies in it: of the class with most seed pixels there; of equals, the lowest id
     padding   pixels outside the image count nowhere; a cell of nothing else is padding
 
 Sides that the stride does not divide are filled up with padding.
@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toykit.conventions import PADDING, UNLABELLED, check_image, check_inputs, check_logits, check_seeds, check_whole
+from toykit.conventions import PADDING, UNLABELLED, check_image, check_logits, check_seeds, check_whole
 
 
 def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -32,6 +32,15 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
         return logits, image, seeds
     logits = check_logits(logits)
     image, seeds = check_image(image, logits.dtype), check_seeds(seeds, logits.shape[1])
+    if len(logits) != len(image) or seeds.shape != (len(image), *image.shape[-2:]):
+        raise ValueError(
+            f"image {tuple(image.shape)} needs seeds {(len(image), *image.shape[-2:])} and logits of {len(image)} images; got "
+            f"seeds {tuple(seeds.shape)} and logits {tuple(logits.shape)}"
+        )
+    if not logits.device == image.device == seeds.device:
+        raise ValueError(
+            f"expected one device, got logits on {logits.device}, image on {image.device}, seeds on {seeds.device}"
+        )
     cells = cell_size(image.shape[-2:], stride)
     if tuple(logits.shape[-2:]) != cells:
         if logits.shape[-2:] != image.shape[-2:]:
@@ -39,7 +48,6 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
                 f"logits: expected the image's height and width {tuple(image.shape[-2:])} or, at stride {stride}, the cells' "
                 f"{cells}; got {tuple(logits.shape)}"
             )
-        check_inputs(logits, image, seeds)
         logits = _mean(logits, seeds, stride)
     return logits, _mean(image, seeds, stride), cell_seeds(seeds, logits.shape[1], stride)
 

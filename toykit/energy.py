@@ -95,7 +95,7 @@ class Subproblem:
     """Eq. (8) in y for given predictions: checked inputs and all that does not depend on y.
 
     logits, sigma: (B, K, H, W); image: (B, 3, H, W) as it was given; seeds: int64 (B, H, W); edges: the neighbourhood's;
-    present: bool (B, K), the classes that y may take in each image, or None: all. `toykit.solvers.solve_problem` sees to it.
+    present: bool (B, K), the classes that y may take in each image, or None: all. `toykit.solvers.solve_problem` applies it.
     """
 
     energy: Energy
@@ -151,8 +151,19 @@ class Subproblem:
 
     def unary(self, y: Tensor) -> Tensor:
         """sum_{i not in S} H(y_i, sigma_i), per image: (B,)."""
+        return self.sum_unlabelled(self._unaries(y))
+
+    def _unaries(self, y: Tensor) -> Tensor:
+        """H(y_i, sigma_i) at each pixel: (B, H, W).
+
+        RCE is infinite where y^k = 0 < sigma^k, as for every absent class: there it takes the predictions given the classes
+        present, as solvers do.
+        """
         self.check_labels(y)
-        return self.sum_unlabelled(CROSS_ENTROPIES[self.energy.cross_entropy](y, self.sigma))
+        sigma = self.sigma
+        if self.energy.cross_entropy == "RCE" and self.present is not None:
+            sigma = self.logits.masked_fill(~self.present[:, :, None, None], -torch.inf).softmax(1)
+        return CROSS_ENTROPIES[self.energy.cross_entropy](y, sigma)
 
     def pairwise(self, y: Tensor) -> Tensor:
         """sum_{ij in N} w_ij P(y_i, y_j), per image: (B,). Edges between two seeds count (a constant in y)."""
@@ -189,8 +200,7 @@ class Subproblem:
         y = y.detach().to(self.sigma.dtype)
         if value is None:
             value = self.value(y).detach()
-        self.check_labels(y)
-        pixels = CROSS_ENTROPIES[self.energy.cross_entropy](y, self.sigma)
+        pixels = self._unaries(y)
         unary = self.energy.eta * self.sum_unlabelled(pixels)
         pairwise = (value.to(unary.dtype) - unary).detach()
         if weights is not None:

@@ -94,7 +94,7 @@ class DeepLabHead(nn.Module):
 
 
 class LightHead(nn.Module):
-    """A decoder in DeepLabV3+'s manner that learns in minutes on a frozen body, ours: logits at an eighth of the resolution.
+    """A light decoder of this project, after DeepLabV3+'s, to train in minutes on a frozen body; logits at an eighth.
 
     A hidden layer on the standardised last map gives logits of each place and of the whole photo; a decoder of few channels on
     the maps at a quarter and an eighth of the resolution, which starts from zero, adds the boundaries. (DeepLabV3+'s own
@@ -185,7 +185,7 @@ def build(
         again for photos of another size).
     weights: of the body: "imagenet" downloads them through the libraries; a file holds a state dict in the layout of
         torchvision (MobileNetV2, ResNet-101) or timm (ViT), whose classifier is left out; None starts from nothing.
-    dropout: probability in DeepLabV3+'s pyramid pooling, and of the light head's input maps (ViT-linear has none).
+    dropout: probability in DeepLabV3+'s pyramid pooling and in the light head's hidden layer (ViT-linear has none).
     freeze_batch_norm, freeze_body: see `Network`.
 
     Raises: ValueError for an unknown name, a size, a file that cannot be read or does not fit (which keys);

@@ -110,7 +110,8 @@ class SelfLabelingLoss(nn.Module):
 
     def self_labeling(self, problem: Subproblem, solution: Solution) -> Tensor:
         """The sums of eq. (8) over unlabelled cells and edges at a solution's labels, per image: (B,)."""
-        weights = class_weights(solution.labels, problem.unlabelled) if self.class_balance else None
+        labels = solution.labels.to(problem.sigma.dtype)
+        weights = class_weights(labels, problem.unlabelled) if self.class_balance else None
         return problem.self_labeling(solution.labels, solution.energies[-1], weights)
 
     def network_loss(self, problem: Subproblem, unsupervised: Tensor, logits: Tensor, seeds: Tensor) -> Tensor:
@@ -127,7 +128,7 @@ class SelfLabelingLoss(nn.Module):
 
     def labels_at(self, solution: Solution, seeds: Tensor) -> Tensor:
         """A solution's labels (B, K, H, W) at the pixels: bilinear between cells, the seeds' vertices on the seeds."""
-        size = seeds.shape[-2:]
+        size, seeds = seeds.shape[-2:], seeds.long()
         if tuple(solution.labels.shape[-2:]) != cell_size(size, self.stride):
             raise ValueError(
                 f"solution: expected labels of {cell_size(size, self.stride)} cells for seeds of {tuple(size)} pixels at "

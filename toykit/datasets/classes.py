@@ -2,8 +2,8 @@
 
 What happens to the pixels of a class that is left out matters to self-labelling. As void they would stay in the photo without
 a label of their own, and pseudo-labels would force them into one of the classes that were kept. So a photo that shows such a
-class is dropped, or its pixels join a class that is named. A mask's own void is another thing: no one who marks a photo knows
-of it; it stays unlabelled in training, and evaluation leaves it out.
+class is dropped, or its pixels join a class that is named. A mask's own void is different: an annotator does not
+see it, so it stays unlabelled in training, and evaluation leaves it out.
 """
 
 from collections.abc import Mapping, Sequence

@@ -23,8 +23,8 @@ def solve_present(solver, problem: Subproblem, *, callback=None, start: Tensor |
     all K classes of those images that are solved together, and these groups one after another.
 
     Returns: Solution. Absent classes get exactly 0, on padding too. `energies` are those of the whole problem, with its
-        unconditioned predictions, so that they can be compared with other solutions': exactly so at the end; before it they
-        carry the same constant.
+        unconditioned predictions (but for RCE, which is infinite there), so that they can be compared with other
+        solutions': exactly so at the end; before it they carry the same constant.
     """
     if start is not None:
         problem.check_labels(start, "start")
@@ -36,8 +36,8 @@ def solve_present(solver, problem: Subproblem, *, callback=None, start: Tensor |
         groups.append(images)
         solutions.append(_solve_group(solver, problem[images], pattern.nonzero()[:, 0], images, callback, options))
     order = torch.cat(groups).argsort()
-    steps = max(s.steps for s in solutions)
-    traces = [torch.cat([s.energies, s.energies[-1:].expand(steps - s.steps, -1)]) for s in solutions]
+    steps, rows = max(s.steps for s in solutions), max(len(s.energies) for s in solutions)
+    traces = [torch.cat([s.energies, s.energies[-1:].expand(rows - len(s.energies), -1)]) for s in solutions]
     slowest = max(solutions, key=lambda s: (not s.converged, s.steps))
     return Solution(
         torch.cat([s.labels for s in solutions])[order],
@@ -59,17 +59,17 @@ def _solve_group(solver, whole: Subproblem, classes: Tensor, images: Tensor, cal
         total = start.sum(1, keepdim=True)
         options = options | {"start": torch.where(total > 0, start / total.where(total > 0, 1), problem.sigma)}
 
-    def spread(labels: Tensor) -> Tensor:
-        """Labels of all classes from those of the classes present."""
-        spread = labels.new_zeros(len(labels), num_classes, *labels.shape[2:])
-        spread[:, classes] = labels
-        return spread
+    def to_all_classes(labels: Tensor) -> Tensor:
+        """Put labels of the classes present among those of all classes."""
+        whole_labels = labels.new_zeros(len(labels), num_classes, *labels.shape[2:])
+        whole_labels[:, classes] = labels
+        return whole_labels
 
-    def tell(step: int, labels: Tensor, energies: Tensor):
-        return callback(step, spread(labels), energies)
+    def report(step: int, labels: Tensor, energies: Tensor):
+        return callback(step, to_all_classes(labels), energies)
 
-    solution = solver(problem, callback=None if callback is None else tell, **options)
-    labels = spread(solution.labels)
+    solution = solver(problem, callback=None if callback is None else report, **options)
+    labels = to_all_classes(solution.labels)
     if labels.dtype != whole.sigma.dtype:  # the closed form's are float64
         whole = replace(whole, logits=whole.logits.double(), sigma=softmax(whole.logits.double()))
         problem = whole.restrict(classes)

@@ -1,7 +1,7 @@
 """Simulated seeds kept on disk: finding a photo's strokes takes longer than its share of a training step.
 
 A file's name is a hash of the mask, of all that decides the strokes, and of the generator's own source, so that none is ever
-out of date. They lie in the folder `seeds` of `toykit.resources.cache_root`, about 1 kB a photo; where that folder cannot be
+out of date. They lie in the folder `seeds` of `toykit.resources.cache_root`, about 1 kB per photo; where that folder cannot be
 written, the seeds are found anew.
 """
 
@@ -29,10 +29,10 @@ def simulated_seeds(mask: np.ndarray, classes: tuple[str, ...], name: str, choic
         if len(zlib.decompress(stored)) == mask.size:
             return stored
     drawn = simulate(mask, classes, name, choice.seed, choice.width).shorten(choice.ratio).draw()
-    found = zlib.compress(drawn.tobytes())
+    compressed = zlib.compress(drawn.tobytes())
     with contextlib.suppress(OSError):
-        write_atomically(path, lambda file: file.write(found))
-    return found
+        write_atomically(path, lambda file: file.write(compressed))
+    return compressed
 
 
 @cache

@@ -1,12 +1,13 @@
 """Which crops a step sees. Every random draw has an address, so that nothing else changes it.
 
 The first weights are drawn from (seed), the order of an epoch from (seed, epoch), the augmentation of a photo from (seed,
-epoch, its index), dropout from (seed, epoch, step, process): no two uses have addresses of one length. No state is carried
-from draw to draw: worker processes, the number of training processes and an interruption between any two steps leave the
-run as it was.
+epoch, its index), that of its later draws in an epoch from (seed, epoch, its index, its earlier draws, 0), dropout from (seed,
+epoch, step, process): no two uses have addresses of one length. No state is carried from draw to draw: worker processes, the
+number of training processes and an interruption between any two steps leave the run as it was.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -32,31 +33,42 @@ class Crops(Dataset):
     """Augmented crops of a data set: [epoch, index] -> (image, seeds, mask, present).
 
     image float32 (3, S, S) in 0..255; seeds, mask int64 (S, S); present bool (K,), the classes that labels may take in it.
-    whole: raise ValueError for a photo that the crop cuts.
     """
 
-    def __init__(self, samples, data: Data, seed: int, whole: bool = False):
-        self.samples, self.data, self.seed, self.whole = samples, data, seed, whole
+    def __init__(self, samples, data: Data, seed: int):
+        self.samples, self.data, self.seed = samples, data, seed
 
-    def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def __getitem__(self, address: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         from toykit.datasets.transforms import augment
 
-        epoch, index = address
-        sample, data = self.samples[index], self.data
-        longest = round(data.scale[1] * max(sample.seeds.shape))
-        if self.whole and longest > data.crop:
-            raise ValueError(
-                f"{sample.name}: model.freeze=body needs whole photos, and this one has {longest} pixels at scale "
-                f"{data.scale[1]:g}; take data.crop of at least that, or a smaller data.scale"
-            )
-        generator = generator_at(self.seed, epoch, index)
-        parts = augment(sample, data.crop, generator, data.scale, data.flip)
+        sample, data = self.samples[address[1]], self.data
+        parts = augment(sample, data.crop, generator_at(self.seed, *address), data.scale, data.flip)
         return *parts, torch.from_numpy(sample.present(self.samples.supervision.present))
 
 
+def check_whole_photos(samples, data: Data) -> None:
+    """Raise ValueError for the first photo that a crop would cut; only the files' headers are read."""
+    from PIL import Image
+
+    for entry in samples.entries:
+        with Image.open(entry.image) as file:
+            longest = round(data.scale[1] * max(file.size))
+        if longest > data.crop:
+            raise ValueError(
+                f"{entry.image}: model.freeze=body needs whole photos, and this one has {longest} pixels at scale "
+                f"{data.scale[1]:g}; take data.crop of at least that, or a smaller data.scale and data.eval_scale"
+            )
+
+
 def class_frequency_weights(samples) -> Tensor:
-    """How often to draw each photo, float64 (N,): the sum over its seeds' classes of 1 / sqrt(photos with that class)."""
-    shown = torch.from_numpy(np.stack([samples[i].present("seeds") for i in range(len(samples))]))
+    """How often to draw each photo, float64 (N,): the sum over its seeds' classes of 1 / sqrt(photos with that class).
+
+    Raises: ValueError if no photo has a seed.
+    """
+    seeds = (samples[i].seeds for i in range(len(samples)))
+    shown = torch.from_numpy(np.stack([np.isin(np.arange(len(samples.classes)), own) for own in seeds]))
+    if not shown.any():
+        raise ValueError("data.sampling=rare_classes: expected seeds in the training photos, found none; take uniform")
     return (shown / shown.sum(0).clamp_min(1).sqrt().double()).sum(1)
 
 
@@ -69,20 +81,23 @@ def epoch_batches(
     rank: int = 0,
     world: int = 1,
     weights: Tensor | None = None,
-) -> list[list[tuple[int, int]]]:
-    """One process's share of an epoch's batches, as addresses (epoch, index), from `first_step` on.
+) -> list[list[tuple[int, ...]]]:
+    """One process's share of an epoch's batches, as addresses (epoch, index, ...), from `first_step` on.
 
     `batch` counts over all processes; process r takes its elements r, r + world, ... The last, incomplete batch is
     dropped: the order is drawn anew each epoch, so that no photo is left out for good. weights: (size,), how often to draw each
-    photo, with replacement; default each once.
+    photo, with replacement; default each once. A photo's later draws in the epoch have longer addresses, so other crops.
     """
     generator = generator_at(seed, epoch)
     if weights is None:
         order = torch.randperm(size, generator=generator).tolist()
     else:
         order = torch.multinomial(weights, size, replacement=True, generator=generator).tolist()
-    starts = range(first_step * batch, size - batch + 1, batch)
-    return [[(epoch, index) for index in order[start : start + batch][rank::world]] for start in starts]
+    starts, addresses, drawn = range(first_step * batch, size - batch + 1, batch), [], Counter()
+    for index in order:
+        addresses.append((epoch, index, drawn[index], 0) if drawn[index] else (epoch, index))
+        drawn[index] += 1
+    return [addresses[start : start + batch][rank::world] for start in starts]
 
 
 class CropLoader:
@@ -92,13 +107,13 @@ class CropLoader:
     """
 
     def __init__(self, crops: Crops):
-        self.addresses: list[list[tuple[int, int]]] = []
+        self.addresses: list[list[tuple[int, ...]]] = []
         workers = crops.data.workers
         self.loader = DataLoader(
             crops, batch_sampler=self.addresses, num_workers=workers, persistent_workers=workers > 0
         )
 
-    def load(self, addresses: list[list[tuple[int, int]]]) -> Iterable[list[Tensor]]:
+    def load(self, addresses: list[list[tuple[int, ...]]]) -> Iterable[list[Tensor]]:
         """(images, seeds, masks, present) of each batch."""
         self.addresses[:] = addresses  # the loader reads its list anew at each start
         return self.loader

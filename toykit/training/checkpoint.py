@@ -15,7 +15,7 @@ NAME = "checkpoint.pt"
 #: What may differ between a run and its continuation: where it runs, not what it computes.
 FREE_KEYS = ("data.root", "data.workers", "run.accelerator", "run.devices", "run.checkpoint_steps", "run.pictures")
 #: What phase one does not depend on, unless the method is full.
-PHASE_TWO_KEYS = ("method", "energy", "solver", "error_rate")
+PHASE_TWO_KEYS = ("method", "energy.", "solver.", "error_rate", "supervision.present", "schedule.ramp_epochs")
 
 
 @dataclass
@@ -80,7 +80,10 @@ def adopt(common: Path, folder: Path, config: dict) -> bool:
     if not common.exists() or (folder / NAME).exists():
         return False
     state = torch.load(common, map_location="cpu", weights_only=True)
-    old, new = ({k: v for k, v in tree.items() if k not in PHASE_TWO_KEYS} for tree in (state["config"], config))
+    old, new = (
+        {k: v for k, v in _flatten(tree).items() if not k.startswith(PHASE_TWO_KEYS)}
+        for tree in (state["config"], config)
+    )
     at_its_end = (state["progress"]["epoch"], state["progress"]["step"]) == (config["schedule"]["pretrain_epochs"], 0)
     if old != new or not at_its_end:
         return False

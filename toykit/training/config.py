@@ -117,7 +117,7 @@ class Terms:
     bandwidth: of colour, everywhere. connectivity: of nearest and sparse_nonlocal. far, candidates: of sparse_nonlocal alone.
     spatial_bandwidth (in pixels), downscale, exact: of dense alone. decisiveness: whether gradient_descent has the entropy term
     of eq. (4). stride: side in pixels of the cells on which the terms are taken, see `toykit.cells`; 1 is full resolution.
-    balance, class_balance: of the network's loss, see `toykit.balance`. Phase one always takes "terms".
+    balance, class_balance (of soft and hard): of the network's loss, see `toykit.balance`. Phase one always takes "terms".
     """
 
     cross_entropy: str = "CCE"
@@ -207,12 +207,16 @@ class Schedule:
         check_whole("schedule.epochs", self.epochs, 0)
         check_whole("schedule.batch", self.batch, 1)
         check_whole("schedule.epochs + pretrain_epochs", self.total_epochs, 1)
+        if self.ramp_epochs > self.epochs:
+            raise ValueError(
+                f"schedule.ramp_epochs: expected at most schedule.epochs={self.epochs}, got {self.ramp_epochs}"
+            )
         _above_zero("schedule.lr", self.lr)
         if self.pretrain_lr is not None:
             _above_zero("schedule.pretrain_lr", self.pretrain_lr)
-            if not self.restart:
+            if not self.restart or not self.pretrain_epochs:
                 raise ValueError(
-                    "schedule.pretrain_lr: needs schedule.restart=true; else both phases decay from schedule.lr"
+                    "schedule.pretrain_lr: needs schedule.restart=true and a phase one; else both phases decay from schedule.lr"
                 )
         for name in ("momentum", "weight_decay", "power", "ramp_epochs"):
             if not 0 <= getattr(self, name) < math.inf:
@@ -291,7 +295,7 @@ class Config:
             )
         if self.model.freeze == "body" and self.data.scale[0] != self.data.scale[1]:
             raise ValueError(
-                "model.freeze=body keeps the body's maps of each photo, so it needs one scale: data.scale=[1,1]; got "
+                "model.freeze=body keeps the body's maps of each photo, so it needs one scale, e.g. data.scale=[1,1]; got "
                 f"{list(self.data.scale)}"
             )
         if not 0 <= self.error_rate < 1 or (self.error_rate > 0 and self.method != "hard"):
@@ -315,10 +319,11 @@ def presets() -> dict[str, Path]:
 def with_method(base: Config, name: str) -> Config:
     """A run with another method: one of `METHODS`, else all the same; or a preset's name: its method, terms and solver.
 
-    Data, network, schedule and the cells' stride stay the base's. So that a preset for one set does on another what it does on
-    its own, lengths in pixels go with the crop's side and the weight of a dense term with the inverse of its square, since a
-    pixel has as many more neighbours; dense pairs are summed rather than filtered where the crop has few; and eta and lam get
-    the factor that the base has over the paper's eta of 0.3 (ten on the toy set), except under the balance "seeds".
+    Data, supervision, network, schedule, stride and class_balance stay the base's. So that a preset for one set does on another
+    what it does on its own, lengths in pixels go with the crop's side and the weight of a dense term with the inverse of its
+    square, since a pixel has as many more neighbours; dense pairs are summed rather than filtered where the crop has few; and
+    eta and lam get the factor that the base has over the paper's eta of 0.3 (ten on the toy set), except under the balance
+    "seeds".
     Raises: ValueError for a name that is neither.
     """
     if name in METHODS:
@@ -328,12 +333,14 @@ def with_method(base: Config, name: str) -> Config:
     preset = load_config(name)
     terms, factor, ratio = preset.energy, base.energy.eta / Terms.eta, base.data.crop / preset.data.crop
     if terms.neighborhood == "dense":
-        exact = terms.exact or base.data.crop <= FEW_PIXELS * terms.downscale
-        space, lam = terms.spatial_bandwidth * ratio, terms.lam / ratio**2
-        terms = dataclasses.replace(terms, spatial_bandwidth=space, lam=lam, exact=exact)
+        stride = base.energy.stride  # a cell has as many fewer neighbours as it has pixels
+        downscale = max(1, terms.downscale // stride)
+        exact = terms.exact or base.data.crop <= FEW_PIXELS * downscale * stride
+        space, lam = terms.spatial_bandwidth * ratio, terms.lam * (stride / ratio) ** 2
+        terms = dataclasses.replace(terms, spatial_bandwidth=space, lam=lam, exact=exact, downscale=downscale)
     if terms.balance == "terms":  # under eq. (8)'s own balance a preset's eta means the same on every set
         terms = dataclasses.replace(terms, eta=terms.eta * factor, lam=terms.lam * factor)
-    terms = dataclasses.replace(terms, stride=base.energy.stride)
+    terms = dataclasses.replace(terms, stride=base.energy.stride, class_balance=base.energy.class_balance)
     return dataclasses.replace(
         base, method=preset.method, energy=terms, solver=preset.solver, error_rate=preset.error_rate
     )

@@ -21,7 +21,14 @@ from toykit import datasets
 from toykit.datasets.segmentation_set import hold_out, limited
 from toykit.models import build, parameter_groups
 from toykit.training import checkpoint, folder, pictures
-from toykit.training.batches import CropLoader, Crops, class_frequency_weights, epoch_batches, seed_at
+from toykit.training.batches import (
+    CropLoader,
+    Crops,
+    check_whole_photos,
+    class_frequency_weights,
+    epoch_batches,
+    seed_at,
+)
 from toykit.training.checkpoint import Progress
 from toykit.training.config import Config, Run
 from toykit.training.evaluation import accuracy, class_ious, evaluate, mean_iou
@@ -89,8 +96,9 @@ def train(
         optimizer = torch.optim.SGD(groups, schedule.lr, schedule.momentum, weight_decay=schedule.weight_decay)
     network, optimizer = fabric.setup(network, optimizer)
     features = FeatureCache(network.module) if network.module.freeze_body else None
-    whole = features is not None
-    objective, loader = Objective(config), CropLoader(Crops(training, config.data, seed, whole))
+    if features is not None:
+        check_whole_photos(training, config.data)
+    objective, loader = Objective(config), CropLoader(Crops(training, config.data, seed))
     weights = class_frequency_weights(training) if config.data.sampling == "rare_classes" else None
 
     progress = Progress(Tally.empty(num_classes, fabric.device))
@@ -183,12 +191,14 @@ def train_step(fabric, network, optimizer, objective, image, maps, seeds, presen
     unlabelled pixels; None in phase one, the NLL on the seeds alone.
     Raises: FloatingPointError, before the weights change, where the network's logits are NaN or infinite.
     """
-    coarse = objective.stride > 1 and objective.stride == network.module.stride  # where the labels are sought
+    own = network.module.stride
+    # logits at the network's own resolution, unless the labels are sought at another
+    coarse = own > 1 and (strength is None or objective.stride == own)
     logits = network(image, maps, coarse)
     if not logits.isfinite().all():
         raise FloatingPointError("the network's logits are NaN or infinite")
     if strength is None:
-        outcome = Outcome(objective.on_seeds(logits, seeds))
+        outcome = Outcome(objective.on_seeds(logits, seeds, own))
     else:
         predictions = None
         if objective.evaluation_mode:  # what the solver sees: no dropout, batch normalisation's stored statistics

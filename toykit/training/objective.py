@@ -71,7 +71,7 @@ class Objective:
         on unlabelled pixels. Labels and loss are computed in float32, also where the network runs in mixed precision.
         """
         if not self.has_labels and self.method != "gradient_descent":
-            return Outcome(self.on_seeds(logits, seeds, self.self_labeling.balance))
+            return Outcome(self.on_seeds(logits, seeds, self.stride, self.self_labeling.balance))
         problem, labels, seconds = self._subproblem(logits, image, seeds, present), None, 0.0
         if self.method == "gradient_descent":
             sums = problem.weakly_supervised(self.decisiveness)
@@ -83,11 +83,14 @@ class Objective:
             sums = self.self_labeling.self_labeling(problem, solution)
         return Outcome(self.self_labeling.network_loss(problem, strength * sums, logits, seeds), labels, seconds)
 
-    def on_seeds(self, logits: Tensor, seeds: Tensor, balance: str = "terms") -> Tensor:
-        """The NLL on the seeds alone, a scalar: the loss of phase one, and of the methods full and seeds_only."""
+    def on_seeds(self, logits: Tensor, seeds: Tensor, stride: int = 1, balance: str = "terms") -> Tensor:
+        """Compute the NLL on the seeds alone, a scalar: the loss of phase one, and of the methods full and seeds_only.
+
+        logits: at the pixels, or at cells of `stride` pixels.
+        """
         logits, seeds = check_logits(logits), check_seeds(seeds, logits.shape[1])
         at_pixels = logits.shape[-2:] == seeds.shape[-2:]
-        nll = seed_nll(logits, seeds) if at_pixels else seed_nll_at_cells(logits, seeds, self.stride)
+        nll = seed_nll(logits, seeds) if at_pixels else seed_nll_at_cells(logits, seeds, stride)
         counts = (seeds < PADDING).flatten(1).sum(1)
         nothing = torch.zeros_like(counts)
         return network_loss(nll, nothing, counts, nothing, balance)

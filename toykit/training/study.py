@@ -29,8 +29,11 @@ COLUMNS = tuple(STUDY)
 def configurations(preset: str, overrides: Sequence[str], variants: Mapping[str, Sequence[str]]) -> dict[str, Config]:
     """The configuration of each variant: the preset with the common overrides, then the variant's own.
 
-    Raises: what `load_config` raises, for all variants before the first is trained.
+    Raises: ValueError for a variant that sets run.seed; what `load_config` raises. All before the first is trained.
     """
+    for name, own in variants.items():
+        if any(item.startswith("run.seed=") for item in own):
+            raise ValueError(f"{name}: run.seed is set by the study, each variant gets the same seeds; leave it out")
     return {name: load_config(preset, [*overrides, *own]) for name, own in variants.items()}
 
 

@@ -46,14 +46,14 @@ def train(
     resume: bool = True,
     callback: Callable[[int, float], object] | None = None,
 ) -> RunResult:
-    """Train a network, leave everything in the run's folder (`toykit.training.folder`) and return what it brought.
+    """Train a network, write everything to the run's folder (`toykit.training.folder`) and return the result.
 
-    resume: go on from the folder's checkpoint if there is one, on the very same trajectory; False starts over.
+    resume: continue from the folder's checkpoint if there is one, on the very same trajectory; False starts over.
     callback: callback(step, loss) after each step, counted from 1 over the whole run.
 
-    On a processor, with the same number of threads, the result is the same to the last bit, whatever interrupted the run.
-    Several processes compute one process's run up to the order of summation, but for batch normalisation, whose statistics
-    are of each process's share of the batch (model.freeze_batch_norm does without), and dropout.
+    On the CPU, with the same number of threads, the result is the same to the last bit, whatever interrupted the run.
+    Several processes match a single-process run up to summation order, except for batch normalisation, whose statistics are of
+    each process's share of the batch (model.freeze_batch_norm does without), and dropout.
 
     Raises: before the first step: ValueError if the set has fewer photos than a batch, the processes do not divide it, a
         process gets one image and batch normalisation needs two, or the folder's run had another configuration;

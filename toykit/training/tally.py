@@ -26,7 +26,7 @@ class Tally:
 
     @classmethod
     def empty(cls, num_classes: int, device: torch.device) -> "Tally":
-        """Nothing yet."""
+        """Return the statistics of zero steps."""
         return cls(torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device))
 
     def add(self, loss: float, labels: Tensor | None, seeds: Tensor, mask: Tensor, stride: int = 1) -> None:
@@ -44,7 +44,7 @@ class Tally:
                 self.confusion += confusion_matrix(shown[winner], target, len(self.confusion))
 
     def total(self, fabric) -> "Tally":
-        """With the counts of all processes, on each of them."""
+        """Return the counts summed over all processes, on each of them."""
         images = fabric.all_reduce(torch.tensor(self.images, device=fabric.device), reduce_op="sum")
         confusion = fabric.all_reduce(self.confusion.clone(), reduce_op="sum")
         return replace(self, confusion=confusion, images=int(images))

@@ -3,8 +3,10 @@
 A table is a list of rows, each a dict from column to value; mIoU and accuracy are in percent.
 """
 
+import contextlib
 import csv
 import io
+import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -124,18 +126,21 @@ def paired(rows: Sequence[dict], one: str, other: str) -> tuple[float, float]:
 
 
 def summary(rows: Sequence[dict], against: str) -> str:
-    """A line per variant: mean mIoU over its seeds, and the paired difference to `against` with its 95% interval."""
+    """Write a line per variant: mean mIoU over its seeds, and the paired difference to `against` with its 95% interval.
+
+    rows: with the columns variant, seed and miou. A single pair of runs has no interval.
+    """
     lines = []
-    for name in dict.fromkeys(r["variant"] for r in rows):
+    for name in dict.fromkeys(row["variant"] for row in rows):
         scores = [float(r["miou"]) for r in rows if r["variant"] == name and r["miou"] not in ("", None)]
-        line = (
-            f"{name:24} {statistics.mean(scores):6.2f}  ({len(scores)} seeds)" if scores else f"{name:24} not evaluated"
-        )
-        try:
+        if not scores:
+            lines.append(f"{name:12} not evaluated")
+            continue
+        line = f"{name:12} {statistics.mean(scores):5.1f} (seeds: {len(scores)})"
+        with contextlib.suppress(ValueError):
             gain, half = paired(rows, name, against)
-            line += "" if name == against else f"   {gain:+.2f} +- {half:.2f} against {against}"
-        except ValueError:
-            pass
+            spread = "" if math.isnan(half) else f" +- {half:.1f}"
+            line += "" if name == against else f", {gain:+.1f}{spread} against {against}"
         lines.append(line)
     return "\n".join(lines)
 

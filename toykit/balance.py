@@ -42,8 +42,11 @@ def seed_nll(logits: Tensor, seeds: Tensor) -> Tensor:
 def seed_nll_at_cells(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
     """Compute `seed_nll` of logits at cells (B, K, h, w), interpolated to the pixels as `toykit.cells.to_pixels` does: (B,).
 
-    Where seeds are few, only the seed pixels' logits are interpolated. Raises: ValueError for logits of another size.
+    Where seeds are few, only the seed pixels' logits are interpolated. Logits at the pixels are taken as they are.
+    Raises: ValueError for logits of another size.
     """
+    if logits.shape[-2:] == seeds.shape[-2:]:
+        return seed_nll(logits, seeds)
     cells = cell_size(seeds.shape[-2:], stride)
     if tuple(logits.shape[-2:]) != cells:
         raise ValueError(f"logits: expected {cells} cells of {stride} pixels, got {tuple(logits.shape)}")

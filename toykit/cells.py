@@ -17,7 +17,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toykit.conventions import PADDING, UNLABELLED, check_image, check_logits, check_seeds, check_whole
+from toykit.conventions import (
+    PADDING,
+    UNLABELLED,
+    check_image,
+    check_logits,
+    check_one_device,
+    check_seeds,
+    check_whole,
+)
 
 
 def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -37,10 +45,7 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
             f"image {tuple(image.shape)} needs seeds {(len(image), *image.shape[-2:])} and logits of {len(image)} images; got "
             f"seeds {tuple(seeds.shape)} and logits {tuple(logits.shape)}"
         )
-    if not logits.device == image.device == seeds.device:
-        raise ValueError(
-            f"expected one device, got logits on {logits.device}, image on {image.device}, seeds on {seeds.device}"
-        )
+    check_one_device(logits, image, seeds)
     cells = cell_size(image.shape[-2:], stride)
     if tuple(logits.shape[-2:]) != cells:
         if logits.shape[-2:] != image.shape[-2:]:

@@ -45,11 +45,16 @@ def check_inputs(logits: Tensor, image: Tensor, seeds: Tensor) -> tuple[Tensor, 
             f"logits of shape {tuple(logits.shape)} need image {(batch, 3, height, width)} and seeds "
             f"{(batch, height, width)}; got image {tuple(image.shape)} and seeds {tuple(seeds.shape)}"
         )
+    check_one_device(logits, image, seeds)
+    return logits, image, seeds
+
+
+def check_one_device(logits: Tensor, image: Tensor, seeds: Tensor) -> None:
+    """Raise ValueError if the three are not on one device."""
     if not logits.device == image.device == seeds.device:
         raise ValueError(
             f"expected one device, got logits on {logits.device}, image on {image.device}, seeds on {seeds.device}"
         )
-    return logits, image, seeds
 
 
 def check_logits(logits: Tensor) -> Tensor:

@@ -217,9 +217,8 @@ def build(
     network.train()  # a frozen body stays in evaluation mode
     if weights is not None and not download:
         load_weights(network.body, weights)
-    if (
-        name == "light_mobilenetv2"
-    ):  # the head reads the last bottleneck, not its expansion to four times as many channels
+    if name == "light_mobilenetv2":
+        # the head reads the last bottleneck, not its expansion to four times as many channels
         network.body.features[-1] = nn.Identity()
     return network
 

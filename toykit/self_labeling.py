@@ -5,11 +5,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from toykit.balance import BALANCES, class_weights, network_loss, seed_nll, seed_nll_at_cells
+from toykit.balance import BALANCES, class_weights, network_loss, seed_nll_at_cells
 from toykit.cells import cell_inputs, cell_size, to_pixels
 from toykit.conventions import PADDING, check_choice, check_logits, check_whole
 from toykit.energy import Energy, Subproblem
-from toykit.simplex import softmax
+from toykit.simplex import one_hot, softmax
 from toykit.solvers import Solution, check_options, solve_problem
 
 #: The fast solver's options here: looser than its own, since the network changes before the labels are asked for again.
@@ -120,8 +120,7 @@ class SelfLabelingLoss(nn.Module):
         logits: as given to `subproblem`, at the pixels or at the cells. seeds: at the pixels.
         """
         logits, seeds = logits.to(problem.sigma.dtype), seeds.long()
-        at_pixels = self.stride == 1 or logits.shape[-2:] == seeds.shape[-2:]
-        nll = seed_nll(logits, seeds) if at_pixels else seed_nll_at_cells(logits, seeds, self.stride)
+        nll = seed_nll_at_cells(logits, seeds, self.stride)
         num_seeds, cells = (mask.flatten(1).sum(1) for mask in (seeds < PADDING, problem.unlabelled))
         area = self.stride**2
         return network_loss(nll, area * unsupervised, num_seeds, area * cells, self.balance)
@@ -137,9 +136,9 @@ class SelfLabelingLoss(nn.Module):
         labels = to_pixels(solution.labels, size, self.stride)
         if self.stride == 1:
             return labels
-        known = (seeds < PADDING)[:, None]
-        vertex = torch.zeros_like(labels).scatter_(1, seeds.where(known[:, 0], 0)[:, None], 1)
-        return torch.where(known, vertex, labels)
+        known = seeds < PADDING
+        vertices = one_hot(seeds.where(known, 0), labels.shape[1], dtype=labels.dtype)
+        return torch.where(known[:, None], vertices, labels)
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"solution": None}  # a copy or a checkpoint need not carry a batch's labels

@@ -59,7 +59,7 @@ def load(
     if merge:
         found = merge_classes(found, merge)
     if only is not None:
-        found = keep_classes(found, tuple(only), others)
+        found = keep_classes(found, only, others)
     return limited(found, limit)
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from toykit.balance import network_loss, seed_nll, seed_nll_at_cells
+from toykit.balance import network_loss, seed_nll_at_cells
 from toykit.conventions import PADDING, check_logits, check_seeds
 from toykit.energy import Subproblem
 from toykit.self_labeling import SelfLabelingLoss
@@ -89,8 +89,7 @@ class Objective:
         logits: at the pixels, or at cells of `stride` pixels.
         """
         logits, seeds = check_logits(logits), check_seeds(seeds, logits.shape[1])
-        at_pixels = logits.shape[-2:] == seeds.shape[-2:]
-        nll = seed_nll(logits, seeds) if at_pixels else seed_nll_at_cells(logits, seeds, stride)
+        nll = seed_nll_at_cells(logits, seeds, stride)
         counts = (seeds < PADDING).flatten(1).sum(1)
         nothing = torch.zeros_like(counts)
         return network_loss(nll, nothing, counts, nothing, balance)

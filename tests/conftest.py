@@ -5,8 +5,11 @@ import os
 import random
 import sys
 
-# OpenMP threads that wait should sleep: two test workers (and the notebooks' kernels, which inherit this) share two cores.
-# Read once, when torch is imported.
+# Two test workers (and the notebooks' kernels and the servers, which inherit this) share two cores: one thread each, and
+# threads that wait should sleep. Threads of two processes that wait for each other took three times as long on a loaded
+# machine. Read once, when torch and numba are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np

@@ -34,7 +34,8 @@ def test_shapes_padding_and_determinism(height, width, crop, seed, flip):
     inside = (~padding).nonzero()
     if padding.any():
         mean = torch.from_numpy(sample.image.mean((0, 1))).float()
-        assert torch.allclose(image[:, padding], mean[:, None].expand(-1, int(padding.sum())), atol=1e-3)
+        assert (image[:, padding] - mean[:, None]).abs().max() <= 0.501
+        assert torch.equal(image, image.round())  # whole numbers, as the photo has
         assert len(inside) == (inside.amax(0) + 1).prod()  # at the right and at the bottom
     again = augment(sample, crop, torch.Generator().manual_seed(seed), flip=flip)
     assert all(torch.equal(a, b) for a, b in zip((image, seeds, mask), again, strict=True))

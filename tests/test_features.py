@@ -55,6 +55,22 @@ def test_each_photo_is_computed_once(network, tmp_path, monkeypatch):
     assert len(files(tmp_path)) == 3
 
 
+def test_a_photos_maps_do_not_depend_on_its_batch(network, tmp_path):
+    (image,) = photos((32, 32))
+    whole = FeatureCache(network, tmp_path / "whole")(image)
+    for i in range(2):
+        own = FeatureCache(network, tmp_path / f"{i}")(image[i : i + 1])
+        assert all(torch.equal(a[i : i + 1], b) for a, b in zip(whole, own, strict=True))
+
+
+def test_whole_numbers_and_fractions_are_told_apart(network, tmp_path):
+    (image,) = photos((32, 32))
+    cache = FeatureCache(network, tmp_path)
+    for other in (image.floor(), image, image.floor() + 1 / 4):
+        assert torch.allclose(cache(other)[-1], network.maps(other)[-1], rtol=1e-3, atol=1e-3)
+    assert len(files(tmp_path)) == 6
+
+
 def test_other_weights_have_other_files(network, tmp_path):
     (image,) = photos((32, 32))
     FeatureCache(network, tmp_path)(image)

@@ -21,7 +21,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PATIENCE = 60_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
@@ -32,7 +32,7 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def visit(chromium):
     """visit(): a new page, with the list of what went wrong on it: errors, and requests to other machines."""
 
@@ -52,7 +52,7 @@ def _foreign(url: str) -> bool:
     return url.startswith(("http", "ws")) and "//127.0.0.1:" not in url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def screenshots(tmp_path_factory):
     """The folder for pictures of what was seen."""
     named = os.environ.get("TOYKIT_SCREENSHOTS")
@@ -61,7 +61,7 @@ def screenshots(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def serve(tmp_path_factory):
     """serve(arguments, port): start `python -m ...`, wait until it listens; ended with the session."""
     started = []
@@ -101,7 +101,7 @@ def serve(tmp_path_factory):
         log.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def opened(serve, visit):
     """The dashboard, served by its own command, in a page that all tests share, and what went wrong on it."""
     port = _free_port()
@@ -120,7 +120,7 @@ def dashboard(opened):
     assert not wrong
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(serve, tmp_path_factory):
     """JupyterLab's address and the folder that it serves."""
     port, folder = _free_port(), tmp_path_factory.mktemp("lab")

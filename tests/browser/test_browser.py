@@ -1,6 +1,7 @@
 """In a browser: all that a visitor can do with the dashboard's painter, each explorer's controls, and both in JupyterLab."""
 
 import io
+import time
 
 import nbformat
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from painter_page import Painter
 from PIL import Image
 
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from toykit.datasets import photo
 from toykit.explore.dashboard import TABS
 from toykit.potts import RELAXATIONS
@@ -208,20 +209,30 @@ WORDS = {"Simplex (Fig. 1)": ("p", "q", *RELAXATIONS)}
 
 
 def see(panel, before=None):
-    """What a panel shows, once it shows something other than before, and twice the same."""
-    handle = panel.element_handle()
-    seen = panel.page.wait_for_function(
-        f"([panel, before]) => {{ const now = ({SHOWN})(panel), last = window.lastSeen; window.lastSeen = now; "
-        "return now.length > 20 && now === last && now !== before && now; }",
-        arg=[handle, before],
-        polling=200,
+    """What a panel shows, once it shows something other than before, and twice the same.
+
+    The panel is looked up anew each time: JupyterLab may put another view of a widget in the place of its first.
+    """
+    last, end = None, time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < end:
+        now = panel.evaluate(SHOWN)
+        if len(now) > 20 and now == last and now != before:
+            return now
+        last = now
+        panel.page.wait_for_timeout(200)
+    return pytest.fail(
+        f"after {PATIENCE / 1000:g} s the panel {'has not changed' if last == before else 'is not at rest'}"
     )
-    return seen.json_value()
 
 
 def press(slider):
-    slider.focus()
-    slider.press("ArrowRight")
+    """Move a slider by a key, which a view that is being replaced may lose: again until the slider has moved."""
+    before, end = slider.get_attribute("aria-valuenow"), time.monotonic() + PATIENCE / 1000
+    while slider.get_attribute("aria-valuenow") == before:
+        assert time.monotonic() < end, "the slider does not move"
+        slider.focus()
+        slider.press("ArrowRight")
+        slider.page.wait_for_timeout(200)
 
 
 def name_of(control):
@@ -274,8 +285,10 @@ def test_a_click_and_the_play_button_move_the_points(dashboard):
     button = panel.get_by_role("button", name="play or pause")
     button.focus()
     button.press("Enter")
-    time = panel.get_by_role("slider", name="time along the move")
-    dashboard.wait_for_function("(slider) => slider.getAttribute('aria-valuenow') === '1.0'", arg=time.element_handle())
+    moment = panel.get_by_role("slider", name="time along the move")
+    dashboard.wait_for_function(
+        "(slider) => slider.getAttribute('aria-valuenow') === '1.0'", arg=moment.element_handle()
+    )
     see(panel, seen)
 
 

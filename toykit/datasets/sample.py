@@ -33,7 +33,7 @@ class Sample:
     def present(self, kind: str = "seeds") -> np.ndarray:
         """The classes that labels may take, bool (K,): those with a seed ("seeds"; all, where there is no seed), or "all"."""
         check_choice("present", kind, PRESENT)
-        seeded = np.isin(np.arange(len(self.classes)), self.seeds)
+        seeded = np.bincount(self.seeds.ravel(), minlength=len(self.classes))[: len(self.classes)] > 0
         return seeded if kind == "seeds" and seeded.any() else np.ones_like(seeded)
 
     def seeded_share(self) -> float:

@@ -35,15 +35,20 @@ def augment(
     truth = np.full_like(sample.seeds, VOID) if sample.mask is None else sample.mask
     image = tv_tensors.Image(torch.from_numpy(np.array(sample.image)).permute(2, 0, 1))
     labels = torch.from_numpy(np.stack([sample.seeds, truth]))
-    image = F.resize(image, size, modes.BILINEAR, antialias=True)
-    # by torch: older torchvisions resize a Mask by NEAREST whatever is asked, up to half a pixel away from the photo
-    labels = torch.nn.functional.interpolate(labels[None], size, mode="nearest-exact")[0]
+    if size != [height, width]:
+        image = F.resize(image, size, modes.BILINEAR, antialias=True)
+        # by torch: older torchvisions resize a Mask by NEAREST whatever is asked, up to half a pixel away from the photo
+        labels = torch.nn.functional.interpolate(labels[None], size, mode="nearest-exact")[0]
     top, left = (int(share * (max(side, crop) - crop + 1)) for share, side in zip((down, right), size, strict=True))
     kept = [min(crop, side) for side in size]
-    image, labels = F.crop(image, top, left, *kept).float(), F.crop(labels, top, left, *kept).long()
+    image, labels = F.crop(image, top, left, *kept), F.crop(labels, top, left, *kept)
     if flip and mirror < 0.5:
         image, labels = F.horizontal_flip(image), F.horizontal_flip(labels)
-    beside = [0, 0, crop - kept[1], crop - kept[0]]
-    image = F.pad(image, beside, sample.image.mean((0, 1)).tolist())
-    seeds, mask = F.pad(labels[:1], beside, PADDING)[0], F.pad(labels[1:], beside, VOID)[0]
-    return tuple(t.as_subclass(Tensor).contiguous() for t in (image, seeds, mask))
+    if kept != [crop, crop]:
+        beside = [0, 0, crop - kept[1], crop - kept[0]]
+        # the whole photo's colour, as a whole number: `toykit.training.features` finds bytes sooner than fractions
+        color = torch.from_numpy(sample.image).float().mean((0, 1)).round().int().tolist()
+        image = F.pad(image, beside, color)
+        labels = torch.cat([F.pad(labels[:1], beside, PADDING), F.pad(labels[1:], beside, VOID)])
+    image, (seeds, mask) = image.as_subclass(Tensor).float(), labels.as_subclass(Tensor).long()
+    return image.contiguous(), seeds.contiguous(), mask.contiguous()

@@ -21,8 +21,9 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Te
     prediction, target: integer tensors of one shape. Targets outside 0..K-1 (void, padding) are left out.
     """
     judged = (target >= 0) & (target < num_classes)
-    pairs = target[judged].long() * num_classes + prediction[judged].long()
-    return torch.bincount(pairs, minlength=num_classes**2).view(num_classes, num_classes)
+    unjudged = num_classes**2  # a bin of their own
+    pairs = (target.long() * num_classes + prediction.long()).where(judged, unjudged)
+    return torch.bincount(pairs.flatten(), minlength=unjudged + 1)[:unjudged].view(num_classes, num_classes)
 
 
 def most_likely(scores: Tensor) -> Tensor:

@@ -56,23 +56,22 @@ class FeatureCache:
             self.shapes[size] = [x.shape[1:] for x in self.network.maps(image[:1])]
         paths = [self.path(photo) for photo in image.cpu()]
         stored = [self._read(path, size) for path in paths]
-        missing = [i for i, values in enumerate(stored) if values is None]
-        if missing:
-            maps = self.network.maps(image[missing])
-            for n, i in enumerate(missing):
-                stored[i] = torch.cat([x[n].flatten() for x in maps]).half().cpu()
+        for i, path in enumerate(paths):
+            if stored[i] is None:  # photo by photo: a batch's sums are rounded otherwise, and runs must not differ
+                stored[i] = torch.cat([x.flatten() for x in self.network.maps(image[i : i + 1])]).half().cpu()
                 if not stored[i].isfinite().all():
                     raise ValueError("model.freeze=body: the body's maps do not fit float16; train without freezing it")
                 with contextlib.suppress(OSError):
-                    write_atomically(paths[i], partial(_save, stored[i].numpy()))
+                    write_atomically(path, partial(_save, stored[i].numpy()))
         flat = torch.stack(stored).to(image.device).float()
         counts = [shape.numel() for shape in self.shapes[size]]
         return [x.unflatten(1, shape) for x, shape in zip(flat.split(counts, 1), self.shapes[size], strict=True)]
 
     def path(self, photo: Tensor) -> Path:
         """The file of a photo (3, H, W)."""
-        pixels = np.ascontiguousarray(photo.numpy())
-        shapes = repr((pixels.shape, self.shapes[tuple(photo.shape[-2:])])).encode()
+        whole = photo.byte()  # a quarter to hash, where the photo was not resized
+        pixels = np.ascontiguousarray((whole if torch.equal(whole, photo) else photo).numpy())
+        shapes = repr((pixels.dtype.name, pixels.shape, self.shapes[tuple(photo.shape[-2:])])).encode()
         name = hashlib.blake2b(self.network_key + shapes + pixels.tobytes(), digest_size=20).hexdigest()
         return self.folder / name[:2] / f"{name}.npy"
 

@@ -6,10 +6,10 @@ import time
 import nbformat
 import numpy as np
 import pytest
+from conftest import PATIENCE, ROOT
 from painter_page import Painter
 from PIL import Image
 
-from conftest import PATIENCE, ROOT
 from toykit.datasets import photo
 from toykit.explore.dashboard import TABS
 from toykit.potts import RELAXATIONS

@@ -46,15 +46,24 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
             f"seeds {tuple(seeds.shape)} and logits {tuple(logits.shape)}"
         )
     check_one_device(logits, image, seeds)
-    cells = cell_size(image.shape[-2:], stride)
-    if tuple(logits.shape[-2:]) != cells:
-        if logits.shape[-2:] != image.shape[-2:]:
-            raise ValueError(
-                f"logits: expected the image's height and width {tuple(image.shape[-2:])} or, at stride {stride}, the cells' "
-                f"{cells}; got {tuple(logits.shape)}"
-            )
-        logits = _mean(logits, seeds, stride)
-    return logits, _mean(image, seeds, stride), cell_seeds(seeds, logits.shape[1], stride)
+    return cell_logits(logits, seeds, stride), _mean(image, seeds, stride), cell_seeds(seeds, logits.shape[1], stride)
+
+
+def cell_logits(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
+    """Logits on cells (B, K, h, w), of those at the pixels (B, K, H, W) or as they are. seeds: (B, H, W), for the padding.
+
+    Raises: ValueError for logits of neither size.
+    """
+    size = tuple(seeds.shape[-2:])
+    cells = cell_size(size, stride)
+    if tuple(logits.shape[-2:]) == cells:
+        return logits
+    if tuple(logits.shape[-2:]) != size:
+        raise ValueError(
+            f"logits: expected the image's height and width {size} or, at stride {stride}, the cells' {cells}; got "
+            f"{tuple(logits.shape)}"
+        )
+    return _mean(logits, seeds, stride)
 
 
 def cell_size(size, stride: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from toykit.balance import BALANCES, class_weights, network_loss, seed_nll_at_cells
-from toykit.cells import cell_inputs, cell_size, to_pixels
+from toykit.cells import cell_inputs, cell_logits, cell_size, to_pixels
 from toykit.conventions import PADDING, check_choice, check_logits, check_whole
 from toykit.energy import Energy, Subproblem
 from toykit.simplex import one_hot, softmax
@@ -80,16 +80,18 @@ class SelfLabelingLoss(nn.Module):
                 return self.forward(*(x.clone() if torch.is_tensor(x) else x for x in given))
         with torch.autocast(getattr(logits, "device", torch.device("cpu")).type, enabled=False):
             problem = self.subproblem(logits, image, seeds, present)
-            self.solution = self.solve(problem, self.at_cells(predictions, image, seeds))
+            self.solution = self.solve(problem, self.at_cells(predictions, seeds))
             return self.network_loss(problem, self.self_labeling(problem, self.solution), logits, seeds)
 
     def subproblem(self, logits: Tensor, image: Tensor, seeds: Tensor, present: Tensor | None = None) -> Subproblem:
         """The mini-batch's sub-problem on the cells."""
         return self.energy.subproblem(*cell_inputs(logits, image, seeds, self.stride), present)
 
-    def at_cells(self, predictions: Tensor | None, image: Tensor, seeds: Tensor) -> Tensor | None:
-        """The solver's own logits on the cells, detached; None where it has none."""
-        return None if predictions is None else cell_inputs(predictions.detach(), image, seeds, self.stride)[0]
+    def at_cells(self, predictions: Tensor | None, seeds: Tensor) -> Tensor | None:
+        """The solver's own logits on the cells, detached; None where it has none. seeds: at the pixels."""
+        if predictions is None:
+            return None
+        return cell_logits(check_logits(predictions).detach(), seeds, self.stride)
 
     def solve(self, problem: Subproblem, predictions: Tensor | None = None) -> Solution:
         """The pseudo-labels of a mini-batch, detached, for the problem's predictions or for others, logits like its own.

@@ -66,12 +66,6 @@ def _narrow(problem: Subproblem, start: Tensor, threshold: float) -> tuple[Tenso
     active = seeded | (peak >= threshold)
     active[(peak + seeded).topk(2).indices] = True
     classes = active.nonzero()[:, 0]
-    number = torch.cumsum(active, 0) - 1
-    narrow = replace(
-        problem,
-        logits=problem.logits[:, classes],
-        sigma=problem.sigma[:, classes],
-        seeds=torch.where(known, number[problem.seeds.where(known, 0)], problem.seeds),
-    )
+    narrow = replace(problem.restrict(classes), sigma=problem.sigma[:, classes])  # the predictions stay as they are
     first = start[:, classes]
     return classes, narrow, first / first.sum(1, keepdim=True).clamp_min(torch.finfo(first.dtype).tiny)

@@ -48,9 +48,8 @@ class Data:
     limit, val_limit: at most that many images, evenly spread over the set. holdout: share of the training photos to evaluate on
     instead of the validation photos, for choosing settings; a hash of their names picks them, and they are not trained on.
     sampling: "uniform", each photo once per epoch; "rare_classes", drawn in proportion to the sum of 1 / sqrt(frequency) of its
-    seeds' classes. crop: side of the training crops; scale, flip: of
-    the augmentation. eval_scale: how large the network sees a photo in evaluation; the mask keeps its size. workers:
-    processes that load images (0: the training process itself).
+    seeds' classes. crop: side of the training crops; scale, flip: of the augmentation. eval_scale: how large the network sees a
+    photo in evaluation; the mask keeps its size. workers: processes that load images (0: the training process itself).
     """
 
     kind: str = "toy"

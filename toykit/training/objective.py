@@ -77,7 +77,7 @@ class Objective:
             sums = problem.weakly_supervised(self.decisiveness)
         else:
             start = now(logits.device)
-            given = self.self_labeling.at_cells(predictions, image, seeds)
+            given = self.self_labeling.at_cells(predictions, seeds)
             solution = self.self_labeling.solve(problem, None if given is None else self._robust(given))
             seconds, labels = now(logits.device) - start, solution.labels
             sums = self.self_labeling.self_labeling(problem, solution)

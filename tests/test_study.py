@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from scipy import stats
 
 from toykit.datasets import toy
-from toykit.experiments.results import paired, summary
-from toykit.training.study import COLUMNS, main, run_study
+from toykit.experiments.results import STUDY, paired, summary
+from toykit.training.study import main, run_study
 
 SMALL = ["data.crop=32", "data.limit=6", "data.val_limit=3", "data.scale=[1,1]", "schedule.pretrain_epochs=1",
          "schedule.epochs=1", "schedule.batch=2", "run.pictures=0", "model.dropout=0"]  # fmt: skip
@@ -31,7 +31,7 @@ def test_a_study_writes_its_table_and_shares_phase_one(root, tmp_path):
     assert seen == [1, 2, 3, 4, 5, 6]
     with (tmp_path / "study.csv").open(encoding="utf-8") as file:
         table = list(csv.DictReader(file))
-    assert tuple(table[0]) == COLUMNS
+    assert list(table[0]) == list(STUDY)
     assert [(r["variant"], r["seed"]) for r in table] == [(v, str(s)) for s in (0, 1) for v in VARIANTS]
     assert table[2]["overrides"] == "energy.relaxation=Q"
     assert {r["supervision"] for r in table} == {"simulated 1"}

@@ -8,7 +8,7 @@ import csv
 import io
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from toykit.conventions import check_choice
@@ -39,8 +39,13 @@ STUDY = {
     "accuracy_boundary": float, "label_miou": float, "solver_share": float, "seconds_per_step": float, "steps": int,
     "overrides": str,
 }  # fmt: skip
+#: What `toykit.training.label_quality` writes.
+LABELS = {
+    "supervision": str, "variant": str, "seed": int, "miou": float, "accuracy": float, "ms_per_photo": float, "overrides": str,
+}  # fmt: skip
 MEASURED = {
     "voc_objects_quick": STUDY,
+    "voc_objects_labels": LABELS,
     "voc_quick": STUDY,
     "camvid_quick": STUDY,
     "presets_toy": {"method": str, "seed": int, "miou": float},
@@ -95,13 +100,18 @@ def read(path: Path, columns: dict[str, type]) -> Rows:
 
 def write(name: str, rows: Rows, folder: str | Path) -> Path:
     """Write a table of measurements, one of `MEASURED`, where `measured(name, folder)` reads it; returns the file."""
+    path = Path(folder) / f"{name}.csv"
+    write_rows(path, MEASURED[_known(name, MEASURED)], rows)
+    return path
+
+
+def write_rows(path: Path, columns: Iterable[str], rows: Rows) -> None:
+    """Write rows that have exactly these columns as a CSV file."""
     text = io.StringIO()
-    table = csv.DictWriter(text, MEASURED[_known(name, MEASURED)], lineterminator="\n")
+    table = csv.DictWriter(text, list(columns), lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    path = Path(folder) / f"{name}.csv"
     write_atomically(path, lambda file: file.write(text.getvalue().encode()))
-    return path
 
 
 def by(rows: Rows, *keys: str, value: str = "miou") -> dict[str, list[float]]:

@@ -80,15 +80,46 @@ def adopt(common: Path, folder: Path, config: dict) -> bool:
     if not common.exists() or (folder / NAME).exists():
         return False
     state = torch.load(common, map_location="cpu", weights_only=True)
-    old, new = (
-        {k: v for k, v in _flatten(tree).items() if not k.startswith(PHASE_TWO_KEYS)}
-        for tree in (state["config"], config)
-    )
     at_its_end = (state["progress"]["epoch"], state["progress"]["step"]) == (config["schedule"]["pretrain_epochs"], 0)
-    if old != new or not at_its_end:
+    if _other_phase_one(state["config"], config) or not at_its_end:
         return False
     write_atomically(folder / NAME, lambda file: torch.save(state | {"config": config}, file))
     return True
+
+
+def load_network(path: Path, network, config: dict) -> None:
+    """Load the weights of a run's end of phase one into a network.
+
+    Raises: FileNotFoundError; ValueError if the file cannot be read, or is of another phase one (it says which keys differ).
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        weights, old = state["network"], state["config"]
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{path}: no such file; a study leaves it in its folder, for methods other than full"
+        ) from None
+    except Exception as error:
+        raise ValueError(f"{path}: cannot be read as a checkpoint ({str(error).splitlines()[0]})") from error
+    check_phase_one(old, config, str(path))
+    network.load_state_dict(weights)
+
+
+def check_phase_one(old: dict, new: dict, name: str) -> None:
+    """Raise ValueError, with `name` and the keys, where two configurations differ in the data or the network of phase one."""
+    differ = [
+        key for key in _other_phase_one(old, new) if key not in FREE_KEYS and not key.startswith(("run.", "schedule."))
+    ]
+    if differ:
+        old, new = _flatten(old), _flatten(new)
+        told = ", ".join(f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in differ)
+        raise ValueError(f"{name}: another phase one: {told}")
+
+
+def _other_phase_one(old: dict, new: dict) -> list[str]:
+    """The keys in which two configurations differ, but for those that phase one does not depend on."""
+    old, new = _flatten(old), _flatten(new)
+    return [k for k in sorted(old | new) if old.get(k) != new.get(k) and not k.startswith(PHASE_TWO_KEYS)]
 
 
 def _flatten(tree: dict, prefix: str = "") -> dict:

@@ -96,13 +96,15 @@ def predict(network, image: Tensor, scale: float = 1.0, features=None) -> Tensor
     meanwhile, and then as it was. features: a `toykit.training.features.FeatureCache` for a network with a frozen body.
     """
     was_training = network.training
-    network.eval()
+    if was_training:
+        network.eval()
     size = image.shape[-2:]
     if scale != 1:
         smaller = [max(1, round(scale * length)) for length in size]
         image = F.interpolate(image, smaller, mode="bilinear", align_corners=False, antialias=scale < 1)
     logits = network(image) if features is None else network(image, features(image))
-    network.train(was_training)
+    if was_training:
+        network.train()
     return logits if scale == 1 else F.interpolate(logits, size, mode="bilinear", align_corners=False)
 
 
@@ -117,6 +119,8 @@ def evaluate(fabric, network, samples, num_classes: int, workers: int = 0, scale
     """
     mine = range(fabric.global_rank, len(samples), fabric.world_size)
     loader = DataLoader(Photos(samples), batch_size=None, sampler=mine, num_workers=workers)
+    was_training = network.training
+    network.eval()  # once: to go through all modules takes as long as a photo
     confusions = torch.zeros(2, num_classes, num_classes, dtype=torch.int64, device=fabric.device)
     for image, mask in loader:
         with fabric.autocast():
@@ -124,4 +128,5 @@ def evaluate(fabric, network, samples, num_classes: int, workers: int = 0, scale
         predicted, near = most_likely(logits[0]), near_boundary(mask)
         for confusion, part in zip(confusions, (mask.where(~near, VOID), mask.where(near, VOID)), strict=True):
             confusion += confusion_matrix(predicted, part.to(fabric.device), num_classes)
+    network.train(was_training)
     return fabric.all_reduce(confusions, reduce_op="sum").cpu()

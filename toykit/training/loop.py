@@ -19,7 +19,7 @@ import torch
 
 from toykit import datasets
 from toykit.datasets.segmentation_set import hold_out, limited
-from toykit.models import build, parameter_groups
+from toykit.models import Network, build, parameter_groups
 from toykit.training import checkpoint, folder, pictures
 from toykit.training.batches import (
     CropLoader,
@@ -74,12 +74,7 @@ def train(
     total_steps = schedule.total_epochs * steps_per_epoch
 
     torch.manual_seed(seed_at(seed))
-    model = config.model
-    network = build(
-        model.name, num_classes, image_size=config.data.crop, weights=model.weights,
-        dropout=model.dropout, freeze_batch_norm=model.freeze_batch_norm,
-        freeze_body=model.freeze == "body",
-    )  # fmt: skip
+    network = build_network(config, num_classes)
     norms = [
         m for m in network.train().modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm) and m.training
     ]
@@ -88,7 +83,7 @@ def train(
             f"schedule.batch: batch normalisation needs at least 2 images a process, so {2 * fabric.world_size}; got "
             f"{schedule.batch}; model.freeze_batch_norm=true does without"
         )
-    groups = parameter_groups(network, 1.0, model.head_factor)
+    groups = parameter_groups(network, 1.0, config.model.head_factor)
     factors = [group["lr"] for group in groups]
     if schedule.optimizer == "adamw":
         optimizer = torch.optim.AdamW(groups, schedule.lr, weight_decay=schedule.weight_decay)
@@ -233,6 +228,15 @@ def launch(run: Run):
     fabric = Fabric(accelerator=run.accelerator, devices=devices, num_nodes=nodes, precision=run.precision)
     fabric.launch()
     return fabric
+
+
+def build_network(config: Config, num_classes: int) -> Network:
+    """The configured network. Raises: what `toykit.models.build` does."""
+    model = config.model
+    return build(
+        model.name, num_classes, image_size=config.data.crop, weights=model.weights, dropout=model.dropout,
+        freeze_batch_norm=model.freeze_batch_norm, freeze_body=model.freeze == "body",
+    )  # fmt: skip
 
 
 def load_sets(config: Config):

@@ -9,21 +9,17 @@ with the same number of trials for each method, never on the validation photos. 
 runs are read, interrupted ones resume. The table, `study.csv`, is written anew after each run.
 """
 
-import csv
-import io
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
-from toykit.experiments.results import STUDY, summary
-from toykit.files import write_atomically
+from toykit.experiments.results import STUDY, summary, write_rows
+from toykit.supervision import Supervision
 from toykit.training.comparison import run_all
 from toykit.training.config import Config, load_config
 from toykit.training.folder import RunResult
-
-COLUMNS = tuple(STUDY)
 
 
 def configurations(preset: str, overrides: Sequence[str], variants: Mapping[str, Sequence[str]]) -> dict[str, Config]:
@@ -51,19 +47,21 @@ def row(name: str, own: Sequence[str], result: RunResult) -> dict:
     keys = ("val_miou", "val_accuracy", "val_accuracy_inside", "val_accuracy_boundary", "label_miou")
     percent = ("" if last[key] is None else round(100 * last[key], 2) for key in keys)
     time = (round(share, 4), round(statistics.mean(seconds), 3))
-    given = result.config.supervision
-    seeds = f"{given.kind} {given.ratio:g}" if given.kind in ("scribbles", "simulated") else given.kind
-    values = (seeds, name, result.config.run.seed, *percent, *time, last["step"], " ".join(own))
-    return dict(zip(COLUMNS, values, strict=True))
+    values = (
+        seeds_in_words(result.config.supervision),
+        name,
+        result.config.run.seed,
+        *percent,
+        *time,
+        last["step"],
+        " ".join(own),
+    )
+    return dict(zip(STUDY, values, strict=True))
 
 
-def write_rows(path: Path, rows: Sequence[dict]) -> None:
-    """Write the table."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+def seeds_in_words(given: Supervision) -> str:
+    """The kind of seeds, with the share of the strokes' length for scribbles."""
+    return f"{given.kind} {given.ratio:g}" if given.kind in ("scribbles", "simulated") else given.kind
 
 
 def run_study(
@@ -82,14 +80,15 @@ def run_study(
 
     def told(name: str, seed: int, result: RunResult) -> None:
         rows.append(row(name, variants[name], result))
-        write_rows(folder / "study.csv", rows)
+        write_rows(folder / "study.csv", STUDY, rows)
         callback(rows)
 
     run_all(configurations(preset, overrides, variants), seeds, folder, callback=told)
     return rows
 
 
-def _variant(context, parameter, values) -> dict[str, list[str]]:
+def read_variants(context, parameter, values) -> dict[str, list[str]]:
+    """The variants of a command's options, NAME=KEY=VALUE ...: the overrides of each name."""
     found = {}
     for value in values:
         name, equals, own = value.partition("=")
@@ -103,11 +102,16 @@ def _variant(context, parameter, values) -> dict[str, list[str]]:
     return found
 
 
+def holding_out(overrides: Sequence[str], share: float) -> list[str]:
+    """The overrides, with a share of the training photos held out."""
+    return [*overrides, f"data.holdout={share}"] if share else list(overrides)
+
+
 @click.command()
 @click.argument("preset")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-o", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="The runs' folder.")
-@click.option("--variant", "variants", multiple=True, required=True, callback=_variant, metavar="NAME=[KEY=VALUE ...]",
+@click.option("--variant", "variants", multiple=True, required=True, callback=read_variants, metavar="NAME=[KEY=VALUE ...]",
               help="A variant's name and its own overrides; may be given many times.")  # fmt: skip
 @click.option(
     "--seeds", default=1, show_default=True, type=click.IntRange(1), help="Seeds 0 to SEEDS - 1 of each variant."
@@ -120,7 +124,7 @@ def main(preset, overrides, folder, variants, seeds, holdout, against) -> None:
     against = against or next(iter(variants))
     if against not in variants:
         raise click.BadParameter(f"--against {against}: expected one of {', '.join(variants)}")
-    common = [*overrides, *([f"data.holdout={holdout}"] if holdout else [])]
+    common = holding_out(overrides, holdout)
 
     def tell(rows: list[dict]) -> None:
         new = rows[-1]

@@ -1,0 +1,113 @@
+"""Pseudo-labels of networks as phase one left them: the right networks, the right photos, each option shown to matter."""
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from toykit import datasets
+from toykit.datasets import toy
+from toykit.datasets.transforms import augment
+from toykit.experiments.results import LABELS, read
+from toykit.training import load_config
+from toykit.training.checkpoint import load_network
+from toykit.training.evaluation import confusion_matrix, mean_iou
+from toykit.training.label_quality import label_quality, main
+from toykit.training.loop import build_network
+from toykit.training.objective import Objective
+from toykit.training.study import run_study
+
+SMALL = ["data.crop=32", "data.limit=6", "data.val_limit=3", "data.scale=[1,1]", "schedule.pretrain_epochs=1",
+         "schedule.epochs=1", "schedule.batch=2", "run.pictures=0", "model.dropout=0"]  # fmt: skip
+VARIANTS = {"preset": [], "no_potts": ["energy.lam=0"], "cells": ["energy.stride=4"], "hard": ["method=hard",
+            "solver.method=graph_cut", "energy.cross_entropy=CE", "energy.relaxation=BL"]}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy") / "set"
+    toy.make(folder, train=8, val=3, size=32)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def networks(root, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    run_study("toy", folder, {"seeds_only": ["method=seeds_only"]}, range(2), [f"data.root={root}", *SMALL])
+    return folder
+
+
+def test_rows_are_of_each_network_and_variant(root, networks):
+    seen = []
+    common = [f"data.root={root}", *SMALL]
+    rows = label_quality("toy", networks, VARIANTS, range(2), 4, common, lambda rows: seen.append(len(rows)))
+    assert seen == [5, 10]
+    assert [(r["variant"], r["seed"]) for r in rows] == [(v, s) for s in (0, 1) for v in ("prediction", *VARIANTS)]
+    assert all(0 <= r["miou"] <= 100 and 0 <= r["accuracy"] <= 100 for r in rows)
+    assert [r["ms_per_photo"] > 0 for r in rows] == [False, True, True, True, True] * 2
+    assert len({r["miou"] for r in rows}) > 5  # networks and variants differ
+    assert rows[2]["overrides"] == "energy.lam=0"
+    assert label_quality("toy", networks, {"preset": []}, range(1), 6, common)[1]["miou"] != rows[1]["miou"]
+
+
+@torch.no_grad()
+def test_against_the_same_by_hand(root, networks):
+    config = load_config("toy", [f"data.root={root}", *SMALL])
+    (_, row) = label_quality("toy", networks, {"preset": []}, range(1), 6, [f"data.root={root}", *SMALL])
+    samples = datasets.load("toy", "train", root=root, supervision=config.supervision)
+    network = build_network(config, len(samples.classes))
+    load_network(networks / "phase_one_0.pt", network, config.to_dict())
+    network.eval()
+    confusion = 0
+    for i in [n * len(samples) // 6 for n in range(6)]:
+        image, seeds, mask = augment(samples[i], 32, torch.Generator(), (1, 1), flip=False)
+        allowed = torch.from_numpy(samples[i].present(config.supervision.present))[None]
+        labels = Objective(config).pseudo_labels(network(image[None]), image[None], seeds[None], allowed)
+        confusion += confusion_matrix(labels.argmax(1)[0], mask.where(seeds == 255, 255), len(samples.classes))
+    assert row["miou"] == round(100 * mean_iou(confusion), 2)
+
+
+@pytest.mark.parametrize(
+    ("variants", "match"),
+    [
+        ({"prediction": []}, "the networks' own row"),
+        ({"a": ["method=seeds_only"]}, "has no pseudo-labels"),
+        ({"a": [], "b": ["supervision.ratio=0"]}, "variant b: another phase one: supervision.ratio was 1.0 and is 0.0"),
+        ({"a": ["model.dropout=0.4"]}, "phase_one_0.pt: another phase one: model.dropout was 0.0 and is 0.4"),
+    ],
+)
+def test_bad_variants_are_named(root, networks, variants, match):
+    with pytest.raises(ValueError, match=match):
+        label_quality("toy", networks, variants, range(1), 2, [f"data.root={root}", *SMALL])
+
+
+def test_missing_and_damaged_networks_are_named(root, tmp_path):
+    common = [f"data.root={root}", *SMALL]
+    with pytest.raises(FileNotFoundError, match=r"phase_one_0\.pt: no such file; a study"):
+        label_quality("toy", tmp_path, {"a": []}, range(1), 2, common)
+    (tmp_path / "phase_one_0.pt").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"phase_one_0\.pt: cannot be read as a checkpoint"):
+        label_quality("toy", tmp_path, {"a": []}, range(1), 2, common)
+
+
+def test_the_command_writes_the_table(root, networks, tmp_path):
+    file = tmp_path / "labels.csv"
+    arguments = [
+        "toy",
+        "-o",
+        str(file),
+        "--networks",
+        str(networks),
+        "--seeds",
+        "2",
+        "--photos",
+        "2",
+        "--variant",
+        "a=",
+    ]
+    result = CliRunner().invoke(main, [*arguments, f"data.root={root}", *SMALL])
+    assert result.exit_code == 0, result.output
+    assert "against prediction" in result.output
+    assert len(read(file, LABELS)) == 4
+    result = CliRunner().invoke(main, ["toy", "-o", str(file), "--networks", str(tmp_path), "--variant", "a="])
+    assert result.exit_code == 1
+    assert "no such file" in result.output

@@ -1,0 +1,138 @@
+"""How good pseudo-labels are under variants of the sub-problem, for networks as phase one left them; nothing is trained.
+
+    python -m toykit.training.label_quality voc_objects_quick data.root=VOC2012 --networks runs/objects --seeds 5 \\
+        -o labels.csv --variant preset= --variant no_potts=energy.lam=0 --variant "half=energy.stride=2 energy.lam=100"
+
+`--networks` is the folder of a study (`toykit.training.study`), which leaves its networks there at the end of phase one. What
+matters for the labels shows here in seconds per variant; what the network makes of them, a study shows.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+import torch
+
+from toykit.datasets.segmentation_set import limited
+from toykit.experiments.results import LABELS, summary, write_rows
+from toykit.training import checkpoint
+from toykit.training.batches import Crops
+from toykit.training.comparison import PHASE_ONE
+from toykit.training.config import Config
+from toykit.training.evaluation import accuracy, mean_iou
+from toykit.training.features import FeatureCache
+from toykit.training.loop import build_network, load_sets
+from toykit.training.objective import Objective, now
+from toykit.training.study import configurations, holding_out, read_variants, seeds_in_words
+from toykit.training.tally import Tally
+
+#: The row of the networks' own predictions.
+PREDICTION = "prediction"
+
+
+@torch.no_grad()
+def quality(config: Config, objectives: Mapping[str, Objective], networks: Path, seed: int, photos: int) -> list[dict]:
+    """Rows of `LABELS` for one network: its predictions, then the labels of each objective, on the same training photos.
+
+    config: of the run that the network is from. networks: the study's folder. photos: how many, evenly spread over the set.
+    mIoU and accuracy in percent, on the photos' unlabelled pixels, predictions by the network in evaluation mode.
+    Raises: FileNotFoundError without the study's file; ValueError where it is of another network or other data.
+    """
+    samples = limited(load_sets(config)[0], photos)
+    network = build_network(config, len(samples.classes))
+    checkpoint.load_network(networks / PHASE_ONE.format(seed=seed), network, config.to_dict())
+    network.eval()
+    features = FeatureCache(network) if network.freeze_body else None
+    crops = Crops(samples, dataclasses.replace(config.data, flip=False), seed)
+    device = torch.device("cpu")
+    tallies = {name: Tally.empty(len(samples.classes), device) for name in (PREDICTION, *objectives)}
+    for index in range(len(samples)):
+        image, seeds, mask, present = (part[None] for part in crops[0, index])
+        maps = None if features is None else features(image)
+        at = {coarse: network(image, maps, coarse) for coarse in {False, network.stride > 1}}
+        tallies[PREDICTION].add(0.0, at[False], seeds, mask)
+        for name, objective in objectives.items():
+            start = now(device)
+            logits = at[objective.stride == network.stride and network.stride > 1]
+            labels = objective.pseudo_labels(logits, image, seeds, present)
+            tallies[name].seconds += now(device) - start
+            tallies[name].add(0.0, labels, seeds, mask)
+    words = seeds_in_words(config.supervision)
+    return [
+        {
+            "supervision": words,
+            "variant": name,
+            "seed": seed,
+            "miou": round(100 * mean_iou(tally.confusion), 2),
+            "accuracy": round(100 * accuracy(tally.confusion), 2),
+            "ms_per_photo": round(1000 * tally.seconds / tally.images, 1),
+        }
+        for name, tally in tallies.items()
+    ]
+
+
+def label_quality(
+    preset: str,
+    networks: str | Path,
+    variants: Mapping[str, Sequence[str]],
+    seeds: Sequence[int],
+    photos: int = 200,
+    overrides: Sequence[str] = (),
+    callback=lambda rows: None,
+) -> list[dict]:
+    """Return the rows of every variant for every network.
+
+    preset, variants, overrides: as of `toykit.training.study.run_study`. callback: callback(rows) after each network.
+    Raises: ValueError for a variant without pseudo-labels, one named "prediction", or one that changes more than the
+        sub-problem; what `quality` and `load_config` raise.
+    """
+    configs, rows = configurations(preset, overrides, variants), []
+    objectives = {name: Objective(config) for name, config in configs.items()}
+    first = next(iter(configs.values()))
+    for name, objective in objectives.items():
+        if name == PREDICTION:
+            raise ValueError(f"{name}: is the name of the networks' own row; take another")
+        if not objective.has_labels:
+            raise ValueError(f"{name}: the method {objective.method} has no pseudo-labels; take soft or hard")
+        checkpoint.check_phase_one(first.to_dict(), configs[name].to_dict(), f"variant {name}")
+    for seed in seeds:
+        found = quality(first, objectives, Path(networks), seed, photos)
+        for row in found:
+            row["overrides"] = " ".join(variants.get(row["variant"], ()))
+        rows += found
+        callback(rows)
+    return rows
+
+
+@click.command()
+@click.argument("preset")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("-o", "file", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The table (CSV).")
+@click.option("--networks", required=True, type=click.Path(file_okay=False, exists=True, path_type=Path),
+              help="Folder of a study of the same preset.")  # fmt: skip
+@click.option("--variant", "variants", multiple=True, required=True, callback=read_variants,
+              metavar="NAME=[KEY=VALUE ...]", help="A variant's name and its overrides; may be given many times.")  # fmt: skip
+@click.option("--seeds", default=1, show_default=True, type=click.IntRange(1), help="Networks 0 to SEEDS - 1.")
+@click.option("--photos", default=200, show_default=True, type=click.IntRange(1), help="Training photos.")
+@click.option("--holdout", default=0.0, show_default=True, type=click.FloatRange(0, 1, max_open=True),
+              help="As the study had it.")  # fmt: skip
+def main(preset, overrides, file, networks, variants, seeds, photos, holdout) -> None:
+    """Print the mIoU of pseudo-labels under variants of PRESET, with paired 95% intervals over a study's networks."""
+    common = holding_out(overrides, holdout)
+
+    def tell(rows: list[dict]) -> None:
+        write_rows(file, LABELS, rows)
+        new = [row for row in rows if row["seed"] == rows[-1]["seed"]]
+        click.echo(f"network {new[0]['seed']}: " + ", ".join(f"{row['variant']} {row['miou']}" for row in new))
+
+    try:
+        rows = label_quality(preset, networks, variants, range(seeds), photos, common, tell)
+    except (ValueError, OSError, ImportError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(summary(rows, PREDICTION))
+    click.echo(file)
+
+
+if __name__ == "__main__":
+    main()

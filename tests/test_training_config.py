@@ -90,6 +90,13 @@ def write(path, text):
     return path
 
 
+def test_an_option_that_is_null_is_left_out():
+    hard = ["method=hard", "solver.method=graph_cut", "energy.cross_entropy=CE", "energy.relaxation=BL"]
+    with pytest.raises(ValueError, match="method 'graph_cut' has no option tolerance"):
+        load_config("voc_objects_quick", hard)
+    assert load_config("voc_objects_quick", [*hard, "solver.options.tolerance=null"]).solver.options == {}
+
+
 def test_file_then_overrides(tmp_path):
     path = write(tmp_path / "c.yaml", "schedule: {lr: 1e-3, epochs: 5}\ndata: {only: [cat, dog]}\n")
     config = load_config(

@@ -140,13 +140,14 @@ def summary(rows: Sequence[dict], against: str) -> str:
 
     rows: with the columns variant, seed and miou. A single pair of runs has no interval.
     """
-    lines = []
-    for name in dict.fromkeys(row["variant"] for row in rows):
+    lines, names = [], list(dict.fromkeys(row["variant"] for row in rows))
+    wide = max(12, *map(len, names))
+    for name in names:
         scores = [float(r["miou"]) for r in rows if r["variant"] == name and r["miou"] not in ("", None)]
         if not scores:
-            lines.append(f"{name:12} not evaluated")
+            lines.append(f"{name:{wide}} not evaluated")
             continue
-        line = f"{name:12} {statistics.mean(scores):5.1f} (seeds: {len(scores)})"
+        line = f"{name:{wide}} {statistics.mean(scores):5.1f} (seeds: {len(scores)})"
         with contextlib.suppress(ValueError):
             gain, half = paired(rows, name, against)
             spread = "" if math.isnan(half) else f" +- {half:.1f}"

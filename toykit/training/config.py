@@ -161,6 +161,7 @@ class Terms:
 class Solver:
     """The pseudo-label solver and its options, see `toykit.solve`; e.g. gradient, with steps: 200 and lr: 0.075.
 
+    An option that is null is left out, so that another method can do without those of a preset's.
     The method hard takes graph_cut or mean_field, the others one of the rest. predictions: "training", those that the loss is
     taken of, or "evaluation", the network's without dropout and with batch normalisation's stored statistics, at the price of
     another pass.
@@ -172,6 +173,8 @@ class Solver:
 
     def __post_init__(self):
         check_choice("solver.predictions", self.predictions, PREDICTIONS)
+        given = {name: value for name, value in self.options.items() if value is not None}
+        object.__setattr__(self, "options", given)
         try:
             check_options(self.method, dict(self.options))
         except TypeError as error:

@@ -226,12 +226,16 @@ def see(panel, before=None):
 
 
 def press(slider):
-    """Move a slider by a key, which a view that is being replaced may lose: again until the slider has moved."""
-    before, end = slider.get_attribute("aria-valuenow"), time.monotonic() + PATIENCE / 1000
+    """Move a slider a step by key; from its top, where another test may have left it, down.
+
+    A view that is being replaced may lose a key: so again, until the slider has moved.
+    """
+    before, top = (slider.get_attribute(name) for name in ("aria-valuenow", "aria-valuemax"))
+    end = time.monotonic() + PATIENCE / 1000
     while slider.get_attribute("aria-valuenow") == before:
-        assert time.monotonic() < end, "the slider does not move"
+        assert time.monotonic() < end, f"the slider does not move from {before}"
         slider.focus()
-        slider.press("ArrowRight")
+        slider.press("ArrowRight" if float(before) < float(top) else "ArrowLeft")
         slider.page.wait_for_timeout(200)
 
 

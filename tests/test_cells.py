@@ -180,3 +180,12 @@ def test_the_likelihood_of_few_seeds_is_that_of_all_pixels_interpolated(make_pro
     assert torch.allclose(balance.seed_nll_at_cells(logits, whole, stride), expected)
     with pytest.raises(ValueError, match=r"logits: expected .* cells"):
         balance.seed_nll_at_cells(logits[..., :2], seeds, stride)
+
+
+def test_predictions_of_another_number_of_images_are_refused(make_problem):
+    logits, image, seeds = make_problem(batch=2, height=8, width=8)
+    for predictions in (logits[:1], logits[:1, :, :2, :2]):
+        with pytest.raises(ValueError, match="logits: expected those of 2 images"):
+            SelfLabelingLoss(stride=4)(logits, image, seeds, predictions=predictions)
+    with pytest.raises(ValueError, match="predictions"):
+        SelfLabelingLoss()(logits, image, seeds, predictions=logits[:1])

@@ -55,12 +55,17 @@ def test_each_photo_is_computed_once(network, tmp_path, monkeypatch):
     assert len(files(tmp_path)) == 3
 
 
-def test_a_photos_maps_do_not_depend_on_its_batch(network, tmp_path):
+def test_a_photos_maps_do_not_depend_on_its_batch(network, tmp_path, monkeypatch):
     (image,) = photos((32, 32))
+    seen = []
+    monkeypatch.setattr(
+        network.body, "forward", lambda x, forward=network.body.forward: (seen.append(len(x)), forward(x))[1]
+    )
     whole = FeatureCache(network, tmp_path / "whole")(image)
     for i in range(2):
         own = FeatureCache(network, tmp_path / f"{i}")(image[i : i + 1])
         assert all(torch.equal(a[i : i + 1], b) for a, b in zip(whole, own, strict=True))
+    assert set(seen) == {1}
 
 
 def test_whole_numbers_and_fractions_are_told_apart(network, tmp_path):

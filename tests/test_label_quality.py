@@ -66,13 +66,26 @@ def test_against_the_same_by_hand(root, networks):
     assert row["miou"] == round(100 * mean_iou(confusion), 2)
 
 
+def test_the_photos_classes_are_each_variants_own(root, networks):
+    variants = {"seeds": ["supervision.present=seeds"], "all": ["supervision.present=all"]}
+    common = [f"data.root={root}", *SMALL]
+    rows = {r["variant"]: r["miou"] for r in label_quality("toy", networks, variants, range(1), 6, common)}
+    swapped = dict(reversed(variants.items()))
+    assert {r["variant"]: r["miou"] for r in label_quality("toy", networks, swapped, range(1), 6, common)} == rows
+    assert rows["seeds"] != rows["all"]
+
+
 @pytest.mark.parametrize(
     ("variants", "match"),
     [
         ({"prediction": []}, "the networks' own row"),
         ({"a": ["method=seeds_only"]}, "has no pseudo-labels"),
-        ({"a": [], "b": ["supervision.ratio=0"]}, "variant b: another phase one: supervision.ratio was 1.0 and is 0.0"),
-        ({"a": ["model.dropout=0.4"]}, "phase_one_0.pt: another phase one: model.dropout was 0.0 and is 0.4"),
+        (
+            {"a": [], "b": ["supervision.ratio=0"]},
+            "variant b: supervision.ratio=0: expected an override of the sub-problem",
+        ),
+        ({"a": ["data.root=elsewhere"]}, "variant a: data.root=elsewhere: expected an override of the sub-problem"),
+        ({"a": ["schedule.epochs=3"]}, "variant a: schedule.epochs=3: expected an override of the sub-problem"),
     ],
 )
 def test_bad_variants_are_named(root, networks, variants, match):
@@ -80,13 +93,32 @@ def test_bad_variants_are_named(root, networks, variants, match):
         label_quality("toy", networks, variants, range(1), 2, [f"data.root={root}", *SMALL])
 
 
-def test_missing_and_damaged_networks_are_named(root, tmp_path):
+def test_networks_of_another_kind_are_named(root, networks, tmp_path):
     common = [f"data.root={root}", *SMALL]
-    with pytest.raises(FileNotFoundError, match=r"phase_one_0\.pt: no such file; a study"):
-        label_quality("toy", tmp_path, {"a": []}, range(1), 2, common)
+    with pytest.raises(
+        ValueError, match=r"phase_one_0\.pt: of other data or another network: model.dropout was 0.0 and is 0.4"
+    ):
+        label_quality("toy", networks, {"a": []}, range(1), 2, [*common, "model.dropout=0.4"])
+    with pytest.raises(
+        FileNotFoundError, match=r"phase_one_2\.pt: no such file; a study"
+    ):  # before the first is judged
+        label_quality("toy", networks, {"a": []}, range(3), 2, common, callback=pytest.fail)
     (tmp_path / "phase_one_0.pt").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"phase_one_0\.pt: cannot be read as a checkpoint"):
         label_quality("toy", tmp_path, {"a": []}, range(1), 2, common)
+
+
+def test_photos_without_masks_cannot_be_judged(root, networks, monkeypatch):
+    monkeypatch.setattr(
+        "toykit.training.label_quality.Crops.__getitem__", lambda crops, address: without_mask(crops, address)
+    )
+    with pytest.raises(ValueError, match="no unlabelled pixel of the 2 photos has a mask"):
+        label_quality("toy", networks, {"a": []}, range(1), 2, [f"data.root={root}", *SMALL])
+
+
+def without_mask(crops, address):
+    image, seeds, mask = augment(crops.samples[address[1]], 32, torch.Generator(), (1, 1), flip=False)
+    return image, seeds, torch.full_like(mask, 255), torch.ones(len(crops.samples.classes), dtype=torch.bool)
 
 
 def test_the_command_writes_the_table(root, networks, tmp_path):
@@ -108,6 +140,6 @@ def test_the_command_writes_the_table(root, networks, tmp_path):
     assert result.exit_code == 0, result.output
     assert "against prediction" in result.output
     assert len(read(file, LABELS)) == 4
-    result = CliRunner().invoke(main, ["toy", "-o", str(file), "--networks", str(tmp_path), "--variant", "a="])
+    result = CliRunner().invoke(main, ["toy", "-o", str(file), "--networks", str(tmp_path), "--variant", "a=", *SMALL])
     assert result.exit_code == 1
     assert "no such file" in result.output

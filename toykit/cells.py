@@ -52,8 +52,12 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
 def cell_logits(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
     """Logits on cells (B, K, h, w), of those at the pixels (B, K, H, W) or as they are. seeds: (B, H, W), for the padding.
 
-    Raises: ValueError for logits of neither size.
+    Raises: ValueError for logits of neither size, of another number of images, or on another device.
     """
+    if len(logits) != len(seeds):
+        raise ValueError(f"logits: expected those of {len(seeds)} images, got {tuple(logits.shape)}")
+    if logits.device != seeds.device:
+        raise ValueError(f"logits: expected them on {seeds.device}, as the seeds are, got {logits.device}")
     size = tuple(seeds.shape[-2:])
     cells = cell_size(size, stride)
     if tuple(logits.shape[-2:]) == cells:

@@ -63,7 +63,7 @@ def screenshots(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory):
-    """serve(arguments, port): start `python -m ...`, wait until it listens; ended with the session."""
+    """serve(arguments, port): start `python -m ...`, wait until it listens; ended with the module."""
     started = []
     own = tmp_path_factory.mktemp("jupyter")
     folders = {f"JUPYTER_{kind}_DIR": str(own / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
@@ -103,7 +103,7 @@ def serve(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def opened(serve, visit):
-    """The dashboard, served by its own command, in a page that all tests share, and what went wrong on it."""
+    """The dashboard, served by its own command, in a page that all tests of a module share, and what went wrong on it."""
     port = _free_port()
     serve(["toykit", "dashboard", "--no-browser", "--port", str(port)], port)
     page, wrong = visit()

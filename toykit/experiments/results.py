@@ -141,7 +141,7 @@ def summary(rows: Sequence[dict], against: str) -> str:
     rows: with the columns variant, seed and miou. A single pair of runs has no interval.
     """
     lines, names = [], list(dict.fromkeys(row["variant"] for row in rows))
-    wide = max(12, *map(len, names))
+    wide = max([12, *map(len, names)])
     for name in names:
         scores = [float(r["miou"]) for r in rows if r["variant"] == name and r["miou"] not in ("", None)]
         if not scores:

@@ -16,6 +16,10 @@ NAME = "checkpoint.pt"
 FREE_KEYS = ("data.root", "data.workers", "run.accelerator", "run.devices", "run.checkpoint_steps", "run.pictures")
 #: What phase one does not depend on, unless the method is full.
 PHASE_TWO_KEYS = ("method", "energy.", "solver.", "error_rate", "supervision.present", "schedule.ramp_epochs")
+#: What must be the same for a network's weights to be those of a configuration.
+SHAPING_KEYS = (
+    "data.kind", "data.merge", "data.only", "data.others", "data.holdout", "data.crop", "data.scale", "supervision.", "model.",
+)  # fmt: skip
 
 
 @dataclass
@@ -88,32 +92,27 @@ def adopt(common: Path, folder: Path, config: dict) -> bool:
 
 
 def load_network(path: Path, network, config: dict) -> None:
-    """Load the weights of a run's end of phase one into a network.
+    """Load the weights of a checkpoint into a network.
 
-    Raises: FileNotFoundError; ValueError if the file cannot be read, or is of another phase one (it says which keys differ).
+    Raises: FileNotFoundError; ValueError if the file cannot be read, or is of other data or another network (it says which
+        keys of the configuration differ).
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         weights, old = state["network"], state["config"]
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{path}: no such file; a study leaves it in its folder, for methods other than full"
-        ) from None
+        raise
     except Exception as error:
         raise ValueError(f"{path}: cannot be read as a checkpoint ({str(error).splitlines()[0]})") from error
-    check_phase_one(old, config, str(path))
-    network.load_state_dict(weights)
-
-
-def check_phase_one(old: dict, new: dict, name: str) -> None:
-    """Raise ValueError, with `name` and the keys, where two configurations differ in the data or the network of phase one."""
-    differ = [
-        key for key in _other_phase_one(old, new) if key not in FREE_KEYS and not key.startswith(("run.", "schedule."))
-    ]
+    differ = [k for k in _other_phase_one(old, config) if k.startswith(SHAPING_KEYS) and k not in FREE_KEYS]
     if differ:
-        old, new = _flatten(old), _flatten(new)
+        old, new = _flatten(old), _flatten(config)
         told = ", ".join(f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in differ)
-        raise ValueError(f"{name}: another phase one: {told}")
+        raise ValueError(f"{path}: of other data or another network: {told}")
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: its weights do not fit this network ({str(error).splitlines()[0]})") from error
 
 
 def _other_phase_one(old: dict, new: dict) -> list[str]:

@@ -161,7 +161,7 @@ class Terms:
 class Solver:
     """The pseudo-label solver and its options, see `toykit.solve`; e.g. gradient, with steps: 200 and lr: 0.075.
 
-    An option that is null is left out, so that another method can do without those of a preset's.
+    An option that is null is left out, so that a variant with another method can drop a preset's options.
     The method hard takes graph_cut or mean_field, the others one of the rest. predictions: "training", those that the loss is
     taken of, or "evaluation", the network's without dropout and with batch normalisation's stored statistics, at the price of
     another pass.

@@ -1,13 +1,14 @@
 """How good pseudo-labels are under variants of the sub-problem, for networks as phase one left them; nothing is trained.
 
     python -m toykit.training.label_quality voc_objects_quick data.root=VOC2012 --networks runs/objects --seeds 5 \\
-        -o labels.csv --variant preset= --variant no_potts=energy.lam=0 --variant "half=energy.stride=2 energy.lam=100"
+        -o labels.csv --variant preset= --variant no_potts=energy.lam=0 --variant "stride_2=energy.stride=2"
 
 `--networks` is the folder of a study (`toykit.training.study`), which leaves its networks there at the end of phase one. What
 matters for the labels shows here in seconds per variant; what the network makes of them, a study shows.
 """
 
 import dataclasses
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,35 +30,48 @@ from toykit.training.tally import Tally
 
 #: The row of the networks' own predictions.
 PREDICTION = "prediction"
+#: What a variant may change: the sub-problem alone.
+VARIED = ("method=", "error_rate=", "energy.", "solver.method=", "solver.options.", "supervision.present=")
 
 
 @torch.no_grad()
-def quality(config: Config, objectives: Mapping[str, Objective], networks: Path, seed: int, photos: int) -> list[dict]:
-    """Rows of `LABELS` for one network: its predictions, then the labels of each objective, on the same training photos.
+def quality(configs: Mapping[str, Config], networks: Path, seed: int, photos: int) -> list[dict]:
+    """Return rows of `LABELS`, without overrides, for one network: its predictions, then each configuration's labels.
 
-    config: of the run that the network is from. networks: the study's folder. photos: how many, evenly spread over the set.
-    mIoU and accuracy in percent, on the photos' unlabelled pixels, predictions by the network in evaluation mode.
-    Raises: FileNotFoundError without the study's file; ValueError where it is of another network or other data.
+    configs: by the variant's name; they differ in the sub-problem alone. networks: the study's folder. photos: how many, evenly
+    spread over the training set, one crop of each, not mirrored; where the crops are random, all networks get the same.
+    mIoU and accuracy in percent, on the photos' unlabelled pixels, predictions (of all classes) by the network in evaluation
+    mode. ms_per_photo: the median of finding a photo's labels.
+    Raises: FileNotFoundError without the study's file; ValueError where it is of another network or other data, or no
+        unlabelled pixel has a mask.
     """
+    config = next(iter(configs.values()))
     samples = limited(load_sets(config)[0], photos)
     network = build_network(config, len(samples.classes))
     checkpoint.load_network(networks / PHASE_ONE.format(seed=seed), network, config.to_dict())
     network.eval()
     features = FeatureCache(network) if network.freeze_body else None
-    crops = Crops(samples, dataclasses.replace(config.data, flip=False), seed)
+    crops = Crops(samples, dataclasses.replace(config.data, flip=False), seed=0)
     device = torch.device("cpu")
-    tallies = {name: Tally.empty(len(samples.classes), device) for name in (PREDICTION, *objectives)}
+    objectives = {name: Objective(own) for name, own in configs.items()}
+    times: dict[str, list[float]] = {name: [] for name in configs}
+    tallies = {name: Tally.empty(len(samples.classes), device) for name in (PREDICTION, *configs)}
     for index in range(len(samples)):
-        image, seeds, mask, present = (part[None] for part in crops[0, index])
+        image, seeds, mask, _ = (part[None] for part in crops[0, index])
         maps = None if features is None else features(image)
         at = {coarse: network(image, maps, coarse) for coarse in {False, network.stride > 1}}
         tallies[PREDICTION].add(0.0, at[False], seeds, mask)
         for name, objective in objectives.items():
+            present = torch.from_numpy(samples[index].present(configs[name].supervision.present))[None]
             start = now(device)
             logits = at[objective.stride == network.stride and network.stride > 1]
             labels = objective.pseudo_labels(logits, image, seeds, present)
-            tallies[name].seconds += now(device) - start
+            times[name].append(now(device) - start)
             tallies[name].add(0.0, labels, seeds, mask)
+    if not tallies[PREDICTION].confusion.any():
+        raise ValueError(
+            f"{samples.kind}: no unlabelled pixel of the {len(samples)} photos has a mask to judge labels by"
+        )
     words = seeds_in_words(config.supervision)
     return [
         {
@@ -66,7 +80,7 @@ def quality(config: Config, objectives: Mapping[str, Objective], networks: Path,
             "seed": seed,
             "miou": round(100 * mean_iou(tally.confusion), 2),
             "accuracy": round(100 * accuracy(tally.confusion), 2),
-            "ms_per_photo": round(1000 * tally.seconds / tally.images, 1),
+            "ms_per_photo": round(1000 * statistics.median(times.get(name, [0.0])), 1),
         }
         for name, tally in tallies.items()
     ]
@@ -84,23 +98,29 @@ def label_quality(
     """Return the rows of every variant for every network.
 
     preset, variants, overrides: as of `toykit.training.study.run_study`. callback: callback(rows) after each network.
-    Raises: ValueError for a variant without pseudo-labels, one named "prediction", or one that changes more than the
-        sub-problem; what `quality` and `load_config` raise.
+    Raises: before any work: ValueError for a variant without pseudo-labels, one named "prediction", or one that changes more
+        than the sub-problem; FileNotFoundError for a network that is missing; what `load_config` raises. What `quality` raises.
     """
     configs, rows = configurations(preset, overrides, variants), []
-    objectives = {name: Objective(config) for name, config in configs.items()}
-    first = next(iter(configs.values()))
-    for name, objective in objectives.items():
+    for name, config in configs.items():
         if name == PREDICTION:
             raise ValueError(f"{name}: is the name of the networks' own row; take another")
-        if not objective.has_labels:
-            raise ValueError(f"{name}: the method {objective.method} has no pseudo-labels; take soft or hard")
-        checkpoint.check_phase_one(first.to_dict(), configs[name].to_dict(), f"variant {name}")
+        if config.method not in ("soft", "hard"):
+            raise ValueError(f"{name}: the method {config.method} has no pseudo-labels; take soft or hard")
+        for item in variants[name]:
+            if not item.startswith(VARIED):
+                raise ValueError(
+                    f"variant {name}: {item}: expected an override of the sub-problem ({', '.join(VARIED)})"
+                )
     for seed in seeds:
-        found = quality(first, objectives, Path(networks), seed, photos)
-        for row in found:
-            row["overrides"] = " ".join(variants.get(row["variant"], ()))
-        rows += found
+        path = Path(networks) / PHASE_ONE.format(seed=seed)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path}: no such file; a study leaves it in its folder, for methods other than full"
+            )
+    for seed in seeds:
+        for row in quality(configs, Path(networks), seed, photos):
+            rows.append(row | {"overrides": " ".join(variants.get(row["variant"], ()))})
         callback(rows)
     return rows
 
@@ -128,7 +148,7 @@ def main(preset, overrides, file, networks, variants, seeds, photos, holdout) ->
 
     try:
         rows = label_quality(preset, networks, variants, range(seeds), photos, common, tell)
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(summary(rows, PREDICTION))
     click.echo(file)

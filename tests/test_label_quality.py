@@ -109,16 +109,14 @@ def test_networks_of_another_kind_are_named(root, networks, tmp_path):
 
 
 def test_photos_without_masks_cannot_be_judged(root, networks, monkeypatch):
-    monkeypatch.setattr(
-        "toykit.training.label_quality.Crops.__getitem__", lambda crops, address: without_mask(crops, address)
-    )
+    monkeypatch.setattr("toykit.training.label_quality.augment", without_mask)
     with pytest.raises(ValueError, match="no unlabelled pixel of the 2 photos has a mask"):
         label_quality("toy", networks, {"a": []}, range(1), 2, [f"data.root={root}", *SMALL])
 
 
-def without_mask(crops, address):
-    image, seeds, mask = augment(crops.samples[address[1]], 32, torch.Generator(), (1, 1), flip=False)
-    return image, seeds, torch.full_like(mask, 255), torch.ones(len(crops.samples.classes), dtype=torch.bool)
+def without_mask(*arguments, **options):
+    image, seeds, mask = augment(*arguments, **options)
+    return image, seeds, torch.full_like(mask, 255)
 
 
 def test_the_command_writes_the_table(root, networks, tmp_path):

@@ -89,8 +89,10 @@ class SelfLabelingLoss(nn.Module):
 
     def at_cells(self, predictions: Tensor | None, seeds: Tensor) -> Tensor | None:
         """The solver's own logits on the cells, detached; None where it has none. seeds: at the pixels."""
-        if predictions is None or self.stride == 1:  # `solve` checks their shape
-            return None if predictions is None else predictions.detach()
+        if predictions is None:
+            return None
+        if self.stride == 1:  # `solve` checks their shape
+            return predictions.detach()
         return cell_logits(check_logits(predictions).detach(), seeds, self.stride)
 
     def solve(self, problem: Subproblem, predictions: Tensor | None = None) -> Solution:

@@ -7,7 +7,6 @@
 matters for the labels shows here in seconds per variant; what the network makes of them, a study shows.
 """
 
-import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,9 +15,10 @@ import click
 import torch
 
 from toykit.datasets.segmentation_set import limited
+from toykit.datasets.transforms import augment
 from toykit.experiments.results import LABELS, summary, write_rows
 from toykit.training import checkpoint
-from toykit.training.batches import Crops
+from toykit.training.batches import generator_at
 from toykit.training.comparison import PHASE_ONE
 from toykit.training.config import Config
 from toykit.training.evaluation import accuracy, mean_iou
@@ -51,18 +51,19 @@ def quality(configs: Mapping[str, Config], networks: Path, seed: int, photos: in
     checkpoint.load_network(networks / PHASE_ONE.format(seed=seed), network, config.to_dict())
     network.eval()
     features = FeatureCache(network) if network.freeze_body else None
-    crops = Crops(samples, dataclasses.replace(config.data, flip=False), seed=0)
     device = torch.device("cpu")
     objectives = {name: Objective(own) for name, own in configs.items()}
     times: dict[str, list[float]] = {name: [] for name in configs}
     tallies = {name: Tally.empty(len(samples.classes), device) for name in (PREDICTION, *configs)}
     for index in range(len(samples)):
-        image, seeds, mask, _ = (part[None] for part in crops[0, index])
+        sample = samples[index]
+        cut = augment(sample, config.data.crop, generator_at(0, 0, index), config.data.scale, flip=False)
+        image, seeds, mask = (part[None] for part in cut)
         maps = None if features is None else features(image)
         at = {coarse: network(image, maps, coarse) for coarse in {False, network.stride > 1}}
         tallies[PREDICTION].add(0.0, at[False], seeds, mask)
         for name, objective in objectives.items():
-            present = torch.from_numpy(samples[index].present(configs[name].supervision.present))[None]
+            present = torch.from_numpy(sample.present(configs[name].supervision.present))[None]
             start = now(device)
             logits = at[objective.stride == network.stride and network.stride > 1]
             labels = objective.pseudo_labels(logits, image, seeds, present)
@@ -105,7 +106,7 @@ def label_quality(
     for name, config in configs.items():
         if name == PREDICTION:
             raise ValueError(f"{name}: is the name of the networks' own row; take another")
-        if config.method not in ("soft", "hard"):
+        if not Objective(config).has_labels:
             raise ValueError(f"{name}: the method {config.method} has no pseudo-labels; take soft or hard")
         for item in variants[name]:
             if not item.startswith(VARIED):

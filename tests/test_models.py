@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from toykit import models
+from toykit._shared.resources import data_root
 from toykit.models import MODELS, build, load_weights, parameter_groups
-from toykit.resources import data_root
 
 
 def tiny(name=MODELS[0], **options):

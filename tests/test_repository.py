@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from toykit import __version__, files
-from toykit.notebooks import find
+from toykit import __version__
+from toykit._shared import files
+from toykit.course.runner import find
 
 ROOT = Path(__file__).parent.parent
 CONDA_NAMES = {

@@ -8,7 +8,7 @@ step on the whole (`Energy.self_labeling_loss`). Without y, eq. (4) has the entr
 itself (`Energy.weakly_supervised_loss`).
 
 In the sub-problem eta and lam multiply sums, so only their ratio matters. In a network's loss they also weigh the
-unlabelled pixels against the seeds, and there eq. (8) can be read in two ways: see `toykit.balance`.
+unlabelled pixels against the seeds, and there eq. (8) can be read in two ways: see `toykit.self_labeling.balance`.
 """
 
 import math
@@ -19,11 +19,11 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from toykit.balance import network_loss, seed_nll
 from toykit.conventions import PADDING, UNLABELLED, check_choice, check_inputs, check_present
 from toykit.cross_entropy import CROSS_ENTROPIES, entropy
 from toykit.neighborhoods import Dense, Edges, NearestNeighbors, SparseNonLocal
 from toykit.potts import RELAXATIONS
+from toykit.self_labeling.balance import network_loss, seed_nll
 from toykit.simplex import one_hot, softmax
 
 
@@ -175,7 +175,7 @@ class Subproblem:
         relaxation = RELAXATIONS[self.energy.relaxation]
         one, other = torch.eye(2, dtype=self.sigma.dtype, device=self.sigma.device)[:, None]
         same, different = relaxation(one, one), relaxation(one, other)  # between two vertices it knows no third value
-        equal, cut = self.edges.between(self.is_seed).split(self.seeds)
+        equal, cut = self.edges.within(self.is_seed).weight_by_agreement(self.seeds)
         return self.energy.lam * (same * equal + different * cut)
 
     def fix_seeds(self, y: Tensor) -> Tensor:

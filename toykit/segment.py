@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toykit._shared.files import write_atomically
 from toykit.conventions import PADDING
 from toykit.datasets.sample import Sample, read_image
 from toykit.energy import Energy
-from toykit.files import write_atomically
-from toykit.predictions import seed_logits
+from toykit.seed_model import seed_logits
 from toykit.solvers import Solution, solve
 from toykit.supervision import read_seeds, write_seeds
 
@@ -79,7 +79,7 @@ def segment(
     """Solve for one photo's soft labels and write them to the folder `output`.
 
     energy, method, options: see `toykit.solve`. logits: (1, K, H, W) of a network; default: the stand-in fitted on the
-    seeds, `toykit.predictions.seed_logits` (with eta = 0 it is only where the solver starts).
+    seeds, `toykit.seed_model.seed_logits` (with eta = 0 it is only where the solver starts).
 
     Writes NAME_labels.npz (labels float32 (K, H, W), classes), NAME_mask.png (indexed, VOC's colours, 254 = padding) and
     NAME_picture.png (seeds, soft labels, their entropy, hard mask); returns `Segmentation`.

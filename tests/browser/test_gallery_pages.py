@@ -7,8 +7,8 @@ import nbformat
 import pytest
 from PIL import Image
 
-from toykit import gallery
-from toykit.notebooks import Result, find, read
+from toykit.course import pages
+from toykit.course.runner import Result, find, read
 
 COURSE = [path.stem for path in find()]
 WIDTHS = {"screen": 1280, "telephone": 390}
@@ -34,12 +34,12 @@ def site(tmp_path_factory):
     """The gallery of the stored notebooks, on the disk; 00 as if it had failed."""
     folder = tmp_path_factory.mktemp("site")
     notebooks = [read(path) for path in find()]
-    chapters = [gallery.chapter(notebook, name) for notebook, name in zip(notebooks, COURSE, strict=True)]
+    chapters = [pages.chapter(notebook, name) for notebook, name in zip(notebooks, COURSE, strict=True)]
     for notebook, name in zip(notebooks, COURSE, strict=True):
-        (folder / f"{name}.html").write_text(gallery.page(notebook, name, chapters), encoding="utf-8")
+        (folder / f"{name}.html").write_text(pages.page(notebook, name, chapters), encoding="utf-8")
     results = [Result(name, "ok", 30.0) for name in COURSE]
     results[0] = Result(COURSE[0], "failed", 30.0, error=f"cell 3: ValueError: {'a_long_name_' * 9}")
-    index = gallery.index(zip(chapters, notebooks, results, strict=True))
+    index = pages.index(zip(chapters, notebooks, results, strict=True))
     (folder / "index.html").write_text(index, encoding="utf-8")
     return folder
 
@@ -81,7 +81,7 @@ FETCHING = """# A title
 
 
 def write(notebook, path, **changes):
-    text = gallery.page(notebook, "a")
+    text = pages.page(notebook, "a")
     for old, new in changes.values():
         assert old in text
         text = text.replace(old, new)
@@ -95,7 +95,7 @@ def test_nothing_is_asked_for_even_without_the_policy(page, tmp_path):
     for kind in ("text/html", "text/markdown", "text/latex", "image/svg+xml"):
         out = nbformat.v4.new_output("display_data", data={kind: FETCHING})
         cells.append(nbformat.v4.new_code_cell("pass", outputs=[out]))
-    address = write(nbformat.v4.new_notebook(cells=cells), tmp_path / "a.html", policy=(gallery.POLICY, ""))
+    address = write(nbformat.v4.new_notebook(cells=cells), tmp_path / "a.html", policy=(pages.POLICY, ""))
     page.goto(address)
     page.wait_for_load_state("networkidle")
     assert page.title() == "A title"

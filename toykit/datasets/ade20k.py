@@ -8,7 +8,7 @@ objectInfo150.txt                            a table by tabs, class names in the
 import csv
 from pathlib import Path
 
-from toykit.datasets.layout import pictures, table
+from toykit.datasets.layout import lookup_table, pictures
 from toykit.datasets.segmentation_set import Entry, SegmentationSet
 from toykit.supervision import Supervision
 
@@ -23,7 +23,7 @@ def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
     entries = tuple(Entry(path, root / "annotations" / FOLDERS[split] / f"{path.stem}.png") for path in images)
     ids = tuple(path.stem for path in images)
     classes = _names(root / "objectInfo150.txt")
-    lookup = table({k + 1: k for k in range(NUM_CLASSES)}, void=(0,))
+    lookup = lookup_table({k + 1: k for k in range(NUM_CLASSES)}, void=(0,))
     return SegmentationSet("ade20k", split, ids, classes, entries, lookup, classes, supervision)
 
 

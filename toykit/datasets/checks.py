@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from toykit.conventions import check_choice
-from toykit.datasets import ade20k, camvid, cityscapes, own, voc
+from toykit.datasets import ade20k, camvid, cityscapes, custom_folder, voc
 from toykit.datasets.layout import pictures
 from toykit.datasets.loading import FINDERS, folder, splits
 from toykit.datasets.sample import read_image
@@ -112,7 +112,7 @@ def _without_image(found: SegmentationSet, root: Path) -> list[str]:
     if found.kind == "folder":
         images = {path.stem for path in pictures(root / "images")} if found.split == "train" else set()
         marks = [path for path in (root / "scribbles").glob("*") if path.suffix.lower() in (".png", ".json")]
-        orphans = [path for path in own.masks_of(root) + marks if images and path.stem not in images]
+        orphans = [path for path in custom_folder.masks_of(root) + marks if images and path.stem not in images]
     else:
         masks = {entry.mask for entry in found.entries}
         first = found.entries[0].mask

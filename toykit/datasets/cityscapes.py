@@ -9,7 +9,7 @@ The id of an image is CITY_SEQUENCE_FRAME.
 
 from pathlib import Path
 
-from toykit.datasets.layout import pictures, plain_table, table
+from toykit.datasets.layout import lookup_table, pictures, plain_table
 from toykit.datasets.segmentation_set import Entry, SegmentationSet
 from toykit.supervision import Supervision
 
@@ -33,6 +33,6 @@ def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
     train_ids = stems[0].with_name(f"{stems[0].name}_labelTrainIds.png").exists()
     suffix = "_labelTrainIds.png" if train_ids else "_labelIds.png"
     entries = tuple(Entry(path, stem.with_name(stem.name + suffix)) for path, stem in zip(images, stems, strict=True))
-    of_label_ids = table({value: k for k, value in enumerate(LABEL_IDS.values())}, void=(*range(34), 255))
+    of_label_ids = lookup_table({value: k for k, value in enumerate(LABEL_IDS.values())}, void=(*range(34), 255))
     lookup = plain_table(len(CLASSES)) if train_ids else of_label_ids
     return SegmentationSet("cityscapes", split, ids, CLASSES, entries, lookup, CLASSES, supervision)

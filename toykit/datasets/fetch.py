@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from toykit._shared.files import write_atomically
+from toykit._shared.torchvision import torchvision
 from toykit.datasets.layout import read_list
-from toykit.files import write_atomically
 from toykit.supervision import read_indexed_png, write_seeds
-from toykit.vision import torchvision
 
 #: What `fetch_voc` leaves to the user, and where it is.
 NOT_FETCHED = (

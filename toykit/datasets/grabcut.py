@@ -6,9 +6,9 @@ Layout: images/ID.jpg, scribbles-set-1/ID-anno.png and scribbles-set-2/ID-anno.p
 
 import numpy as np
 
+from toykit._shared.resources import data_root
 from toykit.conventions import UNLABELLED
 from toykit.datasets.sample import Sample, fit_within, read_image, resize_image
-from toykit.resources import data_root
 from toykit.supervision import read_indexed_png
 
 CLASSES = ("background", "object")

@@ -13,7 +13,7 @@ VOID = UNLABELLED
 REFUSED = -1
 
 
-def table(ids: dict[int, int], void: tuple[int, ...] = (255,)) -> np.ndarray:
+def lookup_table(ids: dict[int, int], void: tuple[int, ...] = (255,)) -> np.ndarray:
     """int16 (256,): the class id for each value in a file, VOID for those in `void`, REFUSED for all others."""
     lookup = np.full(256, REFUSED, np.int16)
     lookup[list(void)] = VOID
@@ -23,7 +23,7 @@ def table(ids: dict[int, int], void: tuple[int, ...] = (255,)) -> np.ndarray:
 
 def plain_table(count: int, void: tuple[int, ...] = (255,)) -> np.ndarray:
     """The table of files that hold the class ids 0..count-1 themselves."""
-    return table({k: k for k in range(count)}, void)
+    return lookup_table({k: k for k in range(count)}, void)
 
 
 def read_lines(path: Path, what: str) -> list[str]:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from toykit._shared.resources import data_root
 from toykit.conventions import check_choice
-from toykit.datasets import ade20k, camvid, cityscapes, own, toy, voc
+from toykit.datasets import ade20k, camvid, cityscapes, custom_folder, toy, voc
 from toykit.datasets.classes import DROP, keep_classes, merge_classes
 from toykit.datasets.segmentation_set import SegmentationSet, limited
-from toykit.resources import data_root
 from toykit.supervision import Supervision
 
 FINDERS = {
@@ -16,10 +16,10 @@ FINDERS = {
     "cityscapes": cityscapes.find,
     "ade20k": ade20k.find,
     "camvid": camvid.find,
-    "folder": own.find,
+    "folder": custom_folder.find,
 }
 KINDS = tuple(FINDERS)
-#: The folder of each set under TOYKIT_DATA, as it is published; "toy" is generated, "folder" is one's own.
+#: The folder of each set under TOYKIT_DATA, as it is published; "toy" is generated, "folder" is one's custom_folder.
 FOLDERS = {"voc": "VOC2012", "cityscapes": "cityscapes", "ade20k": "ADEChallengeData2016", "camvid": "camvid"}
 SPLITS = ("train", "val")
 

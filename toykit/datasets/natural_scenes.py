@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toykit._shared.resources import data_root
+from toykit._shared.torchvision import torchvision
 from toykit.conventions import check_choice
 from toykit.datasets.sample import read_image
 from toykit.datasets.textures import grey_texture, part
-from toykit.resources import data_root
-from toykit.vision import torchvision
 
 SPLITS = ("train", "test")
 #: The generated scenes' classes: the function of skimage.data that has the texture, the crop's side in pixels there, and

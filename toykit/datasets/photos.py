@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from toykit._shared.resources import shipped
 from toykit.conventions import check_choice
 from toykit.datasets.sample import Sample, fit_within, resize_image
-from toykit.resources import shipped
 from toykit.supervision import read_scribbles
 
 #: The photos, simplest first. Each is a function of `skimage.data` and a file in `data/scribbles/`.

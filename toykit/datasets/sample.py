@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from toykit.conventions import UNLABELLED, check_choice
-from toykit.supervision.choice import PRESENT
+from toykit.supervision.spec import PRESENT
 
 
 @dataclass(frozen=True)

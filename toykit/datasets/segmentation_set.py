@@ -19,7 +19,7 @@ from toykit.supervision import (
     read_scribbles,
     read_scribblesup,
 )
-from toykit.supervision.stored import simulated_seeds
+from toykit.supervision.seed_files import simulated_seeds
 from toykit.supervision.strokes import check_scales
 
 

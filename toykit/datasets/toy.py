@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from toykit._shared.files import write_atomically
+from toykit._shared.resources import cache_root
 from toykit.datasets import voc
 from toykit.datasets.segmentation_set import SegmentationSet
 from toykit.datasets.textures import grey_texture, part
-from toykit.files import write_atomically
-from toykit.resources import cache_root
 from toykit.supervision import Supervision, simulate, write_scribbles, write_seeds
-from toykit.supervision.choice import random_generator
+from toykit.supervision.spec import random_generator
 
 #: Of the generator; the cache folder bears it.
 VERSION = 2

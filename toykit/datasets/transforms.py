@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toykit._shared.torchvision import torchvision
 from toykit.conventions import PADDING
 from toykit.datasets.layout import VOID
 from toykit.datasets.sample import Sample
-from toykit.vision import torchvision
 
 
 def augment(

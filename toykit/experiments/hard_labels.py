@@ -16,9 +16,9 @@ from toykit.datasets.sample import Sample
 from toykit.energy import Energy, Subproblem
 from toykit.neighborhoods import NearestNeighbors
 from toykit.potts import RELAXATIONS
-from toykit.predictions import seed_logits
+from toykit.seed_model import seed_logits
 from toykit.solvers import ConvergenceWarning, round_greedily, solve
-from toykit.solvers.potts_model import harden
+from toykit.solvers.hard_labels.potts_model import harden
 
 #: Soft labels to hard ones: f(problem of BL, labels) -> one-hot labels.
 ROUNDINGS: dict[str, Callable[[Subproblem, Tensor], Tensor]] = {
@@ -51,7 +51,7 @@ def compare(
     lam: float = 6.0,
     neighborhood: NearestNeighbors | None = None,
 ) -> list[Row]:
-    """Hard labels of the samples, in float64, on the predictions of `toykit.predictions.seed_logits`; the graph cut first."""
+    """Hard labels of the samples, in float64, on the predictions of `toykit.seed_model.seed_logits`; the graph cut first."""
     neighborhood = NearestNeighbors() if neighborhood is None else neighborhood
     found: dict[tuple, list[tuple[float, float]]] = {}
     for sample in samples:
@@ -84,7 +84,7 @@ def _ways(problem: Subproblem) -> Iterator[tuple[tuple[str, str, str | None], Te
             yield (method, relaxation, rounding), round_labels(problem, soft)
 
 
-def table(rows: Sequence[Row]) -> str:
+def format_roundings(rows: Sequence[Row]) -> str:
     """The rows as text: mean and largest excess over the graph cut's energy, and the mean accuracy."""
     lines = [f"{'method':12}{'solved':8}{'rounded':10}{'mean excess':>12}{'largest':>10}{'accuracy':>10}"]
     for row in rows:

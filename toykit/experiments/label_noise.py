@@ -18,11 +18,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from toykit._shared.files import write_atomically
+from toykit._shared.torchvision import torchvision
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.natural_scenes import Scenes
-from toykit.files import write_atomically
 from toykit.simplex import mix_with_uniform, one_hot, softmax
-from toykit.vision import torchvision
 
 
 @dataclass(frozen=True)

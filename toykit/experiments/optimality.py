@@ -9,7 +9,7 @@ from torch import Tensor
 from toykit.datasets.sample import Sample
 from toykit.energy import Energy
 from toykit.neighborhoods import NearestNeighbors
-from toykit.predictions import seed_logits
+from toykit.seed_model import seed_logits
 from toykit.simplex import soft_jaccard
 from toykit.solvers import ConvergenceWarning, random_walker, solve
 
@@ -51,7 +51,7 @@ def to_optimum(
     """Follow each optimiser from the prediction towards the closed form on one photo, in float64.
 
     eta, lam, neighborhood (default `NearestNeighbors()`): of the energy eta H_Q + lam P_Q. logits: (1, K, H, W);
-    default: the stand-in `toykit.predictions.seed_logits`. options: of the gradient solver, e.g. steps, lr.
+    default: the stand-in `toykit.seed_model.seed_logits`. options: of the gradient solver, e.g. steps, lr.
     """
     neighborhood = NearestNeighbors() if neighborhood is None else neighborhood
     image, seeds = sample.tensors()

@@ -11,10 +11,10 @@ import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from toykit._shared.files import write_atomically
+from toykit._shared.resources import shipped
 from toykit.conventions import check_choice
 from toykit.experiments.label_noise import interval
-from toykit.files import write_atomically
-from toykit.resources import shipped
 
 #: Columns of each table and their types; an empty field is None.
 PUBLISHED = {

@@ -7,16 +7,16 @@ import warnings
 
 import numpy as np
 
+from toykit._shared.palette import voc_palette
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.sample import Sample
 from toykit.energy import Energy
 from toykit.explore.controls import choice, slider
 from toykit.explore.frame import explorer, pictures, text
 from toykit.neighborhoods import NearestNeighbors
-from toykit.palette import voc_palette
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, soft_colors
 from toykit.potts import RELAXATIONS
-from toykit.predictions import seed_logits
+from toykit.seed_model import seed_logits
 from toykit.solvers import ConvergenceWarning, solve
 
 CAPTION = """<p>Mixed colours are soft labels, dark in the entropy. BL decides nearly every pixel; Q and CD leave some

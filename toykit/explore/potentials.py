@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
+from toykit._shared.palette import LINE_COLORS
 from toykit.experiments.potentials import cut, descent_field, over_logits
 from toykit.explore.controls import choice, slider, whole_slider
 from toykit.explore.frame import explorer, text
 from toykit.explore.panels import INK, Panel, Panels
-from toykit.palette import LINE_COLORS
 from toykit.potts import RELAXATIONS
 
 CAPTION = """<p>The orange line is one cut in all three pictures. Where the surface is flat, the pull is zero and the arrows

@@ -4,11 +4,11 @@ import math
 
 import torch
 
+from toykit._shared.palette import LINE_COLORS
 from toykit.experiments.moves import CLASS_NAMES, MOVES, landscape, landscape_sheet, potentials_of, with_coordinate
 from toykit.explore.controls import choice, play, slider
 from toykit.explore.frame import explorer, text
 from toykit.explore.panels import INK, Panel, Panels
-from toykit.palette import LINE_COLORS
 from toykit.potts import RELAXATIONS
 from toykit.simplex import TRIANGLE, to_triangle
 

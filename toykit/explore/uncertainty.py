@@ -1,5 +1,6 @@
 """Fig. 3 (a-c) with sliders: the cross-entropies, what each tells the other side, and who mimics whom."""
 
+from toykit._shared.palette import LINE_COLORS
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.experiments.uncertainty import (
     best_label,
@@ -14,9 +15,8 @@ from toykit.experiments.uncertainty import (
 from toykit.explore.controls import slider
 from toykit.explore.frame import explorer, text
 from toykit.explore.panels import Panel, Panels
-from toykit.palette import LINE_COLORS
 
-DASHES = ("solid", "dash", "dashdot", "dot")  # as in `toykit.palette.LINE_STYLES`, in plotly's words
+DASHES = ("solid", "dash", "dashdot", "dot")  # as in `toykit._shared.palette.LINE_STYLES`, in plotly's words
 CAPTION = """<p>Circles: where both are now; diamonds: the best answer to the other side. Set y to 0.5: CE still asks the
 prediction to be as unsure as the label, CCE and RCE ask nothing of it.</p>"""
 

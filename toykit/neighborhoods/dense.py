@@ -117,7 +117,7 @@ class DenseEdges:
             value = value + (self.degree() * (1 - y.square().sum(1))).flatten(1).sum(1) / 2
         return value
 
-    def split(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def weight_by_agreement(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Weight of the pairs of equal and of different labels (B, H, W), per image: (B,), (B,)."""
         degree = self.degree()
         total = degree.flatten(1).sum(1) / 2
@@ -141,7 +141,7 @@ class DenseEdges:
     def _degree(self) -> Tensor:
         return self.filter(self.inside[:, None].to(self.filters[0].dtype))[:, 0].clamp_min(0)
 
-    def between(self, mask: Tensor) -> "DenseEdges":
+    def within(self, mask: Tensor) -> "DenseEdges":
         """The pairs with both ends in a mask (B, H, W)."""
         return replace(self, inside=self.inside & mask)
 

@@ -16,7 +16,7 @@ class Edges(Protocol):
     def potts(self, y: Tensor, relaxation: Relaxation) -> Tensor:
         """sum over the edges of w_ij P(y_i, y_j), per image: (B,); y (B, K, H, W), differentiable in y."""
 
-    def split(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def weight_by_agreement(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Weight of the edges between equal and between different integer labels (B, H, W): (B,), (B,)."""
 
     def laplacian(self, y: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ class Edges(Protocol):
     def degree(self) -> Tensor:
         """sum_j w_ij for each pixel i: (B, H, W)."""
 
-    def between(self, mask: Tensor) -> "Edges":
+    def within(self, mask: Tensor) -> "Edges":
         """The edges with both ends in a mask (B, H, W)."""
 
     def __getitem__(self, images: slice | Tensor) -> "Edges":

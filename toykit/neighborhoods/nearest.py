@@ -92,7 +92,7 @@ class GridEdges:
         """sum over the edges of w_ij P(y_i, y_j), per image: (B,)."""
         return sum((weight * relaxation(p, q)).flatten(1).sum(1) for p, q, weight in self.pairs(y))
 
-    def split(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def weight_by_agreement(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Weight of the edges between equal and between different labels (B, H, W), per image: (B,), (B,)."""
         equal = different = 0
         for p, q, weight in self.pairs(labels[:, None]):
@@ -123,7 +123,7 @@ class GridEdges:
         """The edges of some of the images: a slice, which shares memory, or their int64 indices (n,)."""
         return GridEdges(self.offsets, tuple(weight[images] for weight in self.weights))
 
-    def between(self, mask: Tensor) -> "GridEdges":
+    def within(self, mask: Tensor) -> "GridEdges":
         """The edges with both ends in a mask (B, H, W); the others weigh nothing."""
         ends = (_ends(mask, offset) for offset in self.offsets)
         return GridEdges(self.offsets, tuple(w * (a & b) for w, (a, b) in zip(self.weights, ends, strict=True)))

@@ -118,7 +118,7 @@ class ListEdges:
         sums = [(w * relaxation(x[None, :, i], x[None, :, j])[0]).sum() for x, i, j, w in self._images(y)]
         return torch.stack(sums)
 
-    def split(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def weight_by_agreement(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Weight of the edges between equal and between different labels (B, H, W), per image: (B,), (B,)."""
         labels = labels.flatten(1)
         same = labels.gather(1, self.i) == labels.gather(1, self.j)
@@ -138,7 +138,7 @@ class ListEdges:
         out.scatter_add_(1, self.i, self.weights).scatter_add_(1, self.j, self.weights)
         return out.view(-1, *self.blocks.shape)
 
-    def between(self, mask: Tensor) -> "ListEdges":
+    def within(self, mask: Tensor) -> "ListEdges":
         """The edges with both ends in a mask (B, H, W); the others weigh nothing."""
         mask = mask.flatten(1)
         return replace(self, weights=self.weights * (mask.gather(1, self.i) & mask.gather(1, self.j)))

@@ -1,9 +1,9 @@
 """Curves: cross-entropies over predictions (Fig. 3 a-c), and solvers on their way to the optimum."""
 
+from toykit._shared.palette import LINE_COLORS, LINE_STYLES
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.experiments.optimality import Trajectory
 from toykit.experiments.uncertainty import label_curve, loss_curve
-from toykit.palette import LINE_COLORS, LINE_STYLES
 
 #: Labels for Fig. 3: nearly certain (at a certain one RCE is infinite), leaning, unknown.
 LABELS = (0.99, 0.75, 0.5)

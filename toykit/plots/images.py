@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toykit._shared.palette import voc_palette
 from toykit.cross_entropy import entropy
-from toykit.palette import voc_palette
 
 #: A legend of `panels` takes at most this many rows and columns.
 LEGEND_ROWS, LEGEND_COLUMNS = 4, 6

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from toykit._shared.palette import LINE_COLORS, LINE_STYLES
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.natural_scenes import Scenes
 from toykit.experiments.label_noise import Cell, interval
-from toykit.palette import LINE_COLORS, LINE_STYLES
 
 #: One for each of `CROSS_ENTROPIES`, as the colours and line styles: a loss looks the same in every figure.
 MARKERS = ("o", "s", "^", "D")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toykit.palette import LINE_COLORS, LINE_STYLES
+from toykit._shared.palette import LINE_COLORS, LINE_STYLES
 
 #: Up to so many neighbours get a ring each: a single pixel is easily overlooked.
 MOST_RINGS = 60

@@ -6,7 +6,7 @@ from toykit.datasets import photo
 from toykit.energy import Energy
 from toykit.plots.images import overlay_seeds, panels, soft_colors
 from toykit.potts import RELAXATIONS
-from toykit.predictions import seed_logits
+from toykit.seed_model import seed_logits
 from toykit.solvers import ConvergenceWarning, solve
 
 TITLES = {

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from toykit._shared.palette import LINE_COLORS, LINE_STYLES
 from toykit.experiments.results import Rows
-from toykit.palette import LINE_COLORS, LINE_STYLES
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 

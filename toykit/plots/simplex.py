@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from toykit._shared.palette import LINE_COLORS, LINE_STYLES
 from toykit.experiments.moves import CLASS_NAMES, MOVES, landscape, potentials_along
-from toykit.palette import LINE_COLORS, LINE_STYLES
 from toykit.potts import RELAXATIONS
 from toykit.simplex import TRIANGLE, to_triangle
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from toykit.palette import LINE_COLORS, LINE_STYLES
+from toykit._shared.palette import LINE_COLORS, LINE_STYLES
 
 
 def training_curves(histories: dict[str, list[list[dict]]]):

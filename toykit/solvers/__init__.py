@@ -15,13 +15,13 @@ from torch import Tensor
 from toykit.conventions import check_choice
 from toykit.energy import Energy, Subproblem
 from toykit.neighborhoods import NearestNeighbors
-from toykit.solvers.closed_form import check_closed_form_options, solve_exactly
-from toykit.solvers.fast import check_fast_options, fast_descent
+from toykit.solvers.block_descent.solver import check_fast_options, fast_descent
 from toykit.solvers.gradient import check_gradient_options, gradient_descent
-from toykit.solvers.graph_cut import alpha_expansion, check_graph_cut_options
-from toykit.solvers.mean_field import check_mean_field_options, mean_field
+from toykit.solvers.hard_labels.graph_cut import alpha_expansion, check_graph_cut_options
+from toykit.solvers.hard_labels.mean_field import check_mean_field_options, mean_field
+from toykit.solvers.hard_labels.rounding import round_greedily
 from toykit.solvers.present import solve_present
-from toykit.solvers.rounding import round_greedily
+from toykit.solvers.random_walker.solver import check_closed_form_options, solve_exactly
 from toykit.solvers.solution import ConvergenceWarning, Solution
 
 #: Solvers by name: f(subproblem, *, callback=None, **options) -> Solution.

@@ -1,10 +1,10 @@
 """What an annotator gives instead of full masks: scribbles, clicks, blocks (paper, sections 1.1 and 3.5)."""
 
 from toykit.supervision.blocks import blocks
-from toykit.supervision.choice import KINDS, Supervision
 from toykit.supervision.clicks import read_clicks
 from toykit.supervision.scribblesup import read_scribblesup
 from toykit.supervision.simulate import simulate
+from toykit.supervision.spec import KINDS, Supervision
 from toykit.supervision.strokes import (
     Scribbles,
     Stroke,

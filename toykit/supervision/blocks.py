@@ -6,7 +6,7 @@ The paper does not describe the blocks of [27]. This generator is ours: numbers 
 import numpy as np
 
 from toykit.conventions import UNLABELLED
-from toykit.supervision.choice import random_generator
+from toykit.supervision.spec import random_generator
 
 
 def blocks(mask: np.ndarray, share: float, name: str, seed: int = 0, block: int | None = None) -> np.ndarray:

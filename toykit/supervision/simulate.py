@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from toykit.supervision.choice import random_generator
+from toykit.supervision.spec import random_generator
 from toykit.supervision.strokes import Scribbles, Stroke, line
 
 #: Share of an object's pixels that its stroke aims at; on VOC the strokes then cover about 3% of the image.

@@ -175,7 +175,7 @@ def read_scribbles(path: str | Path) -> Scribbles:
 
 def write_scribbles(path: str | Path, scribbles: Scribbles) -> None:
     """Write the JSON file that `read_scribbles` reads; it appears whole or not at all."""
-    from toykit.files import write_atomically
+    from toykit._shared.files import write_atomically
 
     content = asdict(scribbles)
     for stroke in content["strokes"]:
@@ -238,8 +238,8 @@ def write_seeds(path: str | Path, seeds: np.ndarray) -> None:
     """Write a map of class ids, uint8 (H, W), as an indexed PNG in VOC's colours; the file appears whole or not at all."""
     from PIL import Image
 
-    from toykit.files import write_atomically
-    from toykit.palette import voc_palette
+    from toykit._shared.files import write_atomically
+    from toykit._shared.palette import voc_palette
 
     picture = Image.fromarray(np.asarray(seeds, dtype=np.uint8), mode="P")
     picture.putpalette((voc_palette(256) * 255).round().astype(np.uint8).tobytes())

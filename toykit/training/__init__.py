@@ -7,12 +7,12 @@
 Read `loop.py` first. Needs the train extra.
 """
 
-from toykit.training.comparison import Summary, compare, table
+from toykit.training.comparison import Summary, compare, format_summaries
 from toykit.training.config import Config, load_config, presets
 from toykit.training.evaluation import class_ious, confusion_matrix, mean_iou
-from toykit.training.folder import RunResult, read_run
 from toykit.training.loop import train
 from toykit.training.pictures import read_pictures
+from toykit.training.run_folder import RunResult, read_run
 
 __all__ = [
     "Config",
@@ -21,11 +21,11 @@ __all__ = [
     "class_ious",
     "compare",
     "confusion_matrix",
+    "format_summaries",
     "load_config",
     "mean_iou",
     "presets",
     "read_pictures",
     "read_run",
-    "table",
     "train",
 ]

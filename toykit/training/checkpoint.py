@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from toykit.files import write_atomically
-from toykit.training.tally import Tally
+from toykit._shared.files import write_atomically
+from toykit.training.epoch_stats import Tally
 
 NAME = "checkpoint.pt"
 #: What may differ between a run and its continuation: where it runs, not what it computes.

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from toykit.files import write_atomically
+from toykit._shared.files import write_atomically
 from toykit.training import checkpoint
 from toykit.training.config import Config, load_config, with_method
-from toykit.training.folder import RunResult, read_run, write_config
 from toykit.training.loop import train
+from toykit.training.run_folder import RunResult, read_run, write_config
 
 LOG, WANTED, PHASE_ONE = "torchrun.log", "torchrun.yaml", "phase_one_{seed}.pt"
 
@@ -35,7 +35,7 @@ def compare(
     """Train every method from every seed: `run_all` of `with_method`, so that a method may be a preset's name too.
 
     source, overrides: as of `load_config`: what all have in common.
-    Raises: ValueError if an override sets what is compared; what `load_config`, `with_method` and `launch` raise.
+    Raises: ValueError if an override sets what is compared; what `load_config`, `with_method` and `run_one` raise.
     """
     for override in overrides:
         if override.split("=")[0] in ("method", "run.seed"):
@@ -55,20 +55,20 @@ def run_all(
     """Train every configuration from every seed, in folder/NAME_SEED; returns the results of each name, by seed.
 
     What is finished there is read, what was interrupted goes on. devices: processes of each run.
-    callback: callback(name, seed, result) after each. Raises: what `launch` raises.
+    callback: callback(name, seed, result) after each. Raises: what `run_one` raises.
     """
     results = {name: [] for name in configs}
     for seed in seeds:  # a first seed of everything comes first
         for name, config in configs.items():
             chosen = dataclasses.replace(config, run=dataclasses.replace(config.run, seed=seed))
             common = Path(folder) / PHASE_ONE.format(seed=seed)
-            result = launch(chosen, Path(folder) / f"{name}_{seed}", devices, common)
+            result = run_one(chosen, Path(folder) / f"{name}_{seed}", devices, common)
             results[name].append(result)
             callback(name, seed, result)
     return results
 
 
-def launch(config: Config, run_dir: Path, devices: int = 1, common: Path | None = None) -> RunResult:
+def run_one(config: Config, run_dir: Path, devices: int = 1, common: Path | None = None) -> RunResult:
     """One run, in this process or, for several devices, under torchrun; a finished one is only read.
 
     common: a file for the end of phase one. A run in this process begins there if the file is of the same phase one, to
@@ -134,7 +134,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def table(summaries: Sequence[Summary]) -> str:
+def format_summaries(summaries: Sequence[Summary]) -> str:
     """The summaries as plain text, in percent: a line a method, with mean and range, then a line a class."""
     methods = [s.method for s in summaries]
     wide = max(len(name) for name in (*summaries[0].classes, "lowest to highest"))

@@ -14,12 +14,12 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from toykit.balance import BALANCES
 from toykit.conventions import check_choice, check_whole
 from toykit.datasets import KINDS
 from toykit.energy import Energy
 from toykit.models import MODELS, MULTIPLE
 from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
+from toykit.self_labeling.balance import BALANCES
 from toykit.solvers import HARD, SOLVERS, check_options
 from toykit.supervision import Supervision
 
@@ -110,13 +110,13 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Terms:
+class EnergyConfig:
     """The terms of eq. (8) or (4) and their weights, see `toykit.Energy`, and the neighbourhood: a name of `NEIGHBORHOODS`.
 
     bandwidth: of colour, everywhere. connectivity: of nearest and sparse_nonlocal. far, candidates: of sparse_nonlocal alone.
     spatial_bandwidth (in pixels), downscale, exact: of dense alone. decisiveness: whether gradient_descent has the entropy term
-    of eq. (4). stride: side in pixels of the cells on which the terms are taken, see `toykit.cells`; 1 is full resolution.
-    balance, class_balance (of soft and hard): of the network's loss, see `toykit.balance`. Phase one always takes "terms".
+    of eq. (4). stride: side in pixels of the cells on which the terms are taken, see `toykit.self_labeling.cells`; 1 is full resolution.
+    balance, class_balance (of soft and hard): of the network's loss, see `toykit.self_labeling.balance`. Phase one always takes "terms".
     """
 
     cross_entropy: str = "CCE"
@@ -282,7 +282,7 @@ class Config:
     data: Data = field(default_factory=Data)
     supervision: Supervision = field(default_factory=Supervision)
     model: Model = field(default_factory=Model)
-    energy: Terms = field(default_factory=Terms)
+    energy: EnergyConfig = field(default_factory=EnergyConfig)
     solver: Solver = field(default_factory=Solver)
     schedule: Schedule = field(default_factory=Schedule)
     run: Run = field(default_factory=Run)
@@ -333,7 +333,7 @@ def with_method(base: Config, name: str) -> Config:
     if name not in presets():
         raise ValueError(f"{name}: expected a method ({', '.join(METHODS)}) or a preset ({', '.join(presets())})")
     preset = load_config(name)
-    terms, factor, ratio = preset.energy, base.energy.eta / Terms.eta, base.data.crop / preset.data.crop
+    terms, factor, ratio = preset.energy, base.energy.eta / EnergyConfig.eta, base.data.crop / preset.data.crop
     if terms.neighborhood == "dense":
         stride = base.energy.stride  # a cell has as many fewer neighbours as it has pixels
         downscale = max(1, terms.downscale // stride)

@@ -1,7 +1,7 @@
 """A frozen body's maps, computed once per photo and mirror image and kept on disk: training then runs the head alone.
 
 On two cores the body is nine tenths of a step. With its weights fixed and whole photos at one scale, its maps never change, so
-they are stored as float16, one file for each photo as the network sees it, in `toykit.resources.cache_root`, and read through a
+they are stored as float16, one file for each photo as the network sees it, in `toykit._shared.resources.cache_root`, and read through a
 memory map. A file's name is a hash of the body's weights, the head's kind, the maps' shapes and the photo's pixels: other
 weights, another crop or a mirror image have files of their own, and runs of one set share theirs. The light network takes
 0.4 MB per photo of 320 x 320 pixels. The folder `features` can be deleted at any time. Where it cannot be written, maps are
@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toykit.files import write_atomically
+from toykit._shared.files import write_atomically
+from toykit._shared.resources import cache_root
 from toykit.models import Network
-from toykit.resources import cache_root
 
 
 class FeatureCache:

@@ -21,12 +21,12 @@ from toykit.training import checkpoint
 from toykit.training.batches import generator_at
 from toykit.training.comparison import PHASE_ONE
 from toykit.training.config import Config
+from toykit.training.epoch_stats import Tally
 from toykit.training.evaluation import accuracy, mean_iou
 from toykit.training.features import FeatureCache
 from toykit.training.loop import build_network, load_sets
 from toykit.training.objective import Objective, now
 from toykit.training.study import configurations, holding_out, read_variants, seeds_in_words
-from toykit.training.tally import Tally
 
 #: The row of the networks' own predictions.
 PREDICTION = "prediction"

@@ -20,7 +20,7 @@ import torch
 from toykit import datasets
 from toykit.datasets.segmentation_set import hold_out, limited
 from toykit.models import Network, build, parameter_groups
-from toykit.training import checkpoint, folder, pictures
+from toykit.training import checkpoint, pictures, run_folder
 from toykit.training.batches import (
     CropLoader,
     Crops,
@@ -31,12 +31,12 @@ from toykit.training.batches import (
 )
 from toykit.training.checkpoint import Progress
 from toykit.training.config import Config, Run
+from toykit.training.epoch_stats import Tally, number
 from toykit.training.evaluation import accuracy, class_ious, evaluate, mean_iou
 from toykit.training.features import FeatureCache
-from toykit.training.folder import RunResult
 from toykit.training.objective import Objective, Outcome, now
 from toykit.training.report import Report
-from toykit.training.tally import Tally, number
+from toykit.training.run_folder import RunResult
 
 
 def train(
@@ -46,7 +46,7 @@ def train(
     resume: bool = True,
     callback: Callable[[int, float], object] | None = None,
 ) -> RunResult:
-    """Train a network, write everything to the run's folder (`toykit.training.folder`) and return the result.
+    """Train a network, write everything to the run's folder (`toykit.training.run_folder`) and return the result.
 
     resume: continue from the folder's checkpoint if there is one, on the very same trajectory; False starts over.
     callback: callback(step, loss) after each step, counted from 1 over the whole run.
@@ -98,7 +98,7 @@ def train(
 
     progress = Progress(Tally.empty(num_classes, fabric.device))
     if fabric.is_global_zero:
-        folder.prepare(run_dir, fresh=not resume)
+        run_folder.prepare(run_dir, fresh=not resume)
     fabric.barrier()
     checkpoint.restore(run_dir, fabric, network, optimizer, progress, config.to_dict())
     step = progress.epoch * steps_per_epoch + progress.step

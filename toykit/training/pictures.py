@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from toykit import plots
+from toykit._shared.files import write_atomically
 from toykit.datasets.sample import Sample, read_image
-from toykit.files import write_atomically
 from toykit.training.evaluation import predict
 from toykit.training.objective import Objective
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from toykit.training import folder, pictures
+from toykit.training import pictures, run_folder
 from toykit.training.checkpoint import Progress
 from toykit.training.config import Config
-from toykit.training.tally import Tally
+from toykit.training.epoch_stats import Tally
 
 
 class Report:
@@ -22,7 +22,7 @@ class Report:
         self.total_epochs, self.step_now, self.total = config.schedule.total_epochs, step, total
         self.miou = next((row["val_miou"] for row in reversed(progress.history) if row["val_miou"] is not None), None)
         if active:
-            folder.describe(run_dir, config)
+            run_folder.describe(run_dir, config)
             self.metrics(progress)  # a run killed between checkpoint and metrics catches up
 
     def __enter__(self) -> "Report":
@@ -72,4 +72,4 @@ class Report:
         """Write metrics.json."""
         if self.active:
             finished = progress.epoch == self.total_epochs
-            folder.write_metrics(self.run_dir, self.classes, progress.history, finished)
+            run_folder.write_metrics(self.run_dir, self.classes, progress.history, finished)

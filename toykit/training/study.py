@@ -19,7 +19,7 @@ from toykit.experiments.results import STUDY, summary, write_rows
 from toykit.supervision import Supervision
 from toykit.training.comparison import run_all
 from toykit.training.config import Config, load_config
-from toykit.training.folder import RunResult
+from toykit.training.run_folder import RunResult
 
 
 def configurations(preset: str, overrides: Sequence[str], variants: Mapping[str, Sequence[str]]) -> dict[str, Config]:

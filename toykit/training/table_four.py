@@ -24,7 +24,7 @@ import click
 from toykit.experiments.results import MEASURED, write
 from toykit.training.comparison import run_all
 from toykit.training.config import Config, load_config, with_method
-from toykit.training.folder import RunResult
+from toykit.training.run_folder import RunResult
 
 CELLS = tuple(f"{method}_{edges}" for method in ("gradient_descent", "hard", "soft") for edges in ("NN", "DN"))
 #: The presets it may be of: those whose results have a table.

@@ -11,7 +11,7 @@ from toykit.energy import Energy
 from toykit.explore.painting.paint import Painting
 from toykit.neighborhoods import NearestNeighbors
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, soft_colors
-from toykit.predictions import seed_logits
+from toykit.seed_model import seed_logits
 from toykit.solvers import ConvergenceWarning, solve
 
 #: What can be shown beside the photo: key -> words.
@@ -96,7 +96,7 @@ def picture(painting: Painting, labels: Tensor, view: str) -> np.ndarray:
 
 def seeds_layer(painting: Painting) -> np.ndarray:
     """The seeds in their classes' colours, RGBA, transparent elsewhere; float conversions happen on few pixels."""
-    from toykit.palette import voc_palette
+    from toykit._shared.palette import voc_palette
 
     layer = np.zeros((*painting.seeds.shape, 4), np.uint8)
     seeded = painting.seeds < len(painting.classes)

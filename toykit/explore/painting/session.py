@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from toykit._shared.palette import LINE_COLORS, voc_palette
+from toykit._shared.resources import shipped
 from toykit.conventions import check_choice
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.photos import PHOTOS, photo
 from toykit.datasets.sample import fit_within, read_image, resize_image
 from toykit.explore.painting.labelling import SOLVERS, VIEWS, Settings, label, picture, seeds_layer
 from toykit.explore.painting.paint import Painting
-from toykit.palette import LINE_COLORS, voc_palette
 from toykit.potts import RELAXATIONS
-from toykit.resources import shipped
 
 #: What a page can be told in one line instead of a traceback; a page that gets no answer would wait for ever.
 ERRORS = (ValueError, TypeError, LookupError, OSError, ImportError, RuntimeError, MemoryError)

@@ -1,0 +1,78 @@
+"""Lines stay apart for colour-blind readers and in grey: by colour, or else by the look of the line.
+
+The simulation is that of Machado, Oliveira and Fernandes, "A physiologically-based model for simulation of color vision
+deficiency" (2009), at severity 1: a matrix for linear RGB.
+"""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from skimage.color import deltaE_cie76, rgb2gray, rgb2lab
+
+from toykit._shared.palette import LINE_COLORS, LINE_STYLES
+from toykit.potts import RELAXATIONS
+
+MACHADO = {
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+VIEWS = ("usual", "grey", *MACHADO)
+#: CIE Lab distance of two line colours. On large patches about 2 is just seen; a line two points wide is seen under a much
+#: smaller angle, where several times that is needed: we ask for seven times.
+APART = 15
+
+
+def seen(colors: np.ndarray, view: str) -> np.ndarray:
+    """CIE Lab coordinates (N, 3) of sRGB colours (N, 3) in 0..1, as seen by a reader."""
+    if view == "grey":
+        colors = np.repeat(rgb2gray(colors[None])[0][:, None], 3, axis=1)
+    elif view in MACHADO:
+        linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+        linear = np.clip(linear @ np.array(MACHADO[view]).T, 0, 1)
+        colors = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return rgb2lab(colors[None])[0]
+
+
+def rgb(colors) -> np.ndarray:
+    return np.array([[int(color[k : k + 2], 16) / 255 for k in (1, 3, 5)] for color in colors])
+
+
+def strokes(style) -> tuple[float, ...]:
+    """A Matplotlib line style's strokes and gaps of one period, in line widths; () for a solid line."""
+    named = {"-": (), "--": (3.7, 1.6), "-.": (6.4, 1.6, 1, 1.6), ":": (1, 1.65)}
+    return named[style] if isinstance(style, str) else tuple(style[1])
+
+
+def look_different(a, b) -> bool:
+    """Another number of strokes a period, or a longest stroke that is twice as long."""
+    a, b = strokes(a), strokes(b)
+    if len(a) != len(b):
+        return True
+    return bool(a) and max(max(a) / max(b), max(b) / max(a)) >= 2
+
+
+def test_the_simulation_keeps_grey_and_merges_what_it_should():
+    greys = np.linspace(0, 1, 5)[:, None].repeat(3, 1)
+    red_green = rgb(["#b25a3c", "#6b7a3c"])
+    for view in VIEWS:
+        assert seen(greys, view) == pytest.approx(rgb2lab(greys[None])[0], abs=0.5)
+    usual, blind = (deltaE_cie76(*seen(red_green, view)) for view in ("usual", "deuteranopia"))
+    assert blind < usual / 2
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_lines_stay_apart(view):
+    assert len(LINE_COLORS) == len(LINE_STYLES)
+    lab = seen(rgb(LINE_COLORS), view)
+    for i, j in combinations(range(len(LINE_COLORS)), 2):
+        distance = deltaE_cie76(lab[i], lab[j])
+        assert distance >= APART or look_different(LINE_STYLES[i], LINE_STYLES[j]), (i, j, distance)
+    for color in lab:  # and from the paper
+        assert deltaE_cie76(color, [100, 0, 0]) >= APART
+
+
+def test_the_six_relaxations_can_be_told_by_their_lines_alone():
+    for a, b in combinations(LINE_STYLES[: len(RELAXATIONS)], 2):
+        assert look_different(a, b), (a, b)

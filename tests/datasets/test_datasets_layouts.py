@@ -1,0 +1,360 @@
+"""Every set of photos and masks, generated in exactly its published layout (and the real one where it is)."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from toykit._shared.resources import data_root
+from toykit.datasets import KINDS, check, checks, cityscapes, load, segmentation_set, voc
+from toykit.supervision import Scribbles, Stroke, Supervision, read_scribblesup, seed_files, simulate, write_scribbles
+
+HEIGHT, WIDTH = 40, 48
+FULL = Supervision("full")
+
+
+def save(path, values):
+    """A photo (H, W, 3) or a map of ids (H, W) as the file that its suffix says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).save(path)
+
+
+def photo(seed):
+    return np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+
+
+def halves(left, right, void=255):
+    """Two classes side by side and a void column between them."""
+    mask = np.full((HEIGHT, WIDTH), left, np.uint8)
+    mask[:, WIDTH // 2 :] = right
+    mask[:, WIDTH // 2] = void
+    return mask
+
+
+def make_voc(root):
+    for split, names in (("train_aug", ("2007_000001", "2007_000002", "2008_000003")), ("val", ("2007_000009",))):
+        (root / "ImageSets" / "SegmentationAug").mkdir(parents=True, exist_ok=True)
+        (root / "ImageSets" / "SegmentationAug" / f"{split}.txt").write_text("\n".join(names) + "\n")
+        for number, name in enumerate(names):
+            save(root / "JPEGImages" / f"{name}.jpg", photo(number))
+            save(root / "SegmentationClassAug" / f"{name}.png", halves(0, (8, 12, 15)[number]))
+            if split == "val":
+                continue
+            (root / "scribbles").mkdir(exist_ok=True)
+            points = "".join(
+                f"<point><X>{x}</X><Y>20</Y></point>" for x in (30, 30, 60, 90, 200)
+            )  # of a photo twice as large
+            (root / "scribbles" / f"{name}.xml").write_text(
+                f"<annotation><filename>{name}.jpg</filename><size><width>{2 * WIDTH}</width><height>{2 * HEIGHT}"
+                f"</height></size><polygon><tag>{('cat', 'dog', 'person')[number]}</tag>{points}</polygon></annotation>"
+            )
+            for ratio in ("", "_0.5", "_0"):
+                drawn = np.full((HEIGHT, WIDTH), 255, np.uint8)
+                drawn[5, : {"": 20, "_0.5": 10, "_0": 1}[ratio]] = 0
+                save(root / f"pascal_2012_scribble{ratio}" / f"{name}.png", drawn)
+    clicks = {name: [{"x": 4, "y": 7, "cls": 0}, {"x": 40.5, "y": 9, "cls": 8, "rank": 1}]
+              for name in ("2007_000001", "2007_000002", "2008_000003")}  # fmt: skip
+    (root / "points.json").write_text(json.dumps(clicks))
+
+
+def make_cityscapes(root, train_ids=False):
+    for split, frames in (
+        ("train", ("aachen_000000_000019", "bochum_000001_000019")),
+        ("val", ("munster_000000_000019",)),
+    ):
+        for number, frame in enumerate(frames):
+            city = frame.split("_")[0]
+            save(root / "leftImg8bit" / split / city / f"{frame}_leftImg8bit.png", photo(number))
+            stem = root / "gtFine" / split / city / f"{frame}_gtFine"
+            save(stem.with_name(stem.name + "_labelIds.png"), halves(7, 33, void=3))
+            save(stem.with_name(stem.name + "_instanceIds.png"), np.zeros((HEIGHT, WIDTH), np.uint16))
+            if train_ids:
+                save(stem.with_name(stem.name + "_labelTrainIds.png"), halves(0, 18))
+
+
+def make_ade20k(root):
+    for split, names in (
+        ("training", ("ADE_train_00000001", "ADE_train_00000002")),
+        ("validation", ("ADE_val_00000001",)),
+    ):
+        for number, name in enumerate(names):
+            save(root / "images" / split / f"{name}.jpg", photo(number))
+            save(root / "annotations" / split / f"{name}.png", halves(1, 150, void=0))
+    rows = [
+        f"{k}\t0.1\t10\t1\t0\t{'door, double door' if k in (15, 59) else f'thing {k}, stuff'}" for k in range(1, 151)
+    ]
+    (root / "objectInfo150.txt").write_text("\n".join(["Idx\tRatio\tTrain\tVal\tStuff\tName", *rows]) + "\n")
+
+
+def make_camvid(root):
+    for split, suffix in (("train", "png"), ("val", "jpg"), ("test", "png")):
+        for number in range(2):
+            save(root / split / f"0001TP_{number:06d}.{suffix}", photo(number))
+            save(root / f"{split}annot" / f"0001TP_{number:06d}.png", halves(0, 10, void=11))
+
+
+def make_folder(root):
+    for number, name in enumerate(("a", "b", "c")):
+        save(root / "images" / f"{name}.{'jpg' if number else 'png'}", photo(number))
+    save(root / "masks" / "c.png", halves(0, 1))
+    drawn = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    drawn[3:6, 4:20], drawn[-1] = 1, 254
+    (root / "scribbles").mkdir()
+    save(root / "scribbles" / "a.png", drawn)
+    for name in ("b", "c"):
+        strokes = (Stroke("cat", 3, ((4, 5), (40, 5))), Stroke("sky", 1, ((4, 30), (40, 30))))
+        write_scribbles(root / "scribbles" / f"{name}.json", Scribbles(name, (WIDTH, HEIGHT), ("cat", "sky"), strokes))
+    (root / "classes.txt").write_text("sky\ncat\nroad\n")
+
+
+MAKERS = {"voc": make_voc, "cityscapes": make_cityscapes, "ade20k": make_ade20k, "camvid": make_camvid,
+          "folder": make_folder}  # fmt: skip
+#: For each kind: images to train on, their number of classes, and the ids of the left and the right half.
+EXPECTED = {"voc": (3, 21, 0, 8), "cityscapes": (2, 19, 0, 18), "ade20k": (2, 150, 0, 149), "camvid": (2, 11, 0, 10)}
+
+
+@pytest.fixture(params=EXPECTED)
+def made(request, tmp_path):
+    MAKERS[request.param](tmp_path)
+    return request.param, tmp_path
+
+
+def test_a_published_layout_is_read(made):
+    kind, root = made
+    count, classes, left, right = EXPECTED[kind]
+    found = load(kind, "train", root, FULL)
+    assert (found.kind, found.split, len(found), len(found.ids), len(found.classes)) == (
+        kind,
+        "train",
+        count,
+        count,
+        classes,
+    )
+    assert len(set(found.classes)) == classes
+    sample = found[0]
+    assert (sample.name, sample.classes) == (found.ids[0], found.classes)
+    assert sample.image.shape == (HEIGHT, WIDTH, 3)
+    assert sample.mask.dtype == sample.seeds.dtype == np.uint8
+    assert (sample.mask[:, : WIDTH // 2] == left).all()
+    assert (sample.mask[:, WIDTH // 2] == 255).all()
+    assert (sample.mask[:, WIDTH // 2 + 1 :] == right).all()
+    assert np.array_equal(sample.seeds, sample.mask)
+    assert len(load(kind, "val", root)) in (1, 2)
+    assert [s.name for s in found] == list(found.ids)  # ends with an IndexError
+    assert found[-1].name == found.ids[-1]
+    for wrong in (count, -count - 1):
+        with pytest.raises(IndexError):
+            found[wrong]
+    with pytest.raises(TypeError):
+        found["0"]
+
+
+def test_generated_supervision_and_workers(made):
+    kind, root = made
+    for choice in (Supervision("simulated"), Supervision("simulated", ratio=0.3), Supervision("simulated", width=1),
+                   Supervision("simulated", seed=1), Supervision("blocks"), Supervision("blocks", share=0.1),
+                   Supervision("blocks", seed=1)):  # fmt: skip
+        found = load(kind, "train", root, choice)
+        sample = found[1]
+        seeded = sample.seeds != 255
+        assert 0 < seeded.sum() < 0.6 * seeded.size
+        assert np.array_equal(sample.seeds[seeded], sample.mask[seeded])
+        assert np.array_equal(pickle.loads(pickle.dumps(found))[1].seeds, sample.seeds)
+        if choice not in (Supervision("simulated"), Supervision("blocks")):
+            plain = load(kind, "train", root, Supervision(choice.kind))[1]
+            assert not np.array_equal(plain.seeds, sample.seeds)
+
+
+def test_simulated_scribbles_are_found_once(tmp_path, monkeypatch):
+    make_voc(tmp_path)
+    found = load("voc", "train", tmp_path, Supervision("simulated"))
+    calls = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # where they are kept
+    monkeypatch.setattr(seed_files, "simulate", lambda *a: calls.append(a) or simulate(*a))
+    first = found[1].seeds
+    again = found[1].seeds
+    assert len(calls) == 1
+    assert np.array_equal(first, again)
+    again[:] = 0  # a sample is the caller's own
+    assert np.array_equal(found[1].seeds, first)
+    assert sum(map(len, found._simulated.values())) < first.size / 10
+    assert not np.array_equal(found[2].seeds, first)
+    swapped = segmentation_set.subset(found, [2, 1])  # another set's positions are other images
+    assert np.array_equal(swapped[0].seeds, found[2].seeds)
+    assert len(calls) == 2  # that of the other set was on disk
+
+
+def test_a_data_loader_with_a_worker_reads_it(tmp_path):
+    make_camvid(tmp_path)
+    found = load("camvid", "train", tmp_path, Supervision("simulated"))
+    loader = torch.utils.data.DataLoader(found, batch_size=None, num_workers=1, multiprocessing_context="fork")
+    for sample, own in zip(loader, found, strict=True):
+        assert np.array_equal(np.asarray(sample.seeds), own.seeds)
+
+
+def test_vocs_scribbles(tmp_path):
+    make_voc(tmp_path)
+    drawn = {ratio: load("voc", "train", tmp_path, Supervision(ratio=ratio))[0].seeds for ratio in (1, 0.5, 0, 0.25)}
+    assert [int((seeds == 0).sum()) for seeds in drawn.values()] == [
+        20,
+        10,
+        1,
+        0,
+    ]  # the last from XML: strokes of "cat"
+    thin = load("voc", "train", tmp_path, Supervision(width=1))[1]  # only XML has that
+    expected = read_scribblesup(tmp_path / "scribbles" / "2007_000002.xml", voc.CLASSES, 1).draw((WIDTH, HEIGHT))
+    assert np.array_equal(thin.seeds, expected)
+    assert (thin.seeds == 12).any()
+    whole = read_scribblesup(tmp_path / "scribbles" / "2007_000001.xml", voc.CLASSES)
+    assert np.array_equal(drawn[0.25], whole.shorten(0.25).draw((WIDTH, HEIGHT)))
+    assert len(np.unique(load("voc", "val", tmp_path)[0].seeds)) == 3  # full masks by default
+
+
+def test_vocs_clicks(tmp_path):
+    make_voc(tmp_path)
+    seeds = load("voc", "train", tmp_path, Supervision("clicks"))[2].seeds
+    assert (seeds[7, 4], seeds[9, 40]) == (0, 8)
+    assert 10 < (seeds != 255).sum() < 40
+    assert (load("voc", "train", tmp_path, Supervision("clicks", width=1))[2].seeds != 255).sum() < 10
+
+
+def test_cityscapes_train_ids_are_taken_where_they_are(tmp_path):
+    make_cityscapes(tmp_path, train_ids=True)
+    found = load("cityscapes", "train", tmp_path, FULL)
+    assert found.entries[0].mask.name.endswith("_labelTrainIds.png")
+    assert np.unique(found[0].mask).tolist() == [0, 18, 255]
+    assert found.ids[1] == "bochum_000001_000019"
+    lookup = load("cityscapes", "train", tmp_path, FULL).table
+    assert [name for name, k in cityscapes.LABEL_IDS.items() if k == 26] == ["car"]
+    assert lookup[18] == 18
+
+
+def test_ade20k_has_names(tmp_path):
+    make_ade20k(tmp_path)
+    found = load("ade20k", "val", tmp_path)
+    assert found.classes[:2] == ("thing 1", "thing 2")
+    assert (found.classes[14], found.classes[58]) == ("door (14)", "door (58)")
+    (tmp_path / "objectInfo150.txt").write_text("Idx\tName\n1\twall\n")
+    with pytest.raises(ValueError, match=r"objectInfo150\.txt: expected 150 rows"):
+        load("ade20k", "val", tmp_path)
+    (tmp_path / "objectInfo150.txt").unlink()
+    assert load("ade20k", "val", tmp_path).classes[149] == "class 149"
+
+
+def test_a_folder_of_ones_own(tmp_path):
+    make_folder(tmp_path)
+    found = load("folder", "train", tmp_path)
+    assert (found.ids, found.classes) == (("a", "b", "c"), ("sky", "cat", "road"))
+    a, b, c = found
+    assert a.mask is None
+    assert (a.seeds[3:6, 4:20] == 1).all()
+    assert (a.seeds[-1] == 254).all()  # padding stays padding
+    assert (b.seeds[4:7, 5:40] == 1).all()  # classes go by their names
+    assert (b.seeds[30, 5:40] == 0).all()
+    assert np.unique(c.mask).tolist() == [0, 1, 255]
+    assert load("folder", "val", tmp_path).ids == ("c",)
+    assert check("folder", tmp_path) == []
+    with pytest.raises(ValueError, match=r"a\.png: a drawn map cannot be shortened to ratio 0\.5"):
+        load("folder", "train", tmp_path, Supervision(ratio=0.5))
+    with pytest.raises(ValueError, match="scribbles carry their own width"):
+        load("folder", "train", tmp_path, Supervision(width=1))
+    with pytest.raises(ValueError, match=r"a\.png: has no mask"):
+        load("folder", "train", tmp_path, FULL)[0]
+    (tmp_path / "train.txt").write_text("c\nb\n")
+    shorter = load("folder", "train", tmp_path, Supervision(ratio=0.5))
+    assert shorter.ids == ("c", "b")
+    assert 0 < (shorter[1].seeds != 255).sum() < 0.7 * (b.seeds != 255).sum()
+    assert load("folder", "train", tmp_path, only=("road", "sky"), others="sky")[0].classes == ("sky", "road")
+    (tmp_path / "train.txt").write_text("c\nz\n")
+    with pytest.raises(FileNotFoundError, match=r"train\.txt: no picture in images/ for z"):
+        load("folder", "train", tmp_path)
+    (tmp_path / "classes.txt").write_text("sky\nsky\n")
+    with pytest.raises(ValueError, match=r"classes\.txt: expected 2 to 254 different class names"):
+        load("folder", "train", tmp_path)
+
+
+def test_files_as_other_systems_leave_them(tmp_path):
+    """Names with spaces, a byte order mark, macOS's ._NAME beside each file."""
+    make_folder(tmp_path)
+    for path in (tmp_path / "images" / "b.jpg", tmp_path / "scribbles" / "b.json"):
+        path.rename(path.with_stem("my b"))
+    (tmp_path / "images" / "._my b.jpg").write_bytes(b"not a picture")
+    (tmp_path / "classes.txt").write_text("sky\ncat\nroad\n", encoding="utf-8-sig")
+    assert load("folder", "train", tmp_path).ids == ("a", "c", "my b")
+    (tmp_path / "train.txt").write_text("my b\r\n c\n", encoding="utf-8-sig")
+    found = load("folder", "train", tmp_path)
+    assert (found.ids, found.classes) == (("my b", "c"), ("sky", "cat", "road"))
+    assert (found[0].seeds != 255).any()
+
+
+def test_only_some_classes(tmp_path):
+    make_voc(tmp_path)
+    found = load("voc", "train", tmp_path, FULL, only=("dog", "cat"))
+    assert (found.classes, found.ids) == (("background", "cat", "dog"), ("2007_000001", "2007_000002"))
+    assert [np.unique(s.mask).tolist() for s in found] == [[0, 1, 255], [0, 2, 255]]
+    person = load("voc", "train", tmp_path, Supervision("scribbles", ratio=0.7), only=("person",))
+    assert np.unique(person[0].seeds).tolist() == [1, 255]
+    clicked = load("voc", "train", tmp_path, Supervision("clicks"), only=("dog",))  # the clicks are on cats
+    assert np.unique(clicked[0].seeds).tolist() == [0, 255]
+    with pytest.raises(ValueError, match=r"only: expected some of background, aeroplane.*; got unicorn"):
+        load("voc", "train", tmp_path, FULL, only=("unicorn",))
+    with pytest.raises(ValueError, match="only: no photo of voc train shows sheep"):
+        load("voc", "train", tmp_path, FULL, only=("sheep",))
+
+
+def test_limit_is_evenly_spread(tmp_path):
+    make_voc(tmp_path)
+    assert load("voc", "train", tmp_path, FULL, limit=2).ids == ("2007_000001", "2007_000002")
+    assert len(load("voc", "train", tmp_path, FULL, limit=9)) == 3
+    assert load("voc", "train", tmp_path, FULL, only=("person",), limit=1).ids == ("2008_000003",)
+    with pytest.raises(ValueError, match="limit: expected at least 1"):
+        load("voc", "train", tmp_path, FULL, limit=0)
+
+
+def test_what_is_not_there_is_said(tmp_path, monkeypatch):
+    make_camvid(tmp_path / "camvid")
+    monkeypatch.setenv("TOYKIT_DATA", str(tmp_path))
+    assert len(load("camvid", "test", supervision=FULL)) == 2  # the published folder's name under TOYKIT_DATA
+    with pytest.raises(FileNotFoundError, match="camvid has no scribbles; choose simulated"):
+        load("camvid", "train")
+    with pytest.raises(FileNotFoundError, match=r"VOC2012: no such folder.*set TOYKIT_DATA"):
+        load("voc", "train")
+    with pytest.raises(FileNotFoundError, match="toykit data make toy"):
+        load("toy", "train", tmp_path / "absent")
+    with pytest.raises(ValueError, match="folder: give the root"):
+        load("folder", "train")
+    with pytest.raises(ValueError, match=r"kind: expected one of toy, voc, .*; got 'coco'"):
+        load("coco", "train")
+    with pytest.raises(ValueError, match="split: expected one of train, val; got 'test'"):
+        load("voc", "test")
+    make_voc(tmp_path / "VOC2012")
+    for path in (tmp_path / "VOC2012").glob("scribbles/*"):
+        path.unlink()
+    (tmp_path / "VOC2012" / "scribbles").rmdir()
+    with pytest.raises(
+        FileNotFoundError, match=r"no scribbles of width 3 and ratio 0\.8: neither pascal_2012_scribble_0\.8"
+    ):
+        load("voc", "train", supervision=Supervision(ratio=0.8))
+
+
+def test_every_kind_has_its_number_of_images():
+    assert set(checks.COUNTS) == set(KINDS) - {"folder", "toy"}
+
+
+@pytest.mark.parametrize("kind", ["voc", "camvid"])
+def test_the_real_sets(kind):
+    if not (data_root() / {"voc": "VOC2012", "camvid": "camvid"}[kind]).is_dir():
+        pytest.skip(f"{kind} not found under TOYKIT_DATA")
+    for split in ("train", "val"):
+        found = load(kind, split, supervision=Supervision("blocks", share=0.2), limit=10)
+        assert len(found) == 10
+        for sample in found:
+            assert sample.image.shape == (*sample.mask.shape, 3)
+            assert set(np.unique(sample.mask)) <= {*range(len(found.classes)), 255}
+    if kind == "voc":
+        clicks = load(kind, "train", supervision=Supervision("clicks", width=1), limit=60)
+        agree = [(s.seeds == s.mask)[(s.seeds != 255) & (s.mask != 255)] for s in clicks]
+        assert np.concatenate(agree).mean() > 0.85

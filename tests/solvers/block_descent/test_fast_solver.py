@@ -1,0 +1,427 @@
+"""The fast solver: its parts against brute force, its kernels against each other, its promises on kind and unkind inputs."""
+
+import functools
+import itertools
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from toykit import (
+    UNLABELLED,
+    ConvergenceWarning,
+    Energy,
+    NearestNeighbors,
+    SelfLabelingLoss,
+    SparseNonLocal,
+    datasets,
+    random_walker,
+    soft_jaccard,
+    solve,
+)
+from toykit.cross_entropy import CROSS_ENTROPIES
+from toykit.potts import RELAXATIONS
+from toykit.seed_model import seed_logits
+from toykit.solvers.block_descent import numba_kernel, scalar_forms, torch_kernel
+from toykit.solvers.block_descent import solver as fast
+from toykit.solvers.block_descent.solver import OMEGA
+from toykit.solvers.layouts.four_colour_grid import pack
+
+KERNELS = {"torch": torch_kernel.sweep, "numba": numba_kernel.sweep}
+every_energy = pytest.mark.parametrize(
+    ("cross_entropy", "relaxation"), [(c, r) for c in CROSS_ENTROPIES for r in RELAXATIONS]
+)
+
+
+def start(problem):
+    return pack(problem, problem.fix_seeds(problem.sigma))
+
+
+@pytest.mark.parametrize("relaxation", RELAXATIONS)
+def test_scalar_forms_are_the_relaxations(relaxation, generator):
+    p, q = (torch.rand(50, 5, generator=generator, dtype=torch.float64) + 0.01 for _ in range(2))
+    p, q = p / p.sum(1, keepdim=True), q / q.sum(1, keepdim=True)
+    s, i, j = (p * q).sum(1), (p * (1 - p)).sum(1), (q * (1 - q)).sum(1)
+    assert torch.allclose(scalar_forms.value(relaxation, s, i, j), RELAXATIONS[relaxation](p, q), rtol=1e-12)
+    by_s, by_a = scalar_forms.slopes(relaxation, s, i, j)
+    variable = p.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(RELAXATIONS[relaxation](variable, q).sum(), variable)
+    mine = by_s[:, None] * q + 2 * by_a[:, None] * p
+    # equal along the simplex, where a step sums to zero
+    tangent = (gradient - mine) - (gradient - mine).mean(1, keepdim=True)
+    assert tangent.abs().max() < 1e-10
+
+
+@pytest.mark.parametrize("size", [(6, 7), (5, 4), (1, 1), (1, 5), (2, 1)])
+@pytest.mark.parametrize("connectivity", [4, 8])
+def test_quarters_hold_the_problem(size, connectivity, make_problem):
+    height, width = size
+    energy = Energy("CCE", "CD", neighborhood=NearestNeighbors(40, connectivity))
+    problem = energy.subproblem(*make_problem(height=height, width=width, classes=4))
+    x = start(problem)
+    whole = x.unpack()
+    assert torch.equal(whole, problem.fix_seeds(problem.sigma))
+    for row in (0, 1):
+        for column in (0, 1):
+            for offset in x.offsets:
+                found = x.neighbor(row, column, offset)
+                for i in range(found.shape[1]):
+                    for j in range(found.shape[3]):
+                        r, c = 2 * i + row + offset[0], 2 * j + column + offset[1]
+                        inside = 0 <= r < height and 0 <= c < width
+                        expected = whole[:, :, r, c] if inside else torch.zeros_like(whole[:, :, 0, 0])
+                        assert torch.equal(found[:, i, :, j], expected)
+    expected = problem.value(whole) - problem.constant()
+    assert torch.allclose(torch_kernel.energy(x, "CCE", "CD", 0.3), expected, rtol=1e-10, atol=1e-12)
+
+
+@every_energy
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_sweep_lowers_the_energy_by_what_it_says(cross_entropy, relaxation, kernel, make_problem):
+    energy = Energy(cross_entropy, relaxation, neighborhood=NearestNeighbors(30, 8))
+    x = start(energy.subproblem(*make_problem(height=9, width=8, padding=True)))
+    before = torch_kernel.energy(x, cross_entropy, relaxation, energy.eta)
+    for _ in range(4):
+        change = KERNELS[kernel](x, cross_entropy, relaxation, energy.eta, OMEGA)
+        after = torch_kernel.energy(x, cross_entropy, relaxation, energy.eta)
+        assert (change <= 0).all()
+        assert torch.allclose(after - before, change, rtol=1e-7, atol=1e-9)
+        before = after
+
+
+@every_energy
+def test_both_kernels_agree(cross_entropy, relaxation, make_problem):
+    logits, image, seeds = make_problem(height=9, width=12, classes=5, padding=True)
+    if relaxation == "LQ":  # singular between two different seeds: the way out of there is decided by rounding
+        seeds = seeds.where(seeds > 5, UNLABELLED)
+    problem = Energy(cross_entropy, relaxation).subproblem(logits, image, seeds)
+    labels = []
+    for sweep in KERNELS.values():
+        x = start(problem)
+        for _ in range(3):
+            sweep(x, cross_entropy, relaxation, 0.3, OMEGA)
+        labels.append(x.unpack())
+    assert torch.allclose(*labels, rtol=0, atol=1e-5)
+
+
+def test_the_torch_kernel_solves_as_the_numba_kernel(make_problem):
+    problem = make_problem(height=12, width=13, dtype=torch.float32)
+    one, other = (solve(*problem, kernel=kernel) for kernel in KERNELS)
+    assert torch.allclose(one.energies[-1], other.energies[-1], rtol=1e-4)
+    assert (soft_jaccard(one.labels, other.labels) > 0.999).all()
+
+
+@every_energy
+@pytest.mark.parametrize("connectivity", [4, 8])
+def test_below_the_paper_solver_and_never_up(cross_entropy, relaxation, connectivity, make_problem, check_fast):
+    problem = make_problem(batch=8, height=14, width=13, padding=True, seed=3)
+    energy = Energy(cross_entropy, relaxation, neighborhood=NearestNeighbors(9, connectivity))
+    check_fast(energy, *problem)
+
+
+def adversary(kind, problem, generator):
+    logits, image, seeds = problem
+    if kind == "overconfident":
+        logits = logits * 10
+    elif kind == "random":
+        logits = torch.randn(logits.shape, generator=generator) * 30
+    elif kind == "contradictory":
+        seeds = torch.randint(0, logits.shape[1], seeds.shape, generator=generator)
+        seeds[:, ::2] = UNLABELLED
+    elif kind == "constant":
+        image = torch.full_like(image, 128)
+    elif kind == "checkerboard":
+        pattern = torch.arange(image.shape[-1]) + torch.arange(image.shape[-2])[:, None]
+        image = (pattern % 2 * 255.0).expand_as(image)
+    elif kind == "huge":
+        logits = logits * 1e4
+    elif kind == "no seeds":
+        seeds = torch.full_like(seeds, UNLABELLED)
+    return logits, image, seeds
+
+
+@every_energy
+@pytest.mark.parametrize(
+    "kind", ["overconfident", "random", "contradictory", "constant", "checkerboard", "huge", "no seeds"]
+)
+def test_unkind_inputs(kind, cross_entropy, relaxation, make_problem, generator, check_solution):
+    problem = adversary(kind, make_problem(height=10, width=10, classes=6, dtype=torch.float32), generator)
+    energy = Energy(cross_entropy, relaxation)
+    solution = solve(*problem, energy, max_steps=60, tolerance=0.01)
+    labels = solution.labels
+    assert labels.isfinite().all()
+    assert (labels >= 0).all()
+    assert torch.allclose(labels.sum(1), torch.ones(()), atol=1e-4)
+    assert (solution.energies.diff(dim=0) <= 0).all()
+    assert (energy(labels, *problem) <= solution.energies[0] * (1 + 1e-3) + 1e-3).all()
+
+
+def test_soft_jaccard_with_the_closed_form(make_problem):
+    problem = make_problem(height=30, width=31, classes=4)
+    exact = random_walker(*problem)
+    found = solve(*problem, Energy("Q", "Q"), tolerance=1e-9)
+    assert (soft_jaccard(found.labels, exact.labels) > 0.9999).all()
+    assert (found.energies[-1] >= exact.energies[0] * (1 - 1e-12)).all()
+
+
+def test_each_image_is_solved_as_alone_and_twice_the_same(make_problem):
+    problem = make_problem(batch=3, height=8, width=9)
+    together = solve(*problem)
+    for b in range(3):
+        alone = solve(*(x[b : b + 1] for x in problem))
+        assert torch.equal(alone.labels[0], together.labels[b])
+        assert torch.equal(alone.energies[-1, 0], together.energies[-1, b])
+    assert torch.equal(solve(*problem).labels, together.labels)
+
+
+def test_options_matter(make_problem):
+    problem = make_problem(height=12, width=12)
+    loose, tight = solve(*problem, tolerance=0.05), solve(*problem, tolerance=1e-7)
+    assert loose.steps < tight.steps
+    assert (tight.energies[-1] < loose.energies[-1]).all()
+    with pytest.warns(ConvergenceWarning, match="take a larger max_steps or tolerance"):
+        short = solve(*problem, tolerance=1e-7, max_steps=3)
+    assert short.steps == 3
+    assert not short.converged
+
+
+@pytest.mark.filterwarnings("ignore::toykit.ConvergenceWarning")
+def test_callback_sees_each_sweep_and_can_stop(make_problem):
+    problem, seen = make_problem(batch=1), []
+    solution = solve(*problem, Energy("Q", "Q"), callback=lambda *story: seen.append(story))
+    assert [story[0] for story in seen] == list(range(solution.steps + 1))
+    assert torch.allclose(seen[-1][1], solution.labels)
+    stopped = solve(*problem, Energy("Q", "Q"), callback=lambda step, *_: step == 2)
+    assert stopped.steps == 2
+    assert "stopped by the callback" in stopped.message
+    assert solve(*problem, callback=lambda *_: True).steps == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tolerance": -1}, r"tolerance: expected a number in \[0, 1\), got -1"),
+        ({"tolerance": float("nan")}, "tolerance: expected"),
+        ({"max_steps": 0}, "max_steps: expected a whole number, at least 1; got 0"),
+        ({"max_steps": 2.5}, "max_steps: expected a whole number"),
+        ({"active_classes": 2}, "active_classes: expected a probability"),
+        ({"kernel": "cuda"}, "kernel: expected one of auto, torch, compile, numba; got 'cuda'"),
+    ],
+)
+def test_bad_options(options, message, make_problem):
+    for run in (functools.partial(solve, *make_problem()), SelfLabelingLoss):
+        with pytest.raises(ValueError, match=message):
+            run(**options)
+
+
+@pytest.mark.parametrize("backend", ["sor", "cg", "amg"])
+@pytest.mark.parametrize("eta", [0.3, 0.0])
+def test_other_backends_of_the_random_walker(backend, eta, make_problem):
+    logits, image, seeds = make_problem(height=20, width=17, classes=4, padding=True)
+    image = image / 8  # an even photo: eta = 0 is solvable by iteration too
+    exact = random_walker(logits, image, seeds, eta)
+    found = random_walker(logits, image, seeds, eta, backend=backend, tolerance=1e-8)
+    assert found.converged
+    assert (found.residual <= 1e-8).all()
+    assert torch.allclose(found.labels, exact.labels, atol=1e-6)
+    rough = random_walker(logits, image, seeds, eta, backend=backend, tolerance=1e-2)
+    assert (rough.residual > found.residual).all()
+
+
+def test_wrong_backend(make_problem):
+    with pytest.raises(ValueError, match="backend: expected one of direct, sor, cg, amg; got 'lu'"):
+        random_walker(*make_problem(), backend="lu")
+    with pytest.raises(ValueError, match="tolerance: expected"):
+        random_walker(*make_problem(), tolerance=0)
+
+
+@pytest.mark.parametrize("backend", ["direct", "sor", "cg", "amg"])
+def test_a_pixel_that_nothing_determines_is_an_error_from_each_backend(backend, make_problem):
+    logits, image, seeds = make_problem()
+    seeds[1] = UNLABELLED
+    with pytest.raises(ValueError, match="no seed reaches 42 unlabelled pixels"):
+        random_walker(logits, image, seeds, eta=0.0, backend=backend)
+
+
+@every_energy
+def test_only_the_ratio_of_the_weights_matters(cross_entropy, relaxation, make_problem):
+    problem = make_problem(height=8, width=9, dtype=torch.float32)
+    expected = solve(*problem, Energy(cross_entropy, relaxation, 0.3, 6.0))
+    for factor in (2.0**-100, 2.0**90):
+        found = solve(*problem, Energy(cross_entropy, relaxation, 0.3 * factor, 6.0 * factor))
+        assert torch.equal(found.labels, expected.labels)
+        assert torch.allclose(found.energies / factor, expected.energies, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::toykit.ConvergenceWarning")
+@pytest.mark.parametrize("active_classes", [0.0, 0.05])
+def test_callback_sees_the_warm_up_whole_labels_and_whole_energies(active_classes, make_problem, check_solution):
+    problem, energy, seen = make_problem(batch=1, classes=6), Energy("CCE", "CD"), []
+
+    def callback(step, labels, energies):
+        seen.append((step, float(energies)))
+        assert labels.shape == problem[0].shape
+        if step == 0:
+            assert torch.allclose(energies, energy(labels, *problem))
+
+    solution = solve(*problem, energy, callback=callback, active_classes=active_classes)
+    assert [step for step, _ in seen] == list(range(solution.steps + 1))
+    assert all(later <= sooner for (_, sooner), (_, later) in itertools.pairwise(seen))
+    for stop in range(solution.steps):
+        stopped = solve(
+            *problem, energy, callback=lambda step, *_, last=stop: step == last, active_classes=active_classes
+        )
+        assert stopped.steps == stop
+        check_solution(stopped, energy, *problem)
+        assert "inf" not in stopped.message
+
+
+@pytest.mark.filterwarnings("ignore::toykit.ConvergenceWarning")
+@pytest.mark.parametrize(("relaxation", "gain"), [("CCE", 0.03), ("CD", 0.002)])
+def test_less_of_the_unary_on_the_way_ends_lower(relaxation, gain, monkeypatch):
+    """On average over photos, on far edges."""
+
+    def ends():
+        found = []
+        for sample in datasets.photos(64)[:4]:
+            image, seeds = sample.tensors()
+            logits = seed_logits(image, seeds, len(sample.classes))
+            energy = Energy("CCE", relaxation, neighborhood=SparseNonLocal())
+            found.append(float(solve(logits, image, seeds, energy).energies[-1]))
+        return torch.tensor(found)
+
+    lower = ends()
+    monkeypatch.setitem(fast.UNARY_SHARE, relaxation, 1.0)
+    assert (lower / ends()).mean() < 1 - gain
+
+
+@pytest.mark.filterwarnings("ignore::toykit.ConvergenceWarning")
+@pytest.mark.parametrize("max_steps", [1, 2, 5, 12, 13, 23, 24, 40])
+def test_max_steps_bounds_all_sweeps_also_after_a_restart(max_steps, make_problem, monkeypatch):
+    """Where the unary is strong the sweeps on Q lead up; then there is less left for the second try, never more."""
+    swept, restarts = [], []
+    sweep, restore = numba_kernel.sweep, fast._Descent._restore
+    monkeypatch.setattr(numba_kernel, "sweep", lambda *args: swept.append(args[2]) or sweep(*args))
+    monkeypatch.setattr(fast._Descent, "_restore", lambda *args: restarts.append(bool(args[2].any())) or restore(*args))
+    problem = make_problem(batch=1, height=7, width=7, classes=4, dtype=torch.float32)
+    solution = solve(*problem, Energy("CE", "CD", eta=30.0), max_steps=max_steps, tolerance=0.3)
+    assert len(swept) == solution.steps <= max_steps
+    assert any(restarts) == (max_steps >= 2 * fast.WARM_UP)
+    assert (solution.energies[-1] <= solution.energies[0]).all()
+    if solution.energies[-1] == solution.energies[0]:  # nothing was left for the second try
+        assert not solution.converged
+
+
+def test_one_image_of_a_batch_starts_again(make_problem, monkeypatch):
+    """The path of a GPU, all images at once and no early end of the sweeps on Q: each ends as alone."""
+    monkeypatch.setattr(fast, "WARM_UP_TOLERANCE", -1.0)
+    energy = Energy("CE", "CD", eta=30.0)
+    problem = energy.subproblem(*make_problem(batch=3, height=7, width=7, classes=4, dtype=torch.float32))
+    start, kernels = problem.fix_seeds(problem.sigma), fast.kernel_of("numba", torch.device("cpu"))
+
+    def run(images):
+        descent = fast._Descent(kernels, True, problem[images], start[images], 0.0, lambda *_: False)
+        descent.descend(1e-4, 100)
+        return descent.labels(), descent.trace[-1]
+
+    labels, energies = run(slice(0, 3))
+    for b in range(3):
+        alone, value = run(slice(b, b + 1))
+        assert torch.allclose(alone[0], labels[b], atol=1e-3)
+        assert torch.allclose(value[0], energies[b], rtol=1e-5)
+
+
+@pytest.mark.parametrize("cross_entropy", CROSS_ENTROPIES)
+@pytest.mark.parametrize("relaxation", ["BL", "Q", "NQ", "CCE", "CD"])  # LQ is singular between two vertices
+@pytest.mark.parametrize("connectivity", [4, 8])
+def test_classes_that_nobody_holds_wake_up(cross_entropy, relaxation, connectivity, make_problem):
+    """From labels on two of forty classes, the numba kernel, which skips classes, does what the torch kernel does."""
+    logits, image, seeds = make_problem(height=9, width=11, classes=40, padding=True)
+    seeds = seeds.where(seeds > 39, UNLABELLED)
+    energy = Energy(cross_entropy, relaxation, neighborhood=NearestNeighbors(9, connectivity))
+    problem = energy.subproblem(3 * logits, image, seeds)
+    first = torch.zeros_like(problem.sigma)
+    first[:, 0, :, :6] = first[:, 1, :, 6:] = 1
+    labels = []
+    for sweep in KERNELS.values():
+        x = pack(problem, problem.fix_seeds(first))
+        change = sweep(x, cross_entropy, relaxation, 0.3, OMEGA)
+        assert (change < 0).all()
+        labels.append(x.unpack())
+    assert torch.allclose(*labels, rtol=0, atol=1e-6)
+    assert (labels[0][:, 2:].amax((0, 2, 3)) > 0).sum() > 5
+
+
+@pytest.mark.parametrize("cross_entropy", CROSS_ENTROPIES)
+def test_active_classes(cross_entropy, make_problem, check_solution):
+    logits, image, seeds = make_problem(height=10, width=11, classes=8)
+    seeds = seeds.where((seeds < 3) | (seeds == UNLABELLED), UNLABELLED)
+    logits[:, 5:] -= 12  # likely nowhere
+    energy = Energy(cross_entropy, "Q")
+    everything = solve(logits, image, seeds, energy, tolerance=1e-8)
+    found = solve(logits, image, seeds, energy, tolerance=1e-8, active_classes=0.01)
+    check_solution(found, energy, logits, image, seeds)
+    assert "at most 5 of 8 classes" in found.message
+    assert (found.labels[:, 5:].where((seeds == UNLABELLED)[:, None], 0) == 0).all()
+    assert (found.energies[-1] >= everything.energies[-1] * (1 - 1e-5)).all()
+    if cross_entropy != "RCE":  # infinite without a class that is predicted at all
+        assert torch.allclose(found.energies[-1], everything.energies[-1], rtol=1e-2)
+    same = solve(logits, image, seeds, energy, tolerance=1e-8, active_classes=1e-300)
+    assert torch.allclose(same.labels, everything.labels, atol=1e-6)
+
+
+#: The tests' own processes have one thread; these have two.
+TWO_THREADS = {"OMP_NUM_THREADS": "2", "NUMBA_NUM_THREADS": "2"}
+
+
+@pytest.mark.parametrize("call", ["solve(*problem, max_steps=1)", "random_walker(*problem, backend='sor')"])
+def test_torch_keeps_its_number_of_threads(call):
+    """numba's first call in a process sets OpenMP's number of threads; so a fresh process."""
+    code = f"""
+import torch, toykit
+torch.set_num_threads(1)
+problem = torch.randn(1, 3, 8, 8), 255 * torch.rand(1, 3, 8, 8), torch.full((1, 8, 8), 255)
+toykit.{call}
+print(torch.get_num_threads())
+"""
+    assert run_code(code) == ["1"]
+
+
+def test_the_number_of_threads_changes_nothing():
+    code = """
+import torch, toykit
+torch.manual_seed(0)
+problem = torch.randn(2, 3, 33, 40), 255 * torch.rand(2, 3, 33, 40), torch.full((2, 33, 40), 255)
+labels = []
+for threads in (1, 2, 2):
+    torch.set_num_threads(threads)
+    labels.append(toykit.solve(*problem, toykit.Energy("CCE", "CD")).labels)
+print(all(torch.equal(labels[0], other) for other in labels[1:]))
+"""
+    assert run_code(code) == ["True"]
+
+
+def run_code(code):
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    return subprocess.run(
+        command, env=os.environ | TWO_THREADS, capture_output=True, text=True, check=True
+    ).stdout.split()
+
+
+def test_a_start_near_the_end_saves_sweeps(make_problem, check_solution):
+    problem, energy = make_problem(height=12, width=14), Energy("CCE", "CD")
+    cold = solve(*problem, energy)
+    warm = solve(*problem, energy, start=0.95 * cold.labels + 0.05 / cold.labels.shape[1])
+    check_solution(warm, energy, *problem)
+    assert warm.converged
+    assert warm.steps < cold.steps
+    assert (warm.energies[-1] < 1.001 * cold.energies[-1]).all()
+    with pytest.raises(ValueError, match="start: expected"):
+        solve(*problem, energy, start=cold.labels[:, :, 1:])
+    with pytest.raises(TypeError, match="start: expected labels"):
+        solve(*problem, energy, start="last")
+    for wrong in (2 * cold.labels, -cold.labels, cold.labels / 0):
+        with pytest.raises(ValueError, match="start: expected labels >= 0 that sum to 1"):
+            solve(*problem, energy, start=wrong)

@@ -1,0 +1,1 @@
+"""What several parts of the package share and no user imports: files, shipped resources, colours, torchvision, threads."""

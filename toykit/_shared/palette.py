@@ -1,0 +1,24 @@
+"""Colours: PASCAL VOC's palette for classes, and a colour-blind-safe one for lines (after Okabe and Ito)."""
+
+import numpy as np
+
+#: Okabe and Ito's colours, one for each relaxation (BL, Q, NQ, CCE, LQ, CD) and then some. Colour-blind readers tell most
+#: pairs apart; for the rest, and in grey, there are the line styles beside them (tests/_shared/test_palette.py simulates it).
+LINE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#56B4E9", "#CC79A7", "#E69F00", "#000000", "#7F7F7F")
+LINE_STYLES = ("-", "--", "-.", (0, (1, 1)), (0, (8, 3)), (0, (3, 1, 1, 1, 1, 1)), "-", (0, (3, 1, 1, 1, 1, 1, 1, 1)))
+
+
+def voc_palette(num_classes: int) -> np.ndarray:
+    """PASCAL VOC's class colours, float (num_classes, 3) in 0..1: black, maroon, green, ... for up to 256 classes.
+
+    The bits of the class id, three at a time, become the highest bits of red, green and blue: neighbouring ids look
+    different, and the palette needs no table.
+    """
+    if not 1 <= num_classes <= 256:
+        raise ValueError(f"num_classes: expected 1 to 256, got {num_classes}")
+    ids = np.arange(num_classes)
+    colors = np.zeros((num_classes, 3), dtype=int)
+    for bit in range(8):
+        for channel in range(3):
+            colors[:, channel] |= ((ids >> (3 * bit + channel)) & 1) << (7 - bit)
+    return colors / 255

@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m toykit.bench` measures every solver beside its peers, in one run."""

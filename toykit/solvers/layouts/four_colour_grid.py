@@ -1,0 +1,128 @@
+"""The grid in four colours: the layout in which the fast solver holds a sub-problem.
+
+Pixels are split by the parity of their row and column into four quarters. No pixel is a neighbour of another of its own
+quarter, neither among 4 nor among 8 neighbours, so that a quarter can be updated all at once, in place, given the other
+three: block Gauss-Seidel. The neighbour (dy, dx) away from quarter (r, c) lies in quarter (r + dy, c + dx) mod 2, shifted by
+at most one; so each quarter has a border of one pixel, all zeros, joined to nothing.
+
+    labels   (B, 2, 2, h + 2, K, w + 2)    y, border included; quarter [:, r, c] holds the pixels (2 i + r, 2 j + c)
+    target   (B, 2, 2, h, K, w)            sigma; ln sigma where the cross-entropy is CE
+    weights  (B, 2, 2, D, h, w)            lam w_ij to the neighbour at each of D = 4 or 8 directed offsets
+    free     (B, 2, 2, h, w)               1 for unlabelled pixels that the solver may move, else 0
+
+Classes lie between rows and columns: a row of one class is contiguous, and one row of all classes fits a processor's cache.
+Edges between two seeds weigh nothing here: they are the constant of `Subproblem.constant`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from toykit.energy import Subproblem
+from toykit.simplex import extended_log
+
+
+@dataclass(frozen=True)
+class FourColourGrid:
+    """A sub-problem in the layout above; `offsets` are the D directed (dy, dx), `size` the image's (H, W)."""
+
+    labels: Tensor
+    target: Tensor
+    weights: Tensor
+    free: Tensor
+    offsets: tuple[tuple[int, int], ...]
+    size: tuple[int, int]
+
+    def __getitem__(self, images) -> "FourColourGrid":
+        """The sub-problem of some images (a slice or index tensor; a slice shares memory)."""
+        return FourColourGrid(
+            self.labels[images], self.target[images], self.weights[images], self.free[images], self.offsets, self.size
+        )
+
+    def neighbor(self, row: int, column: int, offset: tuple[int, int]) -> Tensor:
+        """Labels (B, h, K, w) of the pixels that lie `offset` away from those of quarter (row, column); a view."""
+        (down, r), (right, c) = divmod(row + offset[0], 2), divmod(column + offset[1], 2)
+        height, width = self.free.shape[-2:]
+        rows, columns = slice(1 + down, 1 + down + height), slice(1 + right, 1 + right + width)
+        return self.labels[:, r, c, rows, :, columns]
+
+    def blocks(self) -> Iterator["QuarterBlock"]:
+        """The quarters in turn, as the torch kernel wants them (`toykit.solvers.layouts.blocks`)."""
+        for row in (0, 1):
+            for column in (0, 1):
+                yield QuarterBlock(self, row, column)
+
+    def unpack(self) -> Tensor:
+        """The labels as (B, K, H, W)."""
+        batch, _, _, rows, classes, columns = self.labels.shape
+        height, width = rows - 2, columns - 2
+        inner = self.labels[:, :, :, 1:-1, :, 1:-1]  # B r c h K w
+        whole = inner.permute(0, 4, 3, 1, 5, 2).reshape(batch, classes, 2 * height, 2 * width)
+        return whole[..., : self.size[0], : self.size[1]]
+
+
+class QuarterBlock:
+    """A `toykit.solvers.layouts.blocks.Block`: views of one quarter and of its D neighbours; the edges' numbers are (B, D, h, w)."""
+
+    def __init__(self, x: FourColourGrid, row: int, column: int):
+        self.labels, self.target = x.neighbor(row, column, (0, 0)), x.target[:, row, column]
+        self.weights, self.free = x.weights[:, row, column], x.free[:, row, column]
+        self.neighbors = [x.neighbor(row, column, offset) for offset in x.offsets]
+
+    def neighbors_impurity(self) -> Tensor:
+        return torch.stack([(q * (1 - q)).sum(2) for q in self.neighbors], 1)
+
+    def products(self, y: Tensor) -> Tensor:
+        return torch.stack([(y * q).sum(2) for q in self.neighbors], 1)
+
+    def spread(self, x: Tensor) -> Tensor:
+        return x[:, None]
+
+    def total(self, x: Tensor) -> Tensor:
+        return x.sum(1)
+
+    def pull(self, x: Tensor) -> Tensor:
+        out = torch.zeros_like(self.labels)
+        for number, q in zip(x.unbind(1), self.neighbors, strict=True):
+            out += number[:, :, None] * q
+        return out
+
+    def move(self, labels: Tensor) -> None:
+        self.labels.copy_(labels)
+
+
+def pack(problem: Subproblem, start: Tensor, lam: float | None = None) -> FourColourGrid:
+    """The sub-problem in quarters, its labels starting at `start` (B, K, H, W). lam: default the energy's."""
+    energy, edges, sigma = problem.energy, problem.edges, problem.sigma
+    lam = energy.lam if lam is None else lam
+    batch, _, height, width = sigma.shape
+    offsets = tuple((sign * dy, sign * dx) for dy, dx in edges.offsets for sign in (1, -1))
+    weights = sigma.new_zeros(batch, len(offsets), height, width)
+    constant = edges.within(problem.is_seed).weights
+    for n, ((there, back, weight), left_out) in enumerate(zip(edges.pairs(weights), constant, strict=True)):
+        there[:, 2 * n] = back[:, 2 * n + 1] = lam * (weight - left_out)
+    target = extended_log(sigma) if energy.cross_entropy == "CE" else sigma
+    inner = _quarters(start)
+    shape = list(inner.shape)
+    shape[3], shape[5] = shape[3] + 2, shape[5] + 2
+    labels = start.new_zeros(shape)
+    labels[:, :, :, 1:-1, :, 1:-1] = inner
+    return FourColourGrid(
+        labels,
+        _quarters(target).contiguous(),
+        _quarters(weights).transpose(3, 4).contiguous(),
+        _quarters(problem.unlabelled[:, None].to(sigma.dtype))[:, :, :, :, 0].contiguous(),
+        offsets,
+        (height, width),
+    )
+
+
+def _quarters(x: Tensor) -> Tensor:
+    """(B, C, H, W) as (B, 2, 2, h, C, w), odd sizes filled up with zeros."""
+    batch, channels, height, width = x.shape
+    if height % 2 or width % 2:
+        x = torch.nn.functional.pad(x, (0, width % 2, 0, height % 2))
+    h, w = x.shape[2] // 2, x.shape[3] // 2
+    return x.view(batch, channels, h, 2, w, 2).permute(0, 3, 5, 2, 1, 4)

@@ -15,9 +15,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import pytest
 import torch
+from helpers import checks, problems
 from hypothesis import settings
-
-from toykit import PADDING, UNLABELLED, solve
 
 torch.set_num_threads(1)
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
@@ -102,61 +101,14 @@ def generator():
 
 @pytest.fixture
 def make_problem():
-    return _make_problem
+    return problems.make_problem
 
 
 @pytest.fixture
 def check_solution():
-    return _check_solution
+    return checks.check_solution
 
 
 @pytest.fixture
 def check_fast():
-    return _check_fast
-
-
-def _make_problem(batch=2, classes=3, height=6, width=7, dtype=torch.float64, seed=0, padding=False):
-    """(logits, image, seeds): noisy logits, a smooth image in 0..255, one pixel in six a seed, the rest unlabelled."""
-    g = torch.Generator().manual_seed(seed)
-    logits = torch.randn(batch, classes, height, width, generator=g, dtype=torch.float64) * 2
-    coarse = torch.rand(batch, 3, 3, 3, generator=g, dtype=torch.float64) * 120
-    image = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
-    image = image + 4 * torch.rand(image.shape, generator=g, dtype=torch.float64)
-    seeds = torch.randint(0, classes, (batch, height, width), generator=g)
-    keep = torch.rand(seeds.shape, generator=g) < 1 / 6
-    seeds = seeds.where(keep, UNLABELLED)
-    if padding:
-        seeds[:, -1], seeds[:, :, -1] = PADDING, PADDING
-    return logits.to(dtype), image.to(dtype), seeds
-
-
-def _check_solution(solution, energy, logits, image, seeds, tolerance=1e-6):
-    """What every solver owes: labels in the simplex, vertices on seeds, predictions on padding, an honest trace."""
-    labels, batch = solution.labels, len(logits)
-    assert labels.shape == logits.shape
-    assert not labels.requires_grad
-    assert labels.isfinite().all()
-    assert (labels >= 0).all()
-    assert (labels.sum(1) - 1).abs().max() < tolerance
-    is_seed = seeds < PADDING
-    expected = torch.nn.functional.one_hot(seeds.where(is_seed, 0), logits.shape[1]).movedim(-1, 1)
-    assert torch.equal(labels.where(is_seed[:, None], 0), expected.where(is_seed[:, None], 0).to(labels))
-    prediction = logits.to(labels.dtype).softmax(1)
-    padding = (seeds == PADDING)[:, None]
-    assert torch.allclose(labels.where(padding, 0), prediction.where(padding, 0), rtol=0, atol=tolerance)
-    assert solution.energies.shape == (solution.steps + 1, batch)
-    assert solution.residual.shape == (batch,)
-    value = energy(labels, logits.to(labels.dtype), image, seeds)
-    assert torch.allclose(solution.energies[-1], value, rtol=tolerance, atol=tolerance)
-    assert isinstance(solution.converged, bool)
-    assert solution.message
-
-
-def _check_fast(energy, *problem):
-    """What the fast solver owes on every neighbourhood: it arrives, never goes up, and ends no higher than the paper's."""
-    solution = solve(*problem, energy, tolerance=1e-5)
-    _check_solution(solution, energy, *problem)
-    assert solution.converged
-    assert (solution.energies.diff(dim=0) <= 0).all()
-    adam = solve(*problem, energy, "gradient", tolerance=0.9)
-    assert solution.energies[-1].mean() < 1.001 * adam.energies[-1].mean()
+    return checks.check_fast

@@ -5,26 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers.oracles import potts_by_hand
 
 from toykit.potts import RELAXATIONS
 from toykit.simplex import one_hot, softmax
 
 LOG_OF = {"CCE": "BL", "LQ": "Q", "CD": "NQ"}
-
-
-def by_hand(name, p, q):
-    """Tables 1 and 2, first formula of each, of two lists of floats."""
-    dot = sum(a * b for a, b in zip(p, q, strict=True))
-    cosine = dot / math.sqrt(sum(a * a for a in p) * sum(b * b for b in q))
-    half_distance = sum((a - b) ** 2 for a, b in zip(p, q, strict=True)) / 2
-    return {
-        "BL": lambda: 1 - dot,
-        "Q": lambda: half_distance,
-        "NQ": lambda: 1 - cosine,
-        "CCE": lambda: -math.log(dot),
-        "CD": lambda: -math.log(cosine),
-        "LQ": lambda: -math.log(1 - half_distance),
-    }[name]()
 
 
 def random_pairs(classes, sparse=False, n=20):
@@ -44,7 +30,7 @@ def corners_and_middles(classes, dtype=torch.float64):
 @pytest.mark.parametrize("name", RELAXATIONS)
 def test_values_of_the_paper(name, classes, sparse):
     p, q = random_pairs(classes, sparse)
-    expected = [by_hand(name, a, b) for a, b in zip(p.tolist(), q.tolist(), strict=True)]
+    expected = [potts_by_hand(name, a, b) for a, b in zip(p.tolist(), q.tolist(), strict=True)]
     value = RELAXATIONS[name](torch.from_numpy(p), torch.from_numpy(q))
     assert value.shape == (20,)
     np.testing.assert_allclose(value.numpy(), expected, rtol=1e-12, atol=1e-12)

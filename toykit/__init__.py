@@ -10,7 +10,7 @@ from toykit import cross_entropy, potts, simplex
 from toykit.conventions import PADDING, UNLABELLED
 from toykit.energy import Energy
 from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
-from toykit.self_labeling.loss import SelfLabelingLoss
+from toykit.self_labeling import SelfLabelingLoss
 from toykit.simplex import soft_jaccard
 from toykit.solvers import ConvergenceWarning, Solution, random_walker, solve
 

@@ -9,25 +9,12 @@ An unlabelled pixel is part of the image and gets a pseudo-label. A padded pixel
 """
 
 import warnings
-from numbers import Integral
 
 import torch
 from torch import Tensor
 
 UNLABELLED = 255
 PADDING = 254
-
-
-def check_choice(name: str, value: object, choices) -> None:
-    """Raise ValueError, listing the choices, if `value` is none of them."""
-    if value not in tuple(choices):
-        raise ValueError(f"{name}: expected one of {', '.join(map(str, choices))}; got {value!r}")
-
-
-def check_whole(name: str, value: object, least: int = 1) -> None:
-    """Raise ValueError if `value` is no whole number of at least `least`."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name}: expected a whole number, at least {least}; got {value!r}")
 
 
 def check_inputs(logits: Tensor, image: Tensor, seeds: Tensor) -> tuple[Tensor, Tensor, Tensor]:

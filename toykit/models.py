@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from toykit._shared.arguments import check_choice
 from toykit._shared.torchvision import torchvision
-from toykit.conventions import check_choice
-from toykit.self_labeling.cells import cell_size, to_pixels
+from toykit.energy.cells import cell_size, to_pixels
 
 ENCODERS = {"deeplabv3plus_mobilenetv2": "mobilenet_v2", "deeplabv3plus_resnet101": "resnet101"}
 #: The light head on MobileNetV2 is ours, for short runs with a frozen body; the others are the paper's.

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from helpers.notebooks import make_notebook
 from PIL import Image
-from test_notebooks import make_notebook
 
 from toykit import Energy, NearestNeighbors, datasets, random_walker, solve
 from toykit._shared.palette import voc_palette

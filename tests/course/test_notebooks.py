@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
+from helpers.notebooks import make_notebook
 from PIL import Image
 
 from toykit._shared.palette import LINE_COLORS
@@ -143,17 +144,6 @@ def test_notebooks_are_found_by_number_name_and_file():
     for name in ("99", "", "0", "4_random"):
         with pytest.raises(ValueError, match="expected one of 00_start_here"):
             find((name,))
-
-
-def make_notebook(path, *cells):
-    """A notebook from code cells; the first is its parameters."""
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(source) for source in cells],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-    )
-    notebook.cells[0].metadata["tags"] = ["parameters"]
-    nbformat.write(notebook, path)
-    return path
 
 
 def test_parameters_are_literals_with_their_types(tmp_path):

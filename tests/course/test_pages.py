@@ -238,7 +238,9 @@ def test_the_first_cell_is_taken_apart():
 
 
 def test_links_become_pages_or_plain_names():
-    text = "[next](01_b.ipynb#end), [gone](02_c.ipynb), [code](../toykit/energy.py), [paper](https://example.org)"
+    text = (
+        "[next](01_b.ipynb#end), [gone](02_c.ipynb), [code](../toykit/energy/energy.py), [paper](https://example.org)"
+    )
     notebook = example(FIRST, text)
     linked = pages.page(notebook, "00_a", [pages.Chapter(n, n, "", "", "", "", "") for n in ("00_a", "01_b")])
     assert '<a href="01_b.html#end">next</a>, gone, code, <a href="https://example.org">paper</a>' in linked

@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers.layouts import HEIGHT, MAKERS, WIDTH, halves, make_folder, make_voc, save
 from PIL import Image
-from test_datasets_layouts import HEIGHT, MAKERS, WIDTH, halves, make_folder, make_voc, save
 
 from toykit.cli import main
 from toykit.datasets import check, checks, load, toy

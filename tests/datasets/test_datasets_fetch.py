@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers.layouts import halves, photo, save
 from scipy.io import savemat
-from test_datasets_layouts import halves, photo, save
 
 from toykit.cli import main
 from toykit.datasets import fetch, load

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from helpers.oracles import edges_by_hand
 
 from toykit import PADDING, UNLABELLED, Energy, NearestNeighbors
 from toykit.conventions import check_inputs
@@ -14,21 +15,6 @@ SHAPES = [(1, 1), (1, 6), (5, 1), (2, 2), (4, 3), (3, 5)]
 def random_image(height, width, batch=2, seed=0):
     g = torch.Generator().manual_seed(seed)
     return torch.rand(batch, 3, height, width, generator=g, dtype=torch.float64) * 20 + 50
-
-
-def edges_by_hand(image, connectivity, bandwidth=9.0, factor=2.0, padding=None):
-    """{(i, j): weight} with i < j of one image (3, H, W): every pair of pixels is asked whether it is an edge."""
-    _, height, width = image.shape
-    found = {}
-    for i in range(height * width):
-        for j in range(i + 1, height * width):
-            dy, dx = abs(i // width - j // width), abs(i % width - j % width)
-            near = dy + dx == 1 if connectivity == 4 else max(dy, dx) == 1
-            if not near or (padding is not None and (padding.flatten()[i] or padding.flatten()[j])):
-                continue
-            distance = sum((a - b) ** 2 for a, b in zip(image.flatten(1)[:, i], image.flatten(1)[:, j], strict=True))
-            found[i, j] = math.exp(-distance / (factor * bandwidth**2))
-    return found
 
 
 def as_dictionary(edges, height, width, b=0):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from test_neighborhoods import edges_by_hand
+from helpers.oracles import edges_by_hand
 
 from toykit import PADDING, UNLABELLED, Energy, NearestNeighbors, SelfLabelingLoss, SparseNonLocal, random_walker, solve
 from toykit.cross_entropy import CROSS_ENTROPIES

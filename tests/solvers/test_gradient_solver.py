@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 import torch
-from test_neighborhoods import edges_by_hand
+from helpers.oracles import edges_by_hand
 
 from toykit import PADDING, UNLABELLED, ConvergenceWarning, Energy, NearestNeighbors, SelfLabelingLoss
 from toykit import solve as solve_by

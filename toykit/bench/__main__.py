@@ -32,7 +32,8 @@ from toykit.bench.dense import dense
 from toykit.conventions import seeded_classes
 from toykit.potts import RELAXATIONS
 from toykit.seed_model import seed_logits
-from toykit.solvers import ConvergenceWarning, fast
+from toykit.solvers import ConvergenceWarning
+from toykit.solvers.block_descent import solver as fast
 from toykit.solvers.layouts.four_colour_grid import pack
 
 CLASSES = 21

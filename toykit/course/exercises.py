@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from toykit import cross_entropy, potts
+from toykit._shared.arguments import check_choice
 from toykit._shared.palette import voc_palette
-from toykit.conventions import check_choice
 from toykit.course.answer_kinds import (
     Kind,
     WrongKind,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from toykit.conventions import check_choice
+from toykit._shared.arguments import check_choice
 from toykit.datasets import ade20k, camvid, cityscapes, custom_folder, voc
 from toykit.datasets.layout import pictures
 from toykit.datasets.loading import FINDERS, folder, splits

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from toykit._shared.arguments import check_choice
 from toykit._shared.resources import data_root
-from toykit.conventions import check_choice
 from toykit.datasets import ade20k, camvid, cityscapes, custom_folder, toy, voc
 from toykit.datasets.classes import DROP, keep_classes, merge_classes
 from toykit.datasets.segmentation_set import SegmentationSet, limited

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toykit._shared.arguments import check_choice
 from toykit._shared.resources import data_root
 from toykit._shared.torchvision import torchvision
-from toykit.conventions import check_choice
 from toykit.datasets.sample import read_image
 from toykit.datasets.textures import grey_texture, part
 

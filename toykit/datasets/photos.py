@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from toykit._shared.arguments import check_choice
 from toykit._shared.resources import shipped
-from toykit.conventions import check_choice
 from toykit.datasets.sample import Sample, fit_within, resize_image
 from toykit.supervision import read_scribbles
 

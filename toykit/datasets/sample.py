@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toykit.conventions import UNLABELLED, check_choice
+from toykit._shared.arguments import check_choice
+from toykit.conventions import UNLABELLED
 from toykit.supervision.spec import PRESENT
 
 

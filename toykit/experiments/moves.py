@@ -7,7 +7,7 @@
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice
+from toykit._shared.arguments import check_choice
 from toykit.potts import RELAXATIONS
 from toykit.simplex import TRIANGLE, from_triangle, triangle_grid
 

@@ -15,7 +15,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice, check_image
+from toykit._shared.arguments import check_choice
+from toykit.conventions import check_image
 from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
 
 Neighborhood = NearestNeighbors | SparseNonLocal | Dense

@@ -6,7 +6,7 @@ A binary distribution is (x, 1 - x), and its logit l is that of Fig. 2: x = 1 / 
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice
+from toykit._shared.arguments import check_choice
 from toykit.potts import RELAXATIONS
 
 

@@ -11,9 +11,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from toykit._shared.arguments import check_choice
 from toykit._shared.files import write_atomically
 from toykit._shared.resources import shipped
-from toykit.conventions import check_choice
 from toykit.experiments.label_noise import interval
 
 #: Columns of each table and their types; an empty field is None.

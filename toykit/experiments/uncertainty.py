@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice
+from toykit._shared.arguments import check_choice
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.experiments.potentials import binary
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from toykit.conventions import check_whole
+from toykit._shared.arguments import check_whole
 from toykit.neighborhoods.bilateral import BilateralGrid, BruteForce
 from toykit.neighborhoods.edges import Relaxation, check_range
 from toykit.potts import RELAXATIONS

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice
+from toykit._shared.arguments import check_choice
 from toykit.neighborhoods.edges import Relaxation, check_range
 
 #: Row and column offsets that reach each undirected edge once.

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice, check_whole
+from toykit._shared.arguments import check_choice, check_whole
 from toykit.neighborhoods.edges import Relaxation, check_range
 from toykit.neighborhoods.nearest import OFFSETS, NearestNeighbors
 

@@ -12,7 +12,7 @@ import inspect
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice
+from toykit._shared.arguments import check_choice
 from toykit.energy import Energy, Subproblem
 from toykit.neighborhoods import NearestNeighbors
 from toykit.solvers.block_descent.solver import check_fast_options, fast_descent

@@ -18,7 +18,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice, check_whole
+from toykit._shared.arguments import check_choice, check_whole
 from toykit.energy import Subproblem
 from toykit.simplex import softmax
 from toykit.solvers.solution import Solution

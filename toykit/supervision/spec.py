@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toykit.conventions import check_choice
+from toykit._shared.arguments import check_choice
 
 KINDS = ("scribbles", "simulated", "clicks", "blocks", "full")
 PRESENT = ("all", "seeds")

@@ -14,12 +14,12 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from toykit.conventions import check_choice, check_whole
+from toykit._shared.arguments import check_choice, check_whole
 from toykit.datasets import KINDS
 from toykit.energy import Energy
+from toykit.energy.balance import BALANCES
 from toykit.models import MODELS, MULTIPLE
 from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
-from toykit.self_labeling.balance import BALANCES
 from toykit.solvers import HARD, SOLVERS, check_options
 from toykit.supervision import Supervision
 
@@ -115,8 +115,8 @@ class EnergyConfig:
 
     bandwidth: of colour, everywhere. connectivity: of nearest and sparse_nonlocal. far, candidates: of sparse_nonlocal alone.
     spatial_bandwidth (in pixels), downscale, exact: of dense alone. decisiveness: whether gradient_descent has the entropy term
-    of eq. (4). stride: side in pixels of the cells on which the terms are taken, see `toykit.self_labeling.cells`; 1 is full resolution.
-    balance, class_balance (of soft and hard): of the network's loss, see `toykit.self_labeling.balance`. Phase one always takes "terms".
+    of eq. (4). stride: side in pixels of the cells on which the terms are taken, see `toykit.energy.cells`; 1 is full resolution.
+    balance, class_balance (of soft and hard): of the network's loss, see `toykit.energy.balance`. Phase one always takes "terms".
     """
 
     cross_entropy: str = "CCE"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from toykit.conventions import UNLABELLED
-from toykit.self_labeling.cells import to_pixels
+from toykit.energy.cells import to_pixels
 from toykit.training.evaluation import confusion_matrix, mean_iou, most_likely
 
 

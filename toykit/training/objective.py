@@ -20,8 +20,8 @@ from torch import Tensor
 
 from toykit.conventions import PADDING, check_logits, check_seeds
 from toykit.energy import Subproblem
-from toykit.self_labeling.balance import network_loss, seed_nll_at_cells
-from toykit.self_labeling.loss import SelfLabelingLoss
+from toykit.energy.balance import network_loss, seed_nll_at_cells
+from toykit.self_labeling import SelfLabelingLoss
 from toykit.training.config import Config
 
 

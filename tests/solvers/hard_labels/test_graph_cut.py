@@ -4,9 +4,10 @@ import itertools
 
 import pytest
 import torch
+from helpers.oracles import all_labellings, energies_by_hand
+from helpers.problems import tiny
 from hypothesis import given
 from hypothesis import strategies as st
-from test_neighborhoods import edges_by_hand
 
 from toykit import PADDING, UNLABELLED, Energy, NearestNeighbors, SparseNonLocal, solve
 from toykit.cross_entropy import CROSS_ENTROPIES
@@ -14,32 +15,6 @@ from toykit.potts import RELAXATIONS
 from toykit.solvers.hard_labels.potts_model import allowed_labels, harden, vertex_costs
 
 pytest.importorskip("maxflow")
-
-
-def tiny(seed, classes, height, width, contrast=1.0):
-    """A random photo, predictions and seeds: about one pixel in five a seed, one in ten padding."""
-    g = torch.Generator().manual_seed(seed)
-    logits = torch.randn(1, classes, height, width, generator=g, dtype=torch.float64) * contrast
-    image = torch.rand(1, 3, height, width, generator=g, dtype=torch.float64) * 20
-    seeds = torch.randint(0, classes, (1, height, width), generator=g)
-    chance = torch.rand(seeds.shape, generator=g)
-    seeds = seeds.where(chance < 0.2, UNLABELLED).where(chance < 0.9, PADDING)
-    return logits, image, seeds
-
-
-def energies_by_hand(labellings, logits, image, seeds, energy, connectivity=4):
-    """The Potts model's value of labellings (M, N) of one image, with -ln sigma as unary: from a list of all pixel pairs."""
-    sigma, known = logits[0].softmax(0).flatten(1), seeds.flatten().tolist()
-    unary = sum(-sigma[labellings[:, n], n].log() for n, s in enumerate(known) if s == UNLABELLED)
-    edges = edges_by_hand(image[0], connectivity, padding=seeds[0] == PADDING)
-    cut = sum(w * (labellings[:, i] != labellings[:, j]).double() for (i, j), w in edges.items())
-    return energy.eta * unary + energy.lam * cut
-
-
-def all_labellings(seeds, classes):
-    """All labellings (M, N) of a tiny image that agree with its seeds (class 0 on padding)."""
-    choices = [range(classes) if s == UNLABELLED else [s if s < classes else 0] for s in seeds.flatten().tolist()]
-    return torch.tensor(list(itertools.product(*choices)))
 
 
 @given(seed=st.integers(0, 10**6), lam=st.sampled_from([0, 0.3, 1, 5]), connectivity=st.sampled_from([4, 8]))

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from helpers.oracles import all_labellings, energies_by_hand
+from helpers.problems import tiny
 from hypothesis import given
 from hypothesis import strategies as st
-from test_graph_cut import all_labellings, energies_by_hand, tiny
 
 from toykit import PADDING, UNLABELLED, Energy, NearestNeighbors, solve
 from toykit.cross_entropy import CROSS_ENTROPIES

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from test_neighborhoods import edges_by_hand
+from helpers.oracles import edges_by_hand
 
 from toykit import PADDING, UNLABELLED, ConvergenceWarning, Energy, NearestNeighbors, random_walker, solve
 

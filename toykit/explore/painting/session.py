@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from toykit._shared.arguments import check_choice
 from toykit._shared.palette import LINE_COLORS, voc_palette
 from toykit._shared.resources import shipped
-from toykit.conventions import check_choice
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.photos import PHOTOS, photo
 from toykit.datasets.sample import fit_within, read_image, resize_image

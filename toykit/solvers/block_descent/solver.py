@@ -27,7 +27,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice, check_whole
+from toykit._shared.arguments import check_choice, check_whole
 from toykit.energy import Subproblem
 from toykit.neighborhoods import DenseEdges, Edges, GridEdges
 from toykit.solvers.block_descent import torch_kernel

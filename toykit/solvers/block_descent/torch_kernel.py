@@ -16,7 +16,7 @@ from torch import Tensor
 
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.simplex import smallest_probability
-from toykit.solvers import scalar_forms
+from toykit.solvers.block_descent import scalar_forms
 from toykit.solvers.block_descent.proximal import project, prox_collision, prox_reverse
 from toykit.solvers.layouts.blocks import Block
 from toykit.solvers.layouts.edge_list import EdgeListProblem

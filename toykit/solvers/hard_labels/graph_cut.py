@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice, check_whole
+from toykit._shared.arguments import check_choice, check_whole
 from toykit.energy import Subproblem
 from toykit.solvers.hard_labels.potts_model import LABELS, allowed_labels, harden, vertex_costs, with_potts
 from toykit.solvers.solution import Solution

@@ -23,7 +23,7 @@ quantisation. Mean field is what dense CRFs are solved with, and knows nothing b
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice, check_whole
+from toykit._shared.arguments import check_choice, check_whole
 from toykit.energy import Subproblem
 from toykit.solvers.hard_labels.potts_model import (
     LABELS,

@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from toykit.conventions import check_choice
+from toykit._shared.arguments import check_choice
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.energy import Subproblem
 from toykit.neighborhoods.edges import Edges

@@ -17,7 +17,7 @@ from numbers import Real
 import numpy as np
 import torch
 
-from toykit.conventions import check_choice
+from toykit._shared.arguments import check_choice
 from toykit.energy import Subproblem
 from toykit.neighborhoods import GridEdges
 from toykit.solvers.solution import Solution

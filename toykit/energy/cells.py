@@ -17,15 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toykit.conventions import (
-    PADDING,
-    UNLABELLED,
-    check_image,
-    check_logits,
-    check_one_device,
-    check_seeds,
-    check_whole,
-)
+from toykit._shared.arguments import check_whole
+from toykit.conventions import PADDING, UNLABELLED, check_image, check_logits, check_one_device, check_seeds
 
 
 def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:

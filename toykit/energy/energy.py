@@ -8,7 +8,7 @@ step on the whole (`Energy.self_labeling_loss`). Without y, eq. (4) has the entr
 itself (`Energy.weakly_supervised_loss`).
 
 In the sub-problem eta and lam multiply sums, so only their ratio matters. In a network's loss they also weigh the
-unlabelled pixels against the seeds, and there eq. (8) can be read in two ways: see `toykit.self_labeling.balance`.
+unlabelled pixels against the seeds, and there eq. (8) can be read in two ways: see `toykit.energy.balance`.
 """
 
 import math
@@ -19,11 +19,12 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from toykit.conventions import PADDING, UNLABELLED, check_choice, check_inputs, check_present
+from toykit._shared.arguments import check_choice
+from toykit.conventions import PADDING, UNLABELLED, check_inputs, check_present
 from toykit.cross_entropy import CROSS_ENTROPIES, entropy
+from toykit.energy.balance import network_loss, seed_nll
 from toykit.neighborhoods import Dense, Edges, NearestNeighbors, SparseNonLocal
 from toykit.potts import RELAXATIONS
-from toykit.self_labeling.balance import network_loss, seed_nll
 from toykit.simplex import one_hot, softmax
 
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from toykit.conventions import PADDING, check_choice, check_logits, check_whole
+from toykit._shared.arguments import check_choice, check_whole
+from toykit.conventions import PADDING, check_logits
 from toykit.energy import Energy, Subproblem
-from toykit.self_labeling.balance import BALANCES, class_weights, network_loss, seed_nll_at_cells
-from toykit.self_labeling.cells import cell_inputs, cell_logits, cell_size, to_pixels
+from toykit.energy.balance import BALANCES, class_weights, network_loss, seed_nll_at_cells
+from toykit.energy.cells import cell_inputs, cell_logits, cell_size, to_pixels
 from toykit.simplex import one_hot, softmax
 from toykit.solvers import Solution, check_options, solve_problem
 
@@ -23,11 +24,11 @@ class SelfLabelingLoss(nn.Module):
         loss(network(x), photo, seeds, present).backward()
 
     energy: default `Energy()`. method, options: of `toykit.solve`, but for the fast solver's `TRAINING` tolerance.
-    stride: side in pixels of the cells on which labels are sought, see `toykit.self_labeling.cells`; 1 is full resolution. The NLL on the
+    stride: side in pixels of the cells on which labels are sought, see `toykit.energy.cells`; 1 is full resolution. The NLL on the
         seeds stays at full resolution.
-    balance: "terms" or "seeds": how unlabelled pixels are weighed against seeds, see `toykit.self_labeling.balance`. A cell counts for its
+    balance: "terms" or "seeds": how unlabelled pixels are weighed against seeds, see `toykit.energy.balance`. A cell counts for its
         stride^2 pixels.
-    class_balance: give each class of an image the same say among its unlabelled pixels (`toykit.self_labeling.balance.class_weights`). It
+    class_balance: give each class of an image the same say among its unlabelled pixels (`toykit.energy.balance.class_weights`). It
         weighs the network's step only; the sub-problem in y is unchanged.
 
     forward(logits, image, seeds, present=None, predictions=None)

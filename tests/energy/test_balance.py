@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from toykit import PADDING, UNLABELLED, Energy, SelfLabelingLoss
-from toykit.self_labeling.balance import LEAST_SEEDS, class_weights, network_loss, seed_nll
+from toykit.energy.balance import LEAST_SEEDS, class_weights, network_loss, seed_nll
 
 
 def test_nll_is_minus_the_log_likelihood_of_the_seeds(make_problem):

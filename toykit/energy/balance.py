@@ -18,8 +18,9 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from toykit.conventions import PADDING, UNLABELLED, check_choice
-from toykit.self_labeling.cells import cell_size, to_pixels
+from toykit._shared.arguments import check_choice
+from toykit.conventions import PADDING, UNLABELLED
+from toykit.energy.cells import cell_size, to_pixels
 
 BALANCES = ("terms", "seeds")
 #: "seeds": the least share of the pixels by which a batch is divided, so that three clicks do not make the loss explode.
@@ -40,7 +41,7 @@ def seed_nll(logits: Tensor, seeds: Tensor) -> Tensor:
 
 
 def seed_nll_at_cells(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
-    """Compute `seed_nll` of logits at cells (B, K, h, w), interpolated to the pixels as `toykit.self_labeling.cells.to_pixels` does: (B,).
+    """Compute `seed_nll` of logits at cells (B, K, h, w), interpolated to the pixels as `toykit.energy.cells.to_pixels` does: (B,).
 
     Where seeds are few, only the seed pixels' logits are interpolated. Logits at the pixels are taken as they are.
     Raises: ValueError for logits of another size.

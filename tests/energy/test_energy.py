@@ -4,9 +4,7 @@ import math
 
 import pytest
 import torch
-from test_cross_entropy import by_hand as unary_by_hand
-from test_neighborhoods import edges_by_hand
-from test_potts import by_hand as potts_by_hand
+from helpers.oracles import edges_by_hand, potts_by_hand, unary_by_hand
 
 from toykit import PADDING, UNLABELLED, Energy, NearestNeighbors
 from toykit.cross_entropy import CROSS_ENTROPIES

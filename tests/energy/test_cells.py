@@ -1,11 +1,11 @@
-"""The sub-problem on cells: every rule of `toykit.self_labeling.cells`, against loops over pixels; losses and gradients at a stride."""
+"""The sub-problem on cells: every rule of `toykit.energy.cells`, against loops over pixels; losses and gradients at a stride."""
 
 import pytest
 import torch
 
 from toykit import PADDING, UNLABELLED, Energy, NearestNeighbors, SelfLabelingLoss, solve
-from toykit.self_labeling import balance
-from toykit.self_labeling.cells import cell_inputs, cell_seeds, cell_size, to_pixels
+from toykit.energy import balance
+from toykit.energy.cells import cell_inputs, cell_seeds, cell_size, to_pixels
 
 
 @pytest.mark.parametrize("stride", [2, 3, 4])

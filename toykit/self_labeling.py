@@ -13,8 +13,9 @@ from toykit.energy.cells import cell_inputs, cell_logits, cell_size, to_pixels
 from toykit.simplex import one_hot, softmax
 from toykit.solvers import Solution, check_options, solve_problem
 
-#: The fast solver's options here: looser than its own, since the network changes before the labels are asked for again.
-TRAINING = {"tolerance": 1e-3}
+#: The fast solver's options here: a looser tolerance than its own, since the network changes before the labels are asked for
+#: again, and the batch's images together.
+TRAINING = {"tolerance": 1e-3, "side_by_side": True}
 
 
 class SelfLabelingLoss(nn.Module):

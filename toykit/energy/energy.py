@@ -123,15 +123,16 @@ class Subproblem:
         return Subproblem(self.energy, *parts, None if self.present is None else self.present[images])
 
     def restrict(self, classes: Tensor) -> "Subproblem":
-        """The sub-problem on at least two of the classes, int64 (k,) in rising order, with predictions given these.
+        """The sub-problem on at least two classes of each image, int64 (B, k) in rising order, with predictions given these.
 
         Predictions are conditioned: sigma^k over their sum, the softmax of the logits that remain. All seeds must be of
         these classes.
         """
-        number = self.seeds.new_zeros(self.sigma.shape[1])
-        number[classes] = torch.arange(len(classes), device=classes.device)
-        logits = self.logits[:, classes]
-        seeds = torch.where(self.is_seed, number[self.seeds.where(self.is_seed, 0)], self.seeds)
+        number = self.seeds.new_zeros(self.sigma.shape[:2])
+        number.scatter_(1, classes, torch.arange(classes.shape[1], device=classes.device).expand_as(classes))
+        logits = select(self.logits, classes)
+        numbered = number.gather(1, self.seeds.where(self.is_seed, 0).flatten(1)).view_as(self.seeds)
+        seeds = torch.where(self.is_seed, numbered, self.seeds)
         return Subproblem(self.energy, logits, self.image, seeds, softmax(logits), self.edges)
 
     def detach(self) -> "Subproblem":
@@ -225,3 +226,13 @@ class Subproblem:
                 f"{name}: expected {self.sigma.dtype} {tuple(self.sigma.shape)} on {self.sigma.device} like the "
                 f"predictions, got {y.dtype} {tuple(y.shape)} on {y.device}"
             )
+
+
+def select(x: Tensor, classes: Tensor) -> Tensor:
+    """The channels of (B, K, H, W) that belong to some classes of each image, int64 (B, k): (B, k, H, W)."""
+    return x.gather(1, at_pixels(classes, x))
+
+
+def at_pixels(classes: Tensor, x: Tensor) -> Tensor:
+    """Classes of each image (B, k) repeated at the pixels of x (B, K, H, W): (B, k, H, W), the index of gather and scatter."""
+    return classes[:, :, None, None].expand(-1, -1, *x.shape[2:])

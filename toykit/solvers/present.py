@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from toykit.energy import Subproblem
+from toykit.energy.energy import at_pixels, select
 from toykit.simplex import softmax
 from toykit.solvers.solution import Solution
 
 
 def solve_present(solver, problem: Subproblem, *, callback=None, start: Tensor | None = None, **options) -> Solution:
-    """Solve a sub-problem whose `present` is set; images of equal classes are solved together.
+    """Solve a sub-problem whose `present` is set; images with equally many classes are solved together.
 
     solver: a function of `toykit.solvers.SOLVERS`; options: its own. start, callback: see there; the callback gets labels of
     all K classes of those images that are solved together, and these groups one after another.
@@ -29,12 +30,13 @@ def solve_present(solver, problem: Subproblem, *, callback=None, start: Tensor |
     if start is not None:
         problem.check_labels(start, "start")
         options["start"] = start
-    patterns, group_of = problem.present.unique(dim=0, return_inverse=True)
+    counts = problem.present.sum(1)
     groups, solutions = [], []
-    for number, pattern in enumerate(patterns):
-        images = (group_of == number).nonzero()[:, 0]
+    for count in counts.unique().tolist():
+        images = (counts == count).nonzero()[:, 0]
+        classes = problem.present[images].nonzero()[:, 1].view(-1, count)
         groups.append(images)
-        solutions.append(_solve_group(solver, problem[images], pattern.nonzero()[:, 0], images, callback, options))
+        solutions.append(_solve_group(solver, problem[images], classes, images, callback, options))
     order = torch.cat(groups).argsort()
     steps, rows = max(s.steps for s in solutions), max(len(s.energies) for s in solutions)
     traces = [torch.cat([s.energies, s.energies[-1:].expand(rows - len(s.energies), -1)]) for s in solutions]
@@ -50,20 +52,19 @@ def solve_present(solver, problem: Subproblem, *, callback=None, start: Tensor |
 
 
 def _solve_group(solver, whole: Subproblem, classes: Tensor, images: Tensor, callback, options: dict) -> Solution:
-    """The solution of images that share their classes."""
-    if len(classes) == 1:
-        return _only_class(whole, int(classes), callback)
-    problem, num_classes = whole.restrict(classes), whole.sigma.shape[1]
+    """The solution of images with equally many classes, int64 (B, k)."""
+    if classes.shape[1] == 1:
+        return _only_class(whole, classes, callback)
+    problem = whole.restrict(classes)
     if "start" in options:
-        start = options["start"][images][:, classes]
+        start = select(options["start"][images], classes)
         total = start.sum(1, keepdim=True)
         options = options | {"start": torch.where(total > 0, start / total.where(total > 0, 1), problem.sigma)}
 
     def to_all_classes(labels: Tensor) -> Tensor:
         """Put labels of the classes present among those of all classes."""
-        whole_labels = labels.new_zeros(len(labels), num_classes, *labels.shape[2:])
-        whole_labels[:, classes] = labels
-        return whole_labels
+        whole_labels = torch.zeros_like(whole.sigma, dtype=labels.dtype)
+        return whole_labels.scatter(1, at_pixels(classes, labels), labels)
 
     def report(step: int, labels: Tensor, energies: Tensor):
         return callback(step, to_all_classes(labels), energies)
@@ -77,10 +78,9 @@ def _solve_group(solver, whole: Subproblem, classes: Tensor, images: Tensor, cal
     return Solution(labels, energies, solution.steps, solution.residual, solution.converged, solution.message)
 
 
-def _only_class(whole: Subproblem, only: int, callback) -> Solution:
-    """Where one class is present there is nothing to decide."""
-    labels = torch.zeros_like(whole.sigma)
-    labels[:, only] = 1
+def _only_class(whole: Subproblem, only: Tensor, callback) -> Solution:
+    """Where one class is present, int64 (B, 1), there is nothing to decide."""
+    labels = torch.zeros_like(whole.sigma).scatter(1, at_pixels(only, whole.sigma), 1)
     energies = whole.value(labels)[None]
     if callback is not None:
         callback(0, labels, energies[0])

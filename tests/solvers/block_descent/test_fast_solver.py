@@ -27,7 +27,7 @@ from toykit.seed_model import seed_logits
 from toykit.solvers.block_descent import numba_kernel, scalar_forms, torch_kernel
 from toykit.solvers.block_descent import solver as fast
 from toykit.solvers.block_descent.solver import OMEGA
-from toykit.solvers.layouts.four_colour_grid import pack
+from toykit.solvers.layouts.four_colour_grid import FourColourGrid, pack
 
 KERNELS = {"torch": torch_kernel.sweep, "numba": numba_kernel.sweep}
 every_energy = pytest.mark.parametrize(
@@ -302,9 +302,9 @@ def test_less_of_the_unary_on_the_way_ends_lower(relaxation, gain, monkeypatch):
 def test_max_steps_bounds_all_sweeps_also_after_a_restart(max_steps, make_problem, monkeypatch):
     """Where the unary is strong the sweeps on Q lead up; then there is less left for the second try, never more."""
     swept, restarts = [], []
-    sweep, restore = numba_kernel.sweep, fast._Descent._restore
+    sweep, restore = numba_kernel.sweep, FourColourGrid.restore
     monkeypatch.setattr(numba_kernel, "sweep", lambda *args: swept.append(args[2]) or sweep(*args))
-    monkeypatch.setattr(fast._Descent, "_restore", lambda *args: restarts.append(bool(args[2].any())) or restore(*args))
+    monkeypatch.setattr(FourColourGrid, "restore", lambda *args: restarts.append(bool(args[2].any())) or restore(*args))
     problem = make_problem(batch=1, height=7, width=7, classes=4, dtype=torch.float32)
     solution = solve(*problem, Energy("CE", "CD", eta=30.0), max_steps=max_steps, tolerance=0.3)
     assert len(swept) == solution.steps <= max_steps
@@ -425,3 +425,35 @@ def test_a_start_near_the_end_saves_sweeps(make_problem, check_solution):
     for wrong in (2 * cold.labels, -cold.labels, cold.labels / 0):
         with pytest.raises(ValueError, match="start: expected labels >= 0 that sum to 1"):
             solve(*problem, energy, start=wrong)
+
+
+@pytest.mark.parametrize("connectivity", [4, 8])
+@pytest.mark.parametrize(("cross_entropy", "relaxation"), [("CCE", "CD"), ("Q", "Q"), ("RCE", "NQ"), ("CE", "LQ")])
+def test_side_by_side_each_image_ends_as_alone(cross_entropy, relaxation, connectivity, make_problem, monkeypatch):
+    """Rows of several images, of odd sizes: no image sees another, and one that is done keeps its labels."""
+    monkeypatch.setattr(fast, "LONG_ROW", 23)  # three images of seven columns: groups of three and one
+    energy = Energy(cross_entropy, relaxation, lam=20.0, neighborhood=NearestNeighbors(connectivity=connectivity))
+    problem = make_problem(batch=4, height=5, width=7, classes=3, padding=True)
+    problem[1][2] = 100.0  # an image without edges in its photo, which takes another number of sweeps
+    together = solve(*problem, energy, side_by_side=True, tolerance=1e-8)
+    alone = solve(*problem, energy, tolerance=1e-8)
+    assert (together.labels - alone.labels).abs().max() < 1e-4
+    assert torch.allclose(together.energies[-1], alone.energies[-1], rtol=1e-7)
+    assert (together.residual <= 1e-8).all()
+    assert (together.energies.diff(dim=0) <= 0).all()
+
+
+def test_side_by_side_is_for_few_classes_and_not_with_a_callback(make_problem, monkeypatch):
+    rows = []
+    pack_in_rows = FourColourGrid.side_by_side
+    monkeypatch.setattr(FourColourGrid, "side_by_side", lambda x: rows.append(len(x.labels)) or pack_in_rows(x))
+    few, many = make_problem(batch=3, classes=3), make_problem(batch=3, classes=fast.FEW_CLASSES + 1)
+    solve(*few, Energy("Q", "Q"))
+    solve(*few, Energy("Q", "Q"), side_by_side=True, kernel="torch")
+    solve(*few, Energy("Q", "Q"), side_by_side=True, callback=lambda *_: None)
+    solve(*many, Energy("Q", "Q"), side_by_side=True)
+    assert not rows
+    solve(*few, Energy("Q", "Q"), side_by_side=True)
+    assert rows == [3]
+    with pytest.raises(TypeError, match="side_by_side"):
+        solve(*few, Energy("Q", "Q"), side_by_side=1)

@@ -66,6 +66,7 @@ def _restrict_to_active(problem: Subproblem, start: Tensor, threshold: float) ->
     active = seeded | (peak >= threshold)
     active[(peak + seeded).topk(2).indices] = True
     classes = active.nonzero()[:, 0]
-    narrow = replace(problem.restrict(classes), sigma=problem.sigma[:, classes])  # the predictions stay as they are
+    narrow = problem.restrict(classes[None].expand(len(start), -1))
+    narrow = replace(narrow, sigma=problem.sigma[:, classes])  # the predictions stay as they are
     first = start[:, classes]
     return classes, narrow, first / first.sum(1, keepdim=True).clamp_min(torch.finfo(first.dtype).tiny)

@@ -42,18 +42,18 @@ def sweep(x: FourColourGrid | EdgeListProblem, cross_entropy: str, relaxation: s
     options = omega, torch.finfo(x.labels.dtype).eps, (PROJECTION_STEPS, SECANT_STEPS, NEWTON_STEPS)
     if isinstance(x, EdgeListProblem):
         return _call_tiles(_sweep_tiles, x, cross_entropy, relaxation, eta, *options)
-    change = np.zeros((len(x.labels), x.free.shape[3], 2))
+    change = np.zeros((len(x.labels), x.free.shape[3], 2, x.images))
     _call(_sweep, x, cross_entropy, relaxation, eta, *options, change)
-    return torch.from_numpy(change.sum((1, 2)))
+    return torch.from_numpy(change.sum((1, 2)).reshape(-1))
 
 
 def energy(x: FourColourGrid | EdgeListProblem, cross_entropy: str, relaxation: str, eta: float) -> Tensor:
     """As `kernel_torch.energy`."""
     if isinstance(x, EdgeListProblem):
         return _call_tiles(_energy_tiles, x, cross_entropy, relaxation, eta)
-    value = np.zeros((len(x.labels), 2, 2, x.free.shape[3]))
+    value = np.zeros((len(x.labels), 2, 2, x.free.shape[3], x.images))
     _call(_energy, x, cross_entropy, relaxation, eta, value)
-    return torch.from_numpy(value.sum((1, 2, 3)))
+    return torch.from_numpy(value.sum((1, 2, 3)).reshape(-1))
 
 
 def _call(loop, x: FourColourGrid, cross_entropy: str, relaxation: str, eta: float, *rest) -> None:
@@ -101,9 +101,9 @@ def _sweep(
         for task in numba.prange(labels.shape[0] * free.shape[3]):
             image, line = task // free.shape[3], task % free.shape[3]
             for column in range(2):
-                change[image, line, row] += _half_row(
+                _half_row(
                     labels, target, weights, free, impurity, held, offsets, relaxation, unary, eta, eps, omega, limits,
-                    rounding, image, row, column, line,
+                    rounding, image, row, column, line, change[image, line, row],
                 )  # fmt: skip
 
 
@@ -114,7 +114,7 @@ def _energy(labels, target, weights, free, impurity, held, offsets, relaxation, 
     for task in numba.prange(4 * labels.shape[0] * free.shape[3]):
         quarter, line = task // free.shape[3], task % free.shape[3]
         image, row, column = quarter // 4, quarter // 2 % 2, quarter % 2
-        value[image, row, column, line] = _row_energy(
+        _row_energy(
             labels,
             target,
             weights,
@@ -130,6 +130,7 @@ def _energy(labels, target, weights, free, impurity, held, offsets, relaxation, 
             row,
             column,
             line,
+            value[image, row, column, line],
         )
 
 
@@ -177,9 +178,9 @@ def _classes_of(held, rows, classes):
 @_inner
 def _half_row(
     labels, target, weights, free, impurity, held, offsets, relaxation, unary, eta, eps, omega, limits, rounding,
-    image, row, column, line,
+    image, row, column, line, change,
 ):  # fmt: skip
-    """Steps 1 to 3 of `kernel_torch` for one row of one quarter; returns the change of the energy."""
+    """Steps 1 to 3 of `torch_kernel` for one row of one quarter; adds to the change of each image's energy."""
     height, classes, width = free.shape[3], labels.shape[4], free.shape[4]
     count, wide, quarter = len(offsets), width + 2, (image * 2 + row) * 2 + column
     y, sigma, affinity, mixed = labels.reshape(-1), target.reshape(-1), weights.reshape(-1), impurity.reshape(-1)
@@ -191,34 +192,36 @@ def _half_row(
         (quarter * height + line) * width,
     )
     movable = free.reshape(-1)[f0 : f0 + width]
+    if not _holds(movable):  # nothing may move here
+        return
     known, alive = _classes_of(held, rows, classes)
     w, others, starts = np.empty((count, width), y.dtype), np.empty((count, width), y.dtype), np.empty(count, np.int64)
     for n in range(count):
         shift = (column + offsets[n, 1]) // 2
         starts[n], j0 = rows[n] * classes * wide + 1 + shift, rows[n] * wide + 1 + shift
         w[n], others[n] = affinity[w0 + n * height * width : w0 + n * height * width + width], mixed[j0 : j0 + width]
-    change, kinds = _update(
+    kinds = _update(
         y, p0, wide, starts, w, others, mixed[i0 : i0 + width].copy(), sigma, t0, movable, known, alive, relaxation, unary,
-        eta, eps, omega, limits, rounding,
+        eta, eps, omega, limits, rounding, change,
     )  # fmt: skip
     mixed[i0 : i0 + width] = 0
     for k in kinds:
         p = y[p0 + k * wide : p0 + k * wide + width]
         held.reshape(-1)[rows[count] * classes + k] = _holds(p)
         _add_impurity(mixed[i0 : i0 + width], p)
-    return change
 
 
 @_inner
 def _update(
     y, p0, wide, starts, w, others, impure, sigma, t0, movable, known, alive, relaxation, unary, eta, eps, omega, limits,
-    rounding,
+    rounding, change,
 ):  # fmt: skip
     """Steps 1 to 3 for a row of pixels, none a neighbour of another, wherever their neighbours lie.
 
     Class k of the row starts at p0 + k wide of y, of its n-th neighbours at starts[n] + k wide; w, others: weights and
-    impurities of the neighbours (D, W), D even. known[:alive]: the classes that any of them holds. Moves the labels in y;
-    returns the change of the energy and the classes that the row may hold now.
+    impurities of the neighbours (D, W), D even. known[:alive]: the classes that any of them holds. Moves the labels in y,
+    adds the change of the energy to `change`, one number for each image of the row, and returns the classes that the row
+    may hold now.
     """
     (count, width), classes = w.shape, len(known)
     number = y.dtype.type
@@ -323,19 +326,17 @@ def _update(
         )  # fmt: skip
         for n in range(rising):
             length[pixels[n]], lowest[pixels[n]] = best[n], fall[n]
-    change = 0.0
-    for x in range(width):
-        change += lowest[x]
+    _add_sums(change, lowest)
     for k in kinds:
         _move(y[p0 + k * wide : p0 + k * wide + width], length, step[k * width : (k + 1) * width])
-    return change, kinds
+    return kinds
 
 
 @_inner
 def _row_energy(
-    labels, target, weights, free, impurity, held, offsets, relaxation, unary, eta, eps, image, row, column, line
+    labels, target, weights, free, impurity, held, offsets, relaxation, unary, eta, eps, image, row, column, line, total
 ):
-    """Energy of one row of one quarter: its unary, and its edges to the first of each pair of offsets."""
+    """Add the energy of one row of one quarter: its unary, and its edges to the first of each pair of offsets."""
     height, classes, width = free.shape[3], labels.shape[4], free.shape[4]
     count, wide, quarter = len(offsets), width + 2, (image * 2 + row) * 2 + column
     y, sigma, affinity, mixed = labels.reshape(-1), target.reshape(-1), weights.reshape(-1), impurity.reshape(-1)
@@ -351,9 +352,9 @@ def _row_energy(
     value, product = np.zeros(width, y.dtype), np.zeros(width, y.dtype)
     _add_products(product, sigma, t0, width, y, p0, wide, kinds)
     _add_unary(value, unary, product, y, p0, wide, sigma, t0, kinds, eps)
-    total = 0.0
     for x in range(width):
-        total += eta * value[x] * free.reshape(-1)[f0 + x]
+        value[x] = eta * value[x] * free.reshape(-1)[f0 + x]
+    _add_sums(total, value)
     for n in range(0, count, 2):
         start = 1 + (column + offsets[n, 1]) // 2
         q0, j0, n0 = rows[n] * classes * wide + start, rows[n] * wide + start, w0 + n * height * width
@@ -362,9 +363,7 @@ def _row_energy(
         _add_potts(
             value, relaxation, affinity[n0 : n0 + width], product, mixed[i0 : i0 + width], mixed[j0 : j0 + width], eps
         )
-        for x in range(width):
-            total += value[x]
-    return total
+        _add_sums(total, value)
 
 
 # Any list of edges: some pixels of a block are gathered to a row of their own, and their neighbours to others
@@ -383,9 +382,9 @@ def _sweep_tiles(
         )
         width, classes, count = len(some), labels.shape[1], len(w)
         p0, rows = count * classes * width, np.arange(count) * classes * width
-        change[tile], kinds = _update(
+        kinds = _update(
             y, p0, width, rows, w, others, impure, sigma, 0, movable, known, alive, relaxation, unary, eta, eps, omega,
-            limits, rounding,
+            limits, rounding, change[tile : tile + 1],
         )  # fmt: skip
         impure[:] = 0
         for k in kinds:
@@ -863,6 +862,17 @@ def _wakes(pull, shift, sigma, movable):
 
 
 # The innermost loops: all arrays of one length
+
+
+@_inner
+def _add_sums(totals, a):
+    """Add to each image's total the sum of its part of a row; all have equally long parts."""
+    width = len(a) // len(totals)
+    for image in range(len(totals)):
+        total = 0.0
+        for x in range(image * width, (image + 1) * width):
+            total += a[x]
+        totals[image] += total
 
 
 @_inner

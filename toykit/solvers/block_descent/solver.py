@@ -27,7 +27,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from toykit._shared.arguments import check_choice, check_whole
+from toykit._shared.arguments import check_choice, check_flag, check_whole
 from toykit.energy import Subproblem
 from toykit.neighborhoods import DenseEdges, Edges, GridEdges
 from toykit.solvers.block_descent import torch_kernel
@@ -43,17 +43,20 @@ OMEGA, WARM_UP, WARM_UP_TOLERANCE = 1.75, 12, 0.005
 #: The share of eta in those sweeps. On photos, CD and CCE end lower on average with less of it, on the grid by a little, CCE on
 #: far edges by a tenth, if not on every photo; NQ and LQ end where they end, sooner with all of it; BL gains here, loses there.
 UNARY_SHARE = {"CD": 1 / 2, "CCE": 1 / 100, "BL": 1.0, "NQ": 1.0, "LQ": 1.0}
+#: Side by side: the most classes of an image, and the pixels that images together may fill of a row.
+FEW_CLASSES, LONG_ROW = 8, 1024
 #: A GPU is asked whether it is done only every so many sweeps: asking waits for it.
 POLL = 8
 
 
 def check_fast_options(
-    tolerance: float, max_steps: int, kernel: str, active_classes: float, start: Tensor | None
+    tolerance: float, max_steps: int, kernel: str, active_classes: float, start: Tensor | None, side_by_side: bool
 ) -> None:
     """Raise ValueError or TypeError for an option outside its range, ImportError for a kernel that is not installed."""
     if start is not None and not torch.is_tensor(start):
         raise TypeError(f"start: expected labels (B, K, H, W) or None, got {type(start).__name__}")
     check_choice("kernel", kernel, KERNELS)
+    check_flag("side_by_side", side_by_side)
     if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not 0 <= tolerance < 1:
         raise ValueError(f"tolerance: expected a number in [0, 1), got {tolerance!r}")
     check_whole("max_steps", max_steps)
@@ -71,6 +74,7 @@ def fast_descent(
     kernel: str = "auto",
     active_classes: float = 0.0,
     start: Tensor | None = None,
+    side_by_side: bool = False,
     callback=None,
 ) -> Solution:
     """Minimise a sub-problem with any cross-entropy and relaxation, on any neighbourhood. Deterministic.
@@ -85,6 +89,9 @@ def fast_descent(
         optimum of all (`energies` are those of the whole problem, so that two solutions can be compared).
     start: labels (B, K, H, W) in the simplex to begin from, e.g. those of almost the same problem; no sweeps on Q precede then.
         Default: the predictions.
+    side_by_side: solve small images of few classes several at a time, in long rows that suit a processor: up to three times
+        quicker, e.g. for the cells of a mini-batch. The labels are those of an image alone up to rounding and the tolerance.
+        Without effect on other neighbourhoods, other kernels, or with a callback.
     callback: callback(step, labels, energies) at the start (step 0) and after each sweep, the lowest energies so far; on a
         processor one image after another, labels (1, K, H, W) and energies (1,); ends the image's descent when it returns True.
 
@@ -93,7 +100,7 @@ def fast_descent(
     Raises: ValueError for an option outside its range, or a kernel that does not do these edges; ImportError where a named
         kernel is missing.
     """
-    check_fast_options(tolerance, max_steps, kernel, active_classes, start)
+    check_fast_options(tolerance, max_steps, kernel, active_classes, start, side_by_side)
     descent = _descent_of(problem.edges, kernel, problem.sigma.device, detour=start is None)
     energy, dtype = problem.energy, problem.sigma.dtype
     largest = max(energy.eta, energy.lam) or 1.0  # only the ratio matters; this keeps it clear of over- and underflow
@@ -106,8 +113,13 @@ def fast_descent(
     start = problem.fix_seeds(problem.sigma if start is None else start.detach())
     batch, num_classes = start.shape[:2]
     # image by image, one fits a processor's cache; all at once they fill a GPU
-    together = start.device.type == "cuda" and active_classes == 0 and isinstance(problem.edges, GridEdges)
-    groups = [slice(0, batch)] if together else [slice(b, b + 1) for b in range(batch)]
+    together = active_classes == 0 and isinstance(problem.edges, GridEdges)
+    size = 1
+    if together and start.device.type == "cuda":
+        size = batch
+    elif together and side_by_side and callback is None and num_classes <= FEW_CLASSES and _takes_numba(kernel):
+        size = max(1, LONG_ROW // start.shape[3])
+    groups = [slice(b, b + size) for b in range(0, batch, size)]
 
     def report(step: int, run: Descent) -> bool:
         """Tell the callback; whether it wants to stop."""
@@ -152,6 +164,8 @@ class _Descent(Descent):
         super().__init__(problem, start, threshold, report)
         (self.sweep, self.energy_of), self.detour = kernels, detour
         self.layout = (pack if isinstance(problem.edges, GridEdges) else list_edges)(self.problem, self.first)
+        if len(start) > 1 and start.device.type == "cpu":
+            self.layout = self.layout.side_by_side()
         self.begin(self.energy())
 
     def energy(self) -> Tensor:
@@ -172,37 +186,37 @@ class _Descent(Descent):
             self._run(tolerance, min(max_steps - 1, max(max_steps // 2, WARM_UP + 4)))
             above = self.energy() > start
             if bool(above.any()):  # the sweeps on Q led up: those images start again without them
-                self._restore(first, above)
+                self.layout.restore(first, above)
                 self.residual[above] = torch.inf
         self._run(tolerance, max_steps)
         last = self.energy()
-        self._restore(first, last > start)  # stopped on a detour, or rounding
+        self.layout.restore(first, last > start)  # stopped on a detour, or rounding
         last = torch.minimum(last, start)
         # the trace adds up the changes that the line search saw; what rounding made of them shows in the energy itself
         self.trace = [torch.maximum(t, last) for t in self.trace]
         self.trace[-1] = last
 
-    def _restore(self, first: Tensor, images: Tensor) -> None:
-        self.layout.labels[images] = first[images]
-
     def _warm_up(self) -> None:
         """Sweeps on Q, as long as they change much."""
         terms, total = self.problem.energy, torch.zeros_like(self.trace[0])
-        eta = terms.eta * UNARY_SHARE[terms.relaxation]
+        eta, x = terms.eta * UNARY_SHARE[terms.relaxation], replace(self.layout, free=self.layout.free.clone())
         for _ in range(WARM_UP):
-            change = self.sweep(self.layout, terms.cross_entropy, "Q", eta, OMEGA)
+            change = self.sweep(x, terms.cross_entropy, "Q", eta, OMEGA)
             total = total + change
             self.trace.append(self.trace[-1])
             on_gpu = change.device.type == "cuda"
-            if self.notify() or (not on_gpu and bool((change >= WARM_UP_TOLERANCE * total).all())):
+            moving = change < WARM_UP_TOLERANCE * total  # both are negative
+            if self.notify() or (not on_gpu and not bool(moving.any())):
                 break
+            if len(moving) > 1 and not on_gpu:
+                x.free.mul_(x.at_pixels(moving))
 
     def _run(self, tolerance: float, max_steps: int) -> None:
         """Sweeps on the images that are not done until the energy of each stands still."""
         terms, moving = self.problem.energy, self.residual > tolerance
         if not bool(moving.any()):
             return
-        x = replace(self.layout, free=self.layout.free * _along(moving, self.layout.free))
+        x = replace(self.layout, free=self.layout.free * self.layout.at_pixels(moving))
         now = self.energy() if len(self.trace) > 1 else self.trace[0]
         rounding = torch.finfo(self.start.dtype).eps * self.trace[0].abs()
         while len(self.trace) <= max_steps and not self.stopped:
@@ -210,7 +224,7 @@ class _Descent(Descent):
             now = now + change
             self.residual = torch.where(moving, relative_decrease(change, now, rounding), self.residual)
             moving = moving & (self.residual > tolerance)
-            x.free.mul_(_along(moving, x.free))  # an image that is done is frozen, in this copy
+            x.free.mul_(x.at_pixels(moving))  # an image that is done is frozen, in this copy
             self.trace.append(torch.minimum(self.trace[-1], now))
             self.notify()
             if (now.device.type != "cuda" or len(self.trace) % POLL == 0) and not bool(moving.any()):
@@ -226,11 +240,6 @@ def _check_simplex(start: Tensor) -> None:
         )
 
 
-def _along(images: Tensor, x: Tensor) -> Tensor:
-    """Numbers of the images (B,) shaped to multiply x (B, ...)."""
-    return images.view(-1, *[1] * (x.ndim - 1))
-
-
 def _descent_of(edges: Edges, kernel: str, device: torch.device, detour: bool) -> Callable[..., Descent]:
     """What to call with (problem, start, threshold, report)."""
     if isinstance(edges, DenseEdges):
@@ -240,10 +249,15 @@ def _descent_of(edges: Edges, kernel: str, device: torch.device, detour: bool) -
     return partial(_Descent, kernel_of(kernel, device), detour)
 
 
+def _takes_numba(kernel: str) -> bool:
+    """Whether a kernel's name means numba on a processor."""
+    return kernel == "numba" or (kernel == "auto" and importlib.util.find_spec("numba") is not None)
+
+
 def kernel_of(kernel: str, device: torch.device):
     """The kernel's two functions, sweep and energy."""
     if kernel == "auto":
-        kernel = "numba" if device.type == "cpu" and importlib.util.find_spec("numba") is not None else "torch"
+        kernel = "numba" if device.type == "cpu" and _takes_numba(kernel) else "torch"
     if kernel == "numba":
         if device.type != "cpu":
             raise ValueError(f'kernel="numba" runs on a processor, got {device}; take kernel="torch" or "compile"')

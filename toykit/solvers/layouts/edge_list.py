@@ -41,6 +41,14 @@ class EdgeListProblem:
             found.append((pixels, starts, neighbors, weights))
         return found
 
+    def at_pixels(self, x: Tensor) -> Tensor:
+        """The image's number, (1,), shaped to multiply `free`."""
+        return x.view(-1, 1, 1)
+
+    def restore(self, labels: Tensor, images: Tensor) -> None:
+        """Give the image other labels, in this layout, if `images`, bool (1,), says so."""
+        self.labels[images] = labels[images]
+
     def unpack(self) -> Tensor:
         """The labels as (1, K, H, W)."""
         return self.labels[..., 0].transpose(1, 2).unflatten(2, self.size)

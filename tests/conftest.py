@@ -3,7 +3,9 @@
 import contextlib
 import os
 import random
+import subprocess
 import sys
+from pathlib import Path
 
 # Two test workers (and the notebooks' kernels and the servers, which inherit this) share two cores: one thread each, and
 # threads that wait should sleep. Threads of two processes that wait for each other took three times as long on a loaded
@@ -21,6 +23,17 @@ from hypothesis import settings
 torch.set_num_threads(1)
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
 settings.load_profile("repeatable")
+
+
+def pytest_sessionstart(session):
+    """Compile numba's loops before several workers start, one data type per core; quick where the cache on disk has them."""
+    is_worker = hasattr(session.config, "workerinput")
+    if is_worker or session.config.option.collectonly or not getattr(session.config.option, "numprocesses", None):
+        return
+    script = Path(__file__).parent / "helpers" / "compiled.py"
+    runs = [subprocess.Popen([sys.executable, script, dtype]) for dtype in ("float32", "float64")]
+    for run in runs:
+        run.wait()
 
 
 @pytest.fixture(autouse=True)

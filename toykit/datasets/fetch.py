@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toykit._shared.files import write_atomically
+from toykit._shared.files import write_atomically, write_text
 from toykit._shared.torchvision import torchvision
 from toykit.datasets.layout import read_list
 from toykit.supervision import read_indexed_png, write_seeds
@@ -100,6 +100,5 @@ def assemble_voc(devkit: Path, sbd: Path, root: Path) -> None:
             mask = read_indexed_png(devkit / "SegmentationClass" / f"{name}.png")
         write_seeds(root / "SegmentationClassAug" / f"{name}.png", mask)
     for listed, names in (("val", val), ("train_aug", sorted({*train, *from_sbd}))):
-        content = "".join(f"{name}\n" for name in names).encode()
         path = root / "ImageSets" / "SegmentationAug" / f"{listed}.txt"
-        write_atomically(path, lambda file, content=content: file.write(content))
+        write_text(path, "".join(f"{name}\n" for name in names))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from toykit._shared.arguments import check_whole
-from toykit._shared.files import write_atomically
+from toykit._shared.files import write_atomically, write_text
 from toykit._shared.resources import cache_root
 from toykit.datasets import voc
 from toykit.datasets.segmentation_set import SegmentationSet
@@ -130,9 +130,8 @@ def make(
             write_seeds(root / "pascal_2012_scribble" / f"{name}.png", scribbles.draw())
             write_scribbles(root / "scribbles" / f"{name}.json", scribbles)
             progress()
-        lines = "".join(f"{name}\n" for name in names).encode()
         listed = root / "ImageSets" / "SegmentationAug" / f"{voc.LISTS[split]}.txt"
-        write_atomically(listed, lambda file, lines=lines: file.write(lines))
+        write_text(listed, "".join(f"{name}\n" for name in names))
 
 
 def scene(

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from toykit._shared.arguments import check_number
-from toykit._shared.files import write_atomically
+from toykit._shared.files import write_text
 from toykit.conventions import PADDING, UNLABELLED
 
 #: A shortened stroke is drawn by dots along it, this far apart in pixels ...
@@ -274,7 +274,7 @@ def write_scribbles(path: str | Path, scribbles: Scribbles) -> None:
     content = asdict(scribbles)
     for stroke in content["strokes"]:
         stroke["class"] = stroke.pop("label")
-    write_atomically(path, lambda file: file.write(json.dumps(content).encode()))
+    write_text(path, json.dumps(content))
 
 
 def check_scales(path: str | Path, own: tuple[int, int], size: tuple[int, int]) -> None:

@@ -67,7 +67,7 @@ def test_a_landscape_is_cheapest_where_its_relaxation_says():
     assert landscape("BL", p, 5)[1].tolist() == pytest.approx((1 - landscape("Q", p, 5)[0] @ p.double()).tolist())
 
 
-def test_a_sheet_is_the_landscape_and_goes_on_over_its_edge():
+def test_a_sheet_is_the_landscape_and_continues_over_its_edge():
     p = torch.tensor([0.6, 0.3, 0.1])
     x, y, values = landscape_sheet("NQ", p, 8)
     assert (x[-1], y[-1]) == pytest.approx((1, math.sqrt(3) / 2))
@@ -79,9 +79,8 @@ def test_a_sheet_is_the_landscape_and_goes_on_over_its_edge():
     assert values.shape == (9, 9)
     assert float(values[4, 3]) == pytest.approx(at(0.375, 0.125, 0.5), abs=1e-6)  # x = 3/8, half of the height
     assert float(values[4, 0]) == pytest.approx(at(0.6, 0, 0.4), abs=1e-6)  # (3/4, -1/4, 1/2)
-    assert float(values[8, 8]) == pytest.approx(
-        at(0, 1 / 3, 2 / 3), abs=1e-6
-    )  # (-1/2, 1/2, 1) without what is negative
+    # (-1/2, 1/2, 1), the negative coordinate set to 0
+    assert float(values[8, 8]) == pytest.approx(at(0, 1 / 3, 2 / 3), abs=1e-6)
     with pytest.raises(ValueError, match="relaxation: expected one of BL"):
         landscape_sheet("TV", p)
 
@@ -92,3 +91,16 @@ def test_a_coordinate_moves_along_the_line_through_its_corner():
     assert with_coordinate(p, 2, 1.0).tolist() == [0, 0, 1]
     assert with_coordinate(torch.tensor([0.0, 0.0, 1.0]), 2, 0.5).tolist() == [0.25, 0.25, 0.5]  # no ratio to keep
     assert p.tolist() == [0.2, 0.3, 0.5]
+
+
+def test_invalid_arguments_are_refused():
+    vertex = torch.tensor([1.0, 0.0, 0.0])
+    with pytest.raises(ValueError, match="move: expected one of a, b"):
+        potentials_along("c")
+    with pytest.raises(ValueError, match="steps: expected a whole number, at least 2; got 1"):
+        potentials_along("a", 1)
+    with pytest.raises(ValueError, match="relaxation: expected one of BL"):
+        landscape("TV", vertex)
+    for value in (-0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match=r"value: expected a number in \[0, 1\]"):
+            with_coordinate(vertex, 0, value)

@@ -28,7 +28,7 @@ def test_change_left_is_shares():
     sample = datasets.photo("chelsea", 48)
     left, share = change_left(sample, "gd", steps=40)
     assert share.nansum() == pytest.approx(1)
-    assert left[3] > left[1]  # the very sure are late
+    assert left[3] > left[1]  # the most confident change last
     assert left[3] > 0.9
     assert (change_left(sample, "adam", steps=150)[0] < left).all()
     nothing_done, _ = change_left(sample, "gd", steps=1, lr=1e-9)

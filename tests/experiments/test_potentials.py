@@ -40,3 +40,8 @@ def test_logit_gradient_by_finite_differences():
     z = torch.sigmoid(2 * l_j)
     low, high = (-(a * z + (1 - a) * (1 - z)).log() for a in x)
     assert torch.allclose(logit_gradient("CCE", l_i, l_j), (high - low) / (2 * h), rtol=1e-6)
+
+
+def test_an_unknown_relaxation_is_refused():
+    with pytest.raises(ValueError, match="relaxation: expected one of BL"):
+        over_square("TV")

@@ -10,6 +10,7 @@ from toykit.experiments.uncertainty import (
     label_curve,
     label_gradient,
     loss_at,
+    loss_curve,
     prediction_gradient,
     verdict,
 )
@@ -40,3 +41,12 @@ def test_gradients_in_logits_by_hand():
     assert prediction_gradient("RCE", 0.8, 0.6) == pytest.approx(-0.6 * 0.4 * math.log(0.8 / 0.2))
     collision = 0.8 * 0.6 + 0.2 * 0.4
     assert label_gradient("CCE", 0.8, 0.6) == pytest.approx(-0.8 * 0.2 * (0.6 - 0.4) / collision)
+
+
+def test_invalid_arguments_are_refused():
+    with pytest.raises(ValueError, match="cross_entropy: expected one of CE"):
+        loss_curve("KL", 0.5)
+    with pytest.raises(ValueError, match=r"probability: expected a number in \[0, 1\], got 1\.5"):
+        loss_curve("CE", 1.5)
+    with pytest.raises(ValueError, match=r"probability: expected a number in \(0, 1\), got 1\.0"):
+        prediction_gradient("CE", 0.5, 1.0)

@@ -1,4 +1,4 @@
-"""Points of the simplex: invariants by hypothesis, the safe softmax and logarithm at their limits."""
+"""Points of the simplex: invariants on random inputs, and the limits of the safe softmax and logarithm."""
 
 import math
 

@@ -62,7 +62,18 @@ def check_inputs(logits: Tensor, image: Tensor, seeds: Tensor) -> tuple[Tensor, 
 
 
 def check_one_device(logits: Tensor, image: Tensor, seeds: Tensor) -> None:
-    """Raise ValueError if the three tensors are not on one device."""
+    """Check that the three inputs are on one device.
+
+    Parameters
+    ----------
+    logits, image, seeds : Tensor
+        The inputs of a sub-problem.
+
+    Raises
+    ------
+    ValueError
+        If they are not on one device.
+    """
     if not logits.device == image.device == seeds.device:
         raise ValueError(
             f"expected one device, got logits on {logits.device}, image on {image.device}, seeds on {seeds.device}"

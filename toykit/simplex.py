@@ -220,6 +220,11 @@ def from_triangle(xy: Tensor) -> Tensor:
     -------
     Tensor, shape (..., 3)
         Coordinates that sum to one. Points outside the triangle have negative ones.
+
+    Raises
+    ------
+    ValueError
+        If the last axis does not hold two coordinates.
     """
     if xy.shape[-1] != 2:
         raise ValueError(f"xy: expected two coordinates on the last axis, got shape {tuple(xy.shape)}")
@@ -234,7 +239,7 @@ def triangle_grid(n: int, dtype: torch.dtype = torch.float64) -> Tensor:
     Parameters
     ----------
     n : int
-        Number of intervals per side, at least 1.
+        Number of intervals per side, at least 1 (otherwise ValueError).
     dtype : torch.dtype, default torch.float64
 
     Returns

@@ -43,7 +43,7 @@ class Trajectory:
 
     @property
     def excess(self) -> Tensor:
-        """Excess (T + 1,) of the energies: (energy - optimum) / optimum."""
+        """Relative excess (T + 1,) of the energies: (energy - optimum) / optimum."""
         return self.energies / self.optimum - 1
 
 

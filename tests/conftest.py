@@ -1,4 +1,4 @@
-"""Shared by all tests: fresh global state, one thread, a maker of small sub-problems, the checker of a Solution."""
+"""Shared by all tests: fresh global state, one thread, and fixtures from tests/helpers."""
 
 import contextlib
 import os
@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Two test workers (and the notebooks' kernels and the servers, which inherit this) share two cores: one thread each, and
-# threads that wait should sleep. Threads of two processes that wait for each other took three times as long on a loaded
-# machine. Read once, when torch and numba are imported.
+# Two test workers share two cores, as do the notebooks' kernels and the servers, which inherit these settings. So each gets
+# one thread, and waiting threads sleep: busy waiting took three times as long on a loaded machine. torch and numba read the
+# settings once, when they are imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -45,7 +45,7 @@ def _fresh_state():
 
 @pytest.fixture
 def fresh_state():
-    """The context manager that restores global state, for the test of it."""
+    """Return the context manager that restores global state, to test it."""
     return _fresh_global_state
 
 
@@ -75,13 +75,13 @@ def _fresh_global_state():
         np.random.set_state(states[1])  # noqa: NPY002
         torch.set_rng_state(states[2])
         torch.set_default_dtype(dtype)
-        if _deterministic() != deterministic:  # setting them imports much of torch
+        if _deterministic() != deterministic:  # setting them imports a large part of torch
             torch.use_deterministic_algorithms(deterministic[0], warn_only=deterministic[1])
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
         if "numba" in sys.modules:
             numba = sys.modules["numba"]
             numba.set_num_threads(numba_threads or numba.config.NUMBA_NUM_THREADS)
-        torch.set_num_threads(threads)  # after numba, which may change it
+        torch.set_num_threads(threads)  # after numba, which may change torch's number
         if "matplotlib" in sys.modules:
             _restore_matplotlib(settings)
 
@@ -98,7 +98,7 @@ def _restore_environment(environment):
 
 
 def _restore_matplotlib(settings):
-    """Close all figures; restore the settings, or those of matplotlib's first import. The backend stays."""
+    """Close all figures; restore the settings, or those of matplotlib's first import, except the backend."""
     matplotlib = sys.modules["matplotlib"]
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")

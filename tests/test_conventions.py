@@ -1,4 +1,4 @@
-"""Every refusal of `check_inputs` says what came and what was expected."""
+"""Invalid inputs are refused with what was received and what was expected."""
 
 import math
 
@@ -26,7 +26,7 @@ def test_the_reserved_values():
         (torch.float64, torch.float64),
     ],
 )
-def test_dtypes_are_raised_to_what_the_terms_take(given, floating):
+def test_dtypes_are_converted_to_those_of_the_terms(given, floating):
     logits, image, seeds = inputs()
     for image_dtype in (torch.uint8, torch.int32, torch.float16, torch.float64):
         for seeds_dtype in (torch.uint8, torch.int16, torch.uint16, torch.int64):
@@ -36,7 +36,7 @@ def test_dtypes_are_raised_to_what_the_terms_take(given, floating):
             assert torch.equal(out[2], seeds)
 
 
-def test_class_254_may_not_exist():
+def test_class_254_is_reserved():
     check_logits(torch.zeros(1, 254, 1, 1))  # ids 0..253
     for classes in (1, 255, 256):
         with pytest.raises(ValueError, match=rf"logits: expected 2 to 254 classes on dim=1, got shape \(1, {classes},"):

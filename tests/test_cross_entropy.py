@@ -1,4 +1,4 @@
-"""Cross-entropies (eq. 9-11 and H_Q) against plain loops, finite differences, and the paper's claims on uncertainty."""
+"""Cross-entropies (eq. 9-11 and H_Q) against plain loops, finite differences, and the paper's claims about uncertainty."""
 
 import math
 
@@ -53,7 +53,7 @@ def test_class_axis_and_broadcasting(name, generator):
     assert torch.allclose(f(y.movedim(1, -1), sigma.movedim(1, -1), dim=-1), maps, rtol=1e-14)
     one = sigma[:1, :, :1, :1]
     assert torch.allclose(f(y, one), f(y, one.expand_as(y)), rtol=1e-14)
-    # on equal sizes only the axis tells: a square table read the other way gives other numbers
+    # a square table has the same shape on both axes, so only the values show which axis was used
     square_y, square_sigma = torch.randn(2, 4, 4, generator=generator, dtype=torch.float64).softmax(2)
     assert not torch.allclose(f(square_y, square_sigma, dim=0), f(square_y, square_sigma, dim=1))
 
@@ -81,7 +81,7 @@ def test_who_mimics_the_uncertainty():
         value = CROSS_ENTROPIES[name](unknown, sigma)
         assert torch.allclose(value, value[0].expand(3))
     assert (CROSS_ENTROPIES["CE"](unknown, sigma) > CROSS_ENTROPIES["CE"](unknown, unknown)).all()
-    # turned around, CCE is still indifferent while RCE makes y mimic sigma
+    # with the arguments exchanged, CCE is still constant, while RCE makes y mimic sigma
     assert torch.allclose(CROSS_ENTROPIES["CCE"](sigma, unknown), torch.tensor(math.log(2), dtype=torch.float64))
     assert (CROSS_ENTROPIES["RCE"](sigma, unknown) > CROSS_ENTROPIES["RCE"](unknown, unknown)).all()
 
@@ -134,8 +134,8 @@ def test_errors_name_the_argument(name):
 
 
 @pytest.mark.parametrize(("dtype", "floor"), [(torch.float32, 35.9), (torch.float64, 284.4)])
-def test_reverse_of_a_sure_label_is_the_logarithms_floor(dtype, floor):
+def test_reverse_of_a_certain_label_is_the_floor_of_the_logarithm(dtype, floor):
     label, sigma = torch.eye(3, dtype=dtype)[:1], torch.tensor([[0.3, 0.5, 0.2], [0.9, 0.1, 0.0]], dtype=dtype)
-    found = CROSS_ENTROPIES["RCE"](label, sigma) / (1 - sigma[:, 0])
-    assert found.tolist() == pytest.approx([floor, floor], abs=0.05)
+    factor = CROSS_ENTROPIES["RCE"](label, sigma) / (1 - sigma[:, 0])
+    assert factor.tolist() == pytest.approx([floor, floor], abs=0.05)
     assert str(floor) in CROSS_ENTROPIES["RCE"].__doc__

@@ -1,4 +1,4 @@
-"""Ten thousand random inputs, good and bad: each gives a finite, feasible result or an error that names the culprit."""
+"""Ten thousand random inputs, valid and invalid: each gives a finite, feasible result or an error that names the fault."""
 
 import math
 import random
@@ -40,7 +40,7 @@ FAULTS = [
 
 
 def good_input(rng, g):
-    """(logits, image, seeds), valid but as odd as valid input may be."""
+    """Return (logits, image, seeds), valid but as unusual as valid input may be."""
     shape = rng.choice([(1, 1), (1, 1), (1, 5), (4, 1), (2, 3), (5, 4)])
     classes = rng.choice([2, 2, 3, 5, 21, 150])
     batch, dtype = rng.choice([1, 1, 2, 3]), rng.choice(FLOATS)
@@ -57,7 +57,7 @@ def good_input(rng, g):
 
 
 def spoil(fault, rng, logits, image, seeds, choices):
-    """One fault put into a good input; `choices` (of Energy, neighbourhood and solver) are changed in place."""
+    """Put one fault into a valid input; `choices` (of Energy, neighbourhood and solver) are changed in place."""
     spot = (0, 0, -1, -1)
     if fault.endswith(("logits", "image")) and fault.split()[0] in ("nan", "inf", "bright", "dark"):
         value = {"nan": math.nan, "inf": rng.choice([math.inf, -math.inf]), "bright": 300.0, "dark": -20.0}
@@ -113,7 +113,7 @@ def spoil(fault, rng, logits, image, seeds, choices):
 
 
 def call(name, logits, image, seeds, choices):
-    """Run one entry point; returns {what: tensor} to be looked at."""
+    """Run one entry point; return its tensors by name."""
     neighborhood = NearestNeighbors(choices["bandwidth"], choices["connectivity"])
     terms = (
         ("Q", "Q") if name in ("random_walker", "closed_form") else (choices["cross_entropy"], choices["relaxation"])
@@ -147,13 +147,13 @@ def call(name, logits, image, seeds, choices):
     return {"labels": solution.labels, "value": solution.energies, "residual": solution.residual}
 
 
-def look_at(found, seeds):
-    """What is wrong with a result, if anything."""
-    for what, tensor in found.items():
+def fault_of(tensors, seeds):
+    """Return the fault of a result, or None."""
+    for name, tensor in tensors.items():
         if not tensor.isfinite().all():
-            return f"{what} is not finite"
-    if "labels" in found:
-        labels, seeds = found["labels"], seeds.long()
+            return f"{name} is not finite"
+    if "labels" in tensors:
+        labels, seeds = tensors["labels"], seeds.long()
         if (labels < 0).any() or ((labels.sum(1) - 1).abs() > 1e-4).any():
             return "labels lie off the simplex"
         at_seeds = labels.gather(1, seeds.where(seeds < PADDING, 0)[:, None])[:, 0]
@@ -182,18 +182,18 @@ def test_ten_thousand_inputs():
             logits, image, seeds = spoil(fault, rng, logits, image, seeds, choices)
         complaint = None
         try:
-            found = call(name, logits, image, seeds, choices)
+            tensors = call(name, logits, image, seeds, choices)
         except (ValueError, TypeError) as error:
             counts["refused"] += 1
             undetermined = "no seed reaches" in str(error) and choices["eta"] == 0
             if not ARGUMENTS.search(str(error)) or not (fault or undetermined):
                 complaint = f"{type(error).__name__}: {error}"
-        except Exception as error:  # whatever it is, it is reported below
+        except Exception as error:  # any other error is reported below
             complaint = f"{type(error).__name__}: {error}"
         else:
             counts["answered"] += 1
             ignored = {"zero steps", "wrong lr"} if name not in ("solve", "module") else set()
-            complaint = look_at(found, seeds) if fault is None or fault in ignored else "accepted"
+            complaint = fault_of(tensors, seeds) if fault is None or fault in ignored else "accepted"
         if complaint:
             complaints.append(f"trial {trial}: {story}: {complaint}")
     assert not complaints, f"{len(complaints)} complaints, the first: " + "\n".join(complaints[:10])

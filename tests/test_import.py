@@ -1,4 +1,4 @@
-"""Importing toykit is light: beside torch it drags in nothing."""
+"""Importing toykit is light: it imports torch and nothing else."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ def in_a_fresh_python(code):
 def test_no_heavy_library_is_imported():
     code = f"import toykit, sys; print(*(name for name in {HEAVY} if name in sys.modules))"
     assert in_a_fresh_python(code).split() == []
-    # and the probe can see one
+    # the check does detect one
     assert in_a_fresh_python(code.replace("import toykit", "import scipy")).split() == ["scipy"]
 
 

@@ -1,4 +1,4 @@
-"""Tests may run in any order: each gets fresh global state, and the cells of a notebook stay in theirs."""
+"""Tests may run in any order: each starts from the same global state, and the cells of a notebook keep their order."""
 
 import itertools
 import os
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def global_state():
-    """What `fresh_state` promises to restore, as comparable values."""
+    """Return the state that `fresh_state` restores, as comparable values."""
     return {
         "folder": os.getcwd(),
         "environment": {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
@@ -69,10 +69,12 @@ def test_cells_of_a_notebook_stay_in_order_in_a_shuffled_run():
     command = [sys.executable, "-m", "pytest", *names, "-o", "addopts=", "--nbval-lax", "-p", "no:cacheprovider"]
     command += ["--collect-only", "-q", "--randomly-seed=1"]  # without the hook this seed shuffles the cells
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    found = [(name, int(cell)) for name, cell in re.findall(r"^(\S+)::Cell (\d+)$", run.stdout, re.MULTILINE)]
-    groups = {name: [cell for _, cell in group] for name, group in itertools.groupby(found, key=lambda pair: pair[0])}
+    cells_run = [(name, int(cell)) for name, cell in re.findall(r"^(\S+)::Cell (\d+)$", run.stdout, re.MULTILINE)]
+    groups = {
+        name: [cell for _, cell in group] for name, group in itertools.groupby(cells_run, key=lambda pair: pair[0])
+    }
     assert sorted(groups) == names
-    assert len(found) == sum(map(len, groups.values()))  # each notebook's cells in a row
+    assert len(cells_run) == sum(map(len, groups.values()))  # the cells of each notebook are consecutive
     for cells in groups.values():
         assert cells == list(range(len(cells)))
         assert len(cells) > 5

@@ -20,7 +20,7 @@ def random_pairs(classes, sparse=False, n=20):
 
 
 def corners_and_middles(classes, dtype=torch.float64):
-    """All vertices and edge midpoints of Delta^classes."""
+    """Return all vertices and edge midpoints of Delta^classes."""
     vertices = torch.eye(classes, dtype=dtype)
     return torch.cat([vertices] + [(vertices[i] + vertices[j])[None] / 2 for i in range(classes) for j in range(i)])
 
@@ -80,7 +80,7 @@ def test_relations_of_the_tables(classes):
 
 
 def test_move_a_bilinear_has_a_barrier_and_the_others_do_not():
-    """Fig. 1(a): both pixels go together from A to B."""
+    """Fig. 1(a): both pixels change together from A to B."""
     t = torch.linspace(0, 1, 101, dtype=torch.float64)
     y = torch.stack([1 - t, t, torch.zeros_like(t)], 1)
     bilinear = RELAXATIONS["BL"](y, y)
@@ -92,7 +92,7 @@ def test_move_a_bilinear_has_a_barrier_and_the_others_do_not():
 
 
 def test_move_b_quadratic_has_a_trap_and_the_others_do_not():
-    """Fig. 1(b): one pixel stays at A, the other goes from C to B."""
+    """Fig. 1(b): one pixel stays at A, the other changes from C to B."""
     t = torch.linspace(0, 1, 101, dtype=torch.float64)
     stays = torch.tensor([[1.0, 0, 0]], dtype=torch.float64)
     goes = torch.stack([torch.zeros_like(t), t, 1 - t], 1)
@@ -102,7 +102,7 @@ def test_move_b_quadratic_has_a_trap_and_the_others_do_not():
     assert RELAXATIONS["LQ"](stays, goes)[50] == pytest.approx(math.log(4), abs=1e-15)
     for name in ("BL", "NQ"):
         assert torch.allclose(RELAXATIONS[name](stays, goes), torch.ones_like(t), rtol=0, atol=1e-15)
-    for name in ("CCE", "CD"):  # infinite all along: flat at the finite stand-in
+    for name in ("CCE", "CD"):  # infinite all along the move: the finite substitute is constant
         value = RELAXATIONS[name](stays, goes)
         assert torch.equal(value, value[0].expand_as(value))
         assert value[0] > 100
@@ -119,7 +119,8 @@ def test_a_feasible_step_downhill_from_every_corner_and_edge(name, classes, dtyp
     (gradient,) = torch.autograd.grad(value.sum(), p)
     assert value.isfinite().all()
     assert gradient.square().isfinite().all()
-    step = gradient / gradient.abs().amax(1, keepdim=True).clamp_min(1)  # at an infinite term only its direction counts
+    # where the term is infinite, only the direction of the gradient is meaningful
+    step = gradient / gradient.abs().amax(1, keepdim=True).clamp_min(1)
     moved = project_to_simplex(p.detach() - 0.01 * step)
     after, value = f(moved, q), value.detach()
     assert (after <= value + 1e-6).all()
@@ -132,7 +133,7 @@ def test_a_feasible_step_downhill_from_every_corner_and_edge(name, classes, dtyp
 
 
 def project_to_simplex(x):
-    """Euclidean projection of rows onto the simplex (sort and threshold)."""
+    """Project rows onto the simplex, in the Euclidean norm (sort and threshold)."""
     ordered = x.sort(1, descending=True).values
     shift = (ordered.cumsum(1) - 1) / torch.arange(1, x.shape[1] + 1, dtype=x.dtype)
     support = (ordered > shift).sum(1, keepdim=True)
@@ -142,9 +143,9 @@ def project_to_simplex(x):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", RELAXATIONS)
 def test_confident_logits_have_bounded_gradients(name, dtype, generator):
-    """Beside a seed, |dP/dl| <= 1 for every relaxation: s(1 - s) d(-ln s)/ds and the like. No spikes by rounding.
+    """Next to a seed, |dP/dl| <= 1 for every relaxation, e.g. s(1 - s) d(-ln s)/ds, without spikes from rounding.
 
-    Where softmax is floored, LQ's argument is a sum of a few floors of which rounding drops some: a factor below K.
+    Where softmax is floored, LQ's argument is a sum of a few floors, and rounding drops some of them: a factor below K.
     """
     for classes in (2, 5, 21):
         vertices = one_hot(torch.randint(0, classes, (500,), generator=generator), classes, dtype=dtype)
@@ -159,7 +160,7 @@ def test_confident_logits_have_bounded_gradients(name, dtype, generator):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", LOG_OF)
 def test_infinite_terms_stay_moderate_under_rounding(name, dtype):
-    """A label whose sum is one ulp above 1 costs about what the exact one does."""
+    """A label whose sum is one ulp above 1 has about the same value as the exact label."""
     one_up = 1 + torch.finfo(dtype).eps
     p, q = torch.tensor([[1.0, 0.0]], dtype=dtype), torch.tensor([[0.0, one_up]], dtype=dtype)
     assert RELAXATIONS[name](p, q).item() == pytest.approx(RELAXATIONS[name](p, q.round()).item(), rel=0.1)

@@ -1,4 +1,4 @@
-"""The repository agrees with itself: environment.yml with pyproject.toml, the README with its notebooks, tables with text."""
+"""The repository is consistent: environment.yml with pyproject.toml, the README with its notebooks, imports with the house."""
 
 import ast
 import csv
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from toykit import __version__
-from toykit._shared import files
 from toykit.course.runner import find
 
 ROOT = Path(__file__).parent.parent
@@ -34,8 +33,8 @@ def test_environment_yml_is_pyproject():
         if name != "toykit":
             wanted.add(CONDA_NAMES.get(name, name) + version)
     lines = (ROOT / "environment.yml").read_text().splitlines()
-    found = {line.strip()[2:] for line in lines if line.startswith("  - ")} - {"conda-forge", "pip", "pip:"}
-    assert found == wanted
+    listed = {line.strip()[2:] for line in lines if line.startswith("  - ")} - {"conda-forge", "pip", "pip:"}
+    assert listed == wanted
 
 
 def test_readme_maps_every_notebook_and_shows_its_picture():
@@ -52,7 +51,7 @@ def test_readme_maps_every_notebook_and_shows_its_picture():
 
 @pytest.mark.parametrize("path", ["README.md", "notebooks/README.md"])
 def test_what_is_not_reproduced_is_stated(path):
-    """Each page that names the paper's tables also names those of them that this project has not reproduced."""
+    """Each page that names the paper's tables also names those that this project has not reproduced."""
     (paragraph,) = re.findall(
         r"^\*\*Not reproduced yet\.\*\* (.*?)\n\n", (ROOT / path).read_text(), re.DOTALL | re.MULTILINE
     )
@@ -73,7 +72,7 @@ def test_no_path_of_a_machine_in_the_text():
 
 
 def test_the_house_stands():
-    """CONTRIBUTING's list is all of the package, and no module imports from a later one."""
+    """CONTRIBUTING's list is complete, and no module imports from a later part of it."""
     house = re.search(r"\*\*The house\.\*\*.*?: *\n(.*?)\. One", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)[1]
     floors = re.findall(r"`(\w+)`", house)
     paths = [
@@ -91,6 +90,37 @@ def test_the_house_stands():
                 assert floors.index(module) <= floors.index(room), f"{path.name} imports {module}"
 
 
+def modules(folder):
+    """Return all Python files of a folder, except those in the wheel's copy of the course."""
+    return sorted(path for path in (ROOT / folder).rglob("*.py") if "share" not in path.parts)
+
+
+def test_no_file_of_the_package_is_long():
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in modules("toykit")}
+    assert {name: length for name, length in lengths.items() if length > 300} == {}
+
+
+def test_the_package_has_few_entries():
+    entries = {path.name for path in (ROOT / "toykit").iterdir()} - {"__pycache__", "share"}
+    assert len(entries) <= 25, sorted(entries)
+
+
+def test_test_modules_have_unique_names_and_import_no_other():
+    """Shared code of the tests is in tests/helpers. Without __init__ files, pytest needs unique names."""
+    tests = [path for path in modules("tests") if path.name.startswith("test_")]
+    names = [path.stem for path in tests]
+    assert sorted(name for name in names if names.count(name) > 1) == []
+    for path in tests:
+        for node in ast.walk(ast.parse(path.read_text())):
+            imported = []
+            if isinstance(node, ast.Import):
+                imported = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                imported = [node.module or "", *(alias.name for alias in node.names)]
+            parts = {part for name in imported for part in name.split(".")}
+            assert parts.isdisjoint(names), f"{path.relative_to(ROOT)} imports {parts & set(names)}"
+
+
 def rows(name):
     with (ROOT / "data" / "reference" / name).open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -106,18 +136,3 @@ def test_reference_tables_hold_the_papers_best_numbers():
     assert len(rows("table5.csv")) == 23
     assert {r["dataset"] for r in rows("table6.csv")} == {"Cityscapes", "ADE20k"}
     assert len({r["id"] for r in rows("figures_text.csv")}) == len(rows("figures_text.csv"))
-
-
-def test_files_appear_whole_or_not_at_all(tmp_path):
-    target = tmp_path / "folder" / "file.bin"
-    files.write_atomically(target, lambda file: file.write(b"first"))
-    assert target.read_bytes() == b"first"
-
-    def fail(file):
-        file.write(b"half")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        files.write_atomically(target, fail)
-    assert target.read_bytes() == b"first"
-    assert [path.name for path in target.parent.iterdir()] == ["file.bin"]

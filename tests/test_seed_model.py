@@ -1,4 +1,4 @@
-"""The stand-in for a network: Bayes' rule on Gaussians of colour and position."""
+"""The substitute for a network: Bayes' rule on Gaussians of colour and position."""
 
 import math
 
@@ -12,7 +12,7 @@ from toykit.seed_model import ABSENT, NOISE, SHRINKAGE, seed_logits
 
 @pytest.fixture
 def halves():
-    """A dark left and a bright right half with noise; a few seeds in each."""
+    """Return a dark left and a bright right half with noise, and a few seeds in each."""
     g = torch.Generator().manual_seed(0)
     image = torch.full((1, 3, 12, 20), 60.0)
     image[..., 10:] = 180
@@ -24,9 +24,9 @@ def halves():
 
 def test_predicts_the_halves(halves):
     image, seeds = halves
-    found = seed_logits(image, seeds, 2).argmax(1)
-    assert (found[..., :10] == 0).float().mean() > 0.95
-    assert (found[..., 10:] == 1).float().mean() > 0.95
+    predicted = seed_logits(image, seeds, 2).argmax(1)
+    assert (predicted[..., :10] == 0).float().mean() > 0.95
+    assert (predicted[..., 10:] == 1).float().mean() > 0.95
 
 
 def test_equals_the_gaussian_formula(halves):
@@ -69,7 +69,7 @@ def test_images_of_a_batch_do_not_mix(halves):
 def test_bad_input_is_refused(halves):
     image, seeds = halves
     for temperature in (0, -1, float("inf"), float("nan")):
-        with pytest.raises(ValueError, match="temperature: expected a positive number"):
+        with pytest.raises(ValueError, match=r"temperature: expected a number in \(0, inf\)"):
             seed_logits(image, seeds, 2, temperature)
     with pytest.raises(ValueError, match=r"seeds: expected .* like the image"):
         seed_logits(image, seeds[:, :5], 2)

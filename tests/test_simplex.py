@@ -1,4 +1,4 @@
-"""Points of the simplex: invariants by hypothesis, the safe softmax and logarithm at their limits."""
+"""Points of the simplex: invariants on random inputs, and the limits of the safe softmax and logarithm."""
 
 import math
 
@@ -94,7 +94,7 @@ def test_triangle_errors_and_grid():
         to_triangle(torch.zeros(2, 4))
     with pytest.raises(ValueError, match=r"xy: expected two coordinates on the last axis, got shape \(3,\)"):
         from_triangle(torch.zeros(3))
-    with pytest.raises(ValueError, match="n: expected at least 1, got 0"):
+    with pytest.raises(ValueError, match="n: expected a whole number, at least 1; got 0"):
         triangle_grid(0)
     grid = triangle_grid(4)
     assert grid.shape == (15, 3)
@@ -114,7 +114,7 @@ def test_mix_with_uniform_is_a_convex_combination(seed, classes, eta):
 
 @pytest.mark.parametrize("eta", [-0.1, 1.5, math.nan])
 def test_mix_with_uniform_wants_a_share(eta):
-    with pytest.raises(ValueError, match=r"eta: expected a share in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"eta: expected a number in \[0, 1\]"):
         mix_with_uniform(torch.full((1, 2), 0.5), eta)
 
 
@@ -134,7 +134,7 @@ def test_one_hot_gives_vertices(seed, classes):
 def test_one_hot_errors():
     with pytest.raises(TypeError, match=r"labels: expected a tensor of integers, got torch.float32"):
         one_hot(torch.zeros(2), 3)
-    with pytest.raises(ValueError, match="num_classes: expected at least 2, got 1"):
+    with pytest.raises(ValueError, match="num_classes: expected a whole number, at least 2; got 1"):
         one_hot(torch.zeros(2, dtype=torch.int64), 1)
     with pytest.raises(ValueError, match=r"labels: expected 0..2, got 0..255; .*unlabelled \(255\)"):
         one_hot(tensor([0, 255]), 3)
@@ -208,7 +208,7 @@ def test_integers_lists_and_words_are_refused():
         to_triangle(torch.eye(3, dtype=torch.int64))
     with pytest.raises(TypeError, match="labels: expected a tensor of integers, got list"):
         one_hot([0, 1], 2)
-    with pytest.raises(ValueError, match=r"eta: expected a share in \[0, 1\], got 'x'"):
+    with pytest.raises(ValueError, match=r"eta: expected a number in \[0, 1\], got 'x'"):
         mix_with_uniform(torch.full((1, 2), 0.5), "x")
     y = torch.full((2, 3), 1 / 3)
     with pytest.raises(ValueError, match=r"mask: expected a bool tensor .*, got list"):

@@ -1,9 +1,9 @@
 """toykit: soft self-labelling and Potts relaxations for weakly-supervised segmentation.
 
 The paper is Zhang & Boykov, "Soft Self-labeling and Potts Relaxations for Weakly-Supervised Segmentation", CVPR 2025.
-Equation, table, figure and section numbers in this package are the paper's.
+Equation, table, figure and section numbers in this package refer to it.
 
-Importing toykit imports torch and nothing else; scipy, plotting and notebook libraries are imported where they are used.
+Importing toykit imports torch and nothing else. Scipy, plotting and notebook libraries are imported where they are used.
 """
 
 from toykit import cross_entropy, potts, simplex

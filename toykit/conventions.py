@@ -1,11 +1,12 @@
-"""Shapes, units and reserved seed values: what the sub-problem's inputs look like, checked in one place.
+"""The inputs of the sub-problem of eq. (8): shapes, units and reserved seed values, checked in one place.
 
-    logits  (B, K, H, W)  float32 or float64 (half precision is raised to float32); K in 2..254; finite
+    logits  (B, K, H, W)  float32 or float64 (half precision is converted to float32); K in 2..254; finite
     image   (B, 3, H, W)  RGB in 0..255, any real dtype; finite
     seeds   (B, H, W)     any integer dtype that can hold 255: class id 0..K-1, UNLABELLED = 255, PADDING = 254
     present (B, K)        bool, optional: the classes that may occur in each image
 
-An unlabelled pixel is part of the image and gets a pseudo-label. A padded pixel lies outside of it: no unary, no edge.
+An unlabelled pixel belongs to the image and receives a pseudo-label. A padded pixel lies outside the image: it has no unary
+term and no edges.
 """
 
 import warnings
@@ -18,10 +19,34 @@ PADDING = 254
 
 
 def check_inputs(logits: Tensor, image: Tensor, seeds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Check the three inputs of a sub-problem and return them as (floating logits, image of that dtype, int64 seeds).
+    """Check the three inputs of a sub-problem.
 
-    Raises: TypeError for dtypes; ValueError for shapes, devices, NaN or infinite values, and seeds outside 0..K-1, 254,
-    255. Warns if the image looks as if it were scaled to 0..1.
+    Parameters
+    ----------
+    logits : Tensor, shape (B, K, H, W), floating
+        The network's outputs before softmax; K in 2..254.
+    image : Tensor, shape (B, 3, H, W), any real dtype
+        RGB in 0..255.
+    seeds : Tensor, shape (B, H, W), any integer dtype that can hold 255
+        Class id in 0..K-1, 254 (padding) or 255 (unlabelled).
+
+    Returns
+    -------
+    logits : Tensor, shape (B, K, H, W), float32 or float64
+    image : Tensor, shape (B, 3, H, W), dtype of the logits
+    seeds : Tensor, shape (B, H, W), int64
+
+    Raises
+    ------
+    TypeError
+        If an input is not a tensor or has a wrong dtype.
+    ValueError
+        For wrong shapes, several devices, NaN or infinite values, and seeds outside 0..K-1, 254, 255.
+
+    Warns
+    -----
+    UserWarning
+        If the image seems to be scaled to 0..1.
     """
     logits = check_logits(logits)
     batch, num_classes, height, width = logits.shape
@@ -37,7 +62,18 @@ def check_inputs(logits: Tensor, image: Tensor, seeds: Tensor) -> tuple[Tensor, 
 
 
 def check_one_device(logits: Tensor, image: Tensor, seeds: Tensor) -> None:
-    """Raise ValueError if the three are not on one device."""
+    """Check that the three inputs are on one device.
+
+    Parameters
+    ----------
+    logits, image, seeds : Tensor
+        The inputs of a sub-problem.
+
+    Raises
+    ------
+    ValueError
+        If they are not on one device.
+    """
     if not logits.device == image.device == seeds.device:
         raise ValueError(
             f"expected one device, got logits on {logits.device}, image on {image.device}, seeds on {seeds.device}"
@@ -45,7 +81,24 @@ def check_one_device(logits: Tensor, image: Tensor, seeds: Tensor) -> None:
 
 
 def check_logits(logits: Tensor) -> Tensor:
-    """Finite floating (B, K, H, W) with 2 <= K <= 254 (ids below PADDING); half precision comes back as float32."""
+    """Check logits and convert half precision to float32.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (B, K, H, W), floating
+        K in 2..254: class ids lie below `PADDING`.
+
+    Returns
+    -------
+    Tensor, shape (B, K, H, W), float32 or float64
+
+    Raises
+    ------
+    TypeError
+        If `logits` is not a tensor of a floating dtype.
+    ValueError
+        For another shape or number of classes, and for NaN or infinite values.
+    """
     _check_tensor("logits", logits, "(B, K, H, W)")
     if not logits.dtype.is_floating_point:
         raise TypeError(f"logits: expected a floating dtype, got {logits.dtype}; call .float()")
@@ -58,7 +111,31 @@ def check_logits(logits: Tensor) -> Tensor:
 
 
 def check_image(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Finite (B, 3, H, W) with values in 0..255, returned as `dtype`."""
+    """Check an image and convert its dtype.
+
+    Parameters
+    ----------
+    image : Tensor, shape (B, 3, H, W), any real dtype
+        RGB in 0..255. Values from -0.5 to 255.5 are accepted: interpolation may overshoot a little.
+    dtype : torch.dtype, default torch.float32
+        Dtype of the returned image.
+
+    Returns
+    -------
+    Tensor, shape (B, 3, H, W)
+
+    Raises
+    ------
+    TypeError
+        If `image` is not a tensor of real numbers.
+    ValueError
+        For another shape, for NaN or infinite values, and for values outside 0..255.
+
+    Warns
+    -----
+    UserWarning
+        If all values of a floating image lie in 0..1.
+    """
     _check_tensor("image", image, "(B, 3, H, W)")
     if image.shape[1] != 3:
         raise ValueError(f"image: expected 3 channels (RGB) on dim=1, got shape {tuple(image.shape)}")
@@ -81,26 +158,64 @@ def check_image(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def check_seeds(seeds: Tensor, num_classes: int) -> Tensor:
-    """Integer (B, H, W) with values 0..K-1, 254 or 255, returned as int64."""
+    """Check seeds and convert them to int64.
+
+    Parameters
+    ----------
+    seeds : Tensor, shape (B, H, W), any integer dtype
+        Class id in 0..num_classes-1, 254 (padding) or 255 (unlabelled).
+    num_classes : int
+        Number of classes K.
+
+    Returns
+    -------
+    Tensor, shape (B, H, W), int64
+
+    Raises
+    ------
+    TypeError
+        If `seeds` is not a tensor of integers.
+    ValueError
+        For another shape and for other values.
+    """
     _check_tensor("seeds", seeds, "(B, H, W)")
     if seeds.dtype.is_floating_point or seeds.dtype.is_complex or seeds.dtype == torch.bool:
         raise TypeError(f"seeds: expected integers (int64), got {seeds.dtype}; call .long()")
     seeds = seeds.long()
-    wrong = (seeds < 0) | ((seeds >= num_classes) & (seeds != UNLABELLED) & (seeds != PADDING))
-    if wrong.any():
-        found = seeds[wrong].unique().tolist()
+    invalid = (seeds < 0) | ((seeds >= num_classes) & (seeds != UNLABELLED) & (seeds != PADDING))
+    if invalid.any():
+        values = seeds[invalid].unique().tolist()
         raise ValueError(
             f"seeds: expected a class in 0..{num_classes - 1}, {UNLABELLED} (unlabelled) or {PADDING} (padding); "
-            f"got {found[:8]}{' ...' if len(found) > 8 else ''} at {int(wrong.sum())} pixels"
+            f"got {values[:8]}{' ...' if len(values) > 8 else ''} at {int(invalid.sum())} pixels"
         )
     return seeds
 
 
 def check_present(present: Tensor, seeds: Tensor, num_classes: int) -> Tensor:
-    """Check which classes may occur in each image, bool (B, K), against the seeds (B, H, W), and return them.
+    """Check which classes may occur in each image against the seeds.
 
-    Raises: TypeError for another dtype; ValueError for another shape or device, an image without any class, or one with
-    seeds of a class that is not present.
+    Parameters
+    ----------
+    present : Tensor, shape (B, K), bool
+        True for the classes that may occur in each image.
+    seeds : Tensor, shape (B, H, W), int64
+        Checked seeds, see `check_seeds`.
+    num_classes : int
+        Number of classes K.
+
+    Returns
+    -------
+    Tensor, shape (B, K), bool
+        `present`, unchanged.
+
+    Raises
+    ------
+    TypeError
+        If `present` is not a bool tensor.
+    ValueError
+        For another shape or device, for an image without any class, and for an image that has seeds of a class that is
+        not present.
     """
     _check_tensor("present", present, "(B, K)")
     if present.dtype != torch.bool:
@@ -115,19 +230,32 @@ def check_present(present: Tensor, seeds: Tensor, num_classes: int) -> Tensor:
         raise ValueError(f"present: expected at least one class per image, got none for image {image}")
     absent = seeded_classes(seeds, num_classes) & ~present
     if absent.any():
-        image = absent.any(1).nonzero()[0].item()
+        image = int(absent.any(1).nonzero()[0])
         missing = absent[image].nonzero()[:8, 0].tolist()
         raise ValueError(f"present: image {image} has seeds of classes {missing}, which are marked as absent there")
     return present
 
 
 def seeded_classes(seeds: Tensor, num_classes: int) -> Tensor:
-    """The classes that each image has seeds of, bool (B, K), from int64 seeds (B, H, W)."""
-    found = torch.zeros(len(seeds), UNLABELLED + 1, dtype=torch.bool, device=seeds.device)
-    return found.scatter_(1, seeds.flatten(1), True)[:, :num_classes]
+    """Return the classes that each image has seeds of.
+
+    Parameters
+    ----------
+    seeds : Tensor, shape (B, H, W), int64
+        Checked seeds, see `check_seeds`.
+    num_classes : int
+        Number of classes K.
+
+    Returns
+    -------
+    Tensor, shape (B, K), bool
+    """
+    occurs = torch.zeros(len(seeds), UNLABELLED + 1, dtype=torch.bool, device=seeds.device)
+    return occurs.scatter_(1, seeds.flatten(1), True)[:, :num_classes]
 
 
 def _check_tensor(name: str, tensor: Tensor, axes: str) -> None:
+    """Raise an error if an input is not a non-empty tensor with these axes, written as "(B, H, W)"."""
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{name}: expected a torch.Tensor {axes}, got {type(tensor).__name__}; use torch.as_tensor")
     if tensor.ndim != axes.count(",") + 1:
@@ -137,7 +265,8 @@ def _check_tensor(name: str, tensor: Tensor, axes: str) -> None:
 
 
 def _check_finite(name: str, tensor: Tensor) -> None:
-    if tensor.sum().isfinite():  # quick, and enough; a sum may overflow without an infinite value
+    """Raise ValueError, with the first position, if a value is NaN or infinite."""
+    if tensor.sum().isfinite():  # fast; an infinite sum is checked below, because finite values may overflow it
         return
     finite = tensor.isfinite()
     if not finite.all():

@@ -1,33 +1,52 @@
-"""A small stand-in for a segmentation network: class probabilities from a colour-and-position model of the seeds.
+"""A stand-in for a segmentation network: class probabilities from a colour-and-position model of the seeds.
 
-A trained network joins later in the course. Until then the sub-problem of eq. (8) needs predictions that look like a
-network's: confident inside objects, wrong in places, blind to the image's edges. `seed_logits` fits one Gaussian a class
-over (R, G, B, x, y) at its seeds; by Bayes' rule its log-densities are logits. It has seen no other photo.
+A trained network comes later in the course. Until then the sub-problem of eq. (8) needs predictions that resemble a
+network's: confident inside objects, wrong in some places, and blind to the image's edges. `seed_logits` fits one Gaussian
+per class over (R, G, B, x, y) at its seeds; by Bayes' rule its log-densities are logits. It uses no other photo.
 """
 
 import torch
 from torch import Tensor
 
+from toykit._shared.arguments import check_number
 from toykit.conventions import PADDING, UNLABELLED, check_image, check_seeds
 
-#: Weight of the pooled covariance in each class' own: a scribble of one shade would else know nothing but that shade.
+#: Weight of the pooled covariance in each class's own. Without it, a scribble of one shade would match only that shade.
 SHRINKAGE = 0.2
-#: How far, in nats, an absent class' log-density lies below the least likely present one.
+#: How far, in nats, an absent class's log-density lies below that of the least likely present class.
 ABSENT = 10.0
 #: Standard deviation added to every feature, as a share of its range.
 NOISE = 0.03
 
 
 def seed_logits(image: Tensor, seeds: Tensor, num_classes: int, temperature: float = 2.0) -> Tensor:
-    """Logits (B, K, H, W), float32, from the seeds of each image alone.
+    """Predict logits from the seeds of each image alone.
 
-    image: (B, 3, H, W) in 0..255. seeds: (B, H, W). temperature: > 0; divides the log-densities (1: the Gaussians'
-    own, usually overconfident, posterior). A class without seeds in an image gets, at each pixel,
-    `ABSENT` less than the least likely class with seeds; an image without any seeds gets zeros.
-    Raises: TypeError or ValueError for bad inputs.
+    Parameters
+    ----------
+    image : Tensor, shape (B, 3, H, W)
+        RGB in 0..255.
+    seeds : Tensor, shape (B, H, W), integers
+        Class id, 254 (padding) or 255 (unlabelled).
+    num_classes : int
+        Number of classes K.
+    temperature : float, default 2.0
+        Positive; divides the log-densities. 1 gives the posterior of the Gaussians, which is usually overconfident.
+
+    Returns
+    -------
+    Tensor, shape (B, K, H, W), float32
+        At each pixel, a class without seeds in an image lies `ABSENT` below the least likely class with seeds. An image
+        without any seeds gets zeros.
+
+    Raises
+    ------
+    TypeError
+        For wrong types or dtypes of image and seeds.
+    ValueError
+        For wrong shapes or values, and for a temperature that is not a positive number.
     """
-    if not 0 < temperature < float("inf"):
-        raise ValueError(f"temperature: expected a positive number, got {temperature!r}")
+    check_number("temperature", temperature, "(0, inf)")
     image, seeds = check_image(image, torch.float64), check_seeds(seeds, num_classes)
     batch, _, height, width = image.shape
     if seeds.shape != (batch, height, width):
@@ -43,7 +62,7 @@ def seed_logits(image: Tensor, seeds: Tensor, num_classes: int, temperature: flo
 
 
 def _log_densities(features: Tensor, seeds: Tensor, num_classes: int) -> Tensor:
-    """Gaussian log-densities (K, N) of features (F, N) under each class, up to a constant."""
+    """Compute Gaussian log-densities (K, N) of features (F, N) under each class, up to a constant."""
     labelled = (seeds != UNLABELLED) & (seeds != PADDING)
     scores = features.new_zeros(num_classes, features.shape[1])
     if not labelled.any():
@@ -55,7 +74,7 @@ def _log_densities(features: Tensor, seeds: Tensor, num_classes: int) -> Tensor:
     pooled = sum(own.values()) / len(own)
     for k in present:
         spread = torch.linalg.cholesky((1 - SHRINKAGE) * own[k] + SHRINKAGE * pooled + noise)
-        # one product whitens all pixels, in rows: a small share of the time of solving with the triangle for each
+        # whitening all pixels by one product is much faster than solving with the triangular factor for each
         whiten = torch.linalg.inv(spread)
         whitened = torch.addmm(-(whiten @ points[k].mean(0))[:, None], whiten, features)
         scores[k] = -whitened.square_().sum(0) / 2 - spread.diagonal().log().sum()
@@ -65,5 +84,6 @@ def _log_densities(features: Tensor, seeds: Tensor, num_classes: int) -> Tensor:
 
 
 def _covariance(points: Tensor) -> Tensor:
+    """Return the covariance (F, F) of points (N, F), divided by N."""
     centred = points - points.mean(0)
     return centred.T @ centred / len(points)

@@ -1,29 +1,41 @@
-"""The probability simplex: where soft labels and predictions live (paper, section 1.1).
+"""The probability simplex, where soft labels and predictions live (paper, section 1.1; soft Jaccard index: section A).
 
-Delta^K = {p : p^k >= 0, sum_k p^k = 1}. Its vertices are the one-hot labels of eq. (2), its centre is the uniform
-distribution. The class axis is ``dim=1`` everywhere, so (N, K) tables and (B, K, H, W) label maps both work.
+Delta^K = {p : p^k >= 0, sum_k p^k = 1}. Its vertices are the one-hot labels of eq. (2); its centre is the uniform
+distribution. The class axis is ``dim=1`` everywhere, so both (N, K) tables and (B, K, H, W) label maps work.
 
-Two functions here keep the whole toolkit finite. `extended_log` is ln on every value that is not absurdly small, and a
-tangent line below; `softmax` is torch's, with a floor under probabilities that are too small to carry a gradient.
+Two functions keep all values and gradients of the toolkit finite. `extended_log` is ln, continued by its tangent below a
+tiny probability. `softmax` is torch's, with a floor under probabilities that are too small to carry a gradient.
 """
 
 import math
-from numbers import Real
 
 import torch
 from torch import Tensor
+
+from toykit._shared.arguments import check_number, check_whole
 
 #: Corners of the drawing of Delta^3: class 0 left, class 1 right, class 2 on top (an equilateral triangle of side 1).
 TRIANGLE = ((0.0, 0.0), (1.0, 0.0), (0.5, math.sqrt(3) / 2))
 
 
 def check_distributions(dim: int, **tensors: Tensor) -> None:
-    """Check that all tensors are float32/float64, agree in dtype and device, and have the same K >= 2 classes on `dim`.
+    """Check that tensors may hold distributions over the same classes.
 
-    Values are not looked at (that would wait for the GPU): a point off the simplex gives the formula's value there, where
-    it has one.
+    Values are not checked, because that would wait for the GPU. Off the simplex, a formula gives its own value where it
+    has one.
 
-    Raises: TypeError for other dtypes, ValueError for shapes.
+    Parameters
+    ----------
+    dim : int
+        The class axis.
+    **tensors : Tensor
+        Tensors by the name that an error message uses. All must be float32 or all float64, on one device, with the same
+        K >= 2 classes on `dim`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For other types, dtypes and devices; for other shapes.
     """
     sizes = {}
     for name, tensor in tensors.items():
@@ -39,20 +51,34 @@ def check_distributions(dim: int, **tensors: Tensor) -> None:
         raise ValueError(f"expected the same number of classes, at least 2, on dim={dim}; got {shapes}")
     for kind in ("dtype", "device"):
         if len({getattr(tensor, kind) for tensor in tensors.values()}) > 1:
-            found = ", ".join(f"{name} {getattr(tensor, kind)}" for name, tensor in tensors.items())
-            raise TypeError(f"expected one {kind}, got {found}")
+            kinds = ", ".join(f"{name} {getattr(tensor, kind)}" for name, tensor in tensors.items())
+            raise TypeError(f"expected one {kind}, got {kinds}")
 
 
 def smallest_probability(dtype: torch.dtype) -> float:
-    """The floor epsilon: 7e-16 for float32, 9e-124 for float64. 1/epsilon and its square are finite in that dtype."""
+    """Return the floor epsilon of probabilities: 7e-16 for float32, 9e-124 for float64.
+
+    It is tiny^0.4, where tiny is the smallest normal number of the dtype. Both 1/epsilon and its square are finite in it.
+    """
     return torch.finfo(dtype).tiny ** 0.4
 
 
 def extended_log(x: Tensor) -> Tensor:
-    """ln x for x >= epsilon, continued below by the tangent ln epsilon + (x - epsilon) / epsilon. Any shape.
+    """Compute ln x, continued by its tangent below a tiny probability.
 
-    Value and gradient are finite at 0 (and at rounding errors below it) and the gradient there, 1/epsilon, still says
-    "increase x"; a clamp would say nothing. epsilon is `smallest_probability` of the dtype.
+    Parameters
+    ----------
+    x : Tensor, any shape, float32 or float64
+
+    Returns
+    -------
+    Tensor, same shape
+        ln x for x >= epsilon; ln epsilon + (x - epsilon) / epsilon below. epsilon is `smallest_probability` of the dtype.
+
+    Notes
+    -----
+    Value and gradient are finite at 0, and at rounding errors below it. The gradient there is 1/epsilon, so a descent step
+    still moves x away from 0; a clamp would have gradient 0.
     """
     epsilon = smallest_probability(x.dtype)
     tangent = math.log(epsilon) + (x - epsilon) / epsilon
@@ -60,37 +86,67 @@ def extended_log(x: Tensor) -> Tensor:
 
 
 def softmax(logits: Tensor, dim: int = 1) -> Tensor:
-    """Softmax over `dim`, no probability below epsilon = `smallest_probability` (before normalisation).
+    """Compute softmax with a floor under very small probabilities.
 
-    Equal to ``torch.softmax`` unless a logit lies more than ln(1/epsilon) (34.9 in float32, 283 in float64) below the
-    largest. There torch's gradient is exactly zero, so that a confidently wrong prediction could never be mended;
-    here the Jacobian diag(p) - p p^T is that of the floored point, and e.g. the cross-entropy's gradient stays p - y.
-    Raises: TypeError for other dtypes than float32 and float64, ValueError for fewer than two classes.
+    Parameters
+    ----------
+    logits : Tensor, float32 or float64
+        At least two classes on `dim`.
+    dim : int, default 1
+        The class axis.
+
+    Returns
+    -------
+    Tensor, same shape and dtype
+        Distributions. Before normalisation no probability is below epsilon = `smallest_probability`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For other dtypes than float32 and float64; for fewer than two classes.
+
+    Notes
+    -----
+    The result equals ``torch.softmax`` unless a logit lies more than ln(1/epsilon) (34.9 in float32, 283 in float64) below
+    the largest. There torch's gradient is exactly zero, so a confidently wrong prediction could never be corrected. Here
+    the Jacobian diag(p) - p p^T is that of the floored point; the gradient of the cross-entropy, for example, remains p - y.
     """
     check_distributions(dim, logits=logits)
     below_max = logits - logits.amax(dim, keepdim=True).detach()
     floored = below_max.clamp_min(math.log(smallest_probability(logits.dtype)))
     if not torch.is_grad_enabled():
         return floored.softmax(dim)
-    # the value is floored; the gradient passes as if it were not ("straight through": the bracket is zero)
+    # the value is floored; the gradient ignores the floor ("straight through": the value of the bracket is zero)
     return (floored.detach() + (logits - logits.detach())).softmax(dim)
 
 
 def one_hot(labels: Tensor, num_classes: int, dim: int = 1, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Vertices of the simplex, eq. (2): class indices (B, H, W) or (N,) to distributions (B, K, H, W) or (N, K).
+    """Convert class indices to vertices of the simplex, eq. (2).
 
-    `labels` holds integers in 0..num_classes-1; the class axis is inserted at `dim`.
-    Raises: TypeError if labels are not integers; ValueError if one lies outside the range.
+    Parameters
+    ----------
+    labels : Tensor of integers, e.g. shape (B, H, W) or (N,)
+        Class ids in 0..num_classes-1.
+    num_classes : int
+        Number of classes K, at least 2.
+    dim : int, default 1
+        Where the class axis is inserted.
+    dtype : torch.dtype, default torch.float32
+
+    Returns
+    -------
+    Tensor, e.g. shape (B, K, H, W) or (N, K)
+        One-hot distributions.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `labels` is not a tensor of integers; if a label lies outside the range.
     """
-    if (
-        not isinstance(labels, Tensor)
-        or labels.dtype.is_floating_point
-        or labels.dtype.is_complex
-        or labels.dtype == torch.bool
-    ):
+    whole = isinstance(labels, Tensor) and not labels.dtype.is_floating_point and not labels.dtype.is_complex
+    if not whole or labels.dtype == torch.bool:
         raise TypeError(f"labels: expected a tensor of integers, got {getattr(labels, 'dtype', type(labels).__name__)}")
-    if num_classes < 2:
-        raise ValueError(f"num_classes: expected at least 2, got {num_classes}")
+    check_whole("num_classes", num_classes, 2)
     if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
         raise ValueError(
             f"labels: expected 0..{num_classes - 1}, got {int(labels.min())}..{int(labels.max())}; "
@@ -103,21 +159,49 @@ def one_hot(labels: Tensor, num_classes: int, dim: int = 1, dtype: torch.dtype =
 
 
 def mix_with_uniform(y: Tensor, eta: float, dim: int = 1) -> Tensor:
-    """Soft targets of Fig. 3(d): eta * u + (1 - eta) * y, u the uniform distribution and eta in [0, 1].
+    """Mix distributions with the uniform one: the soft targets of Fig. 3(d).
 
-    Raises: ValueError if eta lies outside [0, 1].
+    Parameters
+    ----------
+    y : Tensor, float32 or float64
+        Distributions with K classes on `dim`.
+    eta : float
+        Share of the uniform distribution, in [0, 1].
+    dim : int, default 1
+        The class axis.
+
+    Returns
+    -------
+    Tensor, same shape
+        eta / K + (1 - eta) y.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For another dtype of `y`; if `eta` lies outside [0, 1].
     """
     check_distributions(dim, y=y)
-    if not isinstance(eta, Real) or not 0 <= eta <= 1:
-        raise ValueError(f"eta: expected a share in [0, 1], got {eta!r}")
+    check_number("eta", eta, "[0, 1]")
     return eta / y.shape[dim] + (1 - eta) * y
 
 
 def to_triangle(p: Tensor) -> Tensor:
-    """Points of Delta^3, (..., 3), to drawing coordinates (..., 2): the convex combination of the corners `TRIANGLE`.
+    """Convert points of Delta^3 to coordinates of its drawing.
 
-    The class axis is the last one here.
-    Raises: ValueError if it does not hold three classes, TypeError if p is not float32 or float64.
+    Parameters
+    ----------
+    p : Tensor, shape (..., 3), float32 or float64
+        Distributions over three classes; here the class axis is the last one.
+
+    Returns
+    -------
+    Tensor, shape (..., 2)
+        (x, y): the convex combination of the corners `TRIANGLE`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `p` is not float32 or float64; if the last axis does not hold three classes.
     """
     check_distributions(-1, p=p)
     if p.shape[-1] != 3:
@@ -126,10 +210,21 @@ def to_triangle(p: Tensor) -> Tensor:
 
 
 def from_triangle(xy: Tensor) -> Tensor:
-    """Drawing coordinates (..., 2) to barycentric coordinates (..., 3); inverse of `to_triangle`.
+    """Convert coordinates of the drawing to barycentric coordinates: the inverse of `to_triangle`.
 
-    Points outside the triangle get negative coordinates (they sum to one all the same).
-    Raises: ValueError if the last axis does not hold two coordinates.
+    Parameters
+    ----------
+    xy : Tensor, shape (..., 2)
+
+    Returns
+    -------
+    Tensor, shape (..., 3)
+        Coordinates that sum to one. Points outside the triangle have negative ones.
+
+    Raises
+    ------
+    ValueError
+        If the last axis does not hold two coordinates.
     """
     if xy.shape[-1] != 2:
         raise ValueError(f"xy: expected two coordinates on the last axis, got shape {tuple(xy.shape)}")
@@ -139,19 +234,57 @@ def from_triangle(xy: Tensor) -> Tensor:
 
 
 def triangle_grid(n: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    """All points of Delta^3 whose coordinates are multiples of 1/n: ((n+1)(n+2)/2, 3)."""
-    if n < 1:
-        raise ValueError(f"n: expected at least 1, got {n}")
+    """Return all points of Delta^3 whose coordinates are multiples of 1/n.
+
+    Parameters
+    ----------
+    n : int
+        Number of intervals per side, at least 1 (otherwise ValueError).
+    dtype : torch.dtype, default torch.float64
+
+    Returns
+    -------
+    Tensor, shape ((n+1)(n+2)/2, 3)
+    """
+    check_whole("n", n)
     points = [(n - i - j, i, j) for j in range(n + 1) for i in range(n + 1 - j)]
     return torch.tensor(points, dtype=dtype) / n
 
 
 def soft_jaccard(y: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Soft Jaccard index of two label maps (section A): sum of minima over sum of maxima, per item of the batch.
+    """Compute the soft Jaccard index of two label maps, per image.
 
-    y, z: (B, K, ...) in the simplex; mask: bool (B, ...), the pixels to compare (default: all). Returns (B,) in [0, 1],
-    1 where the maps agree (and where the mask is empty).
-    Raises: TypeError or ValueError for dtypes and shapes that do not match.
+    Parameters
+    ----------
+    y, z : Tensor, shape (B, K, ...), float32 or float64
+        Two maps of distributions over the same K >= 2 classes, for example pseudo-labels from two solvers.
+    mask : Tensor, shape (B, ...), bool, optional
+        True at the pixels to compare. Default: all pixels.
+
+    Returns
+    -------
+    Tensor, shape (B,)
+        Similarity in [0, 1]: 1 where the maps agree (and where the mask is empty), 0 for disjoint labels.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For other dtypes of the maps; if the maps differ in shape, or the mask is not a bool tensor of shape (B, ...).
+
+    Notes
+    -----
+    The index is the sum of minima over the sum of maxima, over pixels i and classes k::
+
+        J(y, z) = sum_ik min(y_i^k, z_i^k) / sum_ik max(y_i^k, z_i^k)
+
+    The paper (section A) compares its solver with the closed-form optimum by this index: 99.2% on average over 100 images.
+
+    Examples
+    --------
+    >>> y = torch.tensor([[0.5, 0.5]])
+    >>> z = torch.tensor([[1.0, 0.0]])
+    >>> tk.soft_jaccard(y, z)
+    tensor([0.3333])
     """
     check_distributions(1, y=y, z=z)
     if y.shape != z.shape:
@@ -159,8 +292,8 @@ def soft_jaccard(y: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
     smaller, larger = torch.minimum(y, z).sum(1), torch.maximum(y, z).sum(1)
     if mask is not None:
         if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != smaller.shape:
-            found = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
-            raise ValueError(f"mask: expected a bool tensor {tuple(smaller.shape)}, got {found}")
+            received = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
+            raise ValueError(f"mask: expected a bool tensor {tuple(smaller.shape)}, got {received}")
         smaller, larger = smaller.where(mask, 0), larger.where(mask, 0)
     smaller, larger = (x.reshape(len(y), math.prod(x.shape[1:])).sum(1) for x in (smaller, larger))
     return torch.where(larger > 0, smaller / larger.where(larger > 0, 1), 1)

@@ -1,4 +1,4 @@
-"""Natural Scenes: a generated tree in its layout, the real set where it is, and the generated stand-in."""
+"""Natural Scenes: a generated tree in its layout, the real set where it is available, and the generated substitute."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ CLASSES = ("buildings", "forest", "glacier")
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
-    """Three classes of five photos, each class one colour, one photo shorter than the others; a smaller test split."""
+    """Write three classes of five photos, one colour per class, one photo shorter than the others; a smaller test split."""
     root = tmp_path / "natural_scenes"
     for split, count in (("train", 5), ("test", 2)):
         for k, name in enumerate(CLASSES):
@@ -29,15 +29,15 @@ def tree(tmp_path, monkeypatch):
 
 
 def test_photos_of_the_published_layout(tree):
-    found = scenes("train", side=24)
-    assert found.images.shape == (15, 3, 24, 24)
-    assert found.images.dtype == torch.uint8
-    assert found.labels.tolist() == [0] * 5 + [1] * 5 + [2] * 5
-    assert found.classes == CLASSES
-    assert found.source == "photos"
-    red = found.images[:, 0].float().mean((1, 2))
-    assert (red - 80 * found.labels).abs().max() < 3  # each image under its own label, RGB
-    assert (found.images[:, 2].float() - 200).abs().max() < 6
+    loaded = scenes("train", side=24)
+    assert loaded.images.shape == (15, 3, 24, 24)
+    assert loaded.images.dtype == torch.uint8
+    assert loaded.labels.tolist() == [0] * 5 + [1] * 5 + [2] * 5
+    assert loaded.classes == CLASSES
+    assert loaded.source == "photos"
+    red = loaded.images[:, 0].float().mean((1, 2))
+    assert (red - 80 * loaded.labels).abs().max() < 3  # each image under its own label, RGB
+    assert (loaded.images[:, 2].float() - 200).abs().max() < 6
     assert len(scenes("test", 24).labels) == 6
 
 
@@ -66,34 +66,34 @@ def test_errors_name_the_file(tree):
 
 def test_generated_where_the_set_is_missing(tmp_path, monkeypatch):
     monkeypatch.setenv("TOYKIT_DATA", str(tmp_path))
-    found = scenes("train", 24, per_class=3)
-    assert found.source == "generated"
-    assert found.classes == tuple(TEXTURES)
-    assert found.images.shape == (18, 3, 24, 24)
-    assert found.labels.bincount().tolist() == [3] * 6
-    assert torch.equal(found.images, scenes("train", 24, 3).images)
-    assert not torch.equal(found.images, scenes("train", 24, 3, seed=1).images)
-    assert not torch.equal(found.images, scenes("test", 24, 3).images)
+    loaded = scenes("train", 24, per_class=3)
+    assert loaded.source == "generated"
+    assert loaded.classes == tuple(TEXTURES)
+    assert loaded.images.shape == (18, 3, 24, 24)
+    assert loaded.labels.bincount().tolist() == [3] * 6
+    assert torch.equal(loaded.images, scenes("train", 24, 3).images)
+    assert not torch.equal(loaded.images, scenes("train", 24, 3, seed=1).images)
+    assert not torch.equal(loaded.images, scenes("test", 24, 3).images)
     with pytest.raises(FileNotFoundError):
         scenes("train", 24, source="photos")
 
 
-def test_generated_on_demand_and_not_told_apart_by_colour_alone(tree):
-    found = scenes("train", 24, per_class=60, source="generated")
-    assert found.source == "generated"
-    color = found.images.double().mean((2, 3)).reshape(6, 60, 3)
+def test_generated_on_demand_and_not_separable_by_colour_alone(tree):
+    loaded = scenes("train", 24, per_class=60, source="generated")
+    assert loaded.source == "generated"
+    color = loaded.images.double().mean((2, 3)).reshape(6, 60, 3)
     nearest = torch.cdist(color.reshape(-1, 3), color.mean(1)).argmin(1)
-    assert 0.4 < (nearest == found.labels).double().mean() < 0.8
+    assert 0.4 < (nearest == loaded.labels).double().mean() < 0.8
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"split": "val"}, "split: expected one of train, test; got 'val'"),
-        ({"side": 4}, "side: expected an integer of at least 8, got 4"),
-        ({"side": 24.0}, "side: expected an integer"),
-        ({"per_class": 0}, "per_class: expected an integer of at least 1, got 0"),
-        ({"source": "toy"}, 'source: expected "photos" or "generated"'),
+        ({"side": 4}, "side: expected a whole number, at least 8; got 4"),
+        ({"side": 24.0}, "side: expected a whole number, at least 8; got 24.0"),
+        ({"per_class": 0}, "per_class: expected a whole number, at least 1; got 0"),
+        ({"source": "toy"}, "source: expected one of photos, generated; got 'toy'"),
     ],
 )
 def test_bad_arguments(arguments, message):
@@ -103,7 +103,7 @@ def test_bad_arguments(arguments, message):
 
 @pytest.mark.skipif(not (data_root() / "natural_scenes").is_dir(), reason="natural_scenes is not under TOYKIT_DATA")
 def test_the_real_set():
-    found = scenes("test", 32, per_class=20)
-    assert found.classes == ("buildings", "forest", "glacier", "mountain", "sea", "street")
-    assert found.images.shape == (120, 3, 32, 32)
-    assert found.source == "photos"
+    loaded = scenes("test", 32, per_class=20)
+    assert loaded.classes == ("buildings", "forest", "glacier", "mountain", "sea", "street")
+    assert loaded.images.shape == (120, 3, 32, 32)
+    assert loaded.source == "photos"

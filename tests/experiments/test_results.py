@@ -1,4 +1,4 @@
-"""Tables of results: the shipped ones are read whole, others are refused with the file's name."""
+"""Tables of results: the shipped ones are read completely; faulty files are refused with their names."""
 
 import re
 
@@ -10,7 +10,7 @@ from toykit._shared.resources import shipped
 from toykit.experiments.results import MEASURED, PUBLISHED, by, measured, published, read, write
 
 
-def test_shipped_tables_are_read_whole():
+def test_shipped_tables_are_read_completely():
     lengths = {name: len(published(name)) for name in PUBLISHED}
     assert lengths == {"table3": 30, "table4": 6, "table5": 23, "table6": 10}
     assert published("table5")[0]["batch_size"] == 12
@@ -27,7 +27,7 @@ def test_every_table_is_described():
         assert f"| `{name}.csv` | {', '.join(columns)} |" in text
 
 
-def test_what_is_not_there_has_no_rows(tmp_path):
+def test_a_missing_table_has_no_rows(tmp_path):
     assert all(measured(name, tmp_path) == [] for name in MEASURED)
     for reader, names in ((measured, MEASURED), (published, PUBLISHED)):
         with pytest.raises(ValueError, match=f"expected one of {', '.join(names)}; got 'table9'"):
@@ -55,13 +55,13 @@ def test_other_tables_are_refused(tmp_path, text, message):
         measured("presets_toy", tmp_path)
 
 
-def test_what_is_no_text_is_refused_and_a_spreadsheets_mark_is_not(tmp_path):
+def test_other_encodings_are_refused_and_a_byte_order_mark_is_not(tmp_path):
     path = tmp_path / "camvid_blocks.csv"
     for content in (b"method,miou\nfull,\xff\n", b'method,miou\n"full,36.6\n', b"method,miou\n" + 140_000 * b"x"):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=f"{re.escape(str(path))}: cannot be read"):
             measured("camvid_blocks", tmp_path)
-    path.write_bytes(b"\xef\xbb\xbfmethod,miou\r\nfull,0\r\n")  # a network may get nothing right
+    path.write_bytes(b"\xef\xbb\xbfmethod,miou\r\nfull,0\r\n")  # an mIoU of 0 is possible
     assert measured("camvid_blocks", tmp_path) == [{"method": "full", "miou": 0.0}]
 
 
@@ -76,7 +76,7 @@ def test_empty_fields_are_none_and_left_out(tmp_path):
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_what_is_written_is_read(tmp_path, name):
+def test_written_tables_are_read_back(tmp_path, name):
     rows = [{column: kind(number) for column, kind in MEASURED[name].items()} for number in (2, 3)]
     assert write(name, rows, tmp_path) == tmp_path / f"{name}.csv"
     assert measured(name, tmp_path) == rows

@@ -1,1 +1,1 @@
-"""Shared by tests: oracles (plain loops from the paper's formulas), problems (inputs), checks (what every solver owes), sets."""
+"""Shared by tests: oracles (the formulas as plain loops), problems (inputs), checks (of every solver), layouts (of sets)."""

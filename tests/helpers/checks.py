@@ -1,4 +1,4 @@
-"""What every solver owes, checked in one place."""
+"""Properties of every solver, checked in one place."""
 
 import torch
 
@@ -6,7 +6,7 @@ from toykit import PADDING, solve
 
 
 def check_solution(solution, energy, logits, image, seeds, tolerance=1e-6):
-    """What every solver owes: labels in the simplex, vertices on seeds, predictions on padding, an honest trace."""
+    """Check a solution: labels in the simplex, vertices on seeds, predictions on padding, a trace that equals the energy."""
     labels, batch = solution.labels, len(logits)
     assert labels.shape == logits.shape
     assert not labels.requires_grad
@@ -28,7 +28,7 @@ def check_solution(solution, energy, logits, image, seeds, tolerance=1e-6):
 
 
 def check_fast(energy, *problem):
-    """What the fast solver owes on every neighbourhood: it arrives, never goes up, and ends no higher than the paper's."""
+    """Check the fast solver: it converges, its energy never increases, and it ends no higher than the paper's solver."""
     solution = solve(*problem, energy, tolerance=1e-5)
     check_solution(solution, energy, *problem)
     assert solution.converged

@@ -11,7 +11,7 @@ HEIGHT, WIDTH = 40, 48
 
 
 def save(path, values):
-    """A photo (H, W, 3) or a map of ids (H, W) as the file that its suffix says."""
+    """Write a photo (H, W, 3) or a map of ids (H, W) in the format of the suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(values).save(path)
 
@@ -21,7 +21,7 @@ def photo(seed):
 
 
 def halves(left, right, void=255):
-    """Two classes side by side and a void column between them."""
+    """Return a mask of two classes side by side, with a void column between them."""
     mask = np.full((HEIGHT, WIDTH), left, np.uint8)
     mask[:, WIDTH // 2 :] = right
     mask[:, WIDTH // 2] = void
@@ -38,9 +38,8 @@ def make_voc(root):
             if split == "val":
                 continue
             (root / "scribbles").mkdir(exist_ok=True)
-            points = "".join(
-                f"<point><X>{x}</X><Y>20</Y></point>" for x in (30, 30, 60, 90, 200)
-            )  # of a photo twice as large
+            # in pixels of a photo twice as large
+            points = "".join(f"<point><X>{x}</X><Y>20</Y></point>" for x in (30, 30, 60, 90, 200))
             (root / "scribbles" / f"{name}.xml").write_text(
                 f"<annotation><filename>{name}.jpg</filename><size><width>{2 * WIDTH}</width><height>{2 * HEIGHT}"
                 f"</height></size><polygon><tag>{('cat', 'dog', 'person')[number]}</tag>{points}</polygon></annotation>"

@@ -4,7 +4,7 @@ import nbformat
 
 
 def make_notebook(path, *cells):
-    """A notebook from code cells; the first is its parameters."""
+    """Write a notebook of code cells; the first holds its parameters."""
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(source) for source in cells],
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},

@@ -6,7 +6,7 @@ from toykit import PADDING, UNLABELLED
 
 
 def tiny(seed, classes, height, width, contrast=1.0):
-    """A random photo, predictions and seeds: about one pixel in five a seed, one in ten padding."""
+    """Return random (logits, image, seeds): about one pixel in five is a seed, one in ten is padding."""
     g = torch.Generator().manual_seed(seed)
     logits = torch.randn(1, classes, height, width, generator=g, dtype=torch.float64) * contrast
     image = torch.rand(1, 3, height, width, generator=g, dtype=torch.float64) * 20
@@ -17,7 +17,7 @@ def tiny(seed, classes, height, width, contrast=1.0):
 
 
 def make_problem(batch=2, classes=3, height=6, width=7, dtype=torch.float64, seed=0, padding=False):
-    """(logits, image, seeds): noisy logits, a smooth image in 0..255, one pixel in six a seed, the rest unlabelled."""
+    """Return noisy logits, a smooth image in 0..255, and seeds: one pixel in six labelled, the others unlabelled."""
     g = torch.Generator().manual_seed(seed)
     logits = torch.randn(batch, classes, height, width, generator=g, dtype=torch.float64) * 2
     coarse = torch.rand(batch, 3, 3, 3, generator=g, dtype=torch.float64) * 120

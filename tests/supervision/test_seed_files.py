@@ -1,4 +1,4 @@
-"""Simulated seeds on disk: found once, the same as found anew, never of another mask or choice."""
+"""Simulated seeds on disk: drawn once, equal to those drawn again, never those of another mask or supervision."""
 
 import zlib
 
@@ -24,27 +24,27 @@ def mask():
     return mask
 
 
-def seeds(found, mask):
-    return np.frombuffer(zlib.decompress(found), np.uint8).reshape(mask.shape)
+def seeds(compressed, mask):
+    return np.frombuffer(zlib.decompress(compressed), np.uint8).reshape(mask.shape)
 
 
-def test_they_are_the_generators_and_found_once(folder, mask, monkeypatch):
-    choice = Supervision("simulated", ratio=0.5, seed=3)
-    expected = simulate(mask, CLASSES, "a", 3, choice.width).shorten(0.5).draw()
-    assert np.array_equal(seeds(simulated_seeds(mask, CLASSES, "a", choice), mask), expected)
+def test_they_are_the_generators_and_drawn_once(folder, mask, monkeypatch):
+    supervision = Supervision("simulated", ratio=0.5, seed=3)
+    expected = simulate(mask, CLASSES, "a", 3, supervision.width).shorten(0.5).draw()
+    assert np.array_equal(seeds(simulated_seeds(mask, CLASSES, "a", supervision), mask), expected)
     monkeypatch.setattr(seed_files, "simulate", None)  # not called again
-    assert np.array_equal(seeds(simulated_seeds(mask, CLASSES, "a", choice), mask), expected)
+    assert np.array_equal(seeds(simulated_seeds(mask, CLASSES, "a", supervision), mask), expected)
 
 
 def test_all_that_decides_the_strokes_is_in_the_name(folder, mask):
-    choice = Supervision("simulated")
+    supervision = Supervision("simulated")
     other = mask.copy()
     other[50:, :20] = 2
     cases = [
-        (mask, CLASSES, "a", choice),
-        (other, CLASSES, "a", choice),
-        (mask, CLASSES[:2], "a", choice),
-        (mask, CLASSES, "b", choice),
+        (mask, CLASSES, "a", supervision),
+        (other, CLASSES, "a", supervision),
+        (mask, CLASSES[:2], "a", supervision),
+        (mask, CLASSES, "b", supervision),
         (mask, CLASSES, "a", Supervision("simulated", ratio=0)),
         (mask, CLASSES, "a", Supervision("simulated", seed=1)),
         (mask, CLASSES, "a", Supervision("simulated", width=5)),
@@ -55,12 +55,12 @@ def test_all_that_decides_the_strokes_is_in_the_name(folder, mask):
 
 
 def test_a_damaged_file_is_made_again(folder, mask):
-    choice = Supervision("simulated")
-    expected = simulated_seeds(mask, CLASSES, "a", choice)
+    supervision = Supervision("simulated")
+    expected = simulated_seeds(mask, CLASSES, "a", supervision)
     (path,) = (p for p in folder.rglob("*") if p.is_file())
     for damage in (b"", b"seeds", zlib.compress(b"short")):
         path.write_bytes(damage)
-        assert simulated_seeds(mask, CLASSES, "a", choice) == expected
+        assert simulated_seeds(mask, CLASSES, "a", supervision) == expected
 
 
 def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path, mask, monkeypatch):

@@ -25,3 +25,16 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write text as UTF-8 in one step, see `write_atomically`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file. Missing folders are made.
+    text : str
+        Its content. Line ends are written as they are.
+    """
+    write_atomically(path, lambda file: file.write(text.encode()))

@@ -1,4 +1,4 @@
-"""Images with seeds: photos that come with the project, and sets found under TOYKIT_DATA."""
+"""Images with seeds: photos that come with the project, and sets under TOYKIT_DATA (paper, sections 3 and 3.5)."""
 
 from toykit.datasets.checks import check
 from toykit.datasets.grabcut import grabcut_seeds

@@ -2,7 +2,7 @@
 
 images/{training,validation}/ID.jpg
 annotations/{training,validation}/ID.png     0 = other (void), 1..150 = the classes
-objectInfo150.txt                            a table by tabs, class names in the column "Name"
+objectInfo150.txt                            a table separated by tabs, class names in the column "Name"
 """
 
 import csv
@@ -18,7 +18,28 @@ COUNTS = {"train": 20_210, "val": 2_000}
 
 
 def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
-    """The set at `root`. Raises: FileNotFoundError where it has no images; ValueError for a bad list of names."""
+    """List the files of the set.
+
+    Parameters
+    ----------
+    root : Path
+        The folder `ADEChallengeData2016`.
+    split : str
+        "train" or "val".
+    supervision : Supervision
+        Where the seeds come from.
+
+    Returns
+    -------
+    SegmentationSet
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no images.
+    ValueError
+        If the list of class names is faulty; names the file.
+    """
     images = pictures(root / "images" / FOLDERS[split])
     entries = tuple(Entry(path, root / "annotations" / FOLDERS[split] / f"{path.stem}.png") for path in images)
     ids = tuple(path.stem for path in images)
@@ -28,7 +49,7 @@ def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
 
 
 def _names(path: Path) -> tuple[str, ...]:
-    """The first name of each class; numbers where the file is missing. Two classes of one name are numbered too."""
+    """Read the first name of each class; without the file, number them. Classes that share a name are numbered too."""
     if not path.exists():
         return tuple(f"class {k}" for k in range(NUM_CLASSES))
     with path.open(encoding="utf-8", newline="") as file:

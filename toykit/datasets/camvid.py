@@ -1,4 +1,4 @@
-"""CamVid, driving scenes: `camvid/` in SegNet's layout, 367 / 101 / 233 images, 11 classes.
+"""CamVid, driving scenes (not in the paper): `camvid/` in SegNet's layout, 367 / 101 / 233 images, 11 classes.
 
 train/ val/ test/                       ID.png or ID.jpg
 trainannot/ valannot/ testannot/        ID.png: class ids 0..10, 11 = void
@@ -17,7 +17,26 @@ COUNTS = {"train": 367, "val": 101, "test": 233}
 
 
 def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
-    """The set at `root`. Raises: FileNotFoundError where it has no images."""
+    """List the files of the set.
+
+    Parameters
+    ----------
+    root : Path
+        The folder `camvid`.
+    split : str
+        "train", "val" or "test".
+    supervision : Supervision
+        Where the seeds come from.
+
+    Returns
+    -------
+    SegmentationSet
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no images.
+    """
     images = pictures(root / split)
     entries = tuple(Entry(path, root / f"{split}annot" / f"{path.stem}.png") for path in images)
     ids = tuple(path.stem for path in images)

@@ -1,4 +1,4 @@
-"""Is a set on disk what its layout promises? Every file is read once, every problem named."""
+"""Check whether a set on disk has its published layout: every file is read once, and every problem is reported."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +13,7 @@ from toykit.datasets.sample import read_image
 from toykit.datasets.segmentation_set import SegmentationSet
 from toykit.supervision import Supervision
 
-#: How many images the published sets have; a toy set is made with any number.
+#: Number of images in the published sets; a toy set may have any number.
 COUNTS = {
     "voc": voc.COUNTS,
     "cityscapes": cityscapes.COUNTS,
@@ -28,12 +28,35 @@ def check(
     split: str | None = None,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> list[str]:
-    """The problems of a set, each beginning with the file at fault; an empty list if there is none.
+    """Return the problems of a set.
 
-    Checked: lists (empty, an id twice or in two splits), the published number of images, a mask for every image and the
-    reverse, readable files, equal sizes, class ids; the scribbles and clicks that the set has.
-    split: default all of the set's. progress: called with the images done and their number, for each split.
-    Raises: FileNotFoundError without a folder; ValueError for an unknown kind or split.
+    Parameters
+    ----------
+    kind : str
+        One of `toykit.datasets.KINDS`.
+    root : Path or str, optional
+        The set's folder. Default: as for `toykit.datasets.load`.
+    split : str, optional
+        The split to check. Default: all splits of the set.
+    progress : callable, optional
+        Called with the number of images checked and their total number, for each split.
+
+    Returns
+    -------
+    list of str
+        Each problem begins with the faulty file; empty if there is none.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        For an unknown kind or split.
+
+    Notes
+    -----
+    Checked are the lists (empty, an id twice or in two splits), the published number of images, a mask for every image and
+    an image for every mask, readable files, equal sizes, class ids, and the scribbles and clicks of the set.
     """
     check_choice("kind", kind, FINDERS)
     if split is not None:
@@ -41,90 +64,94 @@ def check(
     root, problems = folder(kind, root), []
     parts = splits(kind) if split is None else (split,)
     if kind == "folder" and split is None and not ((root / "masks").is_dir() or (root / "val.txt").exists()):
-        parts = ("train",)  # nothing to validate with
-    whole = {}
+        parts = ("train",)  # there is nothing to validate with
+    datasets = {}
     for part in parts:
-        sets, reasons = _found(kind, root, part, Supervision("full"))
+        sets, reasons = _find(kind, root, part, Supervision("full"))
         problems += reasons
-        for found in sets:
-            whole[part] = found
-            expected = COUNTS.get(kind, {}).get(part, len(found))
-            if len(found) != expected:
-                problems.append(f"{root}: {part} has {len(found)} images, the published set {expected}")
-            marked, reasons = _marked(found, root)
-            problems += _without_image(found, root) + reasons
-            for i in range(len(found)):
-                problems += _image(found, marked, i)
-                progress(i + 1, len(found))
-    if {"train", "val"} <= set(whole):
-        problems += _in_both(whole["train"], whole["val"], root)
+        for dataset in sets:
+            datasets[part] = dataset
+            expected = COUNTS.get(kind, {}).get(part, len(dataset))
+            if len(dataset) != expected:
+                problems.append(f"{root}: {part} has {len(dataset)} images, the published set {expected}")
+            marked, reasons = _marked(dataset, root)
+            problems += _without_image(dataset, root) + reasons
+            for i in range(len(dataset)):
+                problems += _check_image(dataset, marked, i)
+                progress(i + 1, len(dataset))
+    if {"train", "val"} <= set(datasets):
+        problems += _in_both(datasets["train"], datasets["val"], root)
     return problems
 
 
-def _marked(found: SegmentationSet, root: Path) -> tuple[list[SegmentationSet], list[str]]:
-    """The set once for each human supervision of which it has files, and what is wrong as a whole."""
-    if found.split != "train" or found.kind not in ("voc", "toy", "folder"):
+def _marked(dataset: SegmentationSet, root: Path) -> tuple[list[SegmentationSet], list[str]]:
+    """Return the set once for each human supervision that it has files of, and the problems of these as a whole."""
+    if dataset.split != "train" or dataset.kind not in ("voc", "toy", "folder"):
         return [], []
-    if found.kind == "folder":
-        return _found(found.kind, root, found.split, Supervision("scribbles"))
+    if dataset.kind == "folder":
+        return _find(dataset.kind, root, dataset.split, Supervision("scribbles"))
     strokes = root / "scribbles"
     suffixes = {path: ".png" for path in sorted(root.glob("pascal_2012_scribble*")) if path.is_dir()}
     if strokes.is_dir():
         suffixes[strokes] = ".json" if any(strokes.glob("*.json")) else ".xml"
     views = []
     for path, suffix in suffixes.items():
-        marks = [path / f"{name}{suffix}" for name in found.ids]
-        entries = tuple(replace(entry, marks=mark) for entry, mark in zip(found.entries, marks, strict=True))
-        views.append(replace(found, entries=entries, supervision=Supervision("scribbles")))
+        marks = [path / f"{name}{suffix}" for name in dataset.ids]
+        entries = tuple(replace(entry, marks=mark) for entry, mark in zip(dataset.entries, marks, strict=True))
+        views.append(replace(dataset, entries=entries, supervision=Supervision("scribbles")))
     if not (root / "points.json").exists():
         return views, []
-    clicks, problems = _found(found.kind, root, found.split, Supervision("clicks"))
+    clicks, problems = _find(dataset.kind, root, dataset.split, Supervision("clicks"))
     return views + clicks, problems
 
 
-def _found(kind: str, root: Path, split: str, choice: Supervision) -> tuple[list[SegmentationSet], list[str]]:
-    """The set, or what is wrong with it as a whole."""
+def _find(kind: str, root: Path, split: str, supervision: Supervision) -> tuple[list[SegmentationSet], list[str]]:
+    """Return the set in a list of one, or an empty list and the problem of the set as a whole."""
     try:
-        return [FINDERS[kind](root, split, choice)], []
+        return [FINDERS[kind](root, split, supervision)], []
     except (ValueError, OSError) as error:
-        return [], [_text(error)]
+        return [], [_message(error)]
 
 
-def _image(found: SegmentationSet, marked: list[SegmentationSet], i: int) -> list[str]:
-    """What is wrong with one image, its mask and its seeds."""
+def _check_image(dataset: SegmentationSet, marked: list[SegmentationSet], i: int) -> list[str]:
+    """Return the problems of one image, its mask and its seeds."""
     try:
-        size = read_image(found.entries[i].image).shape[1::-1]
+        height, width, _ = read_image(dataset.entries[i].image).shape
     except (ValueError, OSError) as error:
-        return [_text(error)]
+        return [_message(error)]
     problems = []
-    for read in (found.mask, *(partial(seeds.seeds, mask=None) for seeds in marked)):
+    for read in (dataset.mask, *(partial(seeds.seeds, mask=None) for seeds in marked)):
         try:
-            read(i, size)
+            read(i, (width, height))
         except (ValueError, OSError) as error:
-            problems.append(_text(error))
+            problems.append(_message(error))
     return problems
 
 
-def _without_image(found: SegmentationSet, root: Path) -> list[str]:
-    """Masks, and in a folder of one's own scribbles, to which no image belongs; not where a list chooses among them."""
-    if found.kind in ("voc", "toy"):
+def _without_image(dataset: SegmentationSet, root: Path) -> list[str]:
+    """Report masks, and in a user's folder also scribbles, without an image; not where a list chooses among the files."""
+    if dataset.kind in ("voc", "toy"):
         return []
-    if found.kind == "folder":
-        images = {path.stem for path in pictures(root / "images")} if found.split == "train" else set()
+    if dataset.kind == "folder":
+        images = {path.stem for path in pictures(root / "images")} if dataset.split == "train" else set()
         marks = [path for path in (root / "scribbles").glob("*") if path.suffix.lower() in (".png", ".json")]
         orphans = [path for path in custom_folder.masks_of(root) + marks if images and path.stem not in images]
     else:
-        masks = {entry.mask for entry in found.entries}
-        first = found.entries[0].mask
-        suffix = first.stem.removeprefix(found.ids[0])  # Cityscapes keeps other files beside its masks, in cities
-        cities = found.kind == "cityscapes"
-        folder, pattern = (first.parents[1], f"*/*{suffix}.png") if cities else (first.parent, f"*{suffix}.png")
-        orphans = [path for path in folder.glob(pattern) if path not in masks]
+        masks = {entry.mask for entry in dataset.entries if entry.mask is not None}
+        first = dataset.entries[0].mask
+        if first is None:
+            return []
+        suffix = first.stem.removeprefix(
+            dataset.ids[0]
+        )  # Cityscapes keeps other files beside its masks, in folders of cities
+        cities = dataset.kind == "cityscapes"
+        parent, pattern = (first.parents[1], f"*/*{suffix}.png") if cities else (first.parent, f"*{suffix}.png")
+        orphans = [path for path in parent.glob(pattern) if path not in masks]
     return [f"{path}: no image belongs to it" for path in sorted(orphans) if not path.name.startswith(".")]
 
 
 def _in_both(train: SegmentationSet, val: SegmentationSet, root: Path) -> list[str]:
-    """Whether lists put an image into both splits."""
+    """Report the images that lists put into both splits."""
     if train.kind == "folder":
         lists = [root / "train.txt", root / "val.txt"]
     elif train.kind in ("voc", "toy"):
@@ -135,5 +162,6 @@ def _in_both(train: SegmentationSet, val: SegmentationSet, root: Path) -> list[s
     return [f"{lists[1]}: {', '.join(shared[:8])} also in {lists[0].name}, for training"] if shared else []
 
 
-def _text(error: Exception) -> str:
+def _message(error: Exception) -> str:
+    """Write an error as a problem that begins with the file."""
     return f"{error.filename}: missing" if isinstance(error, FileNotFoundError) and error.filename else str(error)

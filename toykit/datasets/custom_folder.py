@@ -1,11 +1,11 @@
-"""A folder of one's own: photos with scribbles, masks where there are some.
+"""A user's own folder: photos with scribbles, and masks where there are any.
 
 images/ID.jpg or ID.png
-scribbles/ID.png or ID.json      see toykit/supervision/strokes.py; PNG: class ids, 255 = unlabelled, 254 = padding
+scribbles/ID.png or ID.json      toykit/supervision/seed_maps.py (class ids, 255 = unlabelled, 254 = padding), strokes.py
 masks/ID.png                     optional: class ids, 255 = void
-classes.txt                      a name a line; the first is class 0
-train.txt, val.txt               optional: an id a line. Without lists all images are for training, and those with
-                                 a mask for validation too
+classes.txt                      one name per line; the first is class 0
+train.txt, val.txt               optional: one id per line. Without lists, all images are for training, and those with
+                                 a mask also for validation
 """
 
 from pathlib import Path
@@ -17,7 +17,28 @@ from toykit.supervision import Supervision
 
 
 def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
-    """The set at `root`. Raises: FileNotFoundError, ValueError that name the file."""
+    """List the files of the set.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    split : str
+        "train" or "val".
+    supervision : Supervision
+        Where the seeds come from.
+
+    Returns
+    -------
+    SegmentationSet
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no images, or a listed image or mask is missing; names the file.
+    ValueError
+        If a file is faulty, or the supervision does not fit the files; names the file.
+    """
     classes = _names(root / "classes.txt")
     images = {path.stem: path for path in pictures(root / "images")}
     masks = {path.stem: path for path in masks_of(root)}
@@ -33,7 +54,7 @@ def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
     else:
         ids = tuple(images) if split == "train" else tuple(name for name in images if name in masks)
         if not ids:
-            raise FileNotFoundError(f"{root / 'masks'}: no masks, which a validation needs")
+            raise FileNotFoundError(f"{root / 'masks'}: no masks, which validation needs")
     marks = {}
     if supervision.kind == "scribbles":
         if supervision.width != 3:
@@ -44,11 +65,22 @@ def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
 
 
 def masks_of(root: Path) -> list[Path]:
-    """The masks' files, in the names' order."""
+    """Return the mask files of a folder, sorted by name.
+
+    Parameters
+    ----------
+    root : Path
+        The user's folder.
+
+    Returns
+    -------
+    list of Path
+    """
     return sorted(p for p in (root / "masks").glob("*") if p.suffix.lower() == ".png" and not p.name.startswith("."))
 
 
 def _scribbles(folder: Path, name: str, ratio: float) -> Path:
+    """Return the file of one image's scribbles: strokes or a drawn map. Only strokes can be shortened."""
     strokes, drawn = folder / f"{name}.json", folder / f"{name}.png"
     if strokes.exists() and drawn.exists():
         raise ValueError(f"{strokes}: there is a PNG of this name too; keep one of them")
@@ -62,7 +94,8 @@ def _scribbles(folder: Path, name: str, ratio: float) -> Path:
 
 
 def _names(path: Path) -> tuple[str, ...]:
+    """Read the class names, one per line."""
     names = read_lines(path, "names")
     if not 2 <= len(names) <= PADDING or len(set(names)) < len(names):
-        raise ValueError(f"{path}: expected 2 to {PADDING} different class names, a line each, got {names[:8]}")
+        raise ValueError(f"{path}: expected 2 to {PADDING} different class names, one per line, got {names[:8]}")
     return tuple(names)

@@ -1,7 +1,7 @@
-"""Download PASCAL VOC 2012 with SBD's masks and lay them out as `voc` expects; torchvision does the downloading.
+"""Download PASCAL VOC 2012 with SBD's masks by torchvision, and write them in the layout that `voc` reads.
 
-train_aug is what the field trains on: VOC's 1,464 training images with VOC's masks, and SBD's images that are neither
-in VOC's train nor in its val list with SBD's masks: 10,582 together.
+The list train_aug is the usual training set, also the paper's (section 3). It joins VOC's 1,464 training images with VOC's
+masks and those images of SBD that are in neither of VOC's lists (train, val) with SBD's masks: 10,582 images together.
 """
 
 import shutil
@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from toykit._shared.files import write_atomically
+from toykit._shared.files import write_atomically, write_text
 from toykit._shared.torchvision import torchvision
 from toykit.datasets.layout import read_list
 from toykit.supervision import read_indexed_png, write_seeds
 
-#: What `fetch_voc` leaves to the user, and where it is.
+#: The files that `fetch_voc` does not download, and where to get them.
 NOT_FETCHED = (
     "not fetched: the scribbles (ScribbleSup; its authors' page: https://jifengdai.org/downloads/scribble_sup/): put the "
     "XML files into scribbles/, or the PNG sets beside it (pascal_2012_scribble/, pascal_2012_scribble_0.5/, ...). "
@@ -24,14 +24,27 @@ NOT_FETCHED = (
 
 
 def fetch_voc(root: Path, say: Callable[[str], object] = print) -> None:
-    """Download both archives beside `root` and write the layout of `voc` into `root` (several GB on the way).
+    """Download both archives and write the layout of `voc`.
 
-    Archives that are there already are not downloaded again; after an interruption the same call goes on.
-    Raises: what torchvision raises without a network; ValueError if `root` holds a set already.
+    Archives that exist already are not downloaded again; after an interruption, the same call resumes.
+
+    Parameters
+    ----------
+    root : Path
+        The folder to write. The archives go into a folder beside it (several GB).
+    say : callable, default print
+        Called with each message.
+
+    Raises
+    ------
+    ValueError
+        If `root` already holds a set.
+    OSError
+        From torchvision, for example without a network.
     """
     sets = torchvision().datasets
 
-    if (root / "ImageSets" / "SegmentationAug" / "train_aug.txt").exists():  # written last
+    if (root / "ImageSets" / "SegmentationAug" / "train_aug.txt").exists():  # the last file that is written
         raise ValueError(f"{root}: holds the set already; check it with: toykit data check voc {root}")
     downloads = root.parent / f"{root.name}-downloads"
     downloads.mkdir(parents=True, exist_ok=True)
@@ -46,34 +59,46 @@ def fetch_voc(root: Path, say: Callable[[str], object] = print) -> None:
 
 
 def assemble_voc(devkit: Path, sbd: Path, root: Path) -> None:
-    """Write `root` from an unpacked VOC2012 devkit and an unpacked SBD (cls/ID.mat, train.txt, val.txt).
+    """Write the layout of `voc` from unpacked archives: photos and masks first, the lists last.
 
-    Lists and masks are written after the photos, the lists last. Raises: FileNotFoundError, ValueError that name the
-    file.
+    Parameters
+    ----------
+    devkit : Path
+        The unpacked VOC2012 devkit.
+    sbd : Path
+        The unpacked SBD (cls/ID.mat, train.txt, val.txt).
+    root : Path
+        The folder to write.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file of the archives is missing; names it.
+    ValueError
+        If a file is faulty; names it.
     """
     from scipy.io import loadmat
 
     lists = devkit / "ImageSets" / "Segmentation"
     train, val = read_list(lists / "train.txt"), read_list(lists / "val.txt")
-    of_sbd = set(read_list(sbd / "train.txt") + read_list(sbd / "val.txt")) - set(train) - set(val)
-    for name in (*train, *val, *sorted(of_sbd)):
+    from_sbd = set(read_list(sbd / "train.txt") + read_list(sbd / "val.txt")) - set(train) - set(val)
+    for name in (*train, *val, *sorted(from_sbd)):
         photo = root / "JPEGImages" / f"{name}.jpg"
         source = devkit / "JPEGImages" / photo.name
         if not photo.exists():
             with source.open("rb") as opened:
                 write_atomically(photo, lambda file, opened=opened: shutil.copyfileobj(opened, file))
-        if name in of_sbd:
+        if name in from_sbd:
             path = sbd / "cls" / f"{name}.mat"
             try:
                 mask = loadmat(path)["GTcls"][0, 0]["Segmentation"].astype(np.uint8)
             except FileNotFoundError:
                 raise
-            except Exception as error:  # the reader of MAT files fails in many ways on a damaged one
+            except Exception as error:  # the reader of MAT files raises many kinds of errors on a damaged file
                 raise ValueError(f"{path}: not a mask of SBD ({type(error).__name__}: {error})") from error
         else:
             mask = read_indexed_png(devkit / "SegmentationClass" / f"{name}.png")
         write_seeds(root / "SegmentationClassAug" / f"{name}.png", mask)
-    for listed, names in (("val", val), ("train_aug", sorted({*train, *of_sbd}))):
-        content = "".join(f"{name}\n" for name in names).encode()
+    for listed, names in (("val", val), ("train_aug", sorted({*train, *from_sbd}))):
         path = root / "ImageSets" / "SegmentationAug" / f"{listed}.txt"
-        write_atomically(path, lambda file, content=content: file.write(content))
+        write_text(path, "".join(f"{name}\n" for name in names))

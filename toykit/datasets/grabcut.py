@@ -1,7 +1,8 @@
 """Human scribbles on BSDS photos, the classic interactive-segmentation benchmark: `grabcut_seeds/` under TOYKIT_DATA.
 
-Layout: images/ID.jpg, scribbles-set-1/ID-anno.png and scribbles-set-2/ID-anno.png (0 = none, 1 = object,
-2 = background), ground-truth/ID.png (0 = background, 255 = object, others = mixed pixels).
+images/ID.jpg
+scribbles-set-1/ID-anno.png, scribbles-set-2/ID-anno.png     0 = none, 1 = object, 2 = background
+ground-truth/ID.png                                          0 = background, 255 = object, others = mixed pixels
 """
 
 import numpy as np
@@ -15,10 +16,22 @@ CLASSES = ("background", "object")
 
 
 def grabcut_seeds(long_side: int | None = None) -> list[Sample]:
-    """All photos and scribble maps of the set, two samples a photo; an empty list where the set is missing.
+    """Load all photos with their scribble maps, two samples per photo.
 
-    long_side: scale down to this longer side. Seeds and masks take every n-th pixel (nearest neighbour).
-    Raises: ValueError, naming the file, where a picture is corrupt, of another size or holds other values.
+    Parameters
+    ----------
+    long_side : int, optional
+        Scale down to this longer side in pixels; seeds and masks by nearest neighbour. Default: keep each size.
+
+    Returns
+    -------
+    list of Sample
+        Empty if the set is missing.
+
+    Raises
+    ------
+    ValueError
+        If a picture is corrupt, has another size or holds other values; names the file.
     """
     root = data_root() / "grabcut_seeds"
     samples = []
@@ -35,16 +48,17 @@ def grabcut_seeds(long_side: int | None = None) -> list[Sample]:
                     f"{strokes.max()} on {strokes.shape[1]} x {strokes.shape[0]}"
                 )
             seeds = np.array([UNLABELLED, 1, 0], np.uint8)[strokes]
-            samples.append(_scaled(Sample(f"{path.stem}/{number}", image, seeds, CLASSES, mask), long_side))
+            samples.append(_scaled(f"{path.stem}/{number}", image, seeds, mask, long_side))
     return samples
 
 
-def _scaled(sample: Sample, long_side: int | None) -> Sample:
-    height, width = sample.seeds.shape
+def _scaled(name: str, image: np.ndarray, seeds: np.ndarray, mask: np.ndarray, long_side: int | None) -> Sample:
+    """Build a sample, scaled down to the longer side."""
+    height, width = seeds.shape
     size = fit_within((width, height), long_side)
     if size == (width, height):
-        return sample
+        return Sample(name, image, seeds, CLASSES, mask)
     rows = ((np.arange(size[1]) + 0.5) * height / size[1]).astype(int)
     columns = ((np.arange(size[0]) + 0.5) * width / size[0]).astype(int)
     pick = np.ix_(rows, columns)
-    return Sample(sample.name, resize_image(sample.image, size), sample.seeds[pick], sample.classes, sample.mask[pick])
+    return Sample(name, resize_image(image, size), seeds[pick], CLASSES, mask[pick])

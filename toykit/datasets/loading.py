@@ -1,9 +1,9 @@
-"""One door to all sets with masks: `load("voc", "train", supervision=Supervision("simulated"))`."""
+"""Load any set of photos with masks: `load("voc", "train", supervision=Supervision("simulated"))`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from toykit._shared.arguments import check_choice
+from toykit._shared.arguments import check_choice, check_whole
 from toykit._shared.resources import data_root
 from toykit.datasets import ade20k, camvid, cityscapes, custom_folder, toy, voc
 from toykit.datasets.classes import DROP, keep_classes, merge_classes
@@ -19,7 +19,7 @@ FINDERS = {
     "folder": custom_folder.find,
 }
 KINDS = tuple(FINDERS)
-#: The folder of each set under TOYKIT_DATA, as it is published; "toy" is generated, "folder" is one's custom_folder.
+#: The published name of each set's folder under TOYKIT_DATA; "toy" is generated, "folder" is the user's own.
 FOLDERS = {"voc": "VOC2012", "cityscapes": "cityscapes", "ade20k": "ADEChallengeData2016", "camvid": "camvid"}
 SPLITS = ("train", "val")
 
@@ -35,41 +35,93 @@ def load(
     others: str = DROP,
     limit: int | None = None,
 ) -> SegmentationSet:
-    """A set of photos with seeds and masks.
+    """Load a set of photos with seeds and masks.
 
-    kind: one of KINDS. split: "train" or "val"; CamVid also has "test".
-    root: the set's folder. Default: its published name under TOYKIT_DATA; the toy set is generated once into a cache.
-    supervision: default the annotators' scribbles in "train" and full masks elsewhere.
-    merge, only, others: classes to merge and to keep, see `toykit.datasets.classes`; merging comes first.
-    limit: at most that many images, evenly spread.
-    Raises: ValueError for a bad argument; FileNotFoundError or ValueError, naming the file, for what is missing or wrong.
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    split : str
+        "train" or "val"; CamVid also has "test".
+    root : Path or str, optional
+        The set's folder. Default: its published name under TOYKIT_DATA; the toy set is generated once into a cache.
+    supervision : Supervision, optional
+        Where the seeds come from. Default: the annotators' scribbles in "train", full masks elsewhere.
+    merge : mapping from str to sequence of str, optional
+        Classes to merge before any other change, see `toykit.datasets.classes.merge_classes`.
+    only : sequence of str, optional
+        Classes to keep, see `toykit.datasets.classes.keep_classes`. Default: all.
+    others : str, default "drop"
+        With `only`: drop photos that show another class, or the name of the kept class that the others join.
+    limit : int, optional
+        Largest number of images, evenly spread over the set; at least 1. Default: all.
+
+    Returns
+    -------
+    SegmentationSet
+
+    Raises
+    ------
+    FileNotFoundError
+        If a folder or file is missing; names it.
+    ValueError
+        For an invalid argument or a faulty file; names it.
     """
     check_choice("kind", kind, KINDS)
     check_choice("split", split, splits(kind))
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit: expected at least 1 image, got {limit}")
+    if limit is not None:
+        check_whole("limit", limit)
     if supervision is None:
         supervision = Supervision("scribbles" if split == "train" else "full")
     root = folder(kind, root)
-    found = FINDERS[kind](root, split, supervision)
-    if supervision.kind in ("scribbles", "clicks") and any(entry.marks is None for entry in found.entries):
+    dataset = FINDERS[kind](root, split, supervision)
+    if supervision.kind in ("scribbles", "clicks") and any(entry.marks is None for entry in dataset.entries):
         raise FileNotFoundError(
             f"{root}: {kind} has no {supervision.kind}; choose simulated, blocks or full supervision"
         )
     if merge:
-        found = merge_classes(found, merge)
+        dataset = merge_classes(dataset, merge)
     if only is not None:
-        found = keep_classes(found, only, others)
-    return limited(found, limit)
+        dataset = keep_classes(dataset, only, others)
+    return limited(dataset, limit)
 
 
 def splits(kind: str) -> tuple[str, ...]:
-    """The splits that sets of a kind have."""
+    """Return the splits of a kind of set.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+
+    Returns
+    -------
+    tuple of str
+    """
     return (*SPLITS, "test") if kind == "camvid" else SPLITS
 
 
 def folder(kind: str, root: Path | str | None) -> Path:
-    """The set's folder: `root`, or where it is by default. Raises: FileNotFoundError, ValueError if there is none."""
+    """Return a set's folder.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    root : Path or str or None
+        The folder; None for the default: the toy set's cache, or the published name under TOYKIT_DATA.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If the kind "folder" has no root.
+    """
     if root is None:
         if kind == "toy":
             return toy.cached()

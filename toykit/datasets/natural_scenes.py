@@ -1,24 +1,25 @@
-"""Natural Scenes, the classification set of Fig. 3(d), and generated texture scenes that stand in for it.
+"""Natural Scenes, the classification set of Fig. 3(d), and generated texture scenes that replace it where it is missing.
 
 Layout of the real set, `natural_scenes/` under TOYKIT_DATA: seg_train/CLASS/*.jpg and seg_test/CLASS/*.jpg, six classes,
-150 x 150 pixels (a few are shorter).
+150 x 150 pixels (a few photos are shorter).
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from toykit._shared.arguments import check_choice
+from toykit._shared.arguments import check_choice, check_whole
 from toykit._shared.resources import data_root
 from toykit._shared.torchvision import torchvision
 from toykit.datasets.sample import read_image
 from toykit.datasets.textures import grey_texture, part
 
 SPLITS = ("train", "test")
-#: The generated scenes' classes: the function of skimage.data that has the texture, the crop's side in pixels there, and
-#: the typical colour, which a single scene may miss by a lot.
+#: Classes of the generated scenes: the function of skimage.data that has the texture, the side of a crop in pixels, and the
+#: typical colour; a single scene may deviate far from it.
 TEXTURES = {
     "brick": ("brick", 220, (160, 105, 85)),
     "grass": ("grass", 130, (90, 130, 75)),
@@ -33,8 +34,16 @@ TEXTURES = {
 class Scenes:
     """Images of one size with one class each.
 
-    images: uint8 (N, 3, side, side), RGB. labels: int64 (N,), 0..K-1. classes: the K names. source: "photos" or
-    "generated".
+    Parameters
+    ----------
+    images : Tensor, shape (N, 3, side, side), uint8
+        RGB.
+    labels : Tensor, shape (N,), int64
+        Class ids in 0..K-1.
+    classes : tuple of str
+        Names of the K classes.
+    source : str
+        "photos" or "generated".
     """
 
     images: Tensor
@@ -46,29 +55,49 @@ class Scenes:
 def scenes(
     split: str, side: int = 64, per_class: int | None = None, seed: int = 0, source: str | None = None
 ) -> Scenes:
-    """A split of Natural Scenes, or as many generated scenes where the set is missing.
+    """Load a split of Natural Scenes, or generate scenes where the set is missing.
 
-    split: "train" or "test". side: the images' height and width; photos of another shape are stretched. per_class: how
-    many of each class, chosen by `seed` (default: all photos, or 200 generated ones). source: "photos" or "generated"
-    (default: photos where TOYKIT_DATA has them).
-    Raises: ValueError for a bad argument, for fewer photos than asked for, and, naming the file, for one that cannot be
-    read; FileNotFoundError if photos are asked for and are not there; ImportError without torchvision.
+    Parameters
+    ----------
+    split : str
+        "train" or "test".
+    side : int, default 64
+        Height and width of the images in pixels, at least 8; photos of another shape are stretched.
+    per_class : int, optional
+        Number of images per class, chosen by `seed`. Default: all photos, or 200 generated images.
+    seed : int, default 0
+        Seed of the choice and of the generated images.
+    source : str, optional
+        "photos" or "generated". Default: photos where TOYKIT_DATA has them.
+
+    Returns
+    -------
+    Scenes
+
+    Raises
+    ------
+    ValueError
+        For an invalid argument, if there are fewer photos than `per_class`, and for an unreadable photo; names the file.
+    FileNotFoundError
+        If `source` is "photos" and there are none.
+    ImportError
+        Without torchvision.
     """
     check_choice("split", split, SPLITS)
-    for name, value, least in (("side", side, 8), ("per_class", per_class, 1)):
-        if value is not None and (not isinstance(value, int) or value < least):
-            raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
+    check_whole("side", side, 8)
+    if per_class is not None:
+        check_whole("per_class", per_class)
     folder = data_root() / "natural_scenes" / f"seg_{split}"
     if source is None:
         source = "photos" if folder.is_dir() else "generated"
+    check_choice("source", source, ("photos", "generated"))
     if source == "photos":
         return _photos(folder, side, per_class, seed)
-    if source == "generated":
-        return _generated(split, side, 200 if per_class is None else per_class, seed)
-    raise ValueError(f'source: expected "photos" or "generated", got {source!r}')
+    return _generated(split, side, 200 if per_class is None else per_class, seed)
 
 
-def _photos(folder, side: int, per_class: int | None, seed: int) -> Scenes:
+def _photos(folder: Path, side: int, per_class: int | None, seed: int) -> Scenes:
+    """Read the photos of a split, `per_class` of each class in a random choice, resized to side x side pixels."""
     from PIL import Image
     from tqdm import tqdm
 
@@ -93,7 +122,7 @@ def _photos(folder, side: int, per_class: int | None, seed: int) -> Scenes:
 
 
 def _generated(split: str, side: int, per_class: int, seed: int) -> Scenes:
-    """Crops of scikit-image's textures, turned, scaled, tinted and lit at random; the splits share no part of a texture."""
+    """Generate crops of textures, rotated, scaled, tinted and lit at random; the splits share no part of a texture."""
     from PIL import Image
     from skimage import util
 
@@ -105,10 +134,9 @@ def _generated(split: str, side: int, per_class: int, seed: int) -> Scenes:
             crop = min(round(size * rng.uniform(0.7, 1.4)), *texture.shape)
             top, left = (rng.integers(n - crop + 1) for n in texture.shape)
             patch = Image.fromarray(texture[top : top + crop, left : left + crop])
-            patch = np.array(patch.rotate(90 * rng.integers(4)).resize((side, side), Image.Resampling.BOX), float)
-            patch = (
-                (patch - patch.mean()) / (patch.std() + 1) * rng.uniform(15, 45)
-            )  # no class is brighter than another
+            patch = np.array(patch.rotate(90 * int(rng.integers(4))).resize((side, side), Image.Resampling.BOX), float)
+            # normalised, so that no class is brighter than another
+            patch = (patch - patch.mean()) / (patch.std() + 1) * rng.uniform(15, 45)
             light = rng.uniform(-0.5, 0.5, 2) @ np.mgrid[-1 : 1 : 1j * side, -1 : 1 : 1j * side].reshape(2, -1)
             tint = np.array(color) + rng.normal(0, 30) + rng.normal(0, 15, 3)
             shaded = (patch[..., None] + tint) * (1 + light.reshape(side, side, 1))

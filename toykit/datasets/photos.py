@@ -1,4 +1,4 @@
-"""Photos from scikit-image's wheel with scribbles drawn for this project (`data/scribbles/`): real, and always there."""
+"""Photos from scikit-image's wheel with scribbles drawn for this project (`data/scribbles/`): real and always available."""
 
 import numpy as np
 
@@ -22,9 +22,25 @@ PHOTOS = (
 
 
 def photo(name: str, long_side: int | None = None) -> Sample:
-    """One photo with its scribbles, scaled down so that its longer side is `long_side` (default: as it is).
+    """Load one photo with its scribbles.
 
-    Raises: ValueError for a name that is not in `PHOTOS`; ImportError if scikit-image is missing.
+    Parameters
+    ----------
+    name : str
+        One of `PHOTOS`.
+    long_side : int, optional
+        Scale the photo down so that its longer side has this many pixels. Default: keep its size. Never enlarged.
+
+    Returns
+    -------
+    Sample
+
+    Raises
+    ------
+    ValueError
+        For another name.
+    ImportError
+        If scikit-image is missing.
     """
     from skimage import color, data
 
@@ -33,11 +49,22 @@ def photo(name: str, long_side: int | None = None) -> Sample:
     if image.ndim == 2:
         image = color.gray2rgb(image)
     scribbles = read_scribbles(shipped("data", "scribbles", f"{name}.json"))
-    size = fit_within(image.shape[1::-1], long_side)
+    size = fit_within((image.shape[1], image.shape[0]), long_side)
     image = resize_image(np.ascontiguousarray(image), size)
     return Sample(name, image, scribbles.draw(size), scribbles.classes)
 
 
 def photos(long_side: int | None = None, names: tuple[str, ...] = PHOTOS) -> list[Sample]:
-    """Several photos, see `photo`."""
+    """Load several photos with their scribbles, see `photo`.
+
+    Parameters
+    ----------
+    long_side : int, optional
+        Longer side in pixels. Default: keep each photo's size.
+    names : tuple of str, default `PHOTOS`
+
+    Returns
+    -------
+    list of Sample
+    """
     return [photo(name, long_side) for name in names]

@@ -1,4 +1,4 @@
-"""One sample type for all sets: a photo, its seeds, the names of its classes and, where known, its full mask."""
+"""One sample type for all sets: a photo, its seeds, its class names and, where known, its full mask."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,20 @@ from toykit.supervision.spec import PRESENT
 
 @dataclass(frozen=True)
 class Sample:
-    """A photo and what is known of it.
+    """A photo with its seeds, its class names and, where known, its mask.
 
-    name: for tables and figures. image: uint8 (H, W, 3), RGB. seeds: uint8 (H, W), class id, 254 or 255.
-    classes: a name for each id. mask: uint8 (H, W) like seeds, 255 = void, or None where no ground truth exists.
+    Parameters
+    ----------
+    name : str
+        Name for tables and figures.
+    image : ndarray, shape (H, W, 3), uint8
+        RGB.
+    seeds : ndarray, shape (H, W), uint8
+        Class id, 254 (padding) or 255 (unlabelled).
+    classes : tuple of str
+        Class names by id.
+    mask : ndarray, shape (H, W), uint8, optional
+        Class id or 255 (void). None where there is no ground truth.
     """
 
     name: str
@@ -27,24 +37,58 @@ class Sample:
     mask: np.ndarray | None = None
 
     def tensors(self) -> tuple[Tensor, Tensor]:
-        """The batch of one that the solvers take: image float32 (1, 3, H, W) in 0..255, seeds int64 (1, H, W)."""
+        """Return the sample as the batch of one that solvers take.
+
+        Returns
+        -------
+        image : Tensor, shape (1, 3, H, W), float32
+            RGB in 0..255.
+        seeds : Tensor, shape (1, H, W), int64
+        """
         image = torch.from_numpy(np.ascontiguousarray(self.image)).permute(2, 0, 1)[None].float()
         return image, torch.from_numpy(self.seeds.astype(np.int64))[None]
 
     def present(self, kind: str = "seeds") -> np.ndarray:
-        """The classes that labels may take, bool (K,): those with a seed ("seeds"; all, where there is no seed), or "all"."""
+        """Return the classes that labels may take.
+
+        Parameters
+        ----------
+        kind : str, default "seeds"
+            "seeds": the classes with a seed, or all classes if there is no seed. "all": all classes.
+
+        Returns
+        -------
+        ndarray, shape (K,), bool
+
+        Raises
+        ------
+        ValueError
+            For another kind.
+        """
         check_choice("present", kind, PRESENT)
         seeded = np.bincount(self.seeds.ravel(), minlength=len(self.classes))[: len(self.classes)] > 0
         return seeded if kind == "seeds" and seeded.any() else np.ones_like(seeded)
 
     def seeded_share(self) -> float:
-        """The share of pixels that carry a label, in [0, 1]."""
+        """Return the share of pixels that have a label, in [0, 1]."""
         return float((self.seeds < len(self.classes)).mean())
 
     def accuracy(self, labels: Tensor) -> float:
-        """Share of unlabelled pixels, void ones aside, whose most likely class in labels (1, K, H, W) is the mask's.
+        """Compute the accuracy of labels on the unlabelled pixels, without void ones.
 
-        Raises: ValueError if the sample has no mask.
+        Parameters
+        ----------
+        labels : Tensor, shape (1, K, H, W)
+
+        Returns
+        -------
+        float
+            Share of these pixels whose most likely class is the mask's, in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If the sample has no mask.
         """
         if self.mask is None:
             raise ValueError(f"{self.name}: no ground truth to compare with")
@@ -53,9 +97,23 @@ class Sample:
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """A picture file as uint8 RGB (H, W, 3), turned upright as its EXIF says.
+    """Read a picture file, turned upright according to its EXIF orientation.
 
-    Raises: FileNotFoundError; ValueError, naming the file, if it is no readable picture.
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    ndarray, shape (H, W, 3), uint8
+        RGB; 16-bit grey values are scaled to 8 bits.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not a readable picture; names the file.
     """
     from PIL import Image, ImageOps
 
@@ -74,14 +132,39 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def fit_within(size: tuple[int, int], long_side: int | None) -> tuple[int, int]:
-    """(width, height) scaled so that the longer is `long_side`; unchanged if that is None or would enlarge."""
+    """Scale a size so that its longer side is `long_side`; never enlarge.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Width and height.
+    long_side : int or None
+        Longer side in pixels; None keeps the size.
+
+    Returns
+    -------
+    (int, int)
+        Width and height, at least 1.
+    """
     if long_side is None or max(size) <= long_side:
         return size
-    return tuple(max(1, round(s * long_side / max(size))) for s in size)
+    width, height = (max(1, round(side * long_side / max(size))) for side in size)
+    return width, height
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """uint8 (H, W, 3) at `size` (width, height), area-averaged."""
+    """Resize an image by averaging areas.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W, 3), uint8
+    size : (int, int)
+        Width and height of the result.
+
+    Returns
+    -------
+    ndarray, shape (height, width, 3), uint8
+    """
     from PIL import Image
 
     if image.shape[1::-1] == tuple(size):

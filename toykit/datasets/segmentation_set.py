@@ -1,4 +1,4 @@
-"""A set of photos with masks or scribbles on disk, one `Sample` at a time: what every kind of set is once it is found."""
+"""A set of photos with masks or scribbles on disk, read one `Sample` at a time: the common type of all kinds of sets."""
 
 import zlib
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,17 @@ from toykit.supervision.strokes import check_scales
 
 @dataclass(frozen=True)
 class Entry:
-    """What belongs to one id: the photo, its full mask, and an annotator's file or clicks; None = there is none."""
+    """The files of one image.
+
+    Parameters
+    ----------
+    image : Path
+        The photo.
+    mask : Path, optional
+        Its full mask. None if there is none.
+    marks : Path or tuple of Stroke, optional
+        An annotator's file, or clicks. None if there are none.
+    """
 
     image: Path
     mask: Path | None = None
@@ -34,11 +44,24 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class SegmentationSet:
-    """Photos with seeds and masks; reads lazily, travels to the workers of a DataLoader, `s[i]` is a `Sample`.
+    """Photos with seeds and masks: ``dataset[i]`` reads a `Sample`; can be sent to the workers of a DataLoader.
 
-    kind, split: what it is, e.g. "voc" and "train". ids: the images' names. classes: the name of each class id.
-    entries: the files of each id. table: int16 (256,), from the value in a mask's file to the class id, 255 (void) or
-    REFUSED. names: the class names that marks use, by value in their files. supervision: where seeds come from.
+    Parameters
+    ----------
+    kind, split : str
+        For example "voc" and "train".
+    ids : tuple of str
+        Names of the images.
+    classes : tuple of str
+        Class names by id.
+    entries : tuple of Entry
+        The files of each image.
+    table : ndarray, shape (256,), int16
+        From the value in a mask file to the class id, 255 (void) or `REFUSED`.
+    names : tuple of str
+        Class names of the marks, by the value in their files.
+    supervision : Supervision
+        Where the seeds come from.
     """
 
     kind: str
@@ -49,24 +72,47 @@ class SegmentationSet:
     table: np.ndarray
     names: tuple[str, ...]
     supervision: Supervision
-    #: Simulated seeds by position, compressed (1 kB on VOC): to find them takes much longer than to read the photo.
+    #: Simulated seeds by position, compressed (1 kB on VOC): drawing them takes much longer than reading the photo.
     _simulated: dict[int, bytes] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, i: int) -> Sample:
-        """The i-th sample. Raises: IndexError; FileNotFoundError or ValueError, naming the file that is at fault."""
+        """Read the i-th sample.
+
+        Raises
+        ------
+        IndexError
+            If there is no such sample.
+        FileNotFoundError, ValueError
+            If a file is missing or faulty; names it.
+        """
         i = range(len(self.ids))[index(i)]
         image = read_image(self.entries[i].image)
-        size = image.shape[1::-1]
+        size = (image.shape[1], image.shape[0])
         mask = self.mask(i, size)
         return Sample(self.ids[i], image, self.seeds(i, size, mask), self.classes, mask)
 
     def mask(self, i: int, size: tuple[int, int] | None = None) -> np.ndarray | None:
-        """The full mask of the i-th image, uint8 (H, W): class ids and 255 = void; None where the set has none.
+        """Read the full mask of the i-th image.
 
-        size: (width, height) of the photo, which the mask must have; default: not compared.
+        Parameters
+        ----------
+        i : int
+            Position of the image, at least 0.
+        size : (int, int), optional
+            Width and height of the photo, which the mask must have. Default: not compared.
+
+        Returns
+        -------
+        ndarray, shape (H, W), uint8, or None
+            Class ids and 255 (void); None if the image has no mask.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If the file is missing or faulty; names it.
         """
         path = self.entries[i].mask
         if path is None:
@@ -74,87 +120,156 @@ class SegmentationSet:
         values = read_indexed_png(path)
         if size is not None and values.shape != size[::-1]:
             raise ValueError(f"{path}: the mask is {_by(values.shape[::-1])} pixels, the photo {_by(size)}")
-        return self._decode(values, self.table, path)
+        return _decode(values, self.table, path)
 
     def seeds(self, i: int, size: tuple[int, int], mask: np.ndarray | None) -> np.ndarray:
-        """The seeds of the i-th image of `size` (width, height), uint8 (H, W), from its marks or from its mask."""
-        choice, name = self.supervision, self.ids[i]
-        if choice.kind in ("scribbles", "clicks"):
+        """Return the seeds of the i-th image, from its marks or from its mask.
+
+        Parameters
+        ----------
+        i : int
+            Position of the image, at least 0.
+        size : (int, int)
+            Width and height of the photo.
+        mask : ndarray, shape (H, W), uint8, or None
+            Its mask, see `mask`; needed for supervision that is made from the mask.
+
+        Returns
+        -------
+        ndarray, shape (H, W), uint8
+            Class ids, 254 (padding) or 255 (unlabelled).
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If a file is missing or faulty; names it.
+        """
+        supervision, name = self.supervision, self.ids[i]
+        if supervision.kind in ("scribbles", "clicks"):
             return self._marked(self.entries[i], size)
         if mask is None:
-            raise ValueError(f"{self.entries[i].image}: has no mask, which supervision {choice.kind!r} is made from")
-        if choice.kind == "simulated":
+            raise ValueError(
+                f"{self.entries[i].image}: has no mask, which supervision {supervision.kind!r} is made from"
+            )
+        if supervision.kind == "simulated":
             if i not in self._simulated:
-                self._simulated[i] = simulated_seeds(mask, self.classes, name, choice)
+                self._simulated[i] = simulated_seeds(mask, self.classes, name, supervision)
             return np.frombuffer(bytearray(zlib.decompress(self._simulated[i])), np.uint8).reshape(mask.shape)
-        if choice.kind == "blocks":
-            return blocks(mask, choice.share, name, choice.seed)
+        if supervision.kind == "blocks":
+            return blocks(mask, supervision.share, name, supervision.seed)
         return mask.copy()
 
     def _marked(self, entry: Entry, size: tuple[int, int]) -> np.ndarray:
-        marks, choice = entry.marks, self.supervision
-        where, table = marks, self.table.copy()
-        if isinstance(marks, tuple):
-            where, drawn = entry.image, Scribbles(entry.image.stem, size, self.names, marks)
-        elif marks.suffix == ".xml":
-            drawn = read_scribblesup(marks, self.names, choice.width)
-        elif marks.suffix == ".json":
-            drawn = read_scribbles(marks)
-            strange = set(drawn.classes) - set(self.names)
-            if strange:
-                raise ValueError(f"{marks}: classes {sorted(strange)} are not among the set's {', '.join(self.names)}")
-            drawn = replace(drawn, classes=self.names)
-        else:
-            drawn, seeds = None, read_indexed_png(marks)
-            table[PADDING] = PADDING
-        if drawn is not None:
-            check_scales(where, drawn.size, size)
-            seeds = drawn.shorten(choice.ratio).draw(size)
-        if seeds.shape != size[::-1]:
-            raise ValueError(f"{where}: the seeds are {_by(seeds.shape[::-1])} pixels, the photo {_by(size)}")
+        """Return the seeds of an annotator's strokes, clicks or drawn map."""
+        table = self.table.copy()
         table[UNLABELLED] = UNLABELLED
-        return self._decode(seeds, table, where)
+        if isinstance(entry.marks, Path) and entry.marks.suffix not in (".xml", ".json"):
+            path, seeds = entry.marks, read_indexed_png(entry.marks)
+            table[PADDING] = PADDING
+        else:
+            path = entry.marks if isinstance(entry.marks, Path) else entry.image
+            scribbles = self._strokes(entry, size)
+            check_scales(path, scribbles.size, size)
+            seeds = scribbles.shorten(self.supervision.ratio).draw(size)
+        if seeds.shape != size[::-1]:
+            raise ValueError(f"{path}: the seeds are {_by(seeds.shape[::-1])} pixels, the photo {_by(size)}")
+        return _decode(seeds, table, path)
 
-    def _decode(self, values: np.ndarray, table: np.ndarray, path: Path) -> np.ndarray:
-        ids = table[values]
-        if (ids == REFUSED).any():
-            allowed = np.flatnonzero(table != REFUSED)
-            raise ValueError(
-                f"{path}: holds {np.unique(values[ids == REFUSED])[:8].tolist()}; expected class ids among "
-                f"{_ranges(allowed)}"
-            )
-        return ids.astype(np.uint8)
+    def _strokes(self, entry: Entry, size: tuple[int, int]) -> Scribbles:
+        """Return the strokes of an XML or JSON file, or the clicks, with the set's own class names."""
+        marks = entry.marks
+        if marks is None:
+            raise FileNotFoundError(f"{entry.image}: has no {self.supervision.kind}")
+        if isinstance(marks, tuple):
+            return Scribbles(entry.image.stem, size, self.names, marks)
+        if marks.suffix == ".xml":
+            return read_scribblesup(marks, self.names, self.supervision.width)
+        scribbles = read_scribbles(marks)
+        unknown = set(scribbles.classes) - set(self.names)
+        if unknown:
+            raise ValueError(f"{marks}: classes {sorted(unknown)} are not among the set's {', '.join(self.names)}")
+        return replace(scribbles, classes=self.names)
 
 
-def subset(whole: SegmentationSet, chosen: list[int]) -> SegmentationSet:
-    """The set's images at those positions."""
-    return replace(whole, ids=tuple(whole.ids[i] for i in chosen), entries=tuple(whole.entries[i] for i in chosen))
+def subset(dataset: SegmentationSet, chosen: list[int]) -> SegmentationSet:
+    """Return some images of a set.
 
+    Parameters
+    ----------
+    dataset : SegmentationSet
+    chosen : list of int
+        Positions of the images.
 
-def limited(whole: SegmentationSet, limit: int | None) -> SegmentationSet:
-    """At most `limit` images, evenly spread over the set; all for None."""
-    if limit is None or limit >= len(whole):
-        return whole
-    return subset(whole, [i * len(whole) // limit for i in range(limit)])
-
-
-def hold_out(whole: SegmentationSet, share: float) -> tuple[SegmentationSet, SegmentationSet]:
-    """The set without about a share of its images, and these: a hash of an image's id decides, whatever else is in the set.
-
-    Raises: ValueError if one of the two would be empty.
+    Returns
+    -------
+    SegmentationSet
     """
-    held = [zlib.crc32(f"hold out {name}".encode()) < share * 2**32 for name in whole.ids]
+    ids, entries = (tuple(values[i] for i in chosen) for values in (dataset.ids, dataset.entries))
+    return replace(dataset, ids=ids, entries=entries)
+
+
+def limited(dataset: SegmentationSet, limit: int | None) -> SegmentationSet:
+    """Return at most `limit` images of a set, evenly spread.
+
+    Parameters
+    ----------
+    dataset : SegmentationSet
+    limit : int or None
+        Largest number of images; None for all.
+
+    Returns
+    -------
+    SegmentationSet
+    """
+    if limit is None or limit >= len(dataset):
+        return dataset
+    return subset(dataset, [i * len(dataset) // limit for i in range(limit)])
+
+
+def hold_out(dataset: SegmentationSet, share: float) -> tuple[SegmentationSet, SegmentationSet]:
+    """Split a set in two, by a hash of each image's id: the choice does not depend on the other images.
+
+    Parameters
+    ----------
+    dataset : SegmentationSet
+    share : float
+        Approximate share of the images to hold out, in (0, 1).
+
+    Returns
+    -------
+    kept, held_out : SegmentationSet
+
+    Raises
+    ------
+    ValueError
+        If one of the two would be empty.
+    """
+    held = [zlib.crc32(f"hold out {name}".encode()) < share * 2**32 for name in dataset.ids]
     if all(held) or not any(held):
-        raise ValueError(f"holdout: a share of {share:g} of {len(whole)} images leaves nothing on one of the two sides")
-    parts = ([i for i, out in enumerate(held) if out == wanted] for wanted in (False, True))
-    kept, out = (subset(whole, part) for part in parts)
-    return kept, out
+        raise ValueError(
+            f"holdout: a share of {share:g} of {len(dataset)} images leaves nothing on one of the two sides"
+        )
+    kept, held_out = ([i for i, out in enumerate(held) if out == wanted] for wanted in (False, True))
+    return subset(dataset, kept), subset(dataset, held_out)
+
+
+def _decode(values: np.ndarray, table: np.ndarray, path: Path) -> np.ndarray:
+    """Convert file values to class ids, or raise ValueError that names the file and the invalid values."""
+    ids = table[values]
+    if (ids == REFUSED).any():
+        allowed = np.flatnonzero(table != REFUSED)
+        raise ValueError(
+            f"{path}: holds {np.unique(values[ids == REFUSED])[:8].tolist()}; expected class ids among {_ranges(allowed)}"
+        )
+    return ids.astype(np.uint8)
 
 
 def _by(size: tuple[int, ...]) -> str:
+    """Write a size as "WIDTH x HEIGHT"."""
     return f"{size[0]} x {size[1]}"
 
 
 def _ranges(values: np.ndarray) -> str:
+    """Write sorted values as ranges, e.g. "0..20, 255"."""
     groups = np.split(values, np.flatnonzero(np.diff(values) > 1) + 1)
     return ", ".join(f"{g[0]}..{g[-1]}" if len(g) > 1 else str(g[0]) for g in groups)

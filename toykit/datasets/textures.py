@@ -1,13 +1,24 @@
-"""Real textures from scikit-image's wheel, which the generated sets are made of; training and test share no part of one."""
+"""Real textures from scikit-image's wheel, the material of the generated sets; training and test share no part of a texture."""
 
 import numpy as np
 
-#: The share of a texture, its upper rows, that is for training.
+#: Share of a texture that is for training: its upper rows.
 TRAINING = 0.6
 
 
 def grey_texture(name: str) -> np.ndarray:
-    """The picture that `skimage.data` has under this name, in grey: float (H, W) in [0, 1]."""
+    """Load a texture in grey.
+
+    Parameters
+    ----------
+    name : str
+        Name of a function of `skimage.data`.
+
+    Returns
+    -------
+    ndarray, shape (H, W), float
+        Values in [0, 1].
+    """
     from skimage import color, data
 
     picture = getattr(data, name)()
@@ -15,6 +26,17 @@ def grey_texture(name: str) -> np.ndarray:
 
 
 def part(texture: np.ndarray, training: bool) -> np.ndarray:
-    """The rows of a texture (H, W) for training, or those that remain for validation or test."""
+    """Return the part of a texture that a split may use.
+
+    Parameters
+    ----------
+    texture : ndarray, shape (H, W)
+    training : bool
+        True for the rows for training, False for those that remain for validation or test.
+
+    Returns
+    -------
+    ndarray, shape (h, W)
+    """
     cut = int(TRAINING * len(texture))
     return texture[:cut] if training else texture[cut:]

@@ -1,9 +1,9 @@
-"""A generated set in VOC's layout: textured shapes on textured backgrounds, made in seconds, always there.
+"""The toy set, ours: textured shapes on textured backgrounds in VOC's layout, generated in seconds and always available.
 
-The textures are real ones, from scikit-image's wheel. A class has its texture and, as real grass or brick, a typical
-colour. Every shape has its own tint about that colour, its contrast, scale, rotation and shading, and so has the background,
-which is cut from photos: colour tells the classes mostly, texture where it does not. Training and
-validation images use different parts of the textures. The scribbles are simulated.
+The textures are real ones, from scikit-image's wheel. Like real grass or brick, each class has a texture and a typical colour.
+Every shape has its own tint about that colour, and its own contrast, scale, rotation and shading. So does the background,
+which is cut from photos. Most pixels can be classified by their colour, the others by their texture. Training and validation
+images use different parts of the textures. The scribbles are simulated.
 """
 
 import shutil
@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from toykit._shared.files import write_atomically
+from toykit._shared.arguments import check_whole
+from toykit._shared.files import write_atomically, write_text
 from toykit._shared.resources import cache_root
 from toykit.datasets import voc
 from toykit.datasets.segmentation_set import SegmentationSet
@@ -21,26 +22,45 @@ from toykit.datasets.textures import grey_texture, part
 from toykit.supervision import Supervision, simulate, write_scribbles, write_seeds
 from toykit.supervision.spec import random_generator
 
-#: Of the generator; the cache folder bears it.
+#: Generator version, part of the cache folder's name.
 VERSION = 2
 CLASSES = ("background", "brick", "grass", "gravel", "tissue", "print")
-#: For each class after the background: the function of skimage.data that has its texture, and how far it is scaled down.
+#: For each class after the background: the function of skimage.data that has its texture, and the factor of scaling it down.
 TEXTURES = {"brick": 3.5, "grass": 2.0, "gravel": 2.5, "immunohistochemistry": 2.0, "page": 1.8}
 BACKGROUNDS = {"coffee": 2.0, "astronaut": 2.0, "chelsea": 2.0, "rocket": 2.0}
-#: The typical colour of each class, in 0..255. A surface lies around it: up to BRIGHTNESS lighter or darker, and up to HUE
-#: beside that in each channel.
+#: Typical colour of each class, in 0..255. A surface deviates from it by up to BRIGHTNESS in all channels together, and by up
+#: to HUE in each channel.
 COLORS = ((75, 100, 140), (165, 85, 60), (85, 135, 50), (120, 115, 105), (170, 105, 165), (205, 195, 165))
 BRIGHTNESS, HUE = 22, 15
 COUNTS = {"train": 240, "val": 80}
 
 
 def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
-    """The set at `root`, see `voc.find`."""
+    """List the files of the set, see `toykit.datasets.voc.find`.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    split : str
+        "train" or "val".
+    supervision : Supervision
+        Where the seeds come from.
+
+    Returns
+    -------
+    SegmentationSet
+    """
     return voc.find(root, split, supervision, "toy", CLASSES)
 
 
 def cached() -> Path:
-    """The folder of the full set in the user's cache, made now if it is not there yet; safe with several processes."""
+    """Return the folder of the full set in the user's cache; generate it first if it is missing. Safe with several processes.
+
+    Returns
+    -------
+    Path
+    """
     root = cache_root() / f"toy-{VERSION}"
     if root.is_dir():
         return root
@@ -51,7 +71,7 @@ def cached() -> Path:
         temporary.chmod(0o755)
         temporary.rename(root)
     except OSError:
-        if not root.is_dir():  # not just another process that was faster
+        if not root.is_dir():  # otherwise another process was faster
             raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -66,16 +86,32 @@ def make(
     seed: int = 0,
     progress: Callable[[], object] = lambda: None,
 ) -> None:
-    """Write `train` + `val` images of size x size pixels with masks, lists and simulated scribbles (PNG and JSON).
+    """Generate the set: images with masks, lists and simulated scribbles (PNG and JSON).
 
-    progress: called after each image. Raises: ValueError for a count below 1, a size below 32, or a folder that is
-    not empty.
+    Parameters
+    ----------
+    root : str or Path
+        The folder to write; must be empty or missing.
+    train, val : int, default 240 and 80
+        Number of images of each split, at least 1.
+    size : int, default 96
+        Side of the images in pixels, at least 32.
+    seed : int, default 0
+        Seed of the generator.
+    progress : callable, optional
+        Called after each image.
+
+    Raises
+    ------
+    ValueError
+        For a count or size below its minimum, and for a folder that is not empty.
     """
     from PIL import Image
 
     root = Path(root)
-    if min(train, val) < 1 or size < 32:
-        raise ValueError(f"toy: expected at least 1 image a split of at least 32 pixels, got {train}, {val}, {size}")
+    check_whole("train", train)
+    check_whole("val", val)
+    check_whole("size", size, 32)
     if root.exists() and any(root.iterdir()):
         raise ValueError(f"{root}: is not empty; give a new folder")
     sources = [_grey(name, shrink) for name, shrink in (TEXTURES | BACKGROUNDS).items()]
@@ -94,17 +130,29 @@ def make(
             write_seeds(root / "pascal_2012_scribble" / f"{name}.png", scribbles.draw())
             write_scribbles(root / "scribbles" / f"{name}.json", scribbles)
             progress()
-        lines = "".join(f"{name}\n" for name in names).encode()
         listed = root / "ImageSets" / "SegmentationAug" / f"{voc.LISTS[split]}.txt"
-        write_atomically(listed, lambda file, lines=lines: file.write(lines))
+        write_text(listed, "".join(f"{name}\n" for name in names))
 
 
 def scene(
     parts: list[np.ndarray], size: int, number: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One image, uint8 (size, size, 3), and its mask, uint8 (size, size).
+    """Generate one image and its mask.
 
-    parts: the grey textures, the classes' first, then the backgrounds'. number: of the image; classes take turns by it.
+    Parameters
+    ----------
+    parts : list of ndarray
+        The grey textures: first those of the classes, then those of the backgrounds.
+    size : int
+        Side of the image in pixels.
+    number : int
+        Number of the image; classes take turns by it.
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    image : ndarray, shape (size, size, 3), uint8
+    mask : ndarray, shape (size, size), uint8
     """
     objects = len(TEXTURES)
     mask = np.zeros((size, size), np.uint8)
@@ -118,20 +166,20 @@ def scene(
 
 
 def _grey(name: str, shrink: float) -> np.ndarray:
-    """A texture in grey, scaled down: float32 (H, W)."""
+    """Load a texture in grey, scaled down: float32 (H, W)."""
     from skimage import transform
 
     return transform.rescale(grey_texture(name), 1 / shrink, anti_aliasing=True).astype(np.float32)
 
 
 def _part(source: np.ndarray, split: str) -> np.ndarray:
-    """The split's part of a texture, with zero mean and unit variance."""
+    """Return the split's part of a texture, with zero mean and unit variance."""
     own = part(source, training=split == "train")
     return (own - own.mean()) / own.std()
 
 
 def _surface(texture: np.ndarray, color: tuple[int, int, int], size: int, generator: np.random.Generator) -> np.ndarray:
-    """A texture about a colour, randomly scaled, turned, tinted and shaded: float (size, size, 3)."""
+    """Draw a texture about a colour, randomly scaled, rotated, tinted and shaded: float (size, size, 3)."""
     from scipy import ndimage
 
     angle, zoom = generator.uniform(0, 2 * np.pi), np.exp(generator.uniform(-0.3, 0.3))
@@ -147,7 +195,7 @@ def _surface(texture: np.ndarray, color: tuple[int, int, int], size: int, genera
 
 
 def _shape(size: int, generator: np.random.Generator) -> np.ndarray:
-    """A blob, r(t) = r0 (1 + sum of a few waves) about a random centre, stretched and turned: bool (size, size)."""
+    """Draw a blob, r(t) = r0 (1 + sum of a few waves) about a random centre, stretched and rotated: bool (size, size)."""
     centre, radius = generator.uniform(0.15, 0.85, 2) * size, generator.uniform(0.16, 0.3) * size
     y, x = np.mgrid[:size, :size] - centre[:, None, None]
     turn, stretch = generator.uniform(0, np.pi), generator.uniform(1, 1.6)

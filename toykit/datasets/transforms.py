@@ -1,9 +1,10 @@
-"""Augmentation of a photo together with its seeds and mask, decided by one generator."""
+"""Augmentation of a photo together with its seeds and mask, controlled by one random generator."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from toykit._shared.arguments import check_whole
 from toykit._shared.torchvision import torchvision
 from toykit.conventions import PADDING
 from toykit.datasets.layout import VOID
@@ -17,17 +18,43 @@ def augment(
     scale: tuple[float, float] = (0.5, 2.0),
     flip: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A random square cut from the photo at a random scale, perhaps mirrored.
+    """Cut a random square from the photo at a random scale, and mirror it or not.
 
-    crop: side in pixels. scale: range of the factor, drawn uniformly. flip: mirror left and right half of the time.
-    A photo that is smaller is padded at the right and at the bottom: with its mean colour, seeds 254, mask 255.
-    Returns image float32 (3, crop, crop) in 0..255, seeds int64 (crop, crop) and mask int64 (crop, crop), all 255 where
-    the sample has none. A crop without any seed is fine. Raises: ValueError for a crop below 1 or a bad range.
+    Parameters
+    ----------
+    sample : Sample
+    crop : int
+        Side of the square in pixels, at least 1.
+    generator : torch.Generator
+        The only source of randomness.
+    scale : (float, float), default (0.5, 2.0)
+        Range of the scale factor, drawn uniformly.
+    flip : bool, default True
+        Mirror left and right half of the time.
+
+    Returns
+    -------
+    image : Tensor, shape (3, crop, crop), float32
+        RGB in 0..255.
+    seeds : Tensor, shape (crop, crop), int64
+        Possibly without any seed.
+    mask : Tensor, shape (crop, crop), int64
+        All 255 if the sample has no mask.
+
+    Raises
+    ------
+    ValueError
+        For a crop below 1 or a range that is not 0 < scale[0] <= scale[1].
+
+    Notes
+    -----
+    A photo smaller than the square is padded at the right and at the bottom: with its mean colour, seeds 254 and mask 255.
     """
     vision = torchvision()
     F, modes, tv_tensors = vision.transforms.v2.functional, vision.transforms.InterpolationMode, vision.tv_tensors
-    if crop < 1 or not 0 < scale[0] <= scale[1]:
-        raise ValueError(f"augment: expected crop >= 1 and 0 < scale[0] <= scale[1], got {crop} and {scale}")
+    check_whole("crop", crop)
+    if not 0 < scale[0] <= scale[1]:
+        raise ValueError(f"scale: expected 0 < scale[0] <= scale[1], got {scale}")
     factor, mirror, down, right = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
     factor = scale[0] + factor * (scale[1] - scale[0])
     height, width = sample.seeds.shape
@@ -37,7 +64,7 @@ def augment(
     labels = torch.from_numpy(np.stack([sample.seeds, truth]))
     if size != [height, width]:
         image = F.resize(image, size, modes.BILINEAR, antialias=True)
-        # by torch: older torchvisions resize a Mask by NEAREST whatever is asked, up to half a pixel away from the photo
+        # by torch: older versions of torchvision resize a Mask by NEAREST in any mode, up to half a pixel away from the photo
         labels = torch.nn.functional.interpolate(labels[None], size, mode="nearest-exact")[0]
     top, left = (int(share * (max(side, crop) - crop + 1)) for share, side in zip((down, right), size, strict=True))
     kept = [min(crop, side) for side in size]
@@ -46,7 +73,7 @@ def augment(
         image, labels = F.horizontal_flip(image), F.horizontal_flip(labels)
     if kept != [crop, crop]:
         beside = [0, 0, crop - kept[1], crop - kept[0]]
-        # the whole photo's colour, as a whole number: `toykit.training.features` finds bytes sooner than fractions
+        # rounded: `toykit.training.features` hashes photos of whole numbers as bytes, which is faster
         color = torch.from_numpy(sample.image).float().mean((0, 1)).round().int().tolist()
         image = F.pad(image, beside, color)
         labels = torch.cat([F.pad(labels[:1], beside, PADDING), F.pad(labels[1:], beside, VOID)])

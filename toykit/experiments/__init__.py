@@ -1,1 +1,1 @@
-"""The paper's analyses as functions that compute; notebooks and explorers show what they return."""
+"""The paper's analyses as functions that compute; notebooks and explorers draw their results."""

@@ -1,13 +1,13 @@
 """The two moves of Fig. 1: local minima that gradient descent may meet between three classes A, B and C.
 
-(a) Inside an object: both pixels go from A to B together.          Potts costs nothing along the way.
-(b) At a boundary: one pixel stays A, the other goes from C to B.   Potts costs 1 along the way.
+(a) Inside an object: both pixels change from A to B together.          The Potts model costs 0 along the way.
+(b) At a boundary: one pixel stays A, the other changes from C to B.    The Potts model costs 1 along the way.
 """
 
 import torch
 from torch import Tensor
 
-from toykit._shared.arguments import check_choice
+from toykit._shared.arguments import check_choice, check_number, check_whole
 from toykit.potts import RELAXATIONS
 from toykit.simplex import TRIANGLE, from_triangle, triangle_grid
 
@@ -15,13 +15,33 @@ CLASS_NAMES = ("A", "B", "C")
 
 
 def move_a(t: Tensor) -> tuple[Tensor, Tensor]:
-    """Labels (T, 3) of both pixels at times t (T,) in [0, 1]: y_i = y_j = (1 - t, t, 0)."""
+    """Return the labels of both pixels along move (a): y_i = y_j = (1 - t, t, 0).
+
+    Parameters
+    ----------
+    t : Tensor, shape (T,)
+        Times in [0, 1].
+
+    Returns
+    -------
+    y_i, y_j : Tensor, shape (T, 3)
+    """
     y = torch.stack([1 - t, t, torch.zeros_like(t)], 1)
     return y, y
 
 
 def move_b(t: Tensor) -> tuple[Tensor, Tensor]:
-    """Labels (T, 3) of both pixels at times t (T,) in [0, 1]: y_i = (1, 0, 0), y_j = (0, t, 1 - t)."""
+    """Return the labels of both pixels along move (b): y_i = (1, 0, 0), y_j = (0, t, 1 - t).
+
+    Parameters
+    ----------
+    t : Tensor, shape (T,)
+        Times in [0, 1].
+
+    Returns
+    -------
+    y_i, y_j : Tensor, shape (T, 3)
+    """
     zero, one = torch.zeros_like(t), torch.ones_like(t)
     return torch.stack([one, zero, zero], 1), torch.stack([zero, t, 1 - t], 1)
 
@@ -30,21 +50,51 @@ MOVES = {"a": move_a, "b": move_b}
 
 
 def potentials_along(move: str, steps: int = 101) -> tuple[Tensor, dict[str, Tensor]]:
-    """Times (T,) and, for each relaxation, its potential (T,) along move "a" or "b", float64.
+    """Compute the potential of each relaxation along a move.
 
-    On move (b) the supports are disjoint, so CCE and CD are infinite throughout, and LQ is at both ends; they are
-    reported as such here, while the functions in `toykit.potts` keep them finite.
-    Raises: ValueError for another move or fewer than two steps.
+    Parameters
+    ----------
+    move : str
+        "a" or "b".
+    steps : int, default 101
+        Number of times T, at least 2.
+
+    Returns
+    -------
+    t : Tensor, shape (T,), float64
+        Times from 0 to 1.
+    potentials : dict from str to Tensor, shape (T,), float64
+        By relaxation.
+
+    Raises
+    ------
+    ValueError
+        For another move or fewer than two steps.
+
+    Notes
+    -----
+    On move (b) the supports are disjoint, so CCE and CD are infinite throughout, and LQ is infinite at both ends. Here these
+    values are infinite, while the functions in `toykit.potts` keep them finite.
     """
     check_choice("move", move, MOVES)
-    if steps < 2:
-        raise ValueError(f"steps: expected at least 2, got {steps}")
+    check_whole("steps", steps, 2)
     t = torch.linspace(0, 1, steps, dtype=torch.float64)
     return t, potentials_of(*MOVES[move](t))
 
 
 def potentials_of(p: Tensor, q: Tensor) -> dict[str, Tensor]:
-    """The six relaxations of pairs p, q (T, K): name -> (T,), infinite where the formulas are."""
+    """Compute the six relaxations of pairs, infinite where the formulas are.
+
+    Parameters
+    ----------
+    p, q : Tensor, shape (T, K)
+        Distributions.
+
+    Returns
+    -------
+    dict from str to Tensor, shape (T,)
+        By relaxation.
+    """
     disjoint = (p * q).sum(1) == 0
     far = (p - q).square().sum(1) == 2
     infinite = {"CCE": disjoint, "CD": disjoint, "LQ": far}
@@ -53,9 +103,28 @@ def potentials_of(p: Tensor, q: Tensor) -> dict[str, Tensor]:
 
 
 def landscape(relaxation: str, p: Tensor, n: int = 24) -> tuple[Tensor, Tensor]:
-    """What each label would cost beside p (3,): points q (M, 3) of `triangle_grid(n)` and P(p, q) (M,), infinite at times.
+    """Compute the potential of every label beside a given one.
 
-    Raises: ValueError for another relaxation.
+    Parameters
+    ----------
+    relaxation : str
+        A key of `toykit.potts.RELAXATIONS`.
+    p : Tensor, shape (3,)
+        The given label.
+    n : int, default 24
+        Intervals per side of the grid, see `toykit.simplex.triangle_grid`.
+
+    Returns
+    -------
+    q : Tensor, shape (M, 3), float64
+        The points of the grid.
+    potential : Tensor, shape (M,), float64
+        P(p, q), infinite where the formula is.
+
+    Raises
+    ------
+    ValueError
+        For another relaxation.
     """
     check_choice("relaxation", relaxation, RELAXATIONS)
     q = triangle_grid(n)
@@ -63,11 +132,29 @@ def landscape(relaxation: str, p: Tensor, n: int = 24) -> tuple[Tensor, Tensor]:
 
 
 def landscape_sheet(relaxation: str, p: Tensor, n: int = 80) -> tuple[Tensor, Tensor, Tensor]:
-    """P(p, .) on a rectangle around the drawn triangle: x (n + 1,), y (n + 1,), and values (n + 1, n + 1) with rows y.
+    """Compute P(p, .) on a rectangle around the drawn triangle.
 
-    A point outside has the value of the label that is left when its negative coordinates are dropped: the sheet goes on
-    over the edge, so that a drawing of it can be cut there exactly.
-    Raises: ValueError for another relaxation.
+    Parameters
+    ----------
+    relaxation : str
+        A key of `toykit.potts.RELAXATIONS`.
+    p : Tensor, shape (3,)
+        The given label.
+    n : int, default 80
+        Intervals per side.
+
+    Returns
+    -------
+    x, y : Tensor, shape (n + 1,), float64
+        Coordinates of the drawing.
+    values : Tensor, shape (n + 1, n + 1), float64
+        P(p, q), rows by y. A point outside the triangle has the value of the label that remains when its negative
+        coordinates are set to 0. So the sheet continues over the edge, and a drawing of it can be cut there exactly.
+
+    Raises
+    ------
+    ValueError
+        For another relaxation.
     """
     check_choice("relaxation", relaxation, RELAXATIONS)
     x, y = (torch.linspace(0, high, n + 1, dtype=torch.float64) for high in (1, TRIANGLE[2][1]))
@@ -77,13 +164,30 @@ def landscape_sheet(relaxation: str, p: Tensor, n: int = 80) -> tuple[Tensor, Te
 
 
 def with_coordinate(p: Tensor, k: int, value: float) -> Tensor:
-    """The label (K,) whose k-th coordinate is `value` in [0, 1], the others in p's ratios (equal, where p has none).
+    """Set one coordinate of a label and keep the ratios of the others.
 
-    A point that a slider moves in this way runs along a line through the corner k.
-    Raises: ValueError for a value outside [0, 1].
+    A slider that uses this moves the point along a line through the corner k.
+
+    Parameters
+    ----------
+    p : Tensor, shape (K,)
+        A label.
+    k : int
+        The coordinate to set.
+    value : float
+        Its value, in [0, 1].
+
+    Returns
+    -------
+    Tensor, shape (K,)
+        The other coordinates are equal where those of p are all zero.
+
+    Raises
+    ------
+    ValueError
+        For a value outside [0, 1].
     """
-    if not 0 <= value <= 1:
-        raise ValueError(f"value: expected a probability in [0, 1], got {value!r}")
+    check_number("value", value, "[0, 1]")
     others = p.clone()
     others[k] = 0
     if others.sum() <= 0:

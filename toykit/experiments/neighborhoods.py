@@ -1,11 +1,11 @@
-"""Neighbourhoods compared (sections 3.3 and 3.4, Fig. 6): whom a pixel talks to, and what a shape costs.
+"""Comparison of neighbourhoods (sections 3.3 and 3.4, Fig. 6): which pixels are neighbours, and what a shape costs.
 
-The paper's "possible explanation" of why dense neighbourhoods give worse pseudo-labels: "the Potts model reduces to the
+The paper gives a "possible explanation" why dense neighbourhoods yield worse pseudo-labels: "the Potts model reduces to the
 cardinality/volume potentials for larger neighborhoods" (Veksler 2019). On hard labels of two classes the Potts term is a cut,
 
-    sum_{i in S, j not in S} w_ij    ->    |S| (N - |S|)    as all w_ij -> 1,
+    sum_{i in S, j not in S} w_ij    ->    |S| (N - |S|)    as all w_ij -> 1.
 
-which knows the volume |S| and nothing of the shape; a grid's cut is the boundary's length.
+The limit depends on the volume |S| only, not on the shape. The cut of a grid is the length of the boundary.
 """
 
 import operator
@@ -25,14 +25,17 @@ REFERENCE_SIDE = 512
 
 
 def _disk(rows: Tensor, columns: Tensor) -> Tensor:
+    """Score pixels by their distance from the centre."""
     return (rows - rows.mean()).square() + (columns - columns.mean()).square()
 
 
 def _stripes(rows: Tensor, columns: Tensor) -> Tensor:
-    return ((columns + 0.5) % 8 - 4).abs() + rows / (1 + rows.max())  # one more row of all stripes at a time
+    """Score pixels so that vertical stripes, 8 pixels apart, grow in width, one row of all stripes at a time."""
+    return ((columns + 0.5) % 8 - 4).abs() + rows / (1 + rows.max())
 
 
 def _scattered(rows: Tensor, columns: Tensor) -> Tensor:
+    """Score pixels at random."""
     return torch.rand(rows.shape, dtype=rows.dtype, generator=torch.Generator().manual_seed(0))
 
 
@@ -41,16 +44,27 @@ SHAPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"disk": _disk, "stripes
 
 
 def affinity_map(image: Tensor, pixel: tuple[int, int], neighborhood: Neighborhood) -> Tensor:
-    """w_ij from one pixel i to every other: (H, W), zero where j is no neighbour, and at i itself.
+    """Compute the affinities w_ij from one pixel i to every other.
 
-    image: (1, 3, H, W) in 0..255. pixel: (row, column), counted from 0. Dense weights are the exact ones, whether
-    `neighborhood.exact` or not: one row of the pairs costs O(N).
-    Returns: in 0..1, float64 for an image in float64, else float32.
-    Raises: TypeError or ValueError for a bad image, several images, or a pixel outside the image.
+    Parameters
+    ----------
+    image : Tensor, shape (1, 3, H, W), RGB in 0..255
+    pixel : (int, int), row and column from 0
+    neighborhood : NearestNeighbors, SparseNonLocal or Dense
+        Dense weights are exact, even if `neighborhood.exact` is False: one row of the pairs costs O(N).
+
+    Returns
+    -------
+    Tensor, shape (H, W)
+        Values in 0..1; zero where j is not a neighbour, and at i itself. float64 for an image in float64, else float32.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an invalid image, several images, or a pixel that is not two whole numbers or lies outside the image.
     """
-    image = _one_image(
-        image, torch.float64 if torch.is_tensor(image) and image.dtype == torch.float64 else torch.float32
-    )
+    dtype = torch.float64 if torch.is_tensor(image) and image.dtype == torch.float64 else torch.float32
+    image = _one_image(image, dtype)
     height, width = image.shape[2:]
     row, column = _place(pixel, height, width)
     here = torch.zeros_like(image[:, :1])
@@ -63,19 +77,45 @@ def affinity_map(image: Tensor, pixel: tuple[int, int], neighborhood: Neighborho
 
 
 def at_side(neighborhood: Dense, side: float, reference: float = REFERENCE_SIDE) -> Dense:
-    """The neighbourhood for photos of another size: its spatial bandwidth becomes side / reference times as large.
+    """Scale the spatial bandwidth of a neighbourhood to photos of another size.
 
-    So a pixel keeps the same part of the photo as neighbours; `toykit.training.config.with_method` scales by the same rule.
-    side, reference: long sides in pixels. `downscale` stays: it counts pixels that share one sum and is no distance.
+    So a pixel keeps the same part of the photo as neighbours. Training presets are scaled by the same rule.
+
+    Parameters
+    ----------
+    neighborhood : Dense
+    side, reference : float, reference by default `REFERENCE_SIDE`
+        Long sides in pixels: of the photos, and of those that the bandwidth is meant for.
+
+    Returns
+    -------
+    Dense
+        Its spatial bandwidth is side / reference times as large. `downscale` is unchanged: it is a number of pixels that
+        share one sum, not a distance.
     """
     return replace(neighborhood, spatial_bandwidth=neighborhood.spatial_bandwidth * side / reference)
 
 
 def match_lam(image: Tensor, neighborhoods: Mapping[str, Neighborhood], lam: float) -> dict[str, float]:
-    """lam of each neighbourhood such that lam * mean_i sum_j w_ij is the same for all: as the first has it with `lam`.
+    """Choose lam for each neighbourhood such that lam * mean_i sum_j w_ij is the same for all.
 
-    So an average pixel's neighbours together pull as hard on its label, few or many. image: (1, 3, H, W) in 0..255.
-    Raises: ValueError without neighbourhoods, or where one's weights are all zero.
+    Then the neighbours of an average pixel together pull equally hard on its label, whether they are few or many.
+
+    Parameters
+    ----------
+    image : Tensor, shape (1, 3, H, W), RGB in 0..255
+    neighborhoods : mapping from name to neighbourhood
+    lam : float
+        Value for the first neighbourhood.
+
+    Returns
+    -------
+    dict from str to float
+
+    Raises
+    ------
+    ValueError
+        Without neighbourhoods, or if all weights of one are zero.
     """
     if not neighborhoods:
         raise ValueError("neighborhoods: expected at least one, got none")
@@ -88,9 +128,25 @@ def match_lam(image: Tensor, neighborhoods: Mapping[str, Neighborhood], lam: flo
 
 
 def segment(shape: str, volume: int, size: tuple[int, int]) -> Tensor:
-    """A segment of exactly `volume` pixels: bool (H, W). shape: a key of `SHAPES`; size: (H, W).
+    """Return a segment of a given shape and volume.
 
-    Raises: ValueError for another shape, or more pixels than there are.
+    Parameters
+    ----------
+    shape : str
+        A key of `SHAPES`.
+    volume : int
+        Exact number of pixels.
+    size : (int, int)
+        Height and width of the image.
+
+    Returns
+    -------
+    Tensor, shape (H, W), bool
+
+    Raises
+    ------
+    ValueError
+        For another shape, or a volume outside 0..H W.
     """
     check_choice("shape", shape, SHAPES)
     if not 0 <= volume <= size[0] * size[1]:
@@ -102,25 +158,56 @@ def segment(shape: str, volume: int, size: tuple[int, int]) -> Tensor:
 
 
 def cut_shares(image: Tensor, neighborhood: Neighborhood, shape: str, volumes: Sequence[float]) -> Tensor:
-    """The Potts term of a segment and the rest, as a share of the neighbourhood's whole weight: (V,) in 0..1, float64.
+    """Compute the Potts term between segments and the rest, as a share of the neighbourhood's total weight.
 
-    volumes: shares of the pixels, in [0, 1]. Scattered pixels cut about 2 v (1 - v) of any neighbourhood's weight, the
-    share of pairs that they part; where all weights are alike every shape does. NaN where there is no weight at all.
-    image: (1, 3, H, W) in 0..255. Raises: ValueError for several images, another shape, or a volume outside [0, 1].
+    Parameters
+    ----------
+    image : Tensor, shape (1, 3, H, W), RGB in 0..255
+    neighborhood : NearestNeighbors, SparseNonLocal or Dense
+    shape : str
+        A key of `SHAPES`.
+    volumes : sequence of float
+        Volumes of the segments as shares of the pixels, in [0, 1].
+
+    Returns
+    -------
+    Tensor, shape (V,), float64
+        Values in 0..1; NaN if the total weight is zero.
+
+    Raises
+    ------
+    ValueError
+        For several images, another shape, or a volume outside [0, 1].
+
+    Notes
+    -----
+    Scattered pixels of volume v cut about 2 v (1 - v) of the weight of any neighbourhood: the share of separated pairs. If
+    all weights are equal, every shape does.
     """
     image = _one_image(image, torch.float64)
-    edges, size = neighborhood.edges(image), tuple(image.shape[2:])
-    inside = [segment(shape, round(volume * size[0] * size[1]), size) for volume in volumes]
-    inside = torch.stack(inside)[None].to(image.dtype)
-    cuts = (inside * edges.laplacian(inside))[0].flatten(1).sum(1)  # x . L x: each pair parted counts once
+    edges, (height, width) = neighborhood.edges(image), image.shape[2:]
+    segments = [segment(shape, round(volume * height * width), (height, width)) for volume in volumes]
+    inside = torch.stack(segments)[None].to(image.dtype)
+    cuts = (inside * edges.laplacian(inside))[0].flatten(1).sum(1)  # x . L x counts each separated pair once
     return cuts / (edges.degree().sum() / 2)
 
 
 def boundary(image: Tensor, labels: Tensor, bandwidth: float = 9.0) -> tuple[int, float]:
-    """Of the most likely classes: the number of pairs of the 4-grid that differ, and their mean affinity, 0..1.
+    """Measure the boundary between the most likely classes.
 
-    The mean is low where the boundary follows the photo's edges; NaN where there is no boundary. image: (1, 3, H, W) in
-    0..255; labels: (1, K, H, W).
+    Parameters
+    ----------
+    image : Tensor, shape (1, 3, H, W), RGB in 0..255
+    labels : Tensor, shape (1, K, H, W)
+    bandwidth : float, default 9.0
+        Colour bandwidth of the affinities.
+
+    Returns
+    -------
+    length : int
+        Number of pairs of 4-neighbours whose classes differ.
+    weight : float
+        Their mean affinity, in 0..1: low where the boundary follows the photo's edges; NaN without a boundary.
     """
     image, hard = _one_image(image, torch.float64), labels.argmax(1)
     pairs = list(NearestNeighbors(bandwidth).edges(image).pairs(hard[:, None]))
@@ -129,19 +216,42 @@ def boundary(image: Tensor, labels: Tensor, bandwidth: float = 9.0) -> tuple[int
 
 
 def noisy_logits(truth: Tensor, margin: float = 1.0, noise: float = 1.6, seed: int = 0) -> Tensor:
-    """Logits (1, 2, H, W) of a prediction that is right on average: their difference is +-margin and normal noise.
+    """Return logits of a prediction that is correct on average: their difference is +-margin plus normal noise.
 
-    truth: bool (H, W), the second class' pixels.
+    Parameters
+    ----------
+    truth : Tensor, shape (H, W), bool
+        Pixels of the second class.
+    margin : float, default 1.0
+        Mean difference of the logits.
+    noise : float, default 1.6
+        Standard deviation of the difference.
+    seed : int, default 0
+        Seed of the noise.
+
+    Returns
+    -------
+    Tensor, shape (1, 2, H, W)
     """
-    noise = noise * torch.randn(truth.shape, generator=torch.Generator().manual_seed(seed))
-    difference = torch.where(truth, margin, -margin) + noise
+    normal = torch.randn(truth.shape, generator=torch.Generator().manual_seed(seed))
+    difference = torch.where(truth, margin, -margin) + noise * normal
     return torch.stack([-difference / 2, difference / 2])[None]
 
 
 def most_certain(logits: Tensor, volume: int) -> Tensor:
-    """The `volume` pixels where two classes' logits (1, 2, H, W) favour the second most: bool (H, W), a threshold.
+    """Return the pixels where the logits of two classes favour the second most: a threshold.
 
-    This is the optimum of a unary, linear in y, and a volume potential, at each volume.
+    This is the optimum, at each volume, of a volume potential and a unary term that is linear in y.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (1, 2, H, W)
+    volume : int
+        Number of pixels.
+
+    Returns
+    -------
+    Tensor, shape (H, W), bool
     """
     difference = logits[0, 1] - logits[0, 0]
     inside = torch.zeros(difference.numel(), dtype=torch.bool)
@@ -150,9 +260,19 @@ def most_certain(logits: Tensor, volume: int) -> Tensor:
 
 
 def filter_errors(image: Tensor, y: Tensor, neighborhood: Dense) -> Tensor:
-    """Relative error of the fast filter's sums, in the 2-norm over the pixels, for each map of y (1, K, H, W): (K,).
+    """Compute the relative error of the fast filter's sums against those over all pairs.
 
-    Against the sums over all pairs, O(N^2): for small images, (1, 3, H, W) in 0..255.
+    Parameters
+    ----------
+    image : Tensor, shape (1, 3, H, W)
+        RGB in 0..255; small, because the exact sums cost O(N^2).
+    y : Tensor, shape (1, K, H, W), maps to filter
+    neighborhood : Dense
+
+    Returns
+    -------
+    Tensor, shape (K,)
+        Error in the 2-norm over the pixels, for each map.
     """
     image = check_image(image, y.dtype)
     exact, fast = (replace(neighborhood, exact=e).edges(image).filter(y)[0].flatten(1) for e in (True, False))
@@ -160,7 +280,7 @@ def filter_errors(image: Tensor, y: Tensor, neighborhood: Dense) -> Tensor:
 
 
 def _one_image(image: Tensor, dtype: torch.dtype) -> Tensor:
-    """The image, in dtype. Raises: TypeError or ValueError for a bad one, or for several."""
+    """Check that the image is valid and the only one, and convert its dtype."""
     image = check_image(image, dtype)
     if len(image) != 1:
         raise ValueError(f"image: expected a batch of one, (1, 3, H, W), got shape {tuple(image.shape)}")
@@ -168,7 +288,7 @@ def _one_image(image: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _place(pixel: tuple[int, int], height: int, width: int) -> tuple[int, int]:
-    """The pixel as two ints. Raises: TypeError for anything but two whole numbers; ValueError outside the image."""
+    """Convert the pixel to two ints, or raise TypeError (not two whole numbers) or ValueError (outside the image)."""
     try:
         row, column = (operator.index(x) for x in pixel)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""How close the paper's solver comes to the optimum (section A): on H_Q + P_Q, where the optimum is known exactly."""
+"""Distance of the paper's solver from the optimum (section A), on H_Q + P_Q, where the optimum has a closed form."""
 
 import warnings
 from dataclasses import dataclass
@@ -13,17 +13,26 @@ from toykit.seed_model import seed_logits
 from toykit.simplex import soft_jaccard
 from toykit.solvers import ConvergenceWarning, random_walker, solve
 
-#: Predictions by their largest probability: torn, half-sure, sure, very sure.
+#: Bounds of four groups of predictions, by their largest probability.
 CONFIDENCE = (0.5, 0.9, 0.99)
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One solver's way to the optimum on one photo.
+    """The steps of one optimiser towards the optimum on one photo.
 
-    name, optimizer: of the photo and the solver. optimum: the closed form's energy.
-    energies, jaccard: (T + 1,) after each step: the energy, and the soft Jaccard index with the closed form over the
-    unlabelled pixels.
+    Parameters
+    ----------
+    name : str
+        Name of the photo.
+    optimizer : str
+        Optimiser of the gradient solver.
+    optimum : float
+        Energy of the closed form.
+    energies : Tensor, shape (T + 1,)
+        Energy at the start and after each step.
+    jaccard : Tensor, shape (T + 1,)
+        Soft Jaccard index with the closed form, over the unlabelled pixels.
     """
 
     name: str
@@ -34,7 +43,7 @@ class Trajectory:
 
     @property
     def excess(self) -> Tensor:
-        """(T + 1,): (energy - optimum) / optimum."""
+        """Relative excess (T + 1,) of the energies: (energy - optimum) / optimum."""
         return self.energies / self.optimum - 1
 
 
@@ -48,10 +57,28 @@ def to_optimum(
     logits: Tensor | None = None,
     **options,
 ) -> list[Trajectory]:
-    """Follow each optimiser from the prediction towards the closed form on one photo, in float64.
+    """Follow optimisers from the prediction towards the closed form on one photo, in float64.
 
-    eta, lam, neighborhood (default `NearestNeighbors()`): of the energy eta H_Q + lam P_Q. logits: (1, K, H, W);
-    default: the stand-in `toykit.seed_model.seed_logits`. options: of the gradient solver, e.g. steps, lr.
+    Parameters
+    ----------
+    sample : Sample
+    optimizers : tuple of str, default ("gd", "adam")
+        Optimisers of the gradient solver.
+    eta : float, default 0.3
+        Weight of H_Q.
+    lam : float, default 6.0
+        Weight of P_Q.
+    neighborhood : NearestNeighbors, optional
+        Default: `NearestNeighbors()`.
+    logits : Tensor, shape (1, K, H, W), optional
+        Predictions. Default: those of `toykit.seed_model.seed_logits`.
+    **options
+        Options of the gradient solver, for example steps and lr.
+
+    Returns
+    -------
+    list of Trajectory
+        One per optimiser.
     """
     neighborhood = NearestNeighbors() if neighborhood is None else neighborhood
     image, seeds = sample.tensors()
@@ -68,7 +95,7 @@ def to_optimum(
             jaccard.append(soft_jaccard(labels, exact.labels, unlabelled))
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a curve shows it better than a warning
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the curve shows it
             solution = solve(logits, image, seeds, energy, "gradient", optimizer=optimizer, callback=record, **options)
         trajectories.append(
             Trajectory(sample.name, optimizer, exact.energies.item(), solution.energies[:, 0], torch.cat(jaccard))
@@ -77,11 +104,26 @@ def to_optimum(
 
 
 def change_left(sample: Sample, optimizer: str, **options) -> tuple[Tensor, Tensor]:
-    """Who is late: the error that a solver leaves on eta H_Q + lam P_Q, by how sure the prediction was.
+    """Compute the error that a solver leaves on eta H_Q + lam P_Q, by the confidence of the prediction.
 
-    optimizer, options: of the gradient solver. Unlabelled pixels are grouped by their largest predicted probability, with
-    bounds `CONFIDENCE`. Returns, for each group (G,): the share of the change from prediction to optimum that is still
-    missing at the end, and the group's share of all that is missing. NaN for an empty group.
+    Parameters
+    ----------
+    sample : Sample
+    optimizer : str
+        Optimiser of the gradient solver.
+    **options
+        Options of the gradient solver, for example steps and lr.
+
+    Returns
+    -------
+    left : Tensor, shape (G,)
+        Share of the change from prediction to optimum that is still missing at the end. NaN for an empty group.
+    share : Tensor, shape (G,)
+        The group's share of everything that is missing.
+
+    Notes
+    -----
+    The G groups are the unlabelled pixels by their largest predicted probability, with bounds `CONFIDENCE`.
     """
     image, seeds = sample.tensors()
     logits = seed_logits(image, seeds, len(sample.classes)).double()
@@ -89,9 +131,9 @@ def change_left(sample: Sample, optimizer: str, **options) -> tuple[Tensor, Tens
     exact = random_walker(logits, image, seeds).labels
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        found = solve(logits, image, seeds, energy, "gradient", optimizer=optimizer, **options).labels
+        solved = solve(logits, image, seeds, energy, "gradient", optimizer=optimizer, **options).labels
     problem = energy.subproblem(logits, image, seeds)
-    missing, needed = (found - exact).abs().sum(1), (problem.sigma - exact).abs().sum(1)
+    missing, needed = (solved - exact).abs().sum(1), (problem.sigma - exact).abs().sum(1)
     group = torch.bucketize(problem.sigma.amax(1), torch.tensor(CONFIDENCE, dtype=torch.float64))
     masks = [(group == k) & problem.unlabelled for k in range(len(CONFIDENCE) + 1)]
     left = torch.stack([missing[mask].sum() for mask in masks])

@@ -1,4 +1,4 @@
-"""The published numbers (`data/reference`) and this project's own (`data/results`), one reader for both kinds of tables.
+"""Tables 3 to 6 of the paper (`data/reference`) and this project's measurements (`data/results`): read and write both.
 
 A table is a list of rows, each a dict from column to value; mIoU and accuracy are in percent.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from toykit._shared.arguments import check_choice
-from toykit._shared.files import write_atomically
+from toykit._shared.files import write_text
 from toykit._shared.resources import shipped
 from toykit.experiments.label_noise import interval
 
@@ -61,14 +61,45 @@ Rows = list[dict]
 
 
 def published(name: str) -> Rows:
-    """The paper's Table `name`, one of `PUBLISHED`. Raises: as `read`, and ValueError for another name."""
+    """Read a table of the paper.
+
+    Parameters
+    ----------
+    name : str
+        A key of `PUBLISHED`.
+
+    Returns
+    -------
+    list of dict
+        The rows, see `read`.
+
+    Raises
+    ------
+    ValueError
+        For another name, or a faulty file.
+    """
     return read(shipped("data", "reference") / f"{_known(name, PUBLISHED)}.csv", PUBLISHED[name])
 
 
 def measured(name: str, folder: str | Path = "") -> Rows:
-    """What this project measured, one of `MEASURED`; no rows where there is no such file (yet).
+    """Read a table that this project measured.
 
-    folder: of the files; "": the project's own, `data/results`. Raises: as `read`, and ValueError for another name.
+    Parameters
+    ----------
+    name : str
+        A key of `MEASURED`.
+    folder : str or Path, default ""
+        Folder of the files. "" is the project's own, `data/results`.
+
+    Returns
+    -------
+    list of dict
+        The rows, see `read`; empty if there is no such file.
+
+    Raises
+    ------
+    ValueError
+        For another name, or a faulty file.
     """
     folder = Path(folder) if folder else shipped("data", "results")
     path = folder / f"{_known(name, MEASURED)}.csv"
@@ -76,13 +107,27 @@ def measured(name: str, folder: str | Path = "") -> Rows:
 
 
 def read(path: Path, columns: dict[str, type]) -> Rows:
-    """The rows of a CSV file whose header is exactly `columns`, values in their types.
+    """Read the rows of a CSV file.
 
-    Raises: ValueError that names the file, and the line, for other columns, a missing field, a value of another type, no
-        text in UTF-8, or mIoU and accuracy outside 0..100 or, all of them, given as shares.
+    Parameters
+    ----------
+    path : Path
+    columns : dict from str to type
+        The exact header, and the type of each column's values.
+
+    Returns
+    -------
+    list of dict
+        From column to value; None for an empty field.
+
+    Raises
+    ------
+    ValueError
+        For other columns, a missing field, a value of another type, text that is not UTF-8, and mIoU or accuracy outside
+        0..100 or all given as shares; names the file and the line.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin a file with a mark
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheet programs write a byte order mark
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         given = list(reader.fieldnames or ())
         lines = [(reader.line_num, row) for row in reader]
@@ -99,23 +144,63 @@ def read(path: Path, columns: dict[str, type]) -> Rows:
 
 
 def write(name: str, rows: Rows, folder: str | Path) -> Path:
-    """Write a table of measurements, one of `MEASURED`, where `measured(name, folder)` reads it; returns the file."""
+    """Write a table of measurements where `measured(name, folder)` reads it.
+
+    Parameters
+    ----------
+    name : str
+        A key of `MEASURED`.
+    rows : list of dict
+    folder : str or Path
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        For another name, or rows with other columns.
+    """
     path = Path(folder) / f"{name}.csv"
     write_rows(path, MEASURED[_known(name, MEASURED)], rows)
     return path
 
 
 def write_rows(path: Path, columns: Iterable[str], rows: Rows) -> None:
-    """Write rows that have exactly these columns as a CSV file."""
+    """Write rows as a CSV file.
+
+    Parameters
+    ----------
+    path : Path
+    columns : iterable of str
+    rows : list of dict
+        Each with exactly these columns.
+    """
     text = io.StringIO()
     table = csv.DictWriter(text, list(columns), lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+    write_text(path, text.getvalue())
 
 
 def by(rows: Rows, *keys: str, value: str = "miou") -> dict[str, list[float]]:
-    """The values of `value`, grouped by the words of `keys`, in the order of the rows; rows without a value are left out."""
+    """Group the values of one column by others, in the order of the rows.
+
+    Parameters
+    ----------
+    rows : list of dict
+    *keys : str
+        Columns to group by.
+    value : str, default "miou"
+        The column of the values; rows where it is None are left out.
+
+    Returns
+    -------
+    dict from str to list of float
+        By the key columns' values, joined by ", ".
+    """
     groups: dict[str, list[float]] = {}
     for row in rows:
         if row[value] is not None:
@@ -124,21 +209,45 @@ def by(rows: Rows, *keys: str, value: str = "miou") -> dict[str, list[float]]:
 
 
 def paired(rows: Sequence[dict], one: str, other: str) -> tuple[float, float]:
-    """Mean of the difference in mIoU, `one` less `other`, over the seeds that both have, and half of its 95% interval.
+    """Compute the mean difference in mIoU of two variants over the seeds that both have.
 
-    Student's t on the paired differences; the half-width is NaN for a single seed. Raises: ValueError without a seed.
+    Parameters
+    ----------
+    rows : sequence of dict
+        With the columns variant, seed and miou.
+    one, other : str
+        The variants: `one` minus `other`.
+
+    Returns
+    -------
+    mean, half : float
+        The mean, and half the width of its 95% interval by Student's t on the paired differences (NaN for a single seed).
+
+    Raises
+    ------
+    ValueError
+        If they have no seed in common.
     """
-    by = {(r["variant"], r["seed"]): float(r["miou"]) for r in rows if r["miou"] not in ("", None)}
-    seeds = sorted({s for v, s in by if v == one} & {s for v, s in by if v == other})
+    miou = {(r["variant"], r["seed"]): float(r["miou"]) for r in rows if r["miou"] not in ("", None)}
+    seeds = sorted({s for v, s in miou if v == one} & {s for v, s in miou if v == other})
     if not seeds:
-        raise ValueError(f"{one} and {other}: expected runs of the same seeds, found none")
-    return interval([by[one, s] - by[other, s] for s in seeds])
+        raise ValueError(f"{one} and {other}: expected runs of the same seeds, got none")
+    return interval([miou[one, s] - miou[other, s] for s in seeds])
 
 
 def summary(rows: Sequence[dict], against: str) -> str:
-    """Write a line per variant: mean mIoU over its seeds, and the paired difference to `against` with its 95% interval.
+    """Format one line per variant: mean mIoU over its seeds, and the paired difference to another variant.
 
-    rows: with the columns variant, seed and miou. A single pair of runs has no interval.
+    Parameters
+    ----------
+    rows : sequence of dict
+        With the columns variant, seed and miou.
+    against : str
+        The variant to compare with. The difference has its 95% interval, except for a single pair of runs.
+
+    Returns
+    -------
+    str
     """
     lines, names = [], list(dict.fromkeys(row["variant"] for row in rows))
     wide = max([12, *map(len, names)])
@@ -157,11 +266,13 @@ def summary(rows: Sequence[dict], against: str) -> str:
 
 
 def _known(name: str, tables: dict) -> str:
+    """Return the name after checking that there is such a table."""
     check_choice("table", name, tables)
     return name
 
 
 def _typed(path: Path, line: int, row: dict, columns: dict[str, type]) -> dict:
+    """Convert the fields of a row to their types."""
     if None in row or None in row.values():
         raise ValueError(f"{path}, line {line}: expected {len(columns)} fields")
     try:

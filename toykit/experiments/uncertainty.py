@@ -1,86 +1,235 @@
-"""Who mimics whose uncertainty (Fig. 3 a-c): cross-entropies of binary distributions and their best responses."""
+"""Cross-entropies of binary distributions (Fig. 3 a-c) and their minimisers: which side mimics the uncertainty of the other."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from toykit._shared.arguments import check_choice
+from toykit._shared.arguments import check_choice, check_number
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.experiments.potentials import binary
 
 
 def loss_curve(cross_entropy: str, label: float, n: int = 199) -> tuple[Tensor, Tensor]:
-    """Predictions x (n,), strictly inside (0, 1), and H(y, sigma) (n,) for y = (label, 1 - label), float64."""
+    """Compute H(y, sigma) over predictions, for a given label.
+
+    Parameters
+    ----------
+    cross_entropy : str
+        A key of `toykit.cross_entropy.CROSS_ENTROPIES`.
+    label : float
+        y = (label, 1 - label), in [0, 1].
+    n : int, default 199
+        Number of predictions.
+
+    Returns
+    -------
+    x : Tensor, shape (n,), float64
+        Predictions sigma = (x, 1 - x), strictly inside (0, 1).
+    values : Tensor, shape (n,), float64
+
+    Raises
+    ------
+    ValueError
+        For another cross-entropy, or a probability out of range.
+    """
     x = torch.arange(1, n + 1, dtype=torch.float64) / (n + 1)
-    return x, _function(cross_entropy)(_label(label)[None], binary(x))
+    return x, _function(cross_entropy)(_distribution(label)[None], binary(x))
 
 
 def label_curve(cross_entropy: str, prediction: float, n: int = 199) -> tuple[Tensor, Tensor]:
-    """Labels x (n,), strictly inside (0, 1), and H(y, sigma) (n,) for sigma = (prediction, 1 - prediction), float64."""
+    """Compute H(y, sigma) over labels, for a given prediction.
+
+    Parameters
+    ----------
+    cross_entropy : str
+        A key of `toykit.cross_entropy.CROSS_ENTROPIES`.
+    prediction : float
+        sigma = (prediction, 1 - prediction), in [0, 1].
+    n : int, default 199
+        Number of labels.
+
+    Returns
+    -------
+    x : Tensor, shape (n,), float64
+        Labels y = (x, 1 - x), strictly inside (0, 1).
+    values : Tensor, shape (n,), float64
+
+    Raises
+    ------
+    ValueError
+        For another cross-entropy, or a probability out of range.
+    """
     x = torch.arange(1, n + 1, dtype=torch.float64) / (n + 1)
-    return x, _function(cross_entropy)(binary(x), _label(prediction)[None])
+    return x, _function(cross_entropy)(binary(x), _distribution(prediction)[None])
 
 
 def loss_at(cross_entropy: str, label: float, prediction: float) -> float:
-    """Return H(y, sigma) for y = (label, 1 - label), sigma = (prediction, 1 - prediction), float64.
+    """Compute H(y, sigma) of one label and one prediction, in float64.
 
-    Where the formula is infinite, the value is on the floor of the logarithm (`toykit.simplex.extended_log`): RCE at label 1 is
-    284.4 (1 - prediction). That factor comes from the number format.
+    Parameters
+    ----------
+    cross_entropy : str
+        A key of `toykit.cross_entropy.CROSS_ENTROPIES`.
+    label, prediction : float
+        y = (label, 1 - label) and sigma = (prediction, 1 - prediction), in [0, 1].
+
+    Returns
+    -------
+    float
+        Where the formula is infinite, the value comes from the floor of the logarithm (`toykit.simplex.extended_log`): RCE at
+        label 1 is 284.4 (1 - prediction). That factor comes from the number format.
+
+    Raises
+    ------
+    ValueError
+        For another cross-entropy, or a probability out of range.
     """
-    return float(_function(cross_entropy)(_label(label)[None], _label(prediction)[None]))
+    return float(_function(cross_entropy)(_distribution(label)[None], _distribution(prediction)[None]))
 
 
 def prediction_gradient(cross_entropy: str, label: float, prediction: float) -> float:
-    """dH/dl at sigma = (x, 1 - x), x = sigmoid(l) = prediction: what the network is told by the label."""
-    return _gradient(lambda x: _function(cross_entropy)(_label(label)[None], binary(x)), prediction)
+    """Compute dH/dl at a prediction: the gradient that the network receives from the label.
+
+    Parameters
+    ----------
+    cross_entropy : str
+        A key of `toykit.cross_entropy.CROSS_ENTROPIES`.
+    label : float
+        y = (label, 1 - label), in [0, 1].
+    prediction : float
+        sigma = (x, 1 - x), x = sigmoid(l) = prediction, in (0, 1).
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        For another cross-entropy, or a probability out of range.
+    """
+    return _gradient(lambda x: _function(cross_entropy)(_distribution(label)[None], binary(x)), prediction)
 
 
 def label_gradient(cross_entropy: str, label: float, prediction: float) -> float:
-    """dH/dl at y = (x, 1 - x), x = sigmoid(l) = label: what the pseudo-label is told by the network."""
-    return _gradient(lambda x: _function(cross_entropy)(binary(x), _label(prediction)[None]), label)
+    """Compute dH/dl at a label: the gradient that the pseudo-label receives from the network.
+
+    Parameters
+    ----------
+    cross_entropy : str
+        A key of `toykit.cross_entropy.CROSS_ENTROPIES`.
+    label : float
+        y = (x, 1 - x), x = sigmoid(l) = label, in (0, 1).
+    prediction : float
+        sigma = (prediction, 1 - prediction), in [0, 1].
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        For another cross-entropy, or a probability out of range.
+    """
+    return _gradient(lambda x: _function(cross_entropy)(binary(x), _distribution(prediction)[None]), label)
 
 
 def best_prediction(cross_entropy: str, label: float, n: int = 1001) -> Tensor:
-    """All minimisers x (M,) of H(y, (x, 1 - x)) on a grid of [0, 1], for y = (label, 1 - label): does sigma mimic y?"""
+    """Find the best predictions for a given label: does sigma mimic y?
+
+    Parameters
+    ----------
+    cross_entropy : str
+        A key of `toykit.cross_entropy.CROSS_ENTROPIES`.
+    label : float
+        y = (label, 1 - label), in [0, 1].
+    n : int, default 1001
+        Points of the grid of [0, 1] to search.
+
+    Returns
+    -------
+    Tensor, shape (M,), float64
+        All minimisers x of H(y, (x, 1 - x)) on the grid.
+
+    Raises
+    ------
+    ValueError
+        For another cross-entropy, or a probability out of range.
+    """
     x = torch.linspace(0, 1, n, dtype=torch.float64)
-    return _minimisers(x, _function(cross_entropy)(_label(label)[None], binary(x)))
+    return _minimisers(x, _function(cross_entropy)(_distribution(label)[None], binary(x)))
 
 
 def best_label(cross_entropy: str, prediction: float, n: int = 1001) -> Tensor:
-    """All minimisers x (M,) of H((x, 1 - x), sigma) on a grid of [0, 1], for a given prediction: does y mimic sigma?"""
+    """Find the best labels for a given prediction: does y mimic sigma?
+
+    Parameters
+    ----------
+    cross_entropy : str
+        A key of `toykit.cross_entropy.CROSS_ENTROPIES`.
+    prediction : float
+        sigma = (prediction, 1 - prediction), in [0, 1].
+    n : int, default 1001
+        Points of the grid of [0, 1] to search.
+
+    Returns
+    -------
+    Tensor, shape (M,), float64
+        All minimisers x of H((x, 1 - x), sigma) on the grid.
+
+    Raises
+    ------
+    ValueError
+        For another cross-entropy, or a probability out of range.
+    """
     x = torch.linspace(0, 1, n, dtype=torch.float64)
-    return _minimisers(x, _function(cross_entropy)(binary(x), _label(prediction)[None]))
+    return _minimisers(x, _function(cross_entropy)(binary(x), _distribution(prediction)[None]))
 
 
 def verdict(minimisers: Tensor, other: float) -> str:
-    """In words, what minimisers (M,) have to do with the distribution (other, 1 - other) that they answer to.
+    """Describe in words how minimisers relate to the given distribution.
 
-    "mimics it", "anything goes" (a flat loss), or "goes to 1" (or 0), a corner that the other does not hold.
+    Parameters
+    ----------
+    minimisers : Tensor, shape (M,)
+        From `best_prediction` or `best_label`.
+    other : float
+        The given distribution is (other, 1 - other).
+
+    Returns
+    -------
+    str
+        "mimics it", "anything goes" (a flat loss), or "goes to 1" (or 0), a corner that differs from the given distribution.
     """
     if len(minimisers) > 1:
         return "anything goes"
-    found = float(minimisers[0])
-    return "mimics it" if abs(found - other) < 1e-6 else f"goes to {found:g}"
+    minimiser = float(minimisers[0])
+    return "mimics it" if abs(minimiser - other) < 1e-6 else f"goes to {minimiser:g}"
 
 
 def _minimisers(x: Tensor, values: Tensor) -> Tensor:
+    """Return the x whose values are minimal up to rounding."""
     return x[values <= values.min() + 1e-12]
 
 
-def _label(share: float) -> Tensor:
-    if not 0 <= share <= 1:
-        raise ValueError(f"expected a probability in [0, 1], got {share}")
-    return binary(torch.tensor(share, dtype=torch.float64))
+def _distribution(probability: float) -> Tensor:
+    """Return (probability, 1 - probability), float64, after checking the range."""
+    check_number("probability", probability, "[0, 1]")
+    return binary(torch.tensor(probability, dtype=torch.float64))
 
 
-def _gradient(function, probability: float) -> float:
-    if not 0 < probability < 1:
-        raise ValueError(f"expected a probability strictly between 0 and 1, got {probability}")
+def _gradient(function: Callable[[Tensor], Tensor], probability: float) -> float:
+    """Compute the derivative of function(sigmoid(l)) in l, where sigmoid(l) is the probability."""
+    check_number("probability", probability, "(0, 1)")
     with torch.enable_grad():
         logit = torch.tensor([probability], dtype=torch.float64).logit().requires_grad_()
         (gradient,) = torch.autograd.grad(function(torch.sigmoid(logit)).sum(), logit)
     return float(gradient)
 
 
-def _function(cross_entropy: str):
+def _function(cross_entropy: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a cross-entropy by its abbreviation."""
     check_choice("cross_entropy", cross_entropy, CROSS_ENTROPIES)
     return CROSS_ENTROPIES[cross_entropy]

@@ -1,26 +1,51 @@
 """Block-wise annotation: full labels inside some squares, nothing outside (paper, section 3.5, after [27]).
 
-The paper does not describe the blocks of [27]. This generator is ours: numbers made with it are not that data's.
+The paper does not describe the blocks of [27]. This generator is ours: numbers measured with it cannot be compared with
+numbers on those blocks.
 """
 
 import numpy as np
 
+from toykit._shared.arguments import check_number, check_whole
 from toykit.conventions import UNLABELLED
 from toykit.supervision.spec import random_generator
 
 
 def blocks(mask: np.ndarray, share: float, name: str, seed: int = 0, block: int | None = None) -> np.ndarray:
-    """Seeds, uint8 (H, W): the mask inside squares that cover `share` of the pixels, 255 outside.
+    """Keep a mask inside random squares that cover a share of the pixels.
 
-    The image is cut into squares at a random offset; squares are taken in a random order until the share is reached,
-    so the coverage exceeds `share` by less than one square, and blocks of a smaller share are among those of a larger.
-    mask: uint8 (H, W), 255 = void (stays 255). share: in (0, 1]. name, seed: the image's id and the run's seed decide.
-    block: side of a square in pixels; default a twelfth of the shorter side, at least 4.
+    Parameters
+    ----------
+    mask : ndarray, shape (H, W), uint8
+        The full mask; 255 (void) stays 255.
+    share : float
+        Share of the pixels inside the squares, in (0, 1].
+    name : str
+        The image's id; together with `seed` it determines the squares.
+    seed : int, default 0
+        The run's seed.
+    block : int, optional
+        Side of a square in pixels, at least 1. Default: a twelfth of the image's shorter side, at least 4.
+
+    Returns
+    -------
+    ndarray, shape (H, W), uint8
+        The mask inside the squares, 255 outside.
+
+    Raises
+    ------
+    ValueError
+        If `share` or `block` is out of range.
+
+    Notes
+    -----
+    The image is cut into squares at a random offset. Squares are taken in a random order until the share is reached. So the
+    coverage exceeds `share` by less than one square, and the blocks of a smaller share are among those of a larger one.
     """
     height, width = mask.shape
     block = max(4, min(mask.shape) // 12) if block is None else block
-    if not 0 < share <= 1 or block < 1:
-        raise ValueError(f"blocks: expected a share in (0, 1] and a side of at least 1, got {share} and {block}")
+    check_number("share", share, "(0, 1]")
+    check_whole("block", block)
     generator = random_generator(seed, name)
     top, left = generator.integers(0, block, 2)
     rows, columns = (np.arange(height) + top) // block, (np.arange(width) + left) // block

@@ -1,8 +1,8 @@
-"""Simulated seeds kept on disk: finding a photo's strokes takes longer than its share of a training step.
+"""A cache of simulated seeds on disk: drawing a photo's strokes takes longer than its share of a training step.
 
-A file's name is a hash of the mask, of all that decides the strokes, and of the generator's own source, so that none is ever
-out of date. They lie in the folder `seeds` of `toykit._shared.resources.cache_root`, about 1 kB per photo; where that folder cannot be
-written, the seeds are found anew.
+A file's name is a hash of the mask, of everything that determines the strokes, and of the generator's own source, so no file
+is ever out of date. The files lie in the folder `seeds` of `toykit._shared.resources.cache_root`, about 1 kB per photo. Where
+that folder cannot be written, the seeds are drawn again each time.
 """
 
 import contextlib
@@ -19,17 +19,34 @@ from toykit.supervision.simulate import simulate
 from toykit.supervision.spec import Supervision
 
 
-def simulated_seeds(mask: np.ndarray, classes: tuple[str, ...], name: str, choice: Supervision) -> bytes:
-    """The seeds of `toykit.supervision.simulate`, uint8 (H, W), shortened to choice.ratio, compressed by zlib."""
-    decides = repr((mask.shape, classes, name, choice.seed, choice.width, choice.ratio)).encode()
+def simulated_seeds(mask: np.ndarray, classes: tuple[str, ...], name: str, supervision: Supervision) -> bytes:
+    """Return the simulated seeds of one image, from the cache where they are.
+
+    Parameters
+    ----------
+    mask : ndarray, shape (H, W), uint8
+        The full mask.
+    classes : tuple of str
+        Class names by id.
+    name : str
+        The image's id.
+    supervision : Supervision
+        Its `seed`, `width` and `ratio` are used.
+
+    Returns
+    -------
+    bytes
+        The seeds, uint8 (H, W), compressed by zlib: `toykit.supervision.simulate`, shortened to `supervision.ratio`.
+    """
+    decides = repr((mask.shape, classes, name, supervision.seed, supervision.width, supervision.ratio)).encode()
     key = hashlib.blake2b(_source() + decides + np.ascontiguousarray(mask).tobytes(), digest_size=20).hexdigest()
     path = cache_root() / "seeds" / key[:2] / key
     with contextlib.suppress(OSError, zlib.error):
         stored = path.read_bytes()
         if len(zlib.decompress(stored)) == mask.size:
             return stored
-    drawn = simulate(mask, classes, name, choice.seed, choice.width).shorten(choice.ratio).draw()
-    compressed = zlib.compress(drawn.tobytes())
+    scribbles = simulate(mask, classes, name, supervision.seed, supervision.width)
+    compressed = zlib.compress(scribbles.shorten(supervision.ratio).draw().tobytes())
     with contextlib.suppress(OSError):
         write_atomically(path, lambda file: file.write(compressed))
     return compressed
@@ -37,6 +54,6 @@ def simulated_seeds(mask: np.ndarray, classes: tuple[str, ...], name: str, choic
 
 @cache
 def _source() -> bytes:
-    """A digest of the code that draws."""
+    """Return a digest of the source files that draw."""
     files = (Path(__file__).with_name(name).read_bytes() for name in ("simulate.py", "strokes.py", "spec.py"))
     return hashlib.blake2b(b"".join(files), digest_size=20).digest()

@@ -1,11 +1,11 @@
-"""Which supervision a set is read with: one small value that a configuration can hold."""
+"""The supervision that a set is read with: one small value that a configuration can hold (paper, sections 1.1 and 3.5)."""
 
 import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
-from toykit._shared.arguments import check_choice
+from toykit._shared.arguments import check_choice, check_number
 
 KINDS = ("scribbles", "simulated", "clicks", "blocks", "full")
 PRESENT = ("all", "seeds")
@@ -15,15 +15,30 @@ PRESENT = ("all", "seeds")
 class Supervision:
     """The kind of seeds and its options.
 
-    kind: "scribbles", the files that come with the set, an annotator's (but the toy set's, which are simulated);
-        "simulated", scribbles generated from the full mask (no human drew them); "clicks", one or more points an object;
-        "blocks", the mask inside some squares (our generator); "full", the mask itself.
-    ratio: share of each stroke's length in [0, 1] (scribbles, simulated); 0 is one click a stroke.
-    width: of the pen in pixels, at least 1 (scribbles from XML, simulated, clicks).
-    share: of the pixels inside of blocks, in (0, 1].
-    seed: of the generators (simulated, blocks); together with an image's id it decides what they draw.
-    present: the classes that pseudo-labels may take in a photo: "all", or "seeds", those that the whole photo has seeds of
-        (a crop may lack a seed of a class that it shows; a photo without seeds may show any).
+    Parameters
+    ----------
+    kind : str, default "scribbles"
+        "scribbles": the files that come with the set, drawn by an annotator (except the toy set's, which are simulated).
+        "simulated": scribbles generated from the full mask; no human drew them.
+        "clicks": one or more points per object.
+        "blocks": the mask inside some squares (our generator).
+        "full": the mask itself.
+    ratio : float, default 1.0
+        Share of each stroke's length, in [0, 1] ("scribbles", "simulated"). 0 is one click per stroke.
+    width : int, default 3
+        Width of the pen in pixels, at least 1 (scribbles from XML, "simulated", "clicks").
+    share : float, default 0.5
+        Share of the pixels inside blocks, in (0, 1] ("blocks").
+    seed : int, default 0
+        Seed of the generators ("simulated", "blocks"); together with an image's id it determines what they draw.
+    present : str, default "all"
+        The classes that pseudo-labels may take in a photo: "all", or "seeds", those that the whole photo has seeds of. A
+        crop may lack a seed of a class that it shows. A photo without seeds may show any class.
+
+    Raises
+    ------
+    ValueError
+        For an option outside these choices and ranges.
     """
 
     kind: str = "scribbles"
@@ -36,15 +51,24 @@ class Supervision:
     def __post_init__(self) -> None:
         check_choice("supervision kind", self.kind, KINDS)
         check_choice("supervision present", self.present, PRESENT)
-        if not 0 <= self.ratio <= 1:
-            raise ValueError(f"supervision ratio: expected a share of the length in [0, 1], got {self.ratio}")
-        if not self.width >= 1:
-            raise ValueError(f"supervision width: expected at least 1 pixel, got {self.width}")
-        if not 0 < self.share <= 1:
-            raise ValueError(f"supervision share: expected a share of the pixels in (0, 1], got {self.share}")
+        check_number("supervision ratio", self.ratio, "[0, 1]")
+        check_number("supervision width", self.width, "[1, inf)")
+        check_number("supervision share", self.share, "(0, 1]")
 
 
 def random_generator(seed: int, name: str) -> np.random.Generator:
-    """The generator that belongs to an image: the same in every process, whatever was read before."""
+    """Return the random generator of one image: the same in every process, whatever was read before.
+
+    Parameters
+    ----------
+    seed : int
+        The run's seed.
+    name : str
+        The image's id.
+
+    Returns
+    -------
+    numpy.random.Generator
+    """
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "little"))

@@ -1,20 +1,11 @@
-"""Every set of photos and masks, generated in exactly its published layout (and the real one where it is)."""
+"""Every set of photos and masks, generated in exactly its published layout, and the real one where it is available."""
 
 import pickle
 
 import numpy as np
 import pytest
 import torch
-from helpers.layouts import (
-    HEIGHT,
-    MAKERS,
-    WIDTH,
-    make_ade20k,
-    make_camvid,
-    make_cityscapes,
-    make_folder,
-    make_voc,
-)
+from helpers.layouts import HEIGHT, MAKERS, WIDTH, make_ade20k, make_camvid, make_cityscapes, make_folder, make_voc
 
 from toykit._shared.resources import data_root
 from toykit.datasets import KINDS, check, checks, cityscapes, load, segmentation_set, voc
@@ -22,8 +13,7 @@ from toykit.supervision import Supervision, read_scribblesup, seed_files, simula
 
 FULL = Supervision("full")
 
-
-#: For each kind: images to train on, their number of classes, and the ids of the left and the right half.
+#: For each kind: number of training images, number of classes, and the ids of the left and the right half.
 EXPECTED = {"voc": (3, 21, 0, 8), "cityscapes": (2, 19, 0, 18), "ade20k": (2, 150, 0, 149), "camvid": (2, 11, 0, 10)}
 
 
@@ -36,17 +26,12 @@ def made(request, tmp_path):
 def test_a_published_layout_is_read(made):
     kind, root = made
     count, classes, left, right = EXPECTED[kind]
-    found = load(kind, "train", root, FULL)
-    assert (found.kind, found.split, len(found), len(found.ids), len(found.classes)) == (
-        kind,
-        "train",
-        count,
-        count,
-        classes,
-    )
-    assert len(set(found.classes)) == classes
-    sample = found[0]
-    assert (sample.name, sample.classes) == (found.ids[0], found.classes)
+    dataset = load(kind, "train", root, FULL)
+    assert (dataset.kind, dataset.split) == (kind, "train")
+    assert (len(dataset), len(dataset.ids), len(dataset.classes)) == (count, count, classes)
+    assert len(set(dataset.classes)) == classes
+    sample = dataset[0]
+    assert (sample.name, sample.classes) == (dataset.ids[0], dataset.classes)
     assert sample.image.shape == (HEIGHT, WIDTH, 3)
     assert sample.mask.dtype == sample.seeds.dtype == np.uint8
     assert (sample.mask[:, : WIDTH // 2] == left).all()
@@ -54,68 +39,64 @@ def test_a_published_layout_is_read(made):
     assert (sample.mask[:, WIDTH // 2 + 1 :] == right).all()
     assert np.array_equal(sample.seeds, sample.mask)
     assert len(load(kind, "val", root)) in (1, 2)
-    assert [s.name for s in found] == list(found.ids)  # ends with an IndexError
-    assert found[-1].name == found.ids[-1]
+    assert [s.name for s in dataset] == list(dataset.ids)  # ends with an IndexError
+    assert dataset[-1].name == dataset.ids[-1]
     for wrong in (count, -count - 1):
         with pytest.raises(IndexError):
-            found[wrong]
+            dataset[wrong]
     with pytest.raises(TypeError):
-        found["0"]
+        dataset["0"]
 
 
 def test_generated_supervision_and_workers(made):
     kind, root = made
-    for choice in (Supervision("simulated"), Supervision("simulated", ratio=0.3), Supervision("simulated", width=1),
+    for supervision in (Supervision("simulated"), Supervision("simulated", ratio=0.3), Supervision("simulated", width=1),
                    Supervision("simulated", seed=1), Supervision("blocks"), Supervision("blocks", share=0.1),
                    Supervision("blocks", seed=1)):  # fmt: skip
-        found = load(kind, "train", root, choice)
-        sample = found[1]
+        dataset = load(kind, "train", root, supervision)
+        sample = dataset[1]
         seeded = sample.seeds != 255
         assert 0 < seeded.sum() < 0.6 * seeded.size
         assert np.array_equal(sample.seeds[seeded], sample.mask[seeded])
-        assert np.array_equal(pickle.loads(pickle.dumps(found))[1].seeds, sample.seeds)
-        if choice not in (Supervision("simulated"), Supervision("blocks")):
-            plain = load(kind, "train", root, Supervision(choice.kind))[1]
+        assert np.array_equal(pickle.loads(pickle.dumps(dataset))[1].seeds, sample.seeds)
+        if supervision not in (Supervision("simulated"), Supervision("blocks")):
+            plain = load(kind, "train", root, Supervision(supervision.kind))[1]
             assert not np.array_equal(plain.seeds, sample.seeds)
 
 
-def test_simulated_scribbles_are_found_once(tmp_path, monkeypatch):
+def test_simulated_scribbles_are_drawn_once(tmp_path, monkeypatch):
     make_voc(tmp_path)
-    found = load("voc", "train", tmp_path, Supervision("simulated"))
+    dataset = load("voc", "train", tmp_path, Supervision("simulated"))
     calls = []
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # where they are kept
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # the folder of stored seeds
     monkeypatch.setattr(seed_files, "simulate", lambda *a: calls.append(a) or simulate(*a))
-    first = found[1].seeds
-    again = found[1].seeds
+    first = dataset[1].seeds
+    again = dataset[1].seeds
     assert len(calls) == 1
     assert np.array_equal(first, again)
-    again[:] = 0  # a sample is the caller's own
-    assert np.array_equal(found[1].seeds, first)
-    assert sum(map(len, found._simulated.values())) < first.size / 10
-    assert not np.array_equal(found[2].seeds, first)
-    swapped = segmentation_set.subset(found, [2, 1])  # another set's positions are other images
-    assert np.array_equal(swapped[0].seeds, found[2].seeds)
-    assert len(calls) == 2  # that of the other set was on disk
+    again[:] = 0  # the caller may change a sample
+    assert np.array_equal(dataset[1].seeds, first)
+    assert sum(map(len, dataset._simulated.values())) < first.size / 10
+    assert not np.array_equal(dataset[2].seeds, first)
+    swapped = segmentation_set.subset(dataset, [2, 1])  # in another set, a position is another image
+    assert np.array_equal(swapped[0].seeds, dataset[2].seeds)
+    assert len(calls) == 2  # the other set's seeds were on disk
 
 
 def test_a_data_loader_with_a_worker_reads_it(tmp_path):
     make_camvid(tmp_path)
-    found = load("camvid", "train", tmp_path, Supervision("simulated"))
-    loader = torch.utils.data.DataLoader(found, batch_size=None, num_workers=1, multiprocessing_context="fork")
-    for sample, own in zip(loader, found, strict=True):
-        assert np.array_equal(np.asarray(sample.seeds), own.seeds)
+    dataset = load("camvid", "train", tmp_path, Supervision("simulated"))
+    loader = torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=1, multiprocessing_context="fork")
+    for sample, expected in zip(loader, dataset, strict=True):
+        assert np.array_equal(np.asarray(sample.seeds), expected.seeds)
 
 
 def test_vocs_scribbles(tmp_path):
     make_voc(tmp_path)
     drawn = {ratio: load("voc", "train", tmp_path, Supervision(ratio=ratio))[0].seeds for ratio in (1, 0.5, 0, 0.25)}
-    assert [int((seeds == 0).sum()) for seeds in drawn.values()] == [
-        20,
-        10,
-        1,
-        0,
-    ]  # the last from XML: strokes of "cat"
-    thin = load("voc", "train", tmp_path, Supervision(width=1))[1]  # only XML has that
+    # the last is drawn from XML: strokes of "cat"
+    assert [int((seeds == 0).sum()) for seeds in drawn.values()] == [20, 10, 1, 0]
+    thin = load("voc", "train", tmp_path, Supervision(width=1))[1]  # only XML has strokes of that width
     expected = read_scribblesup(tmp_path / "scribbles" / "2007_000002.xml", voc.CLASSES, 1).draw((WIDTH, HEIGHT))
     assert np.array_equal(thin.seeds, expected)
     assert (thin.seeds == 12).any()
@@ -132,12 +113,12 @@ def test_vocs_clicks(tmp_path):
     assert (load("voc", "train", tmp_path, Supervision("clicks", width=1))[2].seeds != 255).sum() < 10
 
 
-def test_cityscapes_train_ids_are_taken_where_they_are(tmp_path):
+def test_cityscapes_train_ids_are_preferred(tmp_path):
     make_cityscapes(tmp_path, train_ids=True)
-    found = load("cityscapes", "train", tmp_path, FULL)
-    assert found.entries[0].mask.name.endswith("_labelTrainIds.png")
-    assert np.unique(found[0].mask).tolist() == [0, 18, 255]
-    assert found.ids[1] == "bochum_000001_000019"
+    dataset = load("cityscapes", "train", tmp_path, FULL)
+    assert dataset.entries[0].mask.name.endswith("_labelTrainIds.png")
+    assert np.unique(dataset[0].mask).tolist() == [0, 18, 255]
+    assert dataset.ids[1] == "bochum_000001_000019"
     lookup = load("cityscapes", "train", tmp_path, FULL).table
     assert [name for name, k in cityscapes.LABEL_IDS.items() if k == 26] == ["car"]
     assert lookup[18] == 18
@@ -145,9 +126,9 @@ def test_cityscapes_train_ids_are_taken_where_they_are(tmp_path):
 
 def test_ade20k_has_names(tmp_path):
     make_ade20k(tmp_path)
-    found = load("ade20k", "val", tmp_path)
-    assert found.classes[:2] == ("thing 1", "thing 2")
-    assert (found.classes[14], found.classes[58]) == ("door (14)", "door (58)")
+    dataset = load("ade20k", "val", tmp_path)
+    assert dataset.classes[:2] == ("thing 1", "thing 2")
+    assert (dataset.classes[14], dataset.classes[58]) == ("door (14)", "door (58)")
     (tmp_path / "objectInfo150.txt").write_text("Idx\tName\n1\twall\n")
     with pytest.raises(ValueError, match=r"objectInfo150\.txt: expected 150 rows"):
         load("ade20k", "val", tmp_path)
@@ -155,15 +136,15 @@ def test_ade20k_has_names(tmp_path):
     assert load("ade20k", "val", tmp_path).classes[149] == "class 149"
 
 
-def test_a_folder_of_ones_own(tmp_path):
+def test_a_users_folder(tmp_path):
     make_folder(tmp_path)
-    found = load("folder", "train", tmp_path)
-    assert (found.ids, found.classes) == (("a", "b", "c"), ("sky", "cat", "road"))
-    a, b, c = found
+    dataset = load("folder", "train", tmp_path)
+    assert (dataset.ids, dataset.classes) == (("a", "b", "c"), ("sky", "cat", "road"))
+    a, b, c = dataset
     assert a.mask is None
     assert (a.seeds[3:6, 4:20] == 1).all()
     assert (a.seeds[-1] == 254).all()  # padding stays padding
-    assert (b.seeds[4:7, 5:40] == 1).all()  # classes go by their names
+    assert (b.seeds[4:7, 5:40] == 1).all()  # classes are matched by name
     assert (b.seeds[30, 5:40] == 0).all()
     assert np.unique(c.mask).tolist() == [0, 1, 255]
     assert load("folder", "val", tmp_path).ids == ("c",)
@@ -187,8 +168,8 @@ def test_a_folder_of_ones_own(tmp_path):
         load("folder", "train", tmp_path)
 
 
-def test_files_as_other_systems_leave_them(tmp_path):
-    """Names with spaces, a byte order mark, macOS's ._NAME beside each file."""
+def test_files_from_other_systems(tmp_path):
+    """File names with spaces, a byte order mark, and macOS's ._NAME beside each file."""
     make_folder(tmp_path)
     for path in (tmp_path / "images" / "b.jpg", tmp_path / "scribbles" / "b.json"):
         path.rename(path.with_stem("my b"))
@@ -196,16 +177,16 @@ def test_files_as_other_systems_leave_them(tmp_path):
     (tmp_path / "classes.txt").write_text("sky\ncat\nroad\n", encoding="utf-8-sig")
     assert load("folder", "train", tmp_path).ids == ("a", "c", "my b")
     (tmp_path / "train.txt").write_text("my b\r\n c\n", encoding="utf-8-sig")
-    found = load("folder", "train", tmp_path)
-    assert (found.ids, found.classes) == (("my b", "c"), ("sky", "cat", "road"))
-    assert (found[0].seeds != 255).any()
+    dataset = load("folder", "train", tmp_path)
+    assert (dataset.ids, dataset.classes) == (("my b", "c"), ("sky", "cat", "road"))
+    assert (dataset[0].seeds != 255).any()
 
 
 def test_only_some_classes(tmp_path):
     make_voc(tmp_path)
-    found = load("voc", "train", tmp_path, FULL, only=("dog", "cat"))
-    assert (found.classes, found.ids) == (("background", "cat", "dog"), ("2007_000001", "2007_000002"))
-    assert [np.unique(s.mask).tolist() for s in found] == [[0, 1, 255], [0, 2, 255]]
+    dataset = load("voc", "train", tmp_path, FULL, only=("dog", "cat"))
+    assert (dataset.classes, dataset.ids) == (("background", "cat", "dog"), ("2007_000001", "2007_000002"))
+    assert [np.unique(s.mask).tolist() for s in dataset] == [[0, 1, 255], [0, 2, 255]]
     person = load("voc", "train", tmp_path, Supervision("scribbles", ratio=0.7), only=("person",))
     assert np.unique(person[0].seeds).tolist() == [1, 255]
     clicked = load("voc", "train", tmp_path, Supervision("clicks"), only=("dog",))  # the clicks are on cats
@@ -221,11 +202,11 @@ def test_limit_is_evenly_spread(tmp_path):
     assert load("voc", "train", tmp_path, FULL, limit=2).ids == ("2007_000001", "2007_000002")
     assert len(load("voc", "train", tmp_path, FULL, limit=9)) == 3
     assert load("voc", "train", tmp_path, FULL, only=("person",), limit=1).ids == ("2008_000003",)
-    with pytest.raises(ValueError, match="limit: expected at least 1"):
+    with pytest.raises(ValueError, match="limit: expected a whole number, at least 1; got 0"):
         load("voc", "train", tmp_path, FULL, limit=0)
 
 
-def test_what_is_not_there_is_said(tmp_path, monkeypatch):
+def test_missing_sets_and_files_are_reported(tmp_path, monkeypatch):
     make_camvid(tmp_path / "camvid")
     monkeypatch.setenv("TOYKIT_DATA", str(tmp_path))
     assert len(load("camvid", "test", supervision=FULL)) == 2  # the published folder's name under TOYKIT_DATA
@@ -258,13 +239,13 @@ def test_every_kind_has_its_number_of_images():
 @pytest.mark.parametrize("kind", ["voc", "camvid"])
 def test_the_real_sets(kind):
     if not (data_root() / {"voc": "VOC2012", "camvid": "camvid"}[kind]).is_dir():
-        pytest.skip(f"{kind} not found under TOYKIT_DATA")
+        pytest.skip(f"{kind} not dataset under TOYKIT_DATA")
     for split in ("train", "val"):
-        found = load(kind, split, supervision=Supervision("blocks", share=0.2), limit=10)
-        assert len(found) == 10
-        for sample in found:
+        dataset = load(kind, split, supervision=Supervision("blocks", share=0.2), limit=10)
+        assert len(dataset) == 10
+        for sample in dataset:
             assert sample.image.shape == (*sample.mask.shape, 3)
-            assert set(np.unique(sample.mask)) <= {*range(len(found.classes)), 255}
+            assert set(np.unique(sample.mask)) <= {*range(len(dataset.classes)), 255}
     if kind == "voc":
         clicks = load(kind, "train", supervision=Supervision("clicks", width=1), limit=60)
         agree = [(s.seeds == s.mask)[(s.seeds != 255) & (s.mask != 255)] for s in clicks]

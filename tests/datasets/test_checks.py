@@ -1,4 +1,4 @@
-"""Ten kinds of damage: the loader and `toykit data check` each name the file; and checks that find nothing else."""
+"""Many kinds of damage: the loader and `toykit data check` both name the file, and the check reports nothing else."""
 
 import shutil
 
@@ -18,7 +18,7 @@ NAME = "2007_000002"
 
 @pytest.fixture(autouse=True)
 def published_numbers(monkeypatch):
-    """The generated trees are tiny: their numbers of images stand for the published ones."""
+    """Replace the published numbers of images by those of the tiny generated sets."""
     numbers = {"voc": (3, 1), "cityscapes": (2, 1), "ade20k": (2, 1), "camvid": (2, 2, 2)}
     counts = {kind: dict(zip(("train", "val", "test"), n, strict=False)) for kind, n in numbers.items()}
     monkeypatch.setattr(checks, "COUNTS", counts)
@@ -136,7 +136,7 @@ def test_two_pictures_of_one_name_and_numbers_of_images(tmp_path, monkeypatch):
                             f"{tmp_path}: test has 2 images, the published set 233"]  # fmt: skip
 
 
-def test_a_folder_of_ones_own_with_damage(tmp_path):
+def test_a_damaged_users_folder(tmp_path):
     make_folder(tmp_path)
     (tmp_path / "scribbles" / "a.png").unlink()
     (tmp_path / "scribbles" / "b.json").write_text("{")
@@ -150,7 +150,7 @@ def test_a_folder_of_ones_own_with_damage(tmp_path):
     assert any("c.json: there is a PNG of this name too" in problem for problem in check("folder", tmp_path))
 
 
-def test_a_folder_of_ones_own_that_does_not_match(tmp_path):
+def test_a_users_folder_that_does_not_match(tmp_path):
     make_folder(tmp_path)
     (tmp_path / "masks" / "c.png").rename(tmp_path / "masks" / "c.PNG")
     orphans = [tmp_path / "masks" / "y.png", tmp_path / "scribbles" / "z.json"]

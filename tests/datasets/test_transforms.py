@@ -1,4 +1,4 @@
-"""Joint augmentation: photo, seeds and mask stay together, padding is padding, one generator decides."""
+"""Joint augmentation: photo, seeds and mask stay aligned, padding is marked, one generator controls everything."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from toykit.datasets import Sample, augment
 
 
 def coded(height, width, mask=True):
-    """A photo whose red and green tell where a pixel was, and whose blue, seeds and mask tell the same class."""
+    """Return a photo whose red and green encode a pixel's place; its blue, seeds and mask encode the same class."""
     y, x = np.mgrid[:height, :width]
     blue = (x // 8 + y // 8) % 5
     image = np.stack([x, y, blue], axis=-1).astype(np.uint8)
@@ -35,7 +35,7 @@ def test_shapes_padding_and_determinism(height, width, crop, seed, flip):
     if padding.any():
         mean = torch.from_numpy(sample.image.mean((0, 1))).float()
         assert (image[:, padding] - mean[:, None]).abs().max() <= 0.501
-        assert torch.equal(image, image.round())  # whole numbers, as the photo has
+        assert torch.equal(image, image.round())  # whole numbers, as in the photo
         assert len(inside) == (inside.amax(0) + 1).prod()  # at the right and at the bottom
     again = augment(sample, crop, torch.Generator().manual_seed(seed), flip=flip)
     assert all(torch.equal(a, b) for a, b in zip((image, seeds, mask), again, strict=True))
@@ -66,7 +66,7 @@ def test_scales_stretch_photo_and_labels_alike():
 
 @pytest.mark.parametrize("factor", [0.6, 0.75, 1.3])
 def test_labels_lie_on_the_photo_without_a_shift(factor):
-    """Their places, told by a ramp, are on average those of the photo; a nearest pixel taken by its corner is not."""
+    """On a ramp, labels and photo have the same mean place; nearest pixels chosen by their corners would be shifted."""
     ramp = np.arange(100, 200, dtype=np.uint8)
     columns = np.broadcast_to(ramp, (100, 100))
     for seeds, channel in ((columns, 0), (columns.T, 1)):
@@ -75,11 +75,11 @@ def test_labels_lie_on_the_photo_without_a_shift(factor):
         resized = round(100 * factor)
         image, labels, mask = augment(sample, resized, torch.Generator(), (factor, factor), flip=False)
         middle = (slice(10, -10), slice(10, -10))
-        for found in (labels, mask):
-            assert abs((found - image[channel])[middle].mean()) < 0.1
+        for values in (labels, mask):
+            assert abs((values - image[channel])[middle].mean()) < 0.1
 
 
-def test_all_is_drawn():
+def test_everything_is_random():
     """Scale, mirror and place vary from draw to draw of one generator; each argument matters."""
     g = torch.Generator().manual_seed(0)
     sample = coded(100, 120)
@@ -97,6 +97,8 @@ def test_no_mask_no_seeds_and_bad_arguments():
     assert (augment(sample, 16, g)[2] == 255).all()
     bare = Sample("x", sample.image, np.full((20, 20), 255, np.uint8), sample.classes)
     assert (augment(bare, 8, g, (1, 1))[1] == 255).all()
-    for bad in ({"crop": 0}, {"crop": 8, "scale": (0, 1)}, {"crop": 8, "scale": (2, 1)}):
-        with pytest.raises(ValueError, match="augment: expected crop"):
-            augment(sample, generator=g, **bad)
+    with pytest.raises(ValueError, match="crop: expected a whole number, at least 1; got 0"):
+        augment(sample, 0, g)
+    for scale in ((0, 1), (2, 1)):
+        with pytest.raises(ValueError, match=r"scale: expected 0 < scale\[0\] <= scale\[1\]"):
+            augment(sample, 8, g, scale)

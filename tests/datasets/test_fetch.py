@@ -1,4 +1,4 @@
-"""Fetching VOC: what torchvision brings is laid out as the field's augmented set, from a tiny devkit and SBD."""
+"""Downloading VOC: the archives become the usual augmented set; tested on a tiny devkit and SBD."""
 
 import numpy as np
 import pytest

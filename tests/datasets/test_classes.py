@@ -1,4 +1,4 @@
-"""Merging classes and leaving some out: what becomes of photos, masks, seeds and of the pixels of other classes."""
+"""Merging classes and leaving some out: the effect on photos, masks, seeds and the pixels of other classes."""
 
 import json
 
@@ -17,7 +17,7 @@ IDS = {"2007_000001": 8, "2007_000002": 12, "2008_000003": 15}  # cat, dog, pers
 
 @pytest.fixture
 def voc(tmp_path):
-    """Three photos in VOC's layout: the left half background, the right one an object, a void column between."""
+    """Write three photos in VOC's layout: background on the left, an object on the right, a void column between."""
     clicks = {}
     for number, (name, label) in enumerate(IDS.items()):
         mask = np.full((40, 60), 255, np.uint8)
@@ -57,10 +57,10 @@ def test_merged_classes_are_one_in_masks_and_seeds(voc):
 def test_objects_against_background(voc):
     from toykit.datasets.voc import CLASSES
 
-    found = load("voc", "train", voc, Supervision("simulated"), merge={"object": CLASSES[1:]})
-    assert found.classes == ("background", "object")
-    assert all(values(s.mask) == [0, 1, 255] for s in found)
-    assert all(set(values(s.seeds)) <= {0, 1, 255} for s in found)
+    dataset = load("voc", "train", voc, Supervision("simulated"), merge={"object": CLASSES[1:]})
+    assert dataset.classes == ("background", "object")
+    assert all(values(s.mask) == [0, 1, 255] for s in dataset)
+    assert all(set(values(s.seeds)) <= {0, 1, 255} for s in dataset)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_photos_that_show_another_class_are_dropped_or_join_one(voc):
 
 
 def test_classes_of_a_photo_are_those_of_its_seeds(voc):
-    found = load("voc", "train", voc, Supervision("scribbles", present="seeds"))
-    for sample, name in zip(found, ("cat", "dog", "person"), strict=True):
+    dataset = load("voc", "train", voc, Supervision("scribbles", present="seeds"))
+    for sample, name in zip(dataset, ("cat", "dog", "person"), strict=True):
         assert [sample.classes[k] for k in np.flatnonzero(sample.present("seeds"))] == [name]
         assert sample.present("all").all()
     clicked = load("voc", "train", voc, Supervision("clicks"))[0]
@@ -118,7 +118,7 @@ def test_a_photo_without_seeds_may_show_any_class(voc):
     assert sample.present("seeds").all()
 
 
-def test_what_is_held_out_depends_on_the_names_only(voc):
+def test_held_out_images_depend_on_their_names_only(voc):
     whole = load("toy", "train", None, Supervision("simulated"))
     kept, out = hold_out(whole, 0.2)
     assert set(kept.ids) | set(out.ids) == set(whole.ids)

@@ -1,4 +1,4 @@
-"""Simulated scribbles: inside, smooth, one an object, decided by seed and name alone; about 3% of real VOC masks."""
+"""Simulated scribbles: inside objects, smooth, one per object, determined by seed and name; about 3% of real VOC masks."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def random_mask(seed, height=70, width=90, classes=4):
 
 
 @given(st.integers(0, 10_000), st.integers(20, 90), st.integers(20, 90), st.sampled_from([1, 3, 5]))
-def test_strokes_stay_inside_one_an_object(seed, height, width, pen):
+def test_strokes_stay_inside_one_per_object(seed, height, width, pen):
     mask = random_mask(seed, height, width)
     scribbles = simulate(mask, NAMES, "x", seed, pen)
     seeds = scribbles.draw()
@@ -51,7 +51,9 @@ def test_away_from_the_boundary_and_smooth():
         steps = np.diff(np.array(stroke.points), axis=0)
         turns = np.abs(np.diff(np.unwrap(np.arctan2(*steps.T))))
         if len(turns) > 20:
-            assert np.median(turns) < 0.3  # most of a path hardly bends; a straight turn is where it goes on elsewhere
+            assert (
+                np.median(turns) < 0.3
+            )  # most of a path hardly bends; sharp turns are where it continues to another place
 
 
 def test_every_argument_matters():
@@ -94,10 +96,10 @@ print([s.points for s in simulate(mask, ("a", "b"), "x", 3).strokes])
 
 @pytest.mark.skipif(not (data_root() / "VOC2012").is_dir(), reason="VOC2012 not found under TOYKIT_DATA")
 def test_three_percent_of_real_masks():
-    found = load("voc", "train", supervision=Supervision("simulated"), limit=40)
-    assert found.classes == CLASSES
+    dataset = load("voc", "train", supervision=Supervision("simulated"), limit=40)
+    assert dataset.classes == CLASSES
     shares = []
-    for sample in found:
+    for sample in dataset:
         drawn = sample.seeds != 255
         assert np.array_equal(sample.seeds[drawn], sample.mask[drawn])
         shares.append(drawn.mean())

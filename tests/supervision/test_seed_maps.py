@@ -1,0 +1,68 @@
+"""Seed maps in indexed PNG files: written, read, and refused with the file's name where they are faulty."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from toykit._shared.palette import voc_palette
+from toykit.supervision import read_seeds, write_seeds
+
+
+def test_indexed_png_round_trip(tmp_path):
+    seeds = np.full((6, 9), 255, np.uint8)
+    seeds[1, 2], seeds[3, 4], seeds[5] = 3, 0, 254
+    write_seeds(tmp_path / "new" / "seeds.png", seeds)
+    back, classes = read_seeds(tmp_path / "new" / "seeds.png", (9, 6))
+    assert np.array_equal(back, seeds)
+    assert classes == ("class 0", "class 1", "class 2", "class 3")
+    with Image.open(tmp_path / "new" / "seeds.png") as file:
+        assert file.mode == "P"
+        assert np.allclose(np.array(file.convert("RGB"))[1, 2] / 255, voc_palette(4)[3], atol=1 / 255)
+
+
+def test_a_truncated_png_is_named(tmp_path):
+    path = tmp_path / "seeds.png"
+    write_seeds(path, np.random.default_rng(0).integers(0, 3, (60, 60)).astype(np.uint8))
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(ValueError, match=r"seeds\.png: cannot be read"):
+        read_seeds(path, (60, 60))
+
+
+def test_broken_and_missing_pngs_are_named(tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"not a picture")
+    with pytest.raises(ValueError, match=r"broken\.png: cannot be read"):
+        read_seeds(broken, (5, 5))
+    with pytest.raises(FileNotFoundError):
+        read_seeds(tmp_path / "absent.png", (5, 5))
+
+
+def test_colours_and_wrong_sizes_are_refused(tmp_path):
+    Image.new("RGB", (9, 6)).save(tmp_path / "colours.png")
+    with pytest.raises(ValueError, match=r"colours\.png: expected an indexed PNG .* got mode RGB"):
+        read_seeds(tmp_path / "colours.png", (9, 6))
+    write_seeds(tmp_path / "seeds.png", np.zeros((6, 9), np.uint8))
+    with pytest.raises(ValueError, match=r"the seeds are 9 x 6 pixels, the photo 10 x 6"):
+        read_seeds(tmp_path / "seeds.png", (10, 6))
+
+
+def test_pictures_that_are_not_maps_of_ids_are_named(tmp_path, monkeypatch):
+    path = tmp_path / "seeds.png"
+    grey = Image.new("L", (9, 6))
+    for picture, options, message in (
+        (grey, {"format": "JPEG"}, "cannot be read as a PNG"),
+        (Image.new("1", (9, 6)), {}, "got mode 1; save it with 8 bits"),
+        (Image.fromarray(np.zeros((6, 9), np.uint16)), {}, "got mode I;16; save it with 8 bits"),
+    ):
+        picture.save(path, **options)
+        with pytest.raises(ValueError, match=rf"seeds\.png: .*{message}"):
+            read_seeds(path, (9, 6))
+    grey.save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8] + b"\0\0\0\5" + whole[12:])  # the header declares a length shorter than any header
+    with pytest.raises(ValueError, match=r"seeds\.png: cannot be read as a PNG"):
+        read_seeds(path, (9, 6))
+    path.write_bytes(whole)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(ValueError, match=r"seeds\.png: cannot be read as a PNG .*decompression bomb"):
+        read_seeds(path, (9, 6))

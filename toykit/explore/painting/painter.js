@@ -1,9 +1,9 @@
-// The painter's page. It shows the model's state, draws a stroke while it is being made, and sends requests; all else is Python's.
-// One list of requests is under way at a time; what comes meanwhile waits and goes in the next list.
+// The painter's page. It shows the model's state, draws a stroke while the user makes it, and sends requests. Python does the rest.
+// The page sends one list of requests at a time; further requests wait for the next list.
 
-const SETTLE_AFTER = 250; // ms of rest after which the whole solution is asked for
-const STEP = 4; // pixels an arrow key moves the brush
-const MOST_BYTES = 10e6; // of a file: the server drops the connection at a message of more than 10 MiB
+const SETTLE_AFTER = 250; // ms without input after which the full solution is requested
+const STEP = 4; // pixels by which an arrow key moves the brush
+const MOST_BYTES = 10e6; // largest file: the server drops the connection at messages of more than 10 MiB
 
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -16,7 +16,7 @@ let instances = 0;
 function render({ model, el }) {
   const id = `toykit-painter-${instances++}`;
   const root = element("div", { className: "toykit-painter" });
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab's one-letter commands are not meant here
+  root.dataset.lmSuppressShortcuts = "true"; // keep JupyterLab from handling keys as commands
   root.addEventListener("keydown", (event) => event.stopPropagation());
   el.append(root);
 
@@ -42,7 +42,7 @@ function render({ model, el }) {
     timer = setTimeout(() => (drawing ? settleSoon() : ask({ do: "settle" })), SETTLE_AFTER);
   }
 
-  // controls; each has a label, and says why when it is disabled
+  // controls; each has a label, and a reason when it is disabled
   const fields = {};
   function labelled(text, control, note) {
     control.id = control.id || `${id}-${text.replace(/\W/g, "-")}`;
@@ -97,7 +97,7 @@ function render({ model, el }) {
       const [file] = input.files;
       input.value = "";
       if (file && file.size > MOST_BYTES) {
-        message.textContent = `${file.name}: ${(file.size / 1e6).toFixed(1)} MB; a file may have ${MOST_BYTES / 1e6} MB at most. Save the photo smaller.`;
+        message.textContent = `${file.name}: ${(file.size / 1e6).toFixed(1)} MB; the limit is ${MOST_BYTES / 1e6} MB. Save the photo at a smaller size.`;
         message.classList.add("error");
       } else if (file) ask({ do: request, name: file.name }, await file.arrayBuffer());
     };
@@ -119,7 +119,7 @@ function render({ model, el }) {
   message.setAttribute("role", "status");
   const why = element("p", { className: "why" });
 
-  // canvases: the photo, the seeds on it, the brush on top; and the result
+  // canvases: the photo, with seeds and brush above it, and the result
   function canvas(label) {
     const made = element("canvas", { className: "toykit-canvas" });
     if (label) { made.setAttribute("role", "img"); made.setAttribute("aria-label", label); }
@@ -130,7 +130,7 @@ function render({ model, el }) {
   photo.dataset.part = "photo"; seeds.dataset.part = "seeds"; result.dataset.part = "result"; pen.dataset.part = "pen";
   pen.tabIndex = 0;
   pen.setAttribute("role", "application");
-  pen.setAttribute("aria-label", "Canvas for scribbles. Arrow keys move the brush, Space puts it down and lifts it, Escape drops the stroke, U undoes.");
+  pen.setAttribute("aria-label", "Canvas for scribbles. Arrow keys move the brush, Space starts and ends a stroke, Escape cancels it, U undoes the last change.");
   const stack = element("div", { className: "stack" }, photo, seeds, pen);
   let width = 1, height = 1, cursor = [0, 0];
   function resize(size) {
@@ -239,7 +239,7 @@ function render({ model, el }) {
     fields.view.querySelector("input[value=entropy]").disabled = Boolean(s.idle.entropy);
     able("undo", s.can_undo ? "" : "nothing to undo");
     able("clear", s.has_seeds ? "" : "no seeds to clear");
-    able("json", s.can_save_strokes ? "" : "erased or loaded pixels cannot be said in strokes; save the PNG");
+    able("json", s.can_save_strokes ? "" : "strokes cannot represent erased or loaded pixels; save the PNG");
     for (const name of ["png", "npz"]) able(name, s.has_labels ? "" : "no labels yet");
     result.setAttribute("aria-label", `${s.views[s.view]} of ${s.photo}`);
     message.textContent = s.error || s.message;
@@ -262,7 +262,7 @@ function render({ model, el }) {
       const link = element("a", { href: URL.createObjectURL(new Blob([buffers[0]])), download: content.name });
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-      message.textContent = `${content.name}: saved by the browser, in its folder for downloads.`;
+      message.textContent = `${content.name}: saved in the browser's download folder.`;
       message.classList.remove("error");
     }
   }

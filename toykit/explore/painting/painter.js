@@ -22,7 +22,7 @@ function render({ model, el }) {
 
   // requests
   let busy = false, waiting = [], files = [], timer = 0, drawing = null;
-  function ask(request, content) {
+  function post(request, content) {
     if (content) { request.file = files.length; files.push(content); }
     const last = waiting[waiting.length - 1];
     if (last && request.do === "set" && last.do === "set" && last.name === request.name) waiting.pop();
@@ -39,7 +39,7 @@ function render({ model, el }) {
   }
   function settleSoon() {
     clearTimeout(timer);
-    timer = setTimeout(() => (drawing ? settleSoon() : ask({ do: "settle" })), SETTLE_AFTER);
+    timer = setTimeout(() => (drawing ? settleSoon() : post({ do: "settle" })), SETTLE_AFTER);
   }
 
   // controls; each has a label, and a reason when it is disabled
@@ -99,7 +99,7 @@ function render({ model, el }) {
       if (file && file.size > MOST_BYTES) {
         message.textContent = `${file.name}: ${(file.size / 1e6).toFixed(1)} MB; the limit is ${MOST_BYTES / 1e6} MB. Save the photo at a smaller size.`;
         message.classList.add("error");
-      } else if (file) ask({ do: request, name: file.name }, await file.arrayBuffer());
+      } else if (file) post({ do: request, name: file.name }, await file.arrayBuffer());
     };
     return [element("button", { type: "button", textContent: text, onclick: () => input.click() }), input];
   }
@@ -110,7 +110,7 @@ function render({ model, el }) {
     holder.title = why || "";
     holder.classList.toggle("idle", Boolean(why));
   }
-  const set = (name) => (value) => ask({ do: "set", name, value });
+  const set = (name) => (value) => post({ do: "set", name, value });
 
   let currentClass = 1, erase = false, brush = 4;
   const newClass = element("input", { type: "text", size: 10, placeholder: "name" });
@@ -168,7 +168,7 @@ function render({ model, el }) {
   }
   function finish() {
     if (!drawing) return;
-    ask({ do: "stroke", class: currentClass, erase, width: brush, points: drawing });
+    post({ do: "stroke", class: currentClass, erase, width: brush, points: drawing });
     drawing = null;
   }
   pen.onpointerdown = (event) => {
@@ -190,7 +190,7 @@ function render({ model, el }) {
       if (drawing) drawing.push([...cursor]);
     } else if (event.key === " ") { if (drawing) finish(); else drawing = [[...cursor]]; }
     else if (event.key === "Escape") drawing = null;
-    else if (event.key === "u" || event.key === "U") { if (!fields.undo.disabled) ask({ do: "undo" }); }
+    else if (event.key === "u" || event.key === "U") { if (!fields.undo.disabled) post({ do: "undo" }); }
     else return;
     event.preventDefault();
     drawPen(true);
@@ -199,25 +199,25 @@ function render({ model, el }) {
   const group = (title, ...children) => element("section", {}, element("h3", { textContent: title }), ...children);
   const row = (...children) => element("div", { className: "row" }, ...children);
   const controls = element("div", { className: "controls" },
-    group("Photo", list("photo", "photo", (name) => ask({ do: "photo", name })), row(...upload("Upload a photo", "image/*", "upload"))),
+    group("Photo", list("photo", "photo", (name) => post({ do: "photo", name })), row(...upload("Upload a photo", "image/*", "upload"))),
     group("Brush",
       radios("class", "class", (v) => { currentClass = Number(v); erase = false; fields.tool.show(TOOLS, "paint"); }),
-      row(labelled("new class", newClass), button("add", "Add class", () => { ask({ do: "class", name: newClass.value }); newClass.value = ""; })),
+      row(labelled("new class", newClass), button("add", "Add class", () => { post({ do: "class", name: newClass.value }); newClass.value = ""; })),
       radios("tool", "tool", (v) => (erase = v === "erase")),
       range("brush", "brush size", 1, 20, 1, (v) => (brush = v)),
-      row(button("undo", "Undo", () => ask({ do: "undo" })), button("clear", "Clear", () => ask({ do: "clear" })))),
+      row(button("undo", "Undo", () => post({ do: "undo" })), button("clear", "Clear", () => post({ do: "clear" })))),
     group("Energy, eq. (8)",
       list("relaxation", "relaxation", set("relaxation")), list("cross_entropy", "cross-entropy", set("cross_entropy")),
       range("eta", "eta", 0, 2, 0.1, set("eta")), range("lam", "lambda", 0, 20, 0.5, set("lam")),
       range("bandwidth", "bandwidth", 1, 40, 1, set("bandwidth")), list("solver", "solver", set("solver")), why),
     group("Files",
       row(...upload("Load scribbles", ".json,.png", "load")),
-      row(button("json", "Save strokes (JSON)", () => ask({ do: "save", kind: "json" })), button("seedpng", "Save seeds (PNG)", () => ask({ do: "save", kind: "png" }))),
-      row(button("png", "Export picture (PNG)", () => ask({ do: "export", kind: "png" })), button("npz", "Export labels (NPZ)", () => ask({ do: "export", kind: "npz" })))));
+      row(button("json", "Save strokes (JSON)", () => post({ do: "save", kind: "json" })), button("seedpng", "Save seeds (PNG)", () => post({ do: "save", kind: "png" }))),
+      row(button("png", "Export picture (PNG)", () => post({ do: "export", kind: "png" })), button("npz", "Export labels (NPZ)", () => post({ do: "export", kind: "npz" })))));
   const TOOLS = [["paint", "paint"], ["erase", "erase"]];
   const pictures = element("div", { className: "pictures" },
     element("figure", {}, stack, element("figcaption", { textContent: "Paint here: drag, or focus and use the arrow keys and Space." })),
-    element("figure", {}, result, radios("view", "show", (name) => ask({ do: "view", name }))));
+    element("figure", {}, result, radios("view", "show", (name) => post({ do: "view", name }))));
   root.append(element("div", { className: "main" }, pictures, message), controls);
 
   function show() {
@@ -269,7 +269,7 @@ function render({ model, el }) {
   model.on("change:state", show);
   model.on("msg:custom", receive);
   show();
-  ask({ do: "show" });
+  post({ do: "show" });
   return () => { clearTimeout(timer); model.off("change:state", show); model.off("msg:custom", receive); };
 }
 

@@ -1,4 +1,4 @@
-"""Explorers, without a browser: each control changes what is shown, and what is shown is what formulas by hand say."""
+"""Explorers, without a browser: each control has an effect, and the values agree with formulas by hand."""
 
 import io
 import math
@@ -15,7 +15,7 @@ from toykit.explore.panels import NARROW, Panel, Panels
 
 
 def images(widget):
-    """What an explorer's images show, by their titles, as arrays."""
+    """Return an explorer's images as arrays, by their titles."""
     shown = {}
     for box in widget.children[0].children[0].children:
         title, image = box.children
@@ -61,32 +61,32 @@ def test_changes_from_several_threads_end_in_the_picture_of_the_last_values():
 
 
 def parts(widget, *path):
-    """Controls by their labels, and figure and text, of an explorer."""
-    found, figure, text = {}, None, None
+    """Return an explorer's controls by their labels, its figure and its text."""
+    controls, figure, text = {}, None, None
     stack = [widget]
     while stack:
         part = stack.pop()
         if type(part).__name__ == "FigureWidget":
             figure = part
         elif "text" in getattr(part, "_dom_classes", ()):
-            text = part  # the first, as the stack turns them round: what changes, the caption being below
+            text = part  # the stack reverses the order: the last one is the text that changes, above the caption
         elif type(part).__name__ in ("HTML", "Image", "Frame"):
             pass
         elif hasattr(part, "children"):
             stack.extend(part.children)
         else:
-            assert part.description not in found
-            found[part.description] = part
-    return found, figure, text
+            assert part.description not in controls
+            controls[part.description] = part
+    return controls, figure, text
 
 
 def snapshot(figure, text=None):
-    """All that an explorer shows, comparable."""
+    """Return everything that an explorer shows, for comparison."""
     return figure.to_json(), text and text.value
 
 
 def click(figure, trace, index, x=0.0, y=0.0):
-    """The message that plotly's page sends when a reader clicks a point of a trace."""
+    """Send the message that plotly's page sends when a reader clicks a point of a trace."""
     figure._js2py_pointsCallback = {
         "event_type": "plotly_click",
         "points": {"trace_indexes": [trace], "point_indexes": [index], "xs": [x], "ys": [y]},
@@ -129,7 +129,7 @@ def test_every_control_is_labelled_in_full_and_changes_what_is_shown(make, chang
 
 
 def by_hand(p, q):
-    """The six relaxations by Tables 1 and 2, in plain Python."""
+    """Compute the six relaxations of Tables 1 and 2 in plain Python."""
     s, a, b = (sum(x * y for x, y in zip(*pair, strict=True)) for pair in ((p, q), (p, p), (q, q)))
     inner = {"BL": s, "Q": 1 - (a + b) / 2 + s, "NQ": s / math.sqrt(a * b)}
     logs = {"CCE": "BL", "LQ": "Q", "CD": "NQ"}
@@ -172,12 +172,12 @@ def test_a_click_places_the_chosen_point():
     controls_["a click places"].value = "p"
     click(figure, 3, index)
     assert at_p.x == pytest.approx(at_q.x)
-    click(figure, 6, 2)  # a bar places nothing
+    click(figure, 6, 2)  # a click on a bar has no effect
     assert at_p.x == pytest.approx(at_q.x)
     assert dict(zip(bars.x, bars.y, strict=True)) == pytest.approx(by_hand(point, point))
 
 
-def test_moves_play_along_the_edge_and_end_where_a_reader_takes_over():
+def test_moves_play_along_the_edge_and_end_when_a_reader_moves_a_slider():
     controls_, figure, _ = parts(explore.simplex_explorer())
     bars, move, time = figure.data[6], controls_["move of Fig. 1"], controls_["time along the move"]
     assert time.disabled
@@ -250,7 +250,7 @@ def test_the_surface_turns_by_a_slider():
 
 
 def cross_entropies_by_hand(y, x):
-    """CE, RCE, CCE, Q of (y, 1 - y) and (x, 1 - x)."""
+    """Compute CE, RCE, CCE and Q of (y, 1 - y) and (x, 1 - x)."""
     return {
         "CE": -y * math.log(x) - (1 - y) * math.log(1 - x),
         "RCE": -x * math.log(y) - (1 - x) * math.log(1 - y),
@@ -315,7 +315,7 @@ def test_the_neighborhood_explorer_shows_affinities_and_follows_clicks_and_keys(
     controls_["pixel: x"].value, controls_["pixel: y"].value = 3, 7
     assert whole.z[9, 5] == close.z[9, 5] == pytest.approx(weight((3, 7), (5, 9), 40, 10), rel=1e-4)
     assert whole.z[7, 3] == 0
-    total = float(re.search(r"together: ([\d.]+)", text.value)[1])
+    total = float(re.search(r"sum of all weights: ([\d.]+)", text.value)[1])
     everywhere = [weight((3, 7), (x, y), 40, 10) for y in range(photo.shape[0]) for x in range(photo.shape[1])]
     assert total == pytest.approx(sum(everywhere) - 1, abs=0.01)
 
@@ -358,7 +358,7 @@ def test_every_control_of_the_neighborhood_explorer_has_an_effect():
 
 
 def boxes(figure):
-    """The domain of each panel: (left, right, bottom, top) in shares of the figure."""
+    """Return the domain of each panel: (left, right, bottom, top) as shares of the figure."""
     layout = figure.layout
     axes = [key[5:] for key in layout.to_plotly_json() if key.startswith("xaxis")]
     domains = [(layout[f"xaxis{k}"].domain, layout[f"yaxis{k}"].domain) for k in axes]
@@ -379,17 +379,17 @@ def boxes(figure):
 def test_panels_stand_side_by_side_in_a_wide_page_and_stacked_in_a_narrow_one(make):
     widget = make()
     frame, figure = widget.children[-1], parts(widget)[1]
-    assert all(note.text in frame.says for note in figure.layout.annotations[: len(boxes(figure))])
+    assert all(note.text in frame.label for note in figure.layout.annotations[: len(boxes(figure))])
     for width in (1200, 930, NARROW, 340):
         frame.width = width
-        found = boxes(figure)
-        for k, (left, right, bottom, top) in enumerate(found):
+        domains = boxes(figure)
+        for k, (left, right, bottom, top) in enumerate(domains):
             assert 0 <= left < right <= 1
             assert 0 <= bottom < top <= 1
             assert (right - left) * width > 100
-            for other in found[:k]:  # no two overlap
+            for other in domains[:k]:  # no two overlap
                 assert right <= other[0] or other[1] <= left or top <= other[2] or other[3] <= bottom
-        stacked = all(right - left > 0.8 for left, right, *_ in found)
+        stacked = all(right - left > 0.8 for left, right, *_ in domains)
         assert stacked == (width < NARROW)
 
 

@@ -1,4 +1,4 @@
-"""The painter without a browser: what is painted, saved, solved and told."""
+"""The painter without a browser: painting, saving, solving and messages."""
 
 import io
 import subprocess
@@ -109,7 +109,7 @@ def test_segment_reads_what_the_painter_saves(tmp_path):
     ("change", "words"),
     [
         (lambda p: p.paint("moon", 3, [(1, 1)]), "class: expected one of sky"),
-        (lambda p: p.paint("sky", 0, [(1, 1)]), "brush: expected a width"),
+        (lambda p: p.paint("sky", 0, [(1, 1)]), r"brush width: expected a number in \(0, 24\], got 0"),
         (lambda p: p.paint("sky", 3, []), "at least one finite point"),
         (lambda p: p.paint("sky", 3, [(float("nan"), 1)]), "at least one finite point"),
         (lambda p: p.add_class(" sky "), "a name that is not in use"),
@@ -133,7 +133,7 @@ def test_labels_are_the_solvers_own():
     assert labels.shape == (1, 3, HEIGHT, WIDTH)
     assert (labels[0, 0, 2:16, 2] == 1).all()
     preview, _ = label(painting, Settings(), last=labels, preview=True, kernel="torch")
-    assert (preview - labels).abs().mean() < 0.02  # a preview that starts at the end stays there
+    assert (preview - labels).abs().mean() < 0.02  # a preview that starts at the solution stays there
     for view in VIEWS:
         shown = picture(painting, labels, view)
         assert shown.dtype == np.uint8
@@ -156,7 +156,7 @@ def test_idle_controls_change_nothing_and_others_do():
         assert (first - other).abs().max() > 1e-3, name
 
 
-def test_closed_form_is_what_solve_says():
+def test_closed_form_is_that_of_solve():
     painting = two_strokes()
     settings = Settings(solver="closed_form")
     image, seeds = painting.sample.tensors()
@@ -174,7 +174,7 @@ def session():
     return session
 
 
-def test_a_session_tells_errors_and_goes_on(session):
+def test_a_session_reports_errors_and_continues(session):
     content = png(np.full((40, 60, 3), (9, 99, 200), np.uint8))
     stroke = {"do": "stroke", "erase": False, "width": 3, "points": [[5, 5]]}
     for action, files, words in (
@@ -219,7 +219,7 @@ def test_a_session_exports_and_undoes(session):
     assert not session.state()["has_seeds"]
 
 
-def test_the_dashboard_command_says_what_is_wrong(monkeypatch):
+def test_the_dashboard_command_reports_what_is_wrong(monkeypatch):
     import socket
 
     from toykit.cli import main

@@ -1,4 +1,4 @@
-"""Pictures hold the numbers that they claim; figures have the axes, curves and labels that the text speaks of."""
+"""Pictures contain the right numbers; figures have the axes, curves and labels that the text mentions."""
 
 import matplotlib as mpl
 import numpy as np
@@ -16,7 +16,7 @@ from toykit.potts import RELAXATIONS
 
 @pytest.fixture(params=[False, True], ids=["plain", "styled"])
 def _styled(request):
-    """Once with matplotlib's settings, once with the project's: a figure must not depend on which of them hold."""
+    """Use matplotlib's settings once and the project's once: a figure must not depend on them."""
     if request.param:
         plots.style()
 
@@ -144,6 +144,11 @@ def test_names_stay_inside_the_picture_and_clear_of_each_other():
     assert 0 < len(figure.axes[0].texts) < 200
 
 
+def test_move_figure_checks_its_time():
+    with pytest.raises(ValueError, match=r"at: expected a number in \[0, 1\], got 1.5"):
+        plots.move_figure("a", at=1.5)
+
+
 def test_move_figure_marks_a_time():
     plain, marked = plots.move_figure("b"), plots.move_figure("b", at=0.5)
     assert len(marked.axes[1].lines) == len(plain.axes[1].lines) + 1
@@ -204,7 +209,7 @@ def test_convergence_curves_show_each_photo_and_the_median():
 
 
 def test_figure_format_is_checked():
-    with pytest.raises(ValueError, match='kind: expected "png" or "jpeg"'):
+    with pytest.raises(ValueError, match="kind: expected one of png, jpeg; got 'bmp'"):
         plots.figure_format("bmp")
 
 

@@ -1,6 +1,6 @@
-"""Interactive explorers for the notebooks: what a reader wants to turn or drag. Needs ipywidgets and plotly.
+"""Interactive explorers for the notebooks. Needs ipywidgets, anywidget and plotly.
 
-In the notebooks a static figure beside each shows the same thing without a kernel.
+Each explorer needs a running kernel; in the notebooks, a static figure beside it shows the same content without one.
 """
 
 from toykit.explore.neighborhoods import neighborhood_explorer

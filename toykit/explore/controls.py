@@ -1,11 +1,11 @@
-"""Labelled controls of explorers: each tells its value when it is let go."""
+"""Create labelled controls of explorers; each reports its value when the user releases it."""
 
-#: The page puts labels above their controls, in full, however long.
+#: The style sheet places each label above its control, in full length.
 LABEL = {"description_width": "initial"}
 
 
 def slider(label: str, value: float, low: float, high: float, step: float):
-    """A labelled slider."""
+    """Return a labelled slider."""
     import ipywidgets as widgets
 
     return widgets.FloatSlider(
@@ -14,14 +14,14 @@ def slider(label: str, value: float, low: float, high: float, step: float):
 
 
 def whole_slider(label: str, value: int, high: int, step: int = 1):
-    """A labelled slider of whole numbers 0..high."""
+    """Return a labelled slider of whole numbers 0..high."""
     import ipywidgets as widgets
 
     return widgets.IntSlider(value, min=0, max=high, step=step, description=label, continuous_update=False, style=LABEL)
 
 
 def play(control):
-    """A play button that moves a slider of `slider` from its lowest to its highest value."""
+    """Return a play button that moves a slider, made by `slider`, from its lowest to its highest value."""
     import ipywidgets as widgets
 
     steps = round((control.max - control.min) / control.step)
@@ -31,7 +31,12 @@ def play(control):
 
 
 def choice(label: str, options, value):
-    """A labelled drop-down list."""
+    """Return a labelled drop-down list."""
     import ipywidgets as widgets
 
     return widgets.Dropdown(options=list(options), value=value, description=label, style=LABEL)
+
+
+def selected(control) -> str:
+    """Return the selected option of a drop-down list made by `choice`."""
+    return str(control.value)

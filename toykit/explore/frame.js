@@ -1,7 +1,7 @@
-// Around an explorer: tells how wide the room for pictures is, and gives all the names that screen readers say; ipywidgets
-// leaves a slider's handle, its number and a player's buttons without any.
+// The frame of an explorer: it reports the width available for pictures and sets the names that screen readers need, because
+// ipywidgets does not name a slider's handle, its number or a player's buttons.
 
-const REST = 100; // ms without a change after which the width is told
+const REST = 100; // ms without a change after which the width is reported
 const PLAYER = ["play or pause", "stop", "repeat"];
 
 function render({ model, el }) {
@@ -20,13 +20,13 @@ function render({ model, el }) {
     }
     for (const plot of root.querySelectorAll(".js-plotly-plot:not([role])")) {
       plot.setAttribute("role", "img");
-      plot.setAttribute("aria-label", model.get("says"));
+      plot.setAttribute("aria-label", model.get("label"));
     }
   }
 
   function measure() {
     const width = root.querySelector(".main").clientWidth;
-    if (!width || width === model.get("width")) return; // 0: in a tab that is not open
+    if (!width || width === model.get("width")) return; // 0: in a closed tab
     model.set("width", width);
     model.save_changes();
   }

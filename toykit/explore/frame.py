@@ -1,10 +1,21 @@
-"""What surrounds an explorer: pictures with titles, and controls beside them or, in a narrow page, above."""
+"""Arrange an explorer: pictures with titles, and controls beside them or, in a narrow page, above them."""
 
 
 def explorer(controls: list, *shown, panels=None):
-    """A widget: what is shown, one below the other, and the controls beside it or, where there is no room, above.
+    """Return a widget with the shown parts below each other, and the controls beside them or, in a narrow page, above.
 
-    panels: the `Panels` of which one shown figure consists; they are arranged anew for each width.
+    Parameters
+    ----------
+    controls : list of widgets
+        The controls.
+    *shown : widgets
+        Figures, pictures and texts.
+    panels : Panels, optional
+        The panels of a figure in `shown`; they are arranged anew when the page's width changes.
+
+    Returns
+    -------
+    ipywidgets.Box
     """
     import ipywidgets as widgets
 
@@ -12,14 +23,14 @@ def explorer(controls: list, *shown, panels=None):
 
     frame = Frame()
     if panels is not None:
-        frame.says = "; ".join(panels.titles)
+        frame.label = "; ".join(panels.titles)
         frame.observe(lambda change: panels.arrange(change["new"]), "width")
     main = widgets.VBox(list(shown)).add_class("main")
     return widgets.Box([main, widgets.Box(controls).add_class("controls"), frame]).add_class("toykit-explorer")
 
 
 def pictures(named: dict):
-    """Images in rows, each under its title."""
+    """Return a widget with images in rows, each below its title."""
     import ipywidgets as widgets
 
     boxes = [
@@ -29,7 +40,7 @@ def pictures(named: dict):
 
 
 def text(words: str = ""):
-    """A line or a table of HTML, to be written anew."""
+    """Return a widget with a line or a table of HTML, whose value can be replaced."""
     import ipywidgets as widgets
 
     return widgets.HTML(words).add_class("text")

@@ -1,4 +1,4 @@
-"""The widget within each explorer's frame, which only carries messages between the page and Python."""
+"""Define the widget in each explorer's frame, which exchanges messages between the page and Python."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ HERE = Path(__file__).parent
 
 
 class Frame(anywidget.AnyWidget):
-    """Shows nothing: brings the style sheet, tells how wide the pictures' room is, and names figure and sliders aloud."""
+    """An invisible widget: it loads the style sheet, reports the width for pictures, and names figure and sliders."""
 
     _esm = HERE / "frame.js"
     _css = HERE / "frame.css"
-    width = traitlets.Int(0, help="of the room for pictures, in pixels").tag(sync=True)
-    says = traitlets.Unicode(help="what the figure shows, in words").tag(sync=True)
+    width = traitlets.Int(0, help="width available for pictures, in pixels").tag(sync=True)
+    label = traitlets.Unicode(help="description of the figure for screen readers").tag(sync=True)

@@ -1,29 +1,41 @@
-"""Whom a pixel talks to, and how strongly, under nearest, sparse non-local and dense neighbourhoods (section 3.3)."""
+"""Explore a pixel's affinities under nearest, sparse non-local and dense neighbourhoods (section 3.3)."""
 
 from toykit.datasets.sample import Sample
 from toykit.experiments.neighborhoods import affinity_map
-from toykit.explore.controls import choice, slider, whole_slider
+from toykit.explore.controls import choice, selected, slider, whole_slider
 from toykit.explore.frame import explorer, text
 from toykit.explore.panels import Panel, Panels
 from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
 
-#: By the words in the menu: what makes a neighbourhood of a colour and a spatial bandwidth.
+#: Menu entry -> function from a colour and a spatial bandwidth to a neighbourhood.
 NEIGHBORHOODS = {
     "nearest, 4": lambda color, space: NearestNeighbors(color),
     "nearest, 8": lambda color, space: NearestNeighbors(color, connectivity=8),
     "sparse non-local": lambda color, space: SparseNonLocal(color),
     "dense": lambda color, space: Dense(color, space),
 }
-#: The close-up reaches so many pixels to each side.
+#: The close-up shows this many pixels to each side.
 REACH = 6
-CAPTION = """<p>Bright is a strong tie. A nearest neighbourhood ends beside the pixel; a dense one reaches all of the photo that
-has its colour, and the wider the bandwidths, the less it matters what and where.</p>"""
+CAPTION = """<p>Bright colours are high affinities. A nearest neighbourhood contains only the adjacent pixels. A dense one
+reaches all pixels of similar colour; the wider the bandwidths, the less colour and position matter.</p>"""
 
 
 def neighborhood_explorer(sample: Sample, neighborhood: str = "dense"):
-    """A widget: the photo, the affinities w_ij of the pixel i that a click or sliders choose, and a close-up of them.
+    """Return a widget that shows a photo, the affinities w_ij of one pixel i, and a close-up of them.
 
-    sample: small photos (100 pixels) answer at once. neighborhood: a key of `NEIGHBORHOODS`, shown first.
+    A click or the sliders choose the pixel.
+
+    Parameters
+    ----------
+    sample : toykit.datasets.Sample
+        The photo; a small one (100 pixels) responds immediately.
+    neighborhood : str, default "dense"
+        The neighbourhood shown first, a key of `NEIGHBORHOODS`.
+
+    Returns
+    -------
+    ipywidgets.Box
+        The widget.
     """
     image, _ = sample.tensors()
     height, width = image.shape[2:]
@@ -36,19 +48,20 @@ def neighborhood_explorer(sample: Sample, neighborhood: str = "dense"):
     clicked = False
 
     def show(_=None):
-        if clicked:  # both sliders move at a click; the picture follows once
+        if clicked:  # a click moves both sliders; redraw only once
             return
         space.disabled = kind.value != "dense"
-        weights = affinity_map(image, (y.value, x.value), NEIGHBORHOODS[kind.value](color.value, space.value)).numpy()
+        system = NEIGHBORHOODS[selected(kind)](color.value, space.value)
+        weights = affinity_map(image, (y.value, x.value), system).numpy()
         _show(figure, weights, x.value, y.value)
         counts.value = (
             f"pixel ({x.value}, {y.value}) has {int((weights > 0.01).sum())} neighbours with w &gt; 0.01; "
-            f"all weights together: {weights.sum():.2f}; the strongest: {weights.max():.3f}"
+            f"sum of all weights: {weights.sum():.2f}; largest weight: {weights.max():.3f}"
         )
 
     def click(trace, points, _):
         nonlocal clicked
-        if not points.point_inds:  # plotly calls all traces; the click was on another
+        if not points.point_inds:  # plotly calls all traces; the click was on another one
             return
         clicked = True
         x.value, y.value = int(points.xs[0]), int(points.ys[0])
@@ -64,7 +77,7 @@ def neighborhood_explorer(sample: Sample, neighborhood: str = "dense"):
 
 
 def _panels(photo):
-    """Photo under a transparent map that takes the clicks; the map of affinities; the close-up; the pixel in the first two."""
+    """Create the panels: the photo with a transparent layer for clicks, the affinities and the close-up."""
     height, width = photo.shape[:2]
     stacked, around = round(340 * height / width) + 60, (30, 8, 26)
     panels = Panels(
@@ -82,7 +95,7 @@ def _panels(photo):
     made.add_heatmap(showscale=False, **scale, row=1, col=2)
     made.add_heatmap(showscale=False, **scale, row=1, col=3)
     for column in (1, 2):
-        for color, thick in (("black", 5), ("white", 2)):  # to be seen on bright and on dark
+        for color, thick in (("black", 5), ("white", 2)):  # visible on bright and on dark colours
             cross = {"symbol": "cross-thin", "size": 15, "line": {"color": color, "width": thick}}
             made.add_scatter(mode="markers", marker=cross, hoverinfo="skip", row=1, col=column)
         made.update_xaxes(range=[-0.5, width - 0.5], row=1, col=column)
@@ -95,6 +108,7 @@ def _panels(photo):
 
 
 def _show(figure, weights, x: int, y: int) -> None:
+    """Draw the affinities and mark the pixel."""
     _, clicks, whole, close, *crosses = figure.data
     with figure.batch_update():
         clicks.z = whole.z = close.z = weights

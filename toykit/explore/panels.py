@@ -1,20 +1,34 @@
-"""A plotly figure of several panels that stand beside each other in a wide page and one above the other in a narrow one.
+"""Arrange a plotly figure of several panels: side by side in a wide page, stacked in a narrow one.
 
-One figure, not one for each panel: each FigureWidget brings all of plotly (5 MB) to the page.
+All panels share one figure, because each FigureWidget loads all of plotly (5 MB) into the page.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-#: Pixels: below this width panels are stacked; a title's height; a figure's width before the page has told its own.
+#: Pixels: the width below which panels are stacked; a title's height; a figure's width until the page reports its own.
 NARROW, TITLE, USUAL = 560, 26, 900
 INK = "#20262d"
 
 
 @dataclass(frozen=True)
 class Panel:
-    """wide: (left, right, top, bottom) in shares of the figure; height: in pixels, when stacked.
+    """One panel of a figure.
 
-    around: pixels to the left, right and below for axes and colour bar. bar: number of the trace whose colour bar lies below.
+    Parameters
+    ----------
+    title : str
+        Written above the panel.
+    wide : tuple of float
+        (left, right, top, bottom) in a wide page, as shares of the figure.
+    height : int
+        Height in pixels when stacked.
+    around : tuple of int, default (48, 14, 44)
+        Pixels to the left, to the right and below, for axes and colour bar.
+    kind : str, default "xy"
+        plotly's subplot type: "xy" or "scene".
+    bar : int, optional
+        The number of the trace whose colour bar is below the panel.
     """
 
     title: str
@@ -26,10 +40,18 @@ class Panel:
 
 
 class Panels:
-    """`figure`: an empty FigureWidget with a column for each panel, in the explorers' look.
+    """A figure with one column per panel, in the explorers' style; its attribute `figure` is a plotly FigureWidget.
 
-    A drag on it does not zoom, so that a finger scrolls the page; a scene turns. height: in pixels, when wide.
-    legend: whether there is one, on a line under the titles.
+    A drag does not zoom, so that a finger scrolls the page; a drag on a scene turns it.
+
+    Parameters
+    ----------
+    panels : list of Panel
+        The panels, in order.
+    height : int
+        Height of the figure in pixels, in a wide page.
+    legend : bool, default False
+        Whether there is a legend, on a line below the titles.
     """
 
     def __init__(self, panels: list[Panel], height: int, legend: bool = False):
@@ -39,8 +61,8 @@ class Panels:
         self.panels, self.height, self.titles = panels, height, [panel.title for panel in panels]
         self._above = TITLE + 34 * legend
         grid = make_subplots(1, len(panels), specs=[[{"type": p.kind} for p in panels]], subplot_titles=self.titles)
-        self.figure = go.FigureWidget(grid)
-        # a FigureWidget has no public way to say this; the buttons would be out of reach without a mouse
+        self.figure: Any = go.FigureWidget(grid)  # plotly creates the attributes of figures and traces at run time
+        # a FigureWidget has no public option for this; the buttons cannot be reached without a mouse
         self.figure._config = self.figure._config | {"displayModeBar": False}
         self.figure.update_layout(
             dragmode=False, showlegend=legend, template="simple_white",
@@ -53,7 +75,7 @@ class Panels:
             axes(fixedrange=True, title={"standoff": 4, "font_size": 13})
 
     def arrange(self, width: int = USUAL) -> None:
-        """Place the panels in a figure of so many pixels' width. Call it first when all traces are there."""
+        """Place the panels in a figure of this width in pixels. Call it first after adding all traces."""
         stacked = width < NARROW
         height = sum(panel.height for panel in self.panels) if stacked else self.height
         layout, top, bars = self.figure.layout, 0.0, {}
@@ -76,7 +98,7 @@ class Panels:
                     subplot.xaxis.domain, subplot.yaxis.domain = x, y
                 if panel.bar is not None:
                     bars[panel.bar] = {"x": (x[0] + x[1]) / 2, "y": y[0], "len": 0.9 * (x[1] - x[0])}
-        for trace, place in bars.items():  # not in the batch, which would blank other traces' bars
+        for trace, place in bars.items():  # outside the batch, which would reset other traces' bars
             self.figure.data[trace].colorbar = {
                 **self.figure.data[trace].colorbar.to_plotly_json(), **place,
                 "orientation": "h", "yanchor": "top", "thickness": 12, "outlinewidth": 0,

@@ -1,4 +1,4 @@
-"""Soft pseudo-labels of a photo while relaxation, cross-entropy, eta, lambda and bandwidth change."""
+"""Explore a photo's soft pseudo-labels for any relaxation, cross-entropy, eta, lambda and bandwidth."""
 
 import html
 import io
@@ -11,7 +11,7 @@ from toykit._shared.palette import voc_palette
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.sample import Sample
 from toykit.energy import Energy
-from toykit.explore.controls import choice, slider
+from toykit.explore.controls import choice, selected, slider
 from toykit.explore.frame import explorer, pictures, text
 from toykit.neighborhoods import NearestNeighbors
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, soft_colors
@@ -19,12 +19,25 @@ from toykit.potts import RELAXATIONS
 from toykit.seed_model import seed_logits
 from toykit.solvers import ConvergenceWarning, solve
 
-CAPTION = """<p>Mixed colours are soft labels, dark in the entropy. BL decides nearly every pixel; Q and CD leave some
-undecided. A larger lambda smooths, a larger bandwidth lets neighbours of different colours agree.</p>"""
+CAPTION = """<p>Mixed colours are soft labels; they are dark in the entropy map. BL decides nearly every pixel; Q and CD leave
+some undecided. A larger lambda smooths the labels. A larger bandwidth couples neighbours of different colours.</p>"""
 
 
 def pseudo_labels(sample: Sample):
-    """A widget: seeds, soft labels, their entropy and the hard mask, solved anew when a control is let go."""
+    """Return a widget that shows seeds, soft labels, their entropy and the hard mask.
+
+    The labels are solved again when a control is released.
+
+    Parameters
+    ----------
+    sample : toykit.datasets.Sample
+        A photo with seeds.
+
+    Returns
+    -------
+    ipywidgets.Box
+        The widget.
+    """
     import ipywidgets as widgets
 
     image, seeds = sample.tensors()
@@ -38,9 +51,9 @@ def pseudo_labels(sample: Sample):
     controls, turn = [relaxation, cross_entropy, eta, lam, bandwidth], threading.Lock()
 
     def show(_=None):
-        with turn:  # a front end may send changes to threads of their own: the last picture is that of the last values
+        with turn:  # changes may arrive in several threads; the last picture must show the last values
             neighborhood = NearestNeighbors(bandwidth.value)
-            energy = Energy(cross_entropy.value, relaxation.value, eta.value, lam.value, neighborhood)
+            energy = Energy(selected(cross_entropy), selected(relaxation), eta.value, lam.value, neighborhood)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 labels = solve(logits, image, seeds, energy).labels
@@ -56,7 +69,7 @@ def pseudo_labels(sample: Sample):
 
 
 def png(colors: np.ndarray) -> bytes:
-    """Colours in 0..1, (H, W, 3), or grey values, (H, W), as a PNG file."""
+    """Encode colours (H, W, 3) or grey values (H, W) in [0, 1] as a PNG file."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -65,7 +78,7 @@ def png(colors: np.ndarray) -> bytes:
 
 
 def _legend(classes: tuple[str, ...]) -> str:
-    """HTML: each class' name beside its colour."""
+    """Return HTML with each class's name beside its colour."""
     colors = (voc_palette(len(classes)) * 255).round().astype(int).tolist()
     return "".join(
         f"<i class='swatch' style='background: rgb{tuple(color)}'></i><span>{html.escape(name)}</span>"

@@ -1,4 +1,4 @@
-"""Fig. 2's surfaces to turn and to cut, and the way that gradient descent takes on them (plotly)."""
+"""Explore Fig. 2: surfaces to turn and cut, and the direction of gradient descent on them."""
 
 import math
 
@@ -6,19 +6,31 @@ import numpy as np
 
 from toykit._shared.palette import LINE_COLORS
 from toykit.experiments.potentials import cut, descent_field, over_logits
-from toykit.explore.controls import choice, slider, whole_slider
+from toykit.explore.controls import choice, selected, slider, whole_slider
 from toykit.explore.frame import explorer, text
 from toykit.explore.panels import INK, Panel, Panels
 from toykit.potts import RELAXATIONS
 
-CAPTION = """<p>The orange line is one cut in all three pictures. Where the surface is flat, the pull is zero and the arrows
-are dots: descent stays. Move the cut to the far ends and compare Q with LQ, NQ with CD.</p>"""
+CAPTION = """<p>The orange line is the same cut in all three pictures. Where the surface is flat, the gradient vanishes, the
+arrows are dots and descent does not move. Move the cut to either end and compare Q with LQ, and NQ with CD.</p>"""
 
 
 def potential_explorer(relaxation: str = "CD", limit: float = 3.0, n: int = 31):
-    """A widget: the surface of P over logits (l_i, l_j) to turn, a cut through it at a fixed l_j, and the descent field.
+    """Return a widget with the surface of P over logits (l_i, l_j), a cut at a fixed l_j, and the descent field.
 
-    relaxation: the one shown first. limit: logits from -limit to limit. n: the surface's grid points along each axis.
+    Parameters
+    ----------
+    relaxation : str, default "CD"
+        The relaxation shown first, a key of `toykit.potts.RELAXATIONS`.
+    limit : float, default 3.0
+        Logits range from -limit to limit.
+    n : int, default 31
+        Grid points of the surface along each axis.
+
+    Returns
+    -------
+    ipywidgets.Box
+        The widget.
     """
     panels, longest = _panels(limit), text()
     figure = panels.figure
@@ -27,7 +39,7 @@ def potential_explorer(relaxation: str = "CD", limit: float = 3.0, n: int = 31):
     turned = whole_slider("turn the surface, degrees", 230, 360, step=10)
 
     def show(_=None):
-        length = _show(figure, shown.value, fixed.value, limit, n)
+        length = _show(figure, selected(shown), fixed.value, limit, n)
         longest.value = f"longest arrow: |dP/dl| = {length:.2f}"
 
     def turn(_=None):
@@ -43,11 +55,12 @@ def potential_explorer(relaxation: str = "CD", limit: float = 3.0, n: int = 31):
 
 
 def _panels(limit: float):
+    """Create the panels: the surface with the cut on it, the cut and its gradient, and the descent field."""
     panels = Panels(
         [
             Panel("P over logits: drag to turn", (0, 0.54, 0, 1), 340, around=(0, 0, 0), kind="scene"),
-            Panel("the cut: P (line), pull -dP/dl_i (dashes)", (0.56, 1, 0, 0.42), 230),
-            Panel("where descent goes: -dP/dl", (0.56, 1, 0.42, 1), 340),
+            Panel("the cut: P (line), descent -dP/dl_i (dashed)", (0.56, 1, 0, 0.42), 230),
+            Panel("direction of descent: -dP/dl", (0.56, 1, 0.42, 1), 340),
         ],
         height=560,
     )
@@ -55,7 +68,7 @@ def _panels(limit: float):
     made.add_surface(colorscale="Cividis", showscale=False, row=1, col=1, name="P",
                      hovertemplate="l_i %{x:.2f}, l_j %{y:.2f}<br>P %{z:.3f}<extra></extra>")  # fmt: skip
     made.add_scatter3d(mode="lines", line={"color": LINE_COLORS[1], "width": 7}, hoverinfo="skip", row=1, col=1)
-    for name, color, dash in (("P", LINE_COLORS[1], "solid"), ("pull", LINE_COLORS[0], "dash")):
+    for name, color, dash in (("P", LINE_COLORS[1], "solid"), ("descent", LINE_COLORS[0], "dash")):
         made.add_scatter(mode="lines", name=name, line={"color": color, "dash": dash}, row=1, col=2)
     made.add_scatter(
         mode="lines+markers", line={"color": INK, "width": 1.6}, hoverinfo="skip",
@@ -74,13 +87,13 @@ def _panels(limit: float):
 
 
 def _show(figure, relaxation: str, logit_j: float, limit: float, n: int) -> float:
-    """Draw all; returns the norm of the gradient that the longest arrow stands for."""
+    """Draw all traces; return the norm of the gradient that the longest arrow represents."""
     logits, heights = over_logits(relaxation, limit, n)
     l_i, values, slope = cut(relaxation, logit_j, limit)
     surface, on_surface, curve, pulled, arrows, line = figure.data
     l_i, values, pull = l_i.numpy(), values.numpy(), -slope.numpy()
     x, y, sizes, longest = _arrows(relaxation, limit)
-    # a trace at a time: one batch for all would blank what it sets in one trace and not in another, such as the line's x
+    # one trace at a time: a common batch would reset properties that it sets in some traces only, such as the line's x
     surface.update(x=logits.numpy(), y=logits.numpy(), z=heights.numpy())
     on_surface.update(x=l_i, y=np.full_like(l_i, logit_j), z=values)
     curve.update(x=l_i, y=values)
@@ -91,9 +104,9 @@ def _show(figure, relaxation: str, logit_j: float, limit: float, n: int) -> floa
 
 
 def _arrows(relaxation: str, limit: float):
-    """The field as one line of tails and heads with gaps: x, y, marker sizes that show heads only, and the longest gradient.
+    """Return the descent field as one line with gaps: x, y, marker sizes that show only heads, and the longest gradient.
 
-    Lengths are the gradients', the longest one step of the grid; a vanishing one shrinks to a dot.
+    An arrow's length is proportional to the gradient; the longest arrow is one step of the grid, a vanishing one a dot.
     """
     logits, along_i, along_j = (values.numpy() for values in descent_field(relaxation, limit))
     lengths = np.hypot(along_i, along_j)

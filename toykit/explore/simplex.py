@@ -1,4 +1,4 @@
-"""Two soft labels on the triangle Delta^3 and the six relaxations between them, live (Fig. 1, Tables 1 and 2)."""
+"""Explore two soft labels on the triangle Delta^3 and the six relaxations between them (Fig. 1, Tables 1 and 2)."""
 
 import math
 
@@ -6,28 +6,43 @@ import torch
 
 from toykit._shared.palette import LINE_COLORS
 from toykit.experiments.moves import CLASS_NAMES, MOVES, landscape, landscape_sheet, potentials_of, with_coordinate
-from toykit.explore.controls import choice, play, slider
+from toykit.explore.controls import choice, play, selected, slider
 from toykit.explore.frame import explorer, text
 from toykit.explore.panels import INK, Panel, Panels
 from toykit.potts import RELAXATIONS
 from toykit.simplex import TRIANGLE, to_triangle
 
-#: Bars and colours end here; what is larger is written out.
+#: The largest value of bars and colours; larger values are written as text.
 CEILING = 3.0
-#: A click finds shares in steps of 1 / CLICKS.
+#: A click selects shares in steps of 1 / CLICKS.
 CLICKS = 50
-#: The move that is none: both points stay where they were put.
+#: The menu entry for no move: both points stay in place.
 FREE = "none"
-CAPTION = """<p>Dark is cheap; a white line every 1/4. A click places a point, sliders do the same from the keyboard. Let q go
-to where p is: the bars that stay are the relaxations that forbid two pixels to be unsure together.</p>"""
+CAPTION = """<p>Dark colours are low values, with a white line at every 1/4. Place a point by a click, or by sliders from
+the keyboard. Move q onto p: the bars that remain belong to the relaxations that penalise two equal uncertain labels.</p>"""
 
 
 def simplex_explorer(p=(0.7, 0.2, 0.1), q=(0.1, 0.3, 0.6), relaxation: str = "CD"):
-    """A widget: points p and q on the triangle, set by a click or by sliders, or led along a move of Fig. 1.
+    """Return a widget with two points p and q on the triangle, moved by clicks, by sliders or along a move of Fig. 1.
 
-    Bars show all six P(p, q); the triangle's colour is P(p, .) of one relaxation, dark where it is cheap.
-    p, q: distributions over three classes. relaxation: the one shown by colour first.
-    Raises: ValueError for points outside the triangle.
+    Bars show all six P(p, q). The colour of the triangle is P(p, .) of one relaxation; dark colours are low values.
+
+    Parameters
+    ----------
+    p, q : sequence of float, default (0.7, 0.2, 0.1) and (0.1, 0.3, 0.6)
+        Distributions over three classes.
+    relaxation : str, default "CD"
+        The relaxation shown by colour first, a key of `toykit.potts.RELAXATIONS`.
+
+    Returns
+    -------
+    ipywidgets.Box
+        The widget.
+
+    Raises
+    ------
+    ValueError
+        If p or q is not a distribution over three classes.
     """
 
     state = {name: _distribution(name, point) for name, point in (("p", p), ("q", q))}
@@ -46,13 +61,13 @@ def simplex_explorer(p=(0.7, 0.2, 0.1), q=(0.1, 0.3, 0.6), relaxation: str = "CD
 
     def show():
         nonlocal updating
-        updating = True  # the sliders follow the points, and would otherwise move them in turn
+        updating = True  # the sliders follow the points, and must not move them in turn
         for name, sliders in coordinates.items():
             for control, value in zip(sliders, state[name].tolist(), strict=True):
                 control.value = value
         updating = False
         time.disabled = player.disabled = move.value == FREE
-        _show(figure, state["p"], state["q"], shown.value)
+        _show(figure, state["p"], state["q"], selected(shown))
 
     def place(name, point):
         state[name] = point
@@ -67,12 +82,12 @@ def simplex_explorer(p=(0.7, 0.2, 0.1), q=(0.1, 0.3, 0.6), relaxation: str = "CD
         return changed
 
     def click(trace, points, _):
-        if points.point_inds:  # plotly calls this for clicks on other traces, too
-            place(placed.value, grid[points.point_inds[0]])
+        if points.point_inds:  # plotly also calls this for clicks on other traces
+            place(selected(placed), grid[points.point_inds[0]])
 
     def lead(_):
         if move.value != FREE:
-            at = MOVES[move.value](torch.tensor([time.value], dtype=torch.float64))
+            at = MOVES[selected(move)](torch.tensor([time.value], dtype=torch.float64))
             state["p"], state["q"] = (y[0] for y in at)
         show()
 
@@ -89,14 +104,15 @@ def simplex_explorer(p=(0.7, 0.2, 0.1), q=(0.1, 0.3, 0.6), relaxation: str = "CD
 
 
 def _distribution(name: str, point) -> torch.Tensor:
-    found = torch.as_tensor(point, dtype=torch.float64)
-    if found.shape != (3,) or (found < 0).any() or abs(float(found.sum()) - 1) > 1e-6:
+    """Return a point as float64 (3,), or raise ValueError if it is not a distribution."""
+    distribution = torch.as_tensor(point, dtype=torch.float64)
+    if distribution.shape != (3,) or (distribution < 0).any() or abs(float(distribution.sum()) - 1) > 1e-6:
         raise ValueError(f"{name}: expected three numbers >= 0 that sum to 1, got {point!r}")
-    return found
+    return distribution
 
 
 def _panels():
-    """The sheet of P(p, .), what hides it outside of the triangle, the border, the grid that takes clicks, p, q; the bars."""
+    """Create the traces: P(p, .), a mask outside the triangle, its border, the grid for clicks, p and q; the bars."""
     panels = Panels(
         [
             Panel("p and q; the colour is P(p, .)", (0, 0.55, 0, 1), 390, around=(4, 4, 46), bar=0),
@@ -108,10 +124,10 @@ def _panels():
     made.add_contour(
         contours={"start": 0, "end": CEILING, "size": 0.25}, zmin=0, zmax=CEILING, colorscale="Cividis", hoverinfo="skip",
         line={"color": "white", "width": 0.5}, **here,
-        colorbar={"tickvals": [0, 1, 2, 3], "ticktext": ["0", "1", "2", "3 and more"]},
+        colorbar={"tickvals": [0, 1, 2, 3], "ticktext": ["0", "1", "2", "3 or more"]},
     )  # fmt: skip
     left, right, top = TRIANGLE
-    past = 0.01  # over the rectangle's edge, too
+    past = 0.01  # beyond the rectangle's edge
     made.add_scatter(
         x=[left[0] - past, top[0], left[0] - past, None, right[0] + past, top[0], right[0] + past],
         y=[left[1] - past, top[1] + past, top[1] + past, None, right[1] - past, top[1] + past, top[1] + past],
@@ -140,12 +156,13 @@ def _panels():
 
 
 def _show(figure, p, q, relaxation: str) -> None:
+    """Draw P(p, .), both points and the six potentials."""
     grid, heights = landscape(relaxation, p, CLICKS)
     xy, points = to_triangle(grid), to_triangle(torch.stack([p, q]))
     values = {name: float(value) for name, value in potentials_of(p[None], q[None]).items()}
     sheet, _, _, field, *markers, bars = figure.data
     see = f"P_{relaxation}(p, .) = %{{customdata[3]:.3f}}<extra></extra>"
-    # a trace at a time: one batch for all would blank what it sets in one trace and not in another
+    # one trace at a time: a common batch would reset properties that it sets in some traces only
     x, y, over = landscape_sheet(relaxation, p)
     sheet.update(x=x.numpy(), y=y.numpy(), z=over.clamp_max(CEILING).float().numpy())
     field.update(

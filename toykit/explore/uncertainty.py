@@ -1,4 +1,4 @@
-"""Fig. 3 (a-c) with sliders: the cross-entropies, what each tells the other side, and who mimics whom."""
+"""Explore Fig. 3 (a-c): the cross-entropies, their gradients, and which side mimics the other."""
 
 from toykit._shared.palette import LINE_COLORS
 from toykit.cross_entropy import CROSS_ENTROPIES
@@ -16,15 +16,27 @@ from toykit.explore.controls import slider
 from toykit.explore.frame import explorer, text
 from toykit.explore.panels import Panel, Panels
 
-DASHES = ("solid", "dash", "dashdot", "dot")  # as in `toykit._shared.palette.LINE_STYLES`, in plotly's words
-CAPTION = """<p>Circles: where both are now; diamonds: the best answer to the other side. Set y to 0.5: CE still asks the
-prediction to be as unsure as the label, CCE and RCE ask nothing of it.</p>"""
+DASHES = ("solid", "dash", "dashdot", "dot")  # as in `toykit._shared.palette.LINE_STYLES`, under plotly's names
+CAPTION = """<p>Circles mark the current label and prediction, diamonds the minimiser for the other side. Set y to 0.5: CE still
+pulls the prediction to the uncertainty of the label; CCE and RCE have no gradient.</p>"""
 
 
 def cross_entropy_explorer(label: float = 0.75, prediction: float = 0.9):
-    """A widget: H(y, sigma) over sigma for a label y = (label, 1 - label), and over y for a prediction.
+    """Return a widget that shows H(y, sigma) over predictions for one label, and over labels for one prediction.
 
-    Circles mark where both now are, diamonds the best answers; the table below has gradients and who mimics whom.
+    Circles mark the current values, diamonds the minimisers. A table lists gradients and which side mimics the other.
+
+    Parameters
+    ----------
+    label : float, default 0.75
+        The label y = (label, 1 - label) at the start, in [0, 1].
+    prediction : float, default 0.9
+        The prediction sigma = (prediction, 1 - prediction) at the start, in [0.01, 0.99].
+
+    Returns
+    -------
+    ipywidgets.Box
+        The widget.
     """
     panels, table = _panels(), text()
     y = slider("label y = (x, 1 - x): x", label, 0, 1, 0.01)
@@ -41,8 +53,8 @@ def cross_entropy_explorer(label: float = 0.75, prediction: float = 0.9):
 
 
 def _panels():
-    """In both panels a curve for each cross-entropy, and marks for here and for the best answer."""
-    titles = ("the label is given: what is sigma told?", "the prediction is given: what is y told?")
+    """Create two panels with a curve per cross-entropy and marks at the current value and at the minimiser."""
+    titles = ("given the label: the loss of sigma", "given the prediction: the loss of y")
     panels = Panels([Panel(t, (k / 2, (k + 1) / 2, 0, 1), 360) for k, t in enumerate(titles)], height=430, legend=True)
     made = panels.figure
     for column in (1, 2):
@@ -63,6 +75,7 @@ def _panels():
 
 
 def _show(figure, label: float, prediction: float) -> None:
+    """Draw the curves and their marks."""
     traces = iter(figure.data)
     with figure.batch_update():
         for side in ("prediction", "label"):
@@ -77,13 +90,13 @@ def _show(figure, label: float, prediction: float) -> None:
                     here, best = label, best_label(name, prediction)
                     at_best = loss_at(name, float(best[0]), prediction)
                 curve.x, curve.y = x.numpy(), values.numpy()
-                flat = len(best) > 1  # then no point is better than another
+                flat = len(best) > 1  # a flat curve has no single minimiser
                 marks.x = [here, None if flat else float(best[0])]
                 marks.y = [loss_at(name, label, prediction), None if flat else at_best]
 
 
 def _table(label: float, prediction: float) -> str:
-    """HTML: for each cross-entropy the loss, both gradients, both best answers and what they have to do with the other."""
+    """Return an HTML table with the loss, both gradients and both minimisers of each cross-entropy."""
     head = ("", "loss", "dH/dl at sigma", "best sigma for this y", "dH/dl at y", "best y for this sigma")
     rows = []
     for name in CROSS_ENTROPIES:

@@ -1,6 +1,6 @@
-"""Figures: pictures of labels (Fig. 4), potentials (Fig. 2), moves on the simplex (Fig. 1), curves. Needs matplotlib.
+"""Draw the figures: pictures of labels (Fig. 4), potentials (Fig. 2), moves on the simplex (Fig. 1), curves.
 
-Every function draws into the axes it is given, or makes a figure and returns it; none calls `plt.show`.
+Needs matplotlib. Each function draws into given axes, or creates a figure and returns it; none calls `plt.show`.
 """
 
 from toykit.plots.curves import convergence_curves, label_curves, loss_curves

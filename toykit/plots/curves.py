@@ -1,26 +1,52 @@
-"""Curves: cross-entropies over predictions (Fig. 3 a-c), and solvers on their way to the optimum."""
+"""Draw curves: cross-entropies over predictions (Fig. 3 a-c), and the convergence of solvers to the optimum."""
 
 from toykit._shared.palette import LINE_COLORS, LINE_STYLES
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.experiments.optimality import Trajectory
 from toykit.experiments.uncertainty import label_curve, loss_curve
 
-#: Labels for Fig. 3: nearly certain (at a certain one RCE is infinite), leaning, unknown.
+#: Labels for Fig. 3: nearly certain (RCE is infinite for a certain label), undecided but leaning, unknown.
 LABELS = (0.99, 0.75, 0.5)
 
 
 def loss_curves(names: tuple[str, ...] = tuple(CROSS_ENTROPIES), labels: tuple[float, ...] = LABELS):
-    """H(y, sigma) over sigma = (x, 1 - x) for labels y = (label, 1 - label), one panel a cross-entropy; a figure."""
+    """Draw H(y, sigma) over predictions sigma = (x, 1 - x), one panel per cross-entropy (Fig. 3 a-c).
+
+    A dot marks a minimum inside the interval.
+
+    Parameters
+    ----------
+    names : tuple of str, default all
+        Keys of `toykit.cross_entropy.CROSS_ENTROPIES`.
+    labels : tuple of float, default (0.99, 0.75, 0.5)
+        One line per label y = (label, 1 - label).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     return _four_panels(loss_curve, names, labels, r"$\sigma = (x, 1-x)$: x", "$y$")
 
 
 def label_curves(names: tuple[str, ...] = tuple(CROSS_ENTROPIES), predictions: tuple[float, ...] = LABELS):
-    """H(y, sigma) the other way round: over labels y = (x, 1 - x) for predictions sigma; panels and dots as above."""
+    """Draw H(y, sigma) over labels y = (x, 1 - x), one panel per cross-entropy; dots as in `loss_curves`.
+
+    Parameters
+    ----------
+    names : tuple of str, default all
+        Keys of `toykit.cross_entropy.CROSS_ENTROPIES`.
+    predictions : tuple of float, default (0.99, 0.75, 0.5)
+        One line per prediction sigma = (prediction, 1 - prediction).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     return _four_panels(label_curve, names, predictions, "$y = (x, 1-x)$: x", r"$\sigma$")
 
 
 def _four_panels(curve, names, given, xlabel: str, symbol: str):
-    """curve(name, share) in one panel a name, for each given distribution; dots at minima inside the interval."""
+    """Draw curve(name, share) in one panel per name, one line per share; mark minima inside the interval."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
@@ -41,7 +67,17 @@ def _four_panels(curve, names, given, xlabel: str, symbol: str):
 
 
 def convergence_curves(trajectories: list[Trajectory]):
-    """Excess energy and soft Jaccard index against steps, one thin line a photo and the median bold; a figure."""
+    """Draw excess energy and soft Jaccard index against steps: a thin line per photo, the median in bold.
+
+    Parameters
+    ----------
+    trajectories : list of toykit.experiments.optimality.Trajectory
+        Runs of one or more optimisers on one or more photos, all with the same number of steps.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     import matplotlib.pyplot as plt
     import torch
 

@@ -1,4 +1,4 @@
-"""Pictures of photos, seeds and soft labels (Fig. 4): arrays of colours, and rows of them as a figure."""
+"""Draw photos, seeds and soft labels (Fig. 4): arrays of colours, and grids of them as a figure."""
 
 import numpy as np
 import torch
@@ -12,9 +12,22 @@ LEGEND_ROWS, LEGEND_COLUMNS = 4, 6
 
 
 def soft_colors(labels: Tensor) -> np.ndarray:
-    """Fig. 4's picture of soft labels: each pixel the convex combination of its classes' colours, by its label.
+    """Return Fig. 4's picture of soft labels: each pixel mixes the class colours, weighted by its label.
 
-    labels: (K, H, W), or (1, K, H, W). Returns float (H, W, 3) in 0..1.
+    Parameters
+    ----------
+    labels : Tensor, shape (K, H, W) or (1, K, H, W)
+        Soft labels.
+
+    Returns
+    -------
+    ndarray of float, shape (H, W, 3)
+        Colours in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If `labels` has another shape.
     """
     labels = _single(labels)
     colors = torch.from_numpy(voc_palette(labels.shape[0]))
@@ -22,22 +35,67 @@ def soft_colors(labels: Tensor) -> np.ndarray:
 
 
 def hard_colors(labels: Tensor) -> np.ndarray:
-    """Picture of each pixel's most likely class, float (H, W, 3); labels as in `soft_colors`."""
+    """Return a picture of each pixel's most likely class.
+
+    Parameters
+    ----------
+    labels : Tensor, shape (K, H, W) or (1, K, H, W)
+        Soft labels.
+
+    Returns
+    -------
+    ndarray of float, shape (H, W, 3)
+        Colours in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If `labels` has another shape.
+    """
     labels = _single(labels)
     return voc_palette(labels.shape[0])[labels.argmax(0).cpu().numpy()]
 
 
 def entropy_map(labels: Tensor) -> np.ndarray:
-    """Shannon entropy of each pixel's label as a share of its maximum ln K: (H, W) in 0..1, 0 = certain."""
+    """Return the Shannon entropy of each pixel's label, divided by its maximum ln K.
+
+    Parameters
+    ----------
+    labels : Tensor, shape (K, H, W) or (1, K, H, W)
+        Soft labels.
+
+    Returns
+    -------
+    ndarray of float, shape (H, W)
+        Values in [0, 1]; 0 is certain.
+
+    Raises
+    ------
+    ValueError
+        If `labels` has another shape.
+    """
     labels = _single(labels).detach().cpu()
     return (entropy(labels[None])[0] / np.log(labels.shape[0])).clamp(0, 1).numpy()
 
 
 def overlay_seeds(image: np.ndarray, seeds: np.ndarray, num_classes: int, fade: float = 0.55) -> np.ndarray:
-    """The photo, faded towards white, with the seeds in their classes' colours and a thin white rim around them.
+    """Draw the seeds in their class colours, with a thin white rim, on the photo faded towards white.
 
-    image: uint8 (H, W, 3); seeds: (H, W) of class ids, 254, 255; fade: share of white in [0, 1].
-    Returns float (H, W, 3) in 0..1.
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (H, W, 3)
+        The photo.
+    seeds : ndarray of int, shape (H, W)
+        Class ids, 254 (padding) or 255 (unlabelled).
+    num_classes : int
+        The number of classes K.
+    fade : float, default 0.55
+        The share of white in [0, 1].
+
+    Returns
+    -------
+    ndarray of float, shape (H, W, 3)
+        Colours in [0, 1].
     """
     seeded = seeds < num_classes
     picture = (1 - fade) * image / 255 + fade
@@ -57,13 +115,31 @@ def panels(
     legend: tuple[str, ...] = (),
     named: dict[str, np.ndarray] | None = None,
 ):
-    """A grid of pictures with titles; returns the figure.
+    """Draw a grid of pictures with titles.
 
-    pictures: title -> (H, W, 3) colours, or (H, W) shown from white (0) to black (1). columns: default all in one row.
-    legend: class names, shown below in their colours. Where they do not fit into `LEGEND_ROWS` rows, it lists the classes
-    that occur in the pictures, and its last entry states how many more there are. named: title -> (H, W) of class ids, such
-    as seeds: the names are written on that picture, too, since not every reader tells VOC's green from its olive.
-    Raises: ValueError for `named` without `legend`, or with a title that no picture has.
+    Parameters
+    ----------
+    pictures : dict of str to ndarray
+        Title -> colours (H, W, 3), or values (H, W) drawn from white (0) to black (1).
+    columns : int, optional
+        Pictures per row; by default all are in one row.
+    width : float, default 9.5
+        Width of the figure in inches.
+    legend : tuple of str, default ()
+        Class names, shown below in their colours. If they do not fit into `LEGEND_ROWS` rows, the legend lists the classes
+        that occur in the pictures, and its last entry states how many more there are.
+    named : dict of str to ndarray of int, optional
+        Title -> class ids (H, W), such as seeds. The class names are also written on that picture, because not every
+        reader can distinguish VOC's green from its olive.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If `named` is given without `legend`, or contains a title that is not in `pictures`.
     """
     import matplotlib.pyplot as plt
 
@@ -79,7 +155,7 @@ def panels(
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, (title, picture) in zip(axes.flat, pictures.items(), strict=False):
-        if np.ndim(picture) == 2:  # white on white would not show where it ends
+        if np.ndim(picture) == 2:  # the border of a white picture would be invisible
             axis.set_axis_on()
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set(visible=True, color="0.7", linewidth=0.8)
@@ -88,7 +164,7 @@ def panels(
     if legend:
         _add_legend(figure, legend, _occurring(pictures, named or {}, len(legend)))
     if named:
-        figure.draw_without_rendering()  # the layout decides how much room a name has
+        figure.draw_without_rendering()  # the layout determines the room for a name
         for axis, title in zip(axes.flat, pictures, strict=False):
             if title in named:
                 _write_names(axis, named[title], legend)
@@ -96,16 +172,18 @@ def panels(
 
 
 def _add_legend(figure, names: tuple[str, ...], occurring: list[int]) -> None:
-    """A legend below the pictures, as wide as the figure, which grows by its height, so that the pictures keep their size.
+    """Add a legend below the pictures, at most as wide as the figure if possible.
 
-    occurring: the class ids to show where not all names fit, the most frequent first.
+    The figure grows by the height of the legend, so that the pictures keep their size. `occurring` lists the class ids to show
+    if not all names fit, the most frequent first.
     """
     from matplotlib.patches import Patch
 
     patches = [
         Patch(facecolor=c, edgecolor="0.5", label=n) for c, n in zip(voc_palette(len(names)), names, strict=True)
     ]
-    for columns in range(min(LEGEND_COLUMNS, len(names)), 0, -1):
+    columns = min(LEGEND_COLUMNS, len(names))
+    while True:
         handles, places = patches, columns * LEGEND_ROWS
         if len(names) > places:
             listed = sorted((occurring or list(range(len(names))))[: places - 1])
@@ -115,36 +193,36 @@ def _add_legend(figure, names: tuple[str, ...], occurring: list[int]) -> None:
             handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), handlelength=1, frameon=False
         )
         size = legend.get_window_extent()
-        if size.width <= figure.bbox.width:
+        if columns == 1 or size.width <= figure.bbox.width:
             break
-        if columns > 1:
-            legend.remove()
+        legend.remove()
+        columns -= 1
     width, height = figure.get_size_inches()
     figure.set_size_inches(width, height + size.height / figure.dpi + 0.07)
 
 
 def _occurring(pictures: dict, named: dict[str, np.ndarray], num_classes: int) -> list[int]:
-    """The class ids in `named`, or whose own colour is in a picture, the most frequent first."""
+    """Return the class ids in `named` and those whose colour occurs in a picture, the most frequent first."""
     colors = _color_codes(voc_palette(num_classes))
     counts = np.zeros(num_classes, int)
     for ids in named.values():
         counts += np.bincount(ids[ids < num_classes].astype(int).ravel(), minlength=num_classes)
     for picture in pictures.values():
         if np.ndim(picture) == 3:
-            found, number = np.unique(_color_codes(np.asarray(picture)), return_counts=True)
-            counts += np.array([number[found == color].sum() for color in colors])
+            codes, numbers = np.unique(_color_codes(np.asarray(picture)), return_counts=True)
+            counts += np.array([numbers[codes == color].sum() for color in colors])
     order = np.argsort(-counts, kind="stable")
     return order[: int((counts > 0).sum())].tolist()
 
 
 def _color_codes(colors: np.ndarray) -> np.ndarray:
-    """One integer for each colour (..., 3), given in 0..1 or as bytes."""
+    """Return one integer per colour (..., 3), given in [0, 1] or as bytes."""
     values = colors.astype(int) if colors.dtype.kind in "iu" else (colors * 255).round().astype(int)
     return values @ (1 << 16, 1 << 8, 1)
 
 
 def _write_names(axis, ids: np.ndarray, names: tuple[str, ...], tries: int = 40) -> None:
-    """Each class' name over one of its pixels, if it can be whole there, clear of other names and not amid another class."""
+    """Write each class's name over one of its pixels, if it fits there without covering other names or another class."""
     from matplotlib.patheffects import withStroke
     from scipy.ndimage import distance_transform_edt
 
@@ -152,7 +230,7 @@ def _write_names(axis, ids: np.ndarray, names: tuple[str, ...], tries: int = 40)
     for k, name in enumerate(names):
         if not (ids == k).any():
             continue
-        depth = distance_transform_edt(np.pad(ids == k, 1))[1:-1, 1:-1]
+        depth = np.asarray(distance_transform_edt(np.pad(ids == k, 1)))[1:-1, 1:-1]
         deepest = np.argsort(-depth, axis=None, kind="stable")[: int((ids == k).sum())]
         some = deepest[:: max(1, len(deepest) // tries)]
         text = axis.text(0, 0, name, color="black", fontsize=8, ha="center", va="center", clip_on=True,
@@ -161,7 +239,7 @@ def _write_names(axis, ids: np.ndarray, names: tuple[str, ...], tries: int = 40)
         half = np.array([box.width, box.height]) / 2
         for row, column in zip(*np.unravel_index(some, ids.shape), strict=True):
             place = axis.transData.transform((column, row))
-            place = np.maximum(picture.min + half, np.minimum(picture.max - half, place))  # moved inside
+            place = np.maximum(picture.min + half, np.minimum(picture.max - half, place))  # moved into the picture
             x, y = axis.transData.inverted().transform(place)
             below = ids[min(max(round(y), 0), ids.shape[0] - 1), min(max(round(x), 0), ids.shape[1] - 1)]
             whole = (2 * half <= picture.size).all() and (below == k or below >= len(names))
@@ -174,6 +252,7 @@ def _write_names(axis, ids: np.ndarray, names: tuple[str, ...], tries: int = 40)
 
 
 def _single(labels: Tensor) -> Tensor:
+    """Return labels as (K, H, W), or raise ValueError."""
     if labels.ndim == 4 and labels.shape[0] == 1:
         labels = labels[0]
     if labels.ndim != 3:

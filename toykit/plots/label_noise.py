@@ -1,4 +1,4 @@
-"""Accuracy against label noise (Fig. 3 d), and images of a classification set by class."""
+"""Draw accuracy against label noise (Fig. 3 d), and images of a classification set by class."""
 
 import numpy as np
 
@@ -7,14 +7,25 @@ from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.natural_scenes import Scenes
 from toykit.experiments.label_noise import Cell, interval
 
-#: One for each of `CROSS_ENTROPIES`, as the colours and line styles: a loss looks the same in every figure.
+#: One per entry of `CROSS_ENTROPIES`, like the colours and line styles: a loss looks the same in every figure.
 MARKERS = ("o", "s", "^", "D")
 
 
 def noise_curves(cells: list[Cell], confidence: float = 0.95, chance: float = 1 / 6):
-    """Test accuracy against the noise, mean over the seeds with its t interval (none for one seed); a figure.
+    """Draw test accuracy against the share of wrong labels: the mean over the seeds with its t interval.
 
-    chance: the accuracy of guessing, a thin line.
+    Parameters
+    ----------
+    cells : list of toykit.experiments.label_noise.Cell
+        Results; a loss and noise level with one seed is drawn without an interval.
+    confidence : float, default 0.95
+        The confidence level of the intervals.
+    chance : float, default 1/6
+        The accuracy of guessing, drawn as a thin line.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
     """
     import matplotlib.pyplot as plt
 
@@ -24,11 +35,11 @@ def noise_curves(cells: list[Cell], confidence: float = 0.95, chance: float = 1 
     gap = min([0.2, *np.diff(levels)])
     for number, loss in enumerate(losses):
         own = {level: [c.accuracy for c in cells if (c.loss, c.noise) == (loss, level)] for level in levels}
-        found = [(level, *interval(values, confidence)) for level, values in own.items() if values]
-        x, mean, half = np.array(found).T
+        points = [(level, *interval(values, confidence)) for level, values in own.items() if values]
+        x, mean, half = np.array(points).T
         style = list(CROSS_ENTROPIES).index(loss)
         axis.errorbar(
-            x + (number - (len(losses) - 1) / 2) * 0.06 * gap,  # beside each other, so that no bar hides another
+            x + (number - (len(losses) - 1) / 2) * 0.06 * gap,  # shifted, so that no bar hides another
             mean, half, color=LINE_COLORS[style], linestyle=LINE_STYLES[style],
             marker=MARKERS[style], capsize=3, label=loss,
         )  # fmt: skip
@@ -42,7 +53,19 @@ def noise_curves(cells: list[Cell], confidence: float = 0.95, chance: float = 1 
 
 
 def scene_gallery(scenes: Scenes, rows: int = 3):
-    """The first images of each class, one column a class; a figure."""
+    """Draw the first images of each class, one column per class.
+
+    Parameters
+    ----------
+    scenes : toykit.datasets.natural_scenes.Scenes
+        Images and labels.
+    rows : int, default 3
+        Images per class.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(rows, len(scenes.classes), figsize=(1.25 * len(scenes.classes), 1.25 * rows),

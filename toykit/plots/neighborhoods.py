@@ -1,4 +1,4 @@
-"""Neighbourhoods: whom a pixel talks to, and what segments of the same volume and different shape cost."""
+"""Draw neighbourhoods: the affinities of a pixel, and the cut of segments of equal volume and different shape."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,15 +8,27 @@ from torch import Tensor
 
 from toykit._shared.palette import LINE_COLORS, LINE_STYLES
 
-#: Up to so many neighbours get a ring each: a single pixel is easily overlooked.
+#: At most this many neighbours are marked by a ring each, because a single pixel is easily overlooked.
 MOST_RINGS = 60
 
 
 def affinity_panels(image: np.ndarray, pixel: tuple[int, int], maps: Mapping[str, Tensor], window: int = 10):
-    """One pixel's affinities, in the whole photo and enlarged around the pixel; returns the figure.
+    """Draw one pixel's affinities in the whole photo and enlarged around the pixel.
 
-    image: uint8 (H, W, 3). pixel: (row, column), marked by a cross. maps: title -> (H, W) in 0..1, drawn from white (0) to
-    black (1); a few neighbours get a ring. window: rows and columns shown on each side of the pixel in the second row.
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (H, W, 3)
+        The photo.
+    pixel : tuple of int
+        (row, column), marked by a cross.
+    maps : mapping of str to Tensor, shape (H, W)
+        Title -> affinities in [0, 1], drawn from white (0) to black (1). Up to `MOST_RINGS` neighbours get a ring each.
+    window : int, default 10
+        Rows and columns shown on each side of the pixel in the second row.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
     """
     import matplotlib.pyplot as plt
 
@@ -45,9 +57,22 @@ def affinity_panels(image: np.ndarray, pixel: tuple[int, int], maps: Mapping[str
 
 
 def shape_curves(volumes: Sequence[float], shares: Mapping[str, Mapping[str, Tensor]]):
-    """The cut of segments against their volume, a line a shape, one panel a neighbourhood; returns the figure.
+    """Draw the cut of segments against their volume: one panel per neighbourhood, one line per shape.
 
-    volumes: shares of the pixels. shares: title -> shape -> (V,), see `toykit.experiments.neighborhoods.cut_shares`.
+    Parameters
+    ----------
+    volumes : sequence of float
+        Volumes v of the segments, as shares of the pixels.
+    shares : mapping of str to mapping of str to Tensor, shape (V,)
+        Title -> shape -> cuts, see `toykit.experiments.neighborhoods.cut_shares`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Notes
+    -----
+    The thick grey line is the volume potential 2 v (1 - v).
     """
     import matplotlib.pyplot as plt
 
@@ -59,14 +84,26 @@ def shape_curves(volumes: Sequence[float], shares: Mapping[str, Mapping[str, Ten
             axis.plot(v, curve, color=LINE_COLORS[number], linestyle=LINE_STYLES[number], label=shape)
         axis.set(title=title, xlabel="volume v", xlim=(0, 0.5), ylim=(0, 0.6), xticks=[0, 0.25, 0.5])
     axes[0, 0].set_ylabel("share of the weight that is cut")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=1 + len(curves))
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
     return figure
 
 
-def discount_curves(bandwidths: Sequence[float], ratios: Mapping[str, Tensor], unit: str):
-    """A disk's cut over that of scattered pixels, against the spatial bandwidth; returns the figure.
+def discount_curves(bandwidths: Sequence[float], ratios: Mapping[str, Tensor | Sequence[float]], unit: str):
+    """Draw a disk's cut divided by that of scattered pixels, against the spatial bandwidth.
 
-    ratios: label -> one value a bandwidth. unit: of the bandwidths, for the axis.
+    Parameters
+    ----------
+    bandwidths : sequence of float
+        Spatial bandwidths.
+    ratios : mapping of str to sequence of float
+        Label -> one value per bandwidth.
+    unit : str
+        The unit of the bandwidths, for the axis.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
     """
     import matplotlib.pyplot as plt
 
@@ -82,4 +119,5 @@ def discount_curves(bandwidths: Sequence[float], ratios: Mapping[str, Tensor], u
 
 
 def _count(n: int) -> str:
+    """Write a number with spaces between thousands."""
     return f"{n:,}".replace(",", " ")

@@ -1,4 +1,4 @@
-"""The picture that opens the README: one photo, its scribbles, and its pseudo-labels under all six relaxations."""
+"""Draw the README's first picture: a photo, its scribbles, and its pseudo-labels under all six relaxations."""
 
 import warnings
 
@@ -20,7 +20,21 @@ TITLES = {
 
 
 def overview(name: str = "coffee", long_side: int = 300):
-    """Photo, scribbles and stand-in prediction above, six relaxations below; the paper's weights and 200 steps of Adam."""
+    """Draw photo, scribbles and the stand-in's prediction, and below them pseudo-labels under the six relaxations.
+
+    The weights are the paper's, the solver is the default one.
+
+    Parameters
+    ----------
+    name : str, default "coffee"
+        A key of `toykit.datasets.PHOTOS`.
+    long_side : int, default 300
+        The photo's longer side in pixels.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     sample = photo(name, long_side)
     image, seeds = sample.tensors()
     logits = seed_logits(image, seeds, len(sample.classes))
@@ -32,7 +46,7 @@ def overview(name: str = "coffee", long_side: int = 300):
         "prediction from the scribbles": soft_colors(logits.softmax(1)),
     }
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # 200 steps are the paper's budget
+        warnings.simplefilter("ignore", ConvergenceWarning)  # for a picture, the default number of sweeps is enough
         for relaxation in RELAXATIONS:
             labels = solve(logits, image, seeds, Energy(relaxation=relaxation)).labels
             pictures[f"{relaxation}: {TITLES[relaxation]}"] = soft_colors(labels)

@@ -1,14 +1,26 @@
-"""Fig. 2: the six relaxations for K = 2, as contours over probabilities and as surfaces over logits."""
+"""Draw Fig. 2: the six relaxations for K = 2, as contours over probabilities and as surfaces over logits."""
 
 from toykit.experiments.potentials import descent_field, over_logits, over_square
 from toykit.potts import RELAXATIONS
 
-#: Iso-levels of the contours: the log-based potentials go to infinity, so theirs go on.
+#: Levels of the contours; those above 1 are for the logarithmic potentials, which are unbounded.
 LEVELS = [0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.25, 1.5, 2, 2.5, 3]
 
 
 def contours(names: tuple[str, ...] = tuple(RELAXATIONS), columns: int = 3):
-    """Contour maps of P((x_i, 1-x_i), (x_j, 1-x_j)) over [0, 1]^2, all at the same levels; returns the figure."""
+    """Draw contour maps of P((x_i, 1-x_i), (x_j, 1-x_j)) over [0, 1]^2, all with the same levels.
+
+    Parameters
+    ----------
+    names : tuple of str, default all
+        Keys of `toykit.potts.RELAXATIONS`, one panel each.
+    columns : int, default 3
+        Panels per row.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     import matplotlib.pyplot as plt
 
     rows = -(-len(names) // columns)
@@ -29,7 +41,21 @@ def contours(names: tuple[str, ...] = tuple(RELAXATIONS), columns: int = 3):
 
 
 def surfaces(names: tuple[str, ...] = tuple(RELAXATIONS), limit: float = 3.0, columns: int = 3):
-    """Surfaces of P over logits (l_i, l_j) in [-limit, limit]^2, each at its own height; returns the figure."""
+    """Draw surfaces of P over logits (l_i, l_j), each with its own height.
+
+    Parameters
+    ----------
+    names : tuple of str, default all
+        Keys of `toykit.potts.RELAXATIONS`, one panel each.
+    limit : float, default 3.0
+        Logits range from -limit to limit.
+    columns : int, default 3
+        Panels per row.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     import matplotlib.pyplot as plt
 
     rows = -(-len(names) // columns)
@@ -53,9 +79,22 @@ def surfaces(names: tuple[str, ...] = tuple(RELAXATIONS), limit: float = 3.0, co
 
 
 def descent_fields(names: tuple[str, ...] = tuple(RELAXATIONS), limit: float = 3.0, columns: int = 3):
-    """Contours of P over logits and arrows -dP/dl, where gradient descent takes both pixels; returns the figure.
+    """Draw contours of P over logits, and arrows -dP/dl, the direction in which gradient descent moves both pixels.
 
-    An arrow's length is the gradient's, on the same scale in all panels: a dot is a place where nothing pulls.
+    An arrow is as long as the gradient, on the same scale in all panels; a dot marks a vanishing gradient.
+
+    Parameters
+    ----------
+    names : tuple of str, default all
+        Keys of `toykit.potts.RELAXATIONS`, one panel each.
+    limit : float, default 3.0
+        Logits range from -limit to limit.
+    columns : int, default 3
+        Panels per row.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
     """
     import matplotlib.pyplot as plt
 
@@ -71,7 +110,9 @@ def descent_fields(names: tuple[str, ...] = tuple(RELAXATIONS), limit: float = 3
                     headlength=4, headaxislength=3.6, minlength=0.5, pivot="mid", zorder=3)  # fmt: skip
         axis.plot([-limit, limit], [-limit, limit], color="0.6", linestyle=":", linewidth=1)
         axis.set(title=f"$P_{{{name}}}$", aspect="equal", xticks=[-limit, 0, limit], yticks=[-limit, 0, limit])
-        axis.set(xlim=(-1.12 * limit, 1.12 * limit), ylim=(-1.12 * limit, 1.12 * limit))  # arrows at the border, too
+        axis.set(
+            xlim=(-1.12 * limit, 1.12 * limit), ylim=(-1.12 * limit, 1.12 * limit)
+        )  # room for arrows at the border
     for axis in axes[-1]:
         axis.set_xlabel("$l_i$")
     for axis in axes[:, 0]:

@@ -1,4 +1,4 @@
-"""Results, published and measured: values in rows of dots, and mIoU by the length of the scribbles (Table 3)."""
+"""Draw published and measured results: rows of dots, and mIoU against the length of the scribbles (Table 3)."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,17 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
 def length_curves(rows: Rows):
-    """Table 3: mIoU by the length of the scribbles, a line a relaxation; beside it the difference to BL. A figure."""
+    """Draw Table 3: mIoU against the length of the scribbles, and its difference to BL; one line per relaxation.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Rows with `relaxation`, `scribble_length_ratio` and `miou`, as from `toykit.experiments.results.published`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.5))
@@ -29,9 +39,24 @@ def length_curves(rows: Rows):
 
 
 def dot_rows(groups: dict[str, Sequence[float]], title: str, label: str = "mIoU, percent", axis=None, color: int = 0):
-    """A row a group: its values as dots, their mean as an upright line with the number beside it. Returns the axis.
+    """Draw one row per group: values as dots, their mean as a vertical line with the number beside it.
 
-    groups: name -> values, the first on top. color: of LINE_COLORS; one for published numbers, another for measured ones.
+    Parameters
+    ----------
+    groups : dict of str to sequence of float
+        Name -> values; the first group is on top.
+    title : str
+        The title of the axis.
+    label : str, default "mIoU, percent"
+        The label of the x axis.
+    axis : matplotlib.axes.Axes, optional
+        The axis to draw into; by default a new figure's.
+    color : int, default 0
+        Index into `LINE_COLORS` and `MARKERS`: one for published numbers, another for measured ones.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
     """
     import matplotlib.pyplot as plt
 

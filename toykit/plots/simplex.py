@@ -1,8 +1,9 @@
-"""The triangle Delta^3, paths on it, and Fig. 1 with the potentials along its moves."""
+"""Draw the triangle Delta^3, paths on it, and Fig. 1 with the potentials along its moves."""
 
 import torch
 from torch import Tensor
 
+from toykit._shared.arguments import check_number
 from toykit._shared.palette import LINE_COLORS, LINE_STYLES
 from toykit.experiments.moves import CLASS_NAMES, MOVES, landscape, potentials_along
 from toykit.potts import RELAXATIONS
@@ -12,7 +13,15 @@ MOVE_TITLES = {"a": "(a) inside an object: A to B together", "b": "(b) at a boun
 
 
 def triangle(axis, names: tuple[str, ...] = CLASS_NAMES) -> None:
-    """Draw the simplex' border and the names of its corners into `axis`."""
+    """Draw the border of the simplex and the names of its corners.
+
+    Parameters
+    ----------
+    axis : matplotlib.axes.Axes
+        The axis to draw into.
+    names : tuple of str, default ("A", "B", "C")
+        The names of the corners.
+    """
     corners = torch.tensor([*TRIANGLE, TRIANGLE[0]])
     axis.fill(corners[:, 0], corners[:, 1], facecolor="0.96", zorder=0)
     axis.fill(corners[:, 0], corners[:, 1], fill=False, edgecolor="0.2", linewidth=1.2, joinstyle="round", zorder=1.5)
@@ -25,7 +34,19 @@ def triangle(axis, names: tuple[str, ...] = CLASS_NAMES) -> None:
 
 
 def simplex_path(axis, points: Tensor, color: str = LINE_COLORS[0], label: str = "") -> None:
-    """Draw a path (T, 3) over the simplex with an arrow from its start to its end (a dot, if it stays)."""
+    """Draw a path on the simplex, with a dot at its start and an arrow at its end.
+
+    Parameters
+    ----------
+    axis : matplotlib.axes.Axes
+        The axis to draw into.
+    points : Tensor, shape (T, 3)
+        Distributions along the path. A constant path is drawn as a dot.
+    color : str
+        The colour of the path.
+    label : str, default ""
+        Its entry in the legend.
+    """
     xy = to_triangle(points.double())
     axis.plot(xy[:, 0], xy[:, 1], color=color, linewidth=2.2, label=label, zorder=2)
     axis.plot(*xy[0], "o", color=color, markersize=7, zorder=3)
@@ -34,19 +55,33 @@ def simplex_path(axis, points: Tensor, color: str = LINE_COLORS[0], label: str =
 
 
 def move_figure(move: str, at: float | None = None):
-    """Fig. 1 (a) or (b): both labels' paths on the simplex, and all six relaxations along the move.
+    """Draw Fig. 1 (a) or (b): the paths of both labels on the simplex, and all six relaxations along the move.
 
-    at: a time in [0, 1] at which to mark the labels and the potentials (default: none). Returns the figure.
+    Parameters
+    ----------
+    move : str
+        "a" or "b", a key of `toykit.experiments.moves.MOVES`.
+    at : float, optional
+        A time in [0, 1] at which to mark the labels and the potentials.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If `at` is outside [0, 1] or `move` is unknown.
     """
     import matplotlib.pyplot as plt
 
-    if at is not None and not 0 <= at <= 1:
-        raise ValueError(f"at: expected a time in [0, 1], got {at!r}")
+    if at is not None:
+        check_number("at", at, "[0, 1]")
     t, potentials = potentials_along(move)
     p, q = MOVES[move](t)
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.3), width_ratios=(1, 1.7))
     triangle(left)
-    shift = torch.tensor([-0.02, -0.02, 0.04]) if move == "a" else torch.zeros(3)  # else one path hides the other
+    shift = torch.tensor([-0.02, -0.02, 0.04]) if move == "a" else torch.zeros(3)  # otherwise one path hides the other
     p, q = p + shift, q - shift
     simplex_path(left, p, LINE_COLORS[0], "$y_i$")
     simplex_path(left, q, LINE_COLORS[1], "$y_j$")
@@ -67,22 +102,37 @@ def move_figure(move: str, at: float | None = None):
 
 
 def landscapes(p: Tensor, names: tuple[str, ...] = tuple(RELAXATIONS), columns: int = 3, ceiling: float = 3.0):
-    """P(p, q) over the triangle of all labels q beside one label p (3,), a panel for each relaxation; returns the figure.
+    """Draw P(p, q) over the triangle of all labels q, for one label p; one panel per relaxation.
 
-    Dark is cheap; a black dot is p; lines are at every quarter, and nothing is drawn above `ceiling`.
+    Dark colours are low values, a black dot marks p, and lines are drawn at every quarter.
+
+    Parameters
+    ----------
+    p : Tensor, shape (3,)
+        The fixed label.
+    names : tuple of str, default all
+        Keys of `toykit.potts.RELAXATIONS`.
+    columns : int, default 3
+        Panels per row.
+    ceiling : float, default 3.0
+        Larger values are drawn as this one.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
     """
     import matplotlib.pyplot as plt
 
     rows = -(-len(names) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(9.5, 2.7 * rows), squeeze=False)
-    levels = torch.arange(0, ceiling + 0.01, 0.25).tolist()
+    levels, fills = torch.arange(0, ceiling + 0.01, 0.25).tolist(), []
     for axis, name in zip(axes.flat, names, strict=False):
         q, values = landscape(name, p, 60)
         triangle(axis)
         x, y = to_triangle(q).unbind(1)
-        filled = axis.tricontourf(x, y, values.clamp(0, ceiling), levels=levels, cmap="cividis", zorder=1)
+        fills.append(axis.tricontourf(x, y, values.clamp(0, ceiling), levels=levels, cmap="cividis", zorder=1))
         axis.tricontour(x, y, values.clamp(0, ceiling), levels=levels, colors="white", linewidths=0.5, zorder=1.2)
         axis.plot(*to_triangle(p.double()), "o", color="black", markeredgecolor="white", markersize=9, zorder=3)
         axis.set_title(f"$P_{{{name}}}(p, q)$")
-    figure.colorbar(filled, ax=axes, shrink=0.6, ticks=range(int(ceiling) + 1))
+    figure.colorbar(fills[-1], ax=axes, shrink=0.6, ticks=range(int(ceiling) + 1))
     return figure

@@ -1,6 +1,8 @@
-"""One look for all figures."""
+"""Define one style for all figures."""
 
-#: matplotlib settings: sizes that are legible in print, no box where none is needed.
+from toykit._shared.arguments import check_choice
+
+#: matplotlib settings: sizes that are legible in print, no unnecessary boxes.
 STYLE = {
     "figure.dpi": 90,
     "savefig.dpi": 150,
@@ -16,19 +18,26 @@ STYLE = {
 
 
 def style() -> None:
-    """Apply toykit's look to all figures made from now on."""
-    import matplotlib
+    """Apply toykit's style to all figures created from now on."""
+    import matplotlib.style
 
-    matplotlib.rcParams.update(STYLE)
+    matplotlib.style.use(STYLE)
 
 
 def figure_format(kind: str) -> None:
-    """How a notebook stores its figures: "png" for lines, "jpeg" for photos (a tenth of the size).
+    """Set the format in which a notebook stores its figures.
 
-    Raises: ValueError for another kind.
+    Parameters
+    ----------
+    kind : str
+        "png" for lines, "jpeg" for photos (a tenth of the size).
+
+    Raises
+    ------
+    ValueError
+        If `kind` is neither.
     """
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-    if kind not in ("png", "jpeg"):
-        raise ValueError(f'kind: expected "png" or "jpeg", got {kind!r}')
+    check_choice("kind", kind, ("png", "jpeg"))
     set_matplotlib_formats(kind, **({"pil_kwargs": {"quality": 75}} if kind == "jpeg" else {}))

@@ -1,4 +1,4 @@
-"""Training runs by step: loss and mIoU of several methods."""
+"""Draw training runs: loss and mIoU of several methods against steps."""
 
 from collections.abc import Callable
 
@@ -8,10 +8,18 @@ from toykit._shared.palette import LINE_COLORS, LINE_STYLES
 
 
 def training_curves(histories: dict[str, list[list[dict]]]):
-    """Loss and mIoU on the validation set by step; a line a method, its mean over the runs, in a band from the lowest
-    to the highest; a thin upright line where phase two begins. Returns a figure.
+    """Draw loss and validation mIoU against steps: per method the mean over its runs, in a band from lowest to highest.
 
-    histories: method -> the `history` of each of its runs (see `toykit.training.RunResult`), all with the same steps.
+    A thin vertical line marks the start of phase two.
+
+    Parameters
+    ----------
+    histories : dict of str to list of list of dict
+        Method -> the `history` of each of its runs (see `toykit.training.RunResult`), all with the same steps.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
     """
     import matplotlib.pyplot as plt
 
@@ -20,9 +28,9 @@ def training_curves(histories: dict[str, list[list[dict]]]):
         for axis, key in ((left, "loss"), (right, "val_miou")):
             _band(axis, runs, lambda row, key=key: row[key], number, method)
     for axis in (left, right):
-        begun = [row["step"] for row in next(iter(histories.values()))[0] if row["phase"] == "seeds"]
-        if begun:
-            axis.axvline(begun[-1], color="0.6", linewidth=1, linestyle=":")
+        phase_one = [row["step"] for row in next(iter(histories.values()))[0] if row["phase"] == "seeds"]
+        if phase_one:
+            axis.axvline(phase_one[-1], color="0.6", linewidth=1, linestyle=":")
     left.set(xlabel="step", ylabel="training loss, mean of the epoch", ylim=(0, None))
     right.set(xlabel="step", ylabel="mIoU on the validation set", ylim=(0, 1))
     handles, labels = left.get_legend_handles_labels()
@@ -31,6 +39,7 @@ def training_curves(histories: dict[str, list[list[dict]]]):
 
 
 def _band(axis, runs: list[list[dict]], value: Callable[[dict], float | None], number: int, label: str) -> None:
+    """Draw one method's mean and range into an axis; nothing if a run has no value."""
     points = [[(row["step"], value(row)) for row in history if value(row) is not None] for history in runs]
     if not all(points):
         return

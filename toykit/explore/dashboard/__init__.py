@@ -1,15 +1,15 @@
-"""All explorers and the painter on one page without code, served by Voila: what a lecturer opens in class."""
+"""Show all explorers and the painter on one page without code, served by Voila, for use in class."""
 
 from pathlib import Path
 
 from toykit import explore
 from toykit.datasets import photo
 
-#: The page, and the folder for JUPYTER_PATH that holds its template (which asks no other server for anything).
+#: The page, and the folder for JUPYTER_PATH with its template, which makes no requests to other servers.
 NOTEBOOK = Path(__file__).parent / "dashboard.ipynb"
 JUPYTER = Path(__file__).parent / "jupyter"
 
-#: The tabs: title, maker of the widget.
+#: The tabs: title, and a function that creates the widget.
 TABS = [
     ("Painter", lambda: explore.painter()),
     ("Simplex (Fig. 1)", lambda: explore.simplex_explorer()),
@@ -21,7 +21,17 @@ TABS = [
 
 
 def dashboard(tabs: list | None = None):
-    """A tab for each of `TABS`, or of given (title, maker); a widget is made when its tab is first opened."""
+    """Return one tab per explorer; a widget is created when its tab is first opened.
+
+    Parameters
+    ----------
+    tabs : list of (str, callable), optional
+        Title and a function that creates the widget; default `TABS`.
+
+    Returns
+    -------
+    ipywidgets.Tab
+    """
     import ipywidgets as widgets
 
     from toykit.plots import style
@@ -31,7 +41,7 @@ def dashboard(tabs: list | None = None):
     pages = [widgets.VBox() for _ in tabs]
     tab = widgets.Tab(pages, titles=[title for title, _ in tabs], selected_index=0)
 
-    def fill(number: int) -> None:
+    def fill(number: int | None) -> None:
         if number is not None and not pages[number].children:
             pages[number].children = [tabs[number][1]()]
 

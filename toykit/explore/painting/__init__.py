@@ -1,16 +1,30 @@
-"""The scribble painter: strokes on a photo, and the pseudo-labels that follow each of them.
+"""The scribble painter: strokes on a photo, and pseudo-labels that are updated after each stroke.
 
-`paint` is what a person draws, `labelling` what is computed from it, `session` what a page may ask for; these three are tested
-without a browser. `widget` only carries messages, `painter.js` only shows.
+`paint` represents the drawing, `labelling` computes labels and pictures from it, and `session` handles the page's requests.
+These three are tested without a browser. `widget` passes messages between page and session, and `painter.js` is the page.
 """
 
 
 def painter(name: str = "chelsea", long_side: int = 320, scribbles: bool = True):
-    """A widget to paint scribbles on a photo and watch its pseudo-labels. Needs anywidget and scikit-image.
+    """Return a widget to paint scribbles on a photo and see its pseudo-labels. Needs anywidget and scikit-image.
 
-    name: a photo of `toykit.datasets.PHOTOS`; the page can change it or take an uploaded one. long_side: photos are scaled down
-    to it, in pixels. scribbles: whether to begin with the scribbles that come with the photo.
-    Raises: ValueError for an unknown name.
+    Parameters
+    ----------
+    name : str, default "chelsea"
+        A photo of `toykit.datasets.PHOTOS`. The page can change it, or use an uploaded one.
+    long_side : int, default 320
+        Photos are scaled down to this length, in pixels.
+    scribbles : bool, default True
+        Whether to start with the photo's own scribbles.
+
+    Returns
+    -------
+    toykit.explore.painting.widget.PainterWidget
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
     """
     from toykit.explore.painting.widget import PainterWidget
 

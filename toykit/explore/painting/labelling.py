@@ -1,4 +1,4 @@
-"""From a painting to its pseudo-labels, and from these to pictures."""
+"""Compute the pseudo-labels of a painting, and pictures of them."""
 
 import warnings
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, soft_co
 from toykit.seed_model import seed_logits
 from toykit.solvers import ConvergenceWarning, solve
 
-#: What can be shown beside the photo: key -> words.
+#: The views beside the photo: key -> name.
 VIEWS = {"soft": "soft labels", "entropy": "entropy", "hard": "hard mask", "seeds": "seeds on photo"}
-#: The solvers that the page offers: key -> words.
+#: The solvers that the page offers: key -> name.
 SOLVERS = {
     "fast": "fast (default)",
     "gradient": "gradient (the paper's)",
     "closed_form": "closed form (exact, Q and Q)",
     "graph_cut": "graph cut (hard labels)",
 }
-#: The first picture after a stroke comes from so few sweeps; the whole solution follows when the hand rests.
+#: Sweeps of the preview after a stroke, and the tolerance of the full solution, which follows when the user pauses.
 PREVIEW_SWEEPS, TOLERANCE = 2, 1e-3
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The choices of eq. (8), see `toykit.Energy`, and of a solver, a key of `SOLVERS`."""
+    """Settings of eq. (8), see `toykit.Energy`, and of the solver, a key of `SOLVERS`."""
 
     relaxation: str = "CD"
     cross_entropy: str = "CCE"
@@ -39,20 +39,23 @@ class Settings:
     solver: str = "fast"
 
     def idle(self) -> dict[str, str]:
-        """The controls that would change nothing at present: name -> why."""
+        """Return the controls that have no effect at present: name -> reason."""
         idle = {}
         if self.eta == 0:
-            idle["cross_entropy"] = "plays no part while eta is 0"
+            idle["cross_entropy"] = "has no effect while eta is 0"
         if self.lam == 0:
-            idle |= dict.fromkeys(("relaxation", "bandwidth"), "plays no part while lambda is 0")
+            idle |= dict.fromkeys(("relaxation", "bandwidth"), "has no effect while lambda is 0")
         if self.solver == "graph_cut":
-            idle |= {"relaxation": "all relaxations agree on hard labels", "entropy": "hard labels have no entropy"}
+            idle |= {
+                "relaxation": "all relaxations have the same hard labels",
+                "entropy": "hard labels have no entropy",
+            }
         if self.solver == "closed_form":
-            idle |= dict.fromkeys(("relaxation", "cross_entropy"), "the closed form is for Q and Q")
+            idle |= dict.fromkeys(("relaxation", "cross_entropy"), "the closed form requires Q and Q")
         return idle
 
     def energy(self) -> Energy:
-        """The terms, as the solver takes them."""
+        """Return the terms for the solver."""
         relaxation = {"closed_form": "Q", "graph_cut": "BL"}.get(self.solver, self.relaxation)
         cross_entropy = "Q" if self.solver == "closed_form" else self.cross_entropy
         return Energy(cross_entropy, relaxation, self.eta, self.lam, NearestNeighbors(self.bandwidth))
@@ -61,41 +64,83 @@ class Settings:
 def label(
     painting: Painting, settings: Settings, last: Tensor | None = None, preview: bool = False, kernel: str = "auto"
 ) -> tuple[Tensor, str]:
-    """Soft pseudo-labels (1, K, H, W) of a painting and the solver's words.
+    """Compute soft pseudo-labels of a painting.
 
-    last: labels of the painting before, where a preview starts. preview: stop after a few sweeps (solver "fast" only).
-    kernel: the fast solver's. The whole solution depends on painting and settings alone.
-    Raises: ValueError without seeds, or where the solver does not apply; ImportError where its library is missing.
+    Parameters
+    ----------
+    painting : Painting
+        The photo and its seeds.
+    settings : Settings
+        The terms and the solver.
+    last : Tensor, shape (1, K, H, W), optional
+        Labels of the previous painting, from which a preview starts.
+    preview : bool, default False
+        Whether to stop after `PREVIEW_SWEEPS` sweeps (solver "fast" only).
+    kernel : str, default "auto"
+        The kernel of the fast solver.
+
+    Returns
+    -------
+    labels : Tensor, shape (1, K, H, W)
+        The labels. Without `preview` they depend only on painting and settings.
+    message : str
+        The solver's message.
+
+    Raises
+    ------
+    ValueError
+        If there are no seeds, or the solver does not apply.
+    ImportError
+        If the solver's library is missing.
     """
     image, seeds = painting.sample.tensors()
     classes = len(painting.classes)
     if not (painting.seeds < classes).any():
-        raise ValueError("paint a stroke in each of two classes: without seeds there is nothing to tell them apart")
+        raise ValueError("paint a stroke in each of two classes: without seeds there is nothing to distinguish them")
     logits = seed_logits(image, seeds, classes)
     options = {"tolerance": TOLERANCE, "kernel": kernel} if settings.solver == "fast" else {}
     if preview and settings.solver == "fast":
         options["max_steps"] = PREVIEW_SWEEPS
         if last is not None and last.shape == logits.shape:
-            options["start"] = 0.9 * last.to(logits) + 0.1 * logits.softmax(1)  # off the vertices, to move more freely
+            options["start"] = 0.9 * last.to(logits) + 0.1 * logits.softmax(
+                1
+            )  # not at the vertices, where steps are short
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the page shows the message
         solution = solve(logits, image, seeds, settings.energy(), settings.solver, **options)
     return solution.labels, solution.message
 
 
-def picture(painting: Painting, labels: Tensor, view: str) -> np.ndarray:
-    """RGBA, uint8 (H, W, 4), of a view, a key of `VIEWS`: entropy from white, certain, to black."""
-    if view == "soft":
-        return rgba(soft_colors(labels))
+def picture(painting: Painting, labels: Tensor | None, view: str) -> np.ndarray:
+    """Draw a view.
+
+    Parameters
+    ----------
+    painting : Painting
+        The photo and its seeds.
+    labels : Tensor, shape (1, K, H, W), or None
+        The labels; without them, all views but "seeds" are blank.
+    view : str
+        A key of `VIEWS`. Entropy is drawn from white (certain) to black.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 4)
+        RGBA.
+    """
+    if view == "seeds":
+        return rgba(overlay_seeds(painting.image, painting.seeds, len(painting.classes)))
+    if labels is None:
+        return np.full((*painting.seeds.shape, 4), 235, np.uint8)
     if view == "hard":
         return rgba(hard_colors(labels))
     if view == "entropy":
         return rgba(1 - np.repeat(entropy_map(labels)[..., None], 3, axis=2))
-    return rgba(overlay_seeds(painting.image, painting.seeds, len(painting.classes)))
+    return rgba(soft_colors(labels))
 
 
 def seeds_layer(painting: Painting) -> np.ndarray:
-    """The seeds in their classes' colours, RGBA, transparent elsewhere; float conversions happen on few pixels."""
+    """Draw the seeds in their class colours as RGBA (H, W, 4), transparent elsewhere; only seeds are converted, for speed."""
     from toykit._shared.palette import voc_palette
 
     layer = np.zeros((*painting.seeds.shape, 4), np.uint8)
@@ -107,13 +152,13 @@ def seeds_layer(painting: Painting) -> np.ndarray:
 
 
 def rgba(colors: np.ndarray) -> np.ndarray:
-    """Opaque RGBA bytes of colours in 0..1 or of bytes, (H, W, 3)."""
+    """Convert colours (H, W, 3), in [0, 1] or as bytes, to opaque RGBA bytes."""
     colors = colors if colors.dtype == np.uint8 else (colors * 255 + 0.5).astype(np.uint8)
     return np.dstack([colors, np.full(colors.shape[:2], 255, np.uint8)])
 
 
 def compile_loops() -> None:
-    """Let the fast solver compile what it compiles once per installation."""
+    """Run the fast solver once, so that its loops are compiled (once per installation)."""
     image, seeds = torch.zeros(1, 3, 8, 8), torch.full((1, 8, 8), 255)
     seeds[:, 0, 0], seeds[:, 7, 7] = 0, 1
     with warnings.catch_warnings():

@@ -1,21 +1,26 @@
-"""A photo and what was painted on it: an immutable value, each change a new one that remembers the one before."""
+"""Represent a photo and the marks on it as an immutable value; each change returns a new one that links to the previous one."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
+from toykit._shared.arguments import check_choice, check_number
 from toykit.conventions import PADDING, UNLABELLED
 from toykit.datasets.sample import Sample
 from toykit.supervision import Scribbles, Stroke, read_scribbles, read_seeds, write_scribbles, write_seeds
 from toykit.supervision.strokes import check_scales, line
 
+Loaded = TypeVar("Loaded")
+
 
 @dataclass(frozen=True)
 class Erasure:
-    """A stroke of the eraser: width in pixels, points (x, y)."""
+    """A stroke of the eraser: its width in pixels and its points (x, y)."""
 
     width: float
     points: tuple[tuple[float, float], ...]
@@ -23,10 +28,18 @@ class Erasure:
 
 @dataclass(frozen=True, eq=False)
 class Painting:
-    """A photo, its classes, and marks in the order of painting.
+    """A photo, its classes, and the marks on it in the order of painting.
 
-    name, image, classes: see `toykit.datasets.Sample`. base: seeds that came as a map, under the marks, or None.
-    marks: strokes and erasures; later ones cover earlier ones. previous: the painting before the last change, or None.
+    Parameters
+    ----------
+    name, image, classes
+        See `toykit.datasets.Sample`.
+    base : ndarray of uint8, shape (H, W), optional
+        Seeds that were loaded as a map; the marks are drawn over them.
+    marks : tuple of Stroke or Erasure, default ()
+        Later marks cover earlier ones.
+    previous : Painting, optional
+        The painting before the last change.
     """
 
     name: str
@@ -38,18 +51,17 @@ class Painting:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) of the photo."""
+        """Return (width, height) of the photo."""
         return self.image.shape[1::-1]
 
     @cached_property
     def seeds(self) -> np.ndarray:
-        """The map of class ids, uint8 (H, W), 255 = unlabelled. What `toykit segment` reads draws the same."""
-        before = self.previous
-        known = (
-            None if before is None else before.__dict__.get("seeds")
-        )  # asking for them would go back stroke by stroke
-        if known is not None and before.base is self.base and before.marks == self.marks[:-1]:
-            seeds, marks = known.copy(), self.marks[-1:]  # one more mark: the usual case, and quick
+        """Return the map of class ids, uint8 (H, W), 255 = unlabelled; `toykit segment` draws the same from saved files."""
+        before, drawn = self.previous, None
+        if before is not None and before.base is self.base and before.marks == self.marks[:-1]:
+            drawn = before.__dict__.get("seeds")  # only if cached: computing them could recurse through all strokes
+        if drawn is not None:
+            seeds, marks = drawn.copy(), self.marks[-1:]  # one more mark: the usual case, and fast
         else:
             blank = np.full(self.size[::-1], UNLABELLED, np.uint8)
             seeds, marks = (blank if self.base is None else self.base.copy()), self.marks
@@ -62,89 +74,114 @@ class Painting:
 
     @property
     def sample(self) -> Sample:
-        """What solvers take."""
+        """Return the photo with its seeds, the input of the solvers."""
         return Sample(self.name, self.image, self.seeds, self.classes)
 
     def paint(self, label: str | None, width: float, points) -> "Painting":
-        """With one more stroke of class `label`, or of the eraser for None.
+        """Return the painting with one more stroke.
 
-        Raises: ValueError for an unknown class, a width outside (0, the photo's longer side], no points or infinite ones.
+        Parameters
+        ----------
+        label : str or None
+            The stroke's class; None is the eraser.
+        width : float
+            Width in pixels, in (0, the photo's longer side].
+        points : iterable of (float, float)
+            Points (x, y) of the stroke in pixels.
+
+        Raises
+        ------
+        ValueError
+            If the class is unknown, the width is out of range, or there are no points or infinite ones.
         """
         points = tuple((float(x), float(y)) for x, y in points)
         if not points or not np.isfinite(points).all():
             raise ValueError(f"a stroke needs at least one finite point; got {len(points)} points")
-        if not 0 < width <= max(self.size):
-            raise ValueError(f"brush: expected a width above 0, at most {max(self.size)} pixels; got {width}")
-        if label is not None and label not in self.classes:
-            raise ValueError(f"class: expected one of {', '.join(self.classes)}; got {label!r}")
+        check_number("brush width", width, f"(0, {max(self.size)}]")
+        if label is not None:
+            check_choice("class", label, self.classes)
         mark = Erasure(width, points) if label is None else Stroke(label, width, points)
         return self._change(marks=(*self.marks, mark))
 
     def clear(self) -> "Painting":
-        """Without any seeds."""
+        """Return the painting without seeds."""
         return self._change(base=None, marks=())
 
     def undo(self) -> "Painting":
-        """The painting before the last change; itself if there was none."""
+        """Return the painting before the last change, or itself if there was none."""
         return self if self.previous is None else self.previous
 
     def add_class(self, name: str) -> "Painting":
-        """With one more class. Raises: ValueError for an empty name, or one that is taken."""
+        """Return the painting with one more class, or raise ValueError for an empty name or one that is in use."""
         name = name.strip()
         if not name or name in self.classes or len(self.classes) >= PADDING:
             raise ValueError(
-                f"a new class needs a name that is not in use; got {name!r}, there are {', '.join(self.classes)}"
+                f"a new class needs a name that is not in use; got {name!r}, the names in use are {', '.join(self.classes)}"
             )
         return self._change(classes=(*self.classes, name))
 
     def load(self, filename: str, content: bytes) -> "Painting":
-        """With the seeds of a scribble file, strokes as JSON or an indexed PNG, instead of its own.
+        """Return the painting with the seeds of a scribble file in place of its own.
 
-        The classes are the file's; a PNG has no names and keeps the painting's, with more where its ids go beyond them.
-        Raises: ValueError that names the file and what is wrong in it.
+        Parameters
+        ----------
+        filename : str
+            Its ending selects the format: strokes as JSON, or an indexed PNG.
+        content : bytes
+            The file's content. JSON defines the classes. A PNG has no names: the painting's classes stay, and ids beyond
+            them become additional classes.
+
+        Raises
+        ------
+        ValueError
+            If the file is invalid; the message names the file and the fault.
         """
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / (Path(filename).name or "scribbles")
-            path.write_bytes(content)
-            try:
-                if path.suffix.lower() == ".json":
-                    scribbles = read_scribbles(path)
-                    check_scales(path, scribbles.size, self.size)
-                    return self._change(base=None, marks=self._scaled(scribbles), classes=scribbles.classes)
-                seeds, names = read_seeds(path, self.size)
-            except ValueError as error:
-                raise ValueError(str(error).replace(str(path), path.name)) from error
-        seeds = np.where(seeds == PADDING, np.uint8(UNLABELLED), seeds)  # a photo on the page has no outside
+        return read_upload(filename, content, self._load_file)
+
+    def _load_file(self, path: Path) -> "Painting":
+        """Return the painting with the seeds of a file."""
+        if path.suffix.lower() == ".json":
+            scribbles = read_scribbles(path)
+            check_scales(path, scribbles.size, self.size)
+            return self._change(base=None, marks=self._scaled(scribbles), classes=scribbles.classes)
+        seeds, names = read_seeds(path, self.size)
+        seeds = np.where(seeds == PADDING, np.uint8(UNLABELLED), seeds)  # the painter has no padding
         classes = self.classes
         for name in names[len(classes) :]:
-            while name in classes:  # someone gave this name to a class of another id
+            while name in classes:  # the user gave this name to a class with another id
                 name += "'"
             classes += (name,)
         return self._change(base=seeds, marks=(), classes=classes)
 
     def strokes_json(self) -> bytes:
-        """The strokes as the JSON that `toykit segment` reads.
+        """Return the strokes as JSON, in the format that `toykit segment` reads.
 
-        Raises: ValueError where strokes cannot say it: after an erasure, or on top of a map that was loaded.
+        Raises
+        ------
+        ValueError
+            If there are erasures or a loaded map, which strokes cannot represent.
         """
         if not self.only_strokes:
-            raise ValueError("what was erased, or loaded as a map, cannot be said in strokes; save the seeds as a PNG")
-        scribbles = Scribbles(self.name, self.size, self.classes, self.marks)
+            raise ValueError("strokes cannot represent erased pixels or a loaded map; save the seeds as a PNG")
+        strokes = tuple(mark for mark in self.marks if isinstance(mark, Stroke))
+        scribbles = Scribbles(self.name, self.size, self.classes, strokes)
         return _written(lambda path: write_scribbles(path, scribbles))
 
     def seeds_png(self) -> bytes:
-        """The seeds as an indexed PNG, which `toykit segment` reads too."""
+        """Return the seeds as an indexed PNG, which `toykit segment` also reads."""
         return _written(lambda path: write_seeds(path, self.seeds))
 
     @property
     def only_strokes(self) -> bool:
-        """Whether strokes alone say what the seeds are."""
+        """Report whether the strokes alone define the seeds."""
         return self.base is None and all(isinstance(mark, Stroke) for mark in self.marks)
 
     def _change(self, **changes) -> "Painting":
+        """Return a changed copy that links to this painting."""
         return replace(self, previous=self, **changes)
 
     def _scaled(self, scribbles: Scribbles) -> tuple[Stroke, ...]:
+        """Scale strokes to the photo's size."""
         x, y = (own / theirs for own, theirs in zip(self.size, scribbles.size, strict=True))
         return tuple(
             replace(s, width=s.width * (x + y) / 2, points=tuple((px * x, py * y) for px, py in s.points))
@@ -152,7 +189,38 @@ class Painting:
         )
 
 
-def _written(write) -> bytes:
+def read_upload(filename: str, content: bytes, read: Callable[[Path], Loaded]) -> Loaded:
+    """Read an uploaded file through a temporary copy.
+
+    Parameters
+    ----------
+    filename : str
+        The name given by the user; folders in it are ignored.
+    content : bytes
+        The file's content.
+    read : callable
+        A function of the path of the copy.
+
+    Returns
+    -------
+    The result of `read`.
+
+    Raises
+    ------
+    ValueError
+        As raised by `read`, with the file's name instead of the path of the copy.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / (Path(filename).name or "file")
+        path.write_bytes(content)
+        try:
+            return read(path)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(path), path.name)) from error
+
+
+def _written(write: Callable[[Path], object]) -> bytes:
+    """Return the content of a file that `write` writes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         write(path)

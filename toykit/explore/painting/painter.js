@@ -1,9 +1,9 @@
-// The painter's page. It shows the model's state, draws a stroke while it is being made, and sends requests; all else is Python's.
-// One list of requests is under way at a time; what comes meanwhile waits and goes in the next list.
+// The painter's page. It shows the model's state, draws a stroke while the user makes it, and sends requests. Python does the rest.
+// The page sends one list of requests at a time; further requests wait for the next list.
 
-const SETTLE_AFTER = 250; // ms of rest after which the whole solution is asked for
-const STEP = 4; // pixels an arrow key moves the brush
-const MOST_BYTES = 10e6; // of a file: the server drops the connection at a message of more than 10 MiB
+const SETTLE_AFTER = 250; // ms without input after which the full solution is requested
+const STEP = 4; // pixels by which an arrow key moves the brush
+const MOST_BYTES = 10e6; // largest file: the server drops the connection at messages of more than 10 MiB
 
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -16,13 +16,13 @@ let instances = 0;
 function render({ model, el }) {
   const id = `toykit-painter-${instances++}`;
   const root = element("div", { className: "toykit-painter" });
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab's one-letter commands are not meant here
+  root.dataset.lmSuppressShortcuts = "true"; // keep JupyterLab from handling keys as commands
   root.addEventListener("keydown", (event) => event.stopPropagation());
   el.append(root);
 
   // requests
   let busy = false, waiting = [], files = [], timer = 0, drawing = null;
-  function ask(request, content) {
+  function post(request, content) {
     if (content) { request.file = files.length; files.push(content); }
     const last = waiting[waiting.length - 1];
     if (last && request.do === "set" && last.do === "set" && last.name === request.name) waiting.pop();
@@ -39,10 +39,10 @@ function render({ model, el }) {
   }
   function settleSoon() {
     clearTimeout(timer);
-    timer = setTimeout(() => (drawing ? settleSoon() : ask({ do: "settle" })), SETTLE_AFTER);
+    timer = setTimeout(() => (drawing ? settleSoon() : post({ do: "settle" })), SETTLE_AFTER);
   }
 
-  // controls; each has a label, and says why when it is disabled
+  // controls; each has a label, and a reason when it is disabled
   const fields = {};
   function labelled(text, control, note) {
     control.id = control.id || `${id}-${text.replace(/\W/g, "-")}`;
@@ -97,9 +97,9 @@ function render({ model, el }) {
       const [file] = input.files;
       input.value = "";
       if (file && file.size > MOST_BYTES) {
-        message.textContent = `${file.name}: ${(file.size / 1e6).toFixed(1)} MB; a file may have ${MOST_BYTES / 1e6} MB at most. Save the photo smaller.`;
+        message.textContent = `${file.name}: ${(file.size / 1e6).toFixed(1)} MB; the limit is ${MOST_BYTES / 1e6} MB. Save the photo at a smaller size.`;
         message.classList.add("error");
-      } else if (file) ask({ do: request, name: file.name }, await file.arrayBuffer());
+      } else if (file) post({ do: request, name: file.name }, await file.arrayBuffer());
     };
     return [element("button", { type: "button", textContent: text, onclick: () => input.click() }), input];
   }
@@ -110,7 +110,7 @@ function render({ model, el }) {
     holder.title = why || "";
     holder.classList.toggle("idle", Boolean(why));
   }
-  const set = (name) => (value) => ask({ do: "set", name, value });
+  const set = (name) => (value) => post({ do: "set", name, value });
 
   let currentClass = 1, erase = false, brush = 4;
   const newClass = element("input", { type: "text", size: 10, placeholder: "name" });
@@ -119,7 +119,7 @@ function render({ model, el }) {
   message.setAttribute("role", "status");
   const why = element("p", { className: "why" });
 
-  // canvases: the photo, the seeds on it, the brush on top; and the result
+  // canvases: the photo, with seeds and brush above it, and the result
   function canvas(label) {
     const made = element("canvas", { className: "toykit-canvas" });
     if (label) { made.setAttribute("role", "img"); made.setAttribute("aria-label", label); }
@@ -130,7 +130,7 @@ function render({ model, el }) {
   photo.dataset.part = "photo"; seeds.dataset.part = "seeds"; result.dataset.part = "result"; pen.dataset.part = "pen";
   pen.tabIndex = 0;
   pen.setAttribute("role", "application");
-  pen.setAttribute("aria-label", "Canvas for scribbles. Arrow keys move the brush, Space puts it down and lifts it, Escape drops the stroke, U undoes.");
+  pen.setAttribute("aria-label", "Canvas for scribbles. Arrow keys move the brush, Space starts and ends a stroke, Escape cancels it, U undoes the last change.");
   const stack = element("div", { className: "stack" }, photo, seeds, pen);
   let width = 1, height = 1, cursor = [0, 0];
   function resize(size) {
@@ -168,7 +168,7 @@ function render({ model, el }) {
   }
   function finish() {
     if (!drawing) return;
-    ask({ do: "stroke", class: currentClass, erase, width: brush, points: drawing });
+    post({ do: "stroke", class: currentClass, erase, width: brush, points: drawing });
     drawing = null;
   }
   pen.onpointerdown = (event) => {
@@ -190,7 +190,7 @@ function render({ model, el }) {
       if (drawing) drawing.push([...cursor]);
     } else if (event.key === " ") { if (drawing) finish(); else drawing = [[...cursor]]; }
     else if (event.key === "Escape") drawing = null;
-    else if (event.key === "u" || event.key === "U") { if (!fields.undo.disabled) ask({ do: "undo" }); }
+    else if (event.key === "u" || event.key === "U") { if (!fields.undo.disabled) post({ do: "undo" }); }
     else return;
     event.preventDefault();
     drawPen(true);
@@ -199,25 +199,25 @@ function render({ model, el }) {
   const group = (title, ...children) => element("section", {}, element("h3", { textContent: title }), ...children);
   const row = (...children) => element("div", { className: "row" }, ...children);
   const controls = element("div", { className: "controls" },
-    group("Photo", list("photo", "photo", (name) => ask({ do: "photo", name })), row(...upload("Upload a photo", "image/*", "upload"))),
+    group("Photo", list("photo", "photo", (name) => post({ do: "photo", name })), row(...upload("Upload a photo", "image/*", "upload"))),
     group("Brush",
       radios("class", "class", (v) => { currentClass = Number(v); erase = false; fields.tool.show(TOOLS, "paint"); }),
-      row(labelled("new class", newClass), button("add", "Add class", () => { ask({ do: "class", name: newClass.value }); newClass.value = ""; })),
+      row(labelled("new class", newClass), button("add", "Add class", () => { post({ do: "class", name: newClass.value }); newClass.value = ""; })),
       radios("tool", "tool", (v) => (erase = v === "erase")),
       range("brush", "brush size", 1, 20, 1, (v) => (brush = v)),
-      row(button("undo", "Undo", () => ask({ do: "undo" })), button("clear", "Clear", () => ask({ do: "clear" })))),
+      row(button("undo", "Undo", () => post({ do: "undo" })), button("clear", "Clear", () => post({ do: "clear" })))),
     group("Energy, eq. (8)",
       list("relaxation", "relaxation", set("relaxation")), list("cross_entropy", "cross-entropy", set("cross_entropy")),
       range("eta", "eta", 0, 2, 0.1, set("eta")), range("lam", "lambda", 0, 20, 0.5, set("lam")),
       range("bandwidth", "bandwidth", 1, 40, 1, set("bandwidth")), list("solver", "solver", set("solver")), why),
     group("Files",
       row(...upload("Load scribbles", ".json,.png", "load")),
-      row(button("json", "Save strokes (JSON)", () => ask({ do: "save", kind: "json" })), button("seedpng", "Save seeds (PNG)", () => ask({ do: "save", kind: "png" }))),
-      row(button("png", "Export picture (PNG)", () => ask({ do: "export", kind: "png" })), button("npz", "Export labels (NPZ)", () => ask({ do: "export", kind: "npz" })))));
+      row(button("json", "Save strokes (JSON)", () => post({ do: "save", kind: "json" })), button("seedpng", "Save seeds (PNG)", () => post({ do: "save", kind: "png" }))),
+      row(button("png", "Export picture (PNG)", () => post({ do: "export", kind: "png" })), button("npz", "Export labels (NPZ)", () => post({ do: "export", kind: "npz" })))));
   const TOOLS = [["paint", "paint"], ["erase", "erase"]];
   const pictures = element("div", { className: "pictures" },
     element("figure", {}, stack, element("figcaption", { textContent: "Paint here: drag, or focus and use the arrow keys and Space." })),
-    element("figure", {}, result, radios("view", "show", (name) => ask({ do: "view", name }))));
+    element("figure", {}, result, radios("view", "show", (name) => post({ do: "view", name }))));
   root.append(element("div", { className: "main" }, pictures, message), controls);
 
   function show() {
@@ -239,7 +239,7 @@ function render({ model, el }) {
     fields.view.querySelector("input[value=entropy]").disabled = Boolean(s.idle.entropy);
     able("undo", s.can_undo ? "" : "nothing to undo");
     able("clear", s.has_seeds ? "" : "no seeds to clear");
-    able("json", s.can_save_strokes ? "" : "erased or loaded pixels cannot be said in strokes; save the PNG");
+    able("json", s.can_save_strokes ? "" : "strokes cannot represent erased or loaded pixels; save the PNG");
     for (const name of ["png", "npz"]) able(name, s.has_labels ? "" : "no labels yet");
     result.setAttribute("aria-label", `${s.views[s.view]} of ${s.photo}`);
     message.textContent = s.error || s.message;
@@ -262,14 +262,14 @@ function render({ model, el }) {
       const link = element("a", { href: URL.createObjectURL(new Blob([buffers[0]])), download: content.name });
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-      message.textContent = `${content.name}: saved by the browser, in its folder for downloads.`;
+      message.textContent = `${content.name}: saved in the browser's download folder.`;
       message.classList.remove("error");
     }
   }
   model.on("change:state", show);
   model.on("msg:custom", receive);
   show();
-  ask({ do: "show" });
+  post({ do: "show" });
   return () => { clearTimeout(timer); model.off("change:state", show); model.off("msg:custom", receive); };
 }
 

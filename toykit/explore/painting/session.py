@@ -1,11 +1,13 @@
-"""What a page may ask of a painting, and what it is told: plain dictionaries and arrays, no browser."""
+"""Handle the painter page's requests and describe its state, in plain dictionaries and arrays, without a browser."""
 
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from toykit._shared.arguments import check_choice
 from toykit._shared.palette import LINE_COLORS, voc_palette
@@ -14,26 +16,49 @@ from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.photos import PHOTOS, photo
 from toykit.datasets.sample import fit_within, read_image, resize_image
 from toykit.explore.painting.labelling import SOLVERS, VIEWS, Settings, label, picture, seeds_layer
-from toykit.explore.painting.paint import Painting
+from toykit.explore.painting.paint import Painting, read_upload
 from toykit.potts import RELAXATIONS
 
-#: What a page can be told in one line instead of a traceback; a page that gets no answer would wait for ever.
+#: Errors that the page shows in one line instead of a traceback; without an answer the page would wait forever.
 ERRORS = (ValueError, TypeError, LookupError, OSError, ImportError, RuntimeError, MemoryError)
 
 
 class Session:
-    """One person's painting, settings and labels. `act` changes them, `state` and `pictures` tell them."""
+    """One user's painting, settings and labels: `act` changes them, `state` and `pictures` describe them.
+
+    Parameters
+    ----------
+    name : str
+        A photo of `toykit.datasets.PHOTOS`.
+    long_side : int
+        Photos are scaled down to this length, in pixels.
+    scribbles : bool
+        Whether to start with the photo's own scribbles.
+    """
 
     def __init__(self, name: str, long_side: int, scribbles: bool):
         self.long_side, self.kernel = long_side, "auto"
         self.settings, self.view = Settings(), "soft"
-        self.labels, self.message, self.error = None, "", ""
+        self.labels: Tensor | None = None
+        self.message, self.error = "", ""
         self._photo(name, scribbles)
 
-    def act(self, actions: list[dict], files: list[bytes] = ()) -> dict[str, bytes]:
-        """Do what a page asks for, in order; returns files for it to save, name -> content.
+    def act(self, actions: list[dict], files: Sequence[bytes] = ()) -> dict[str, bytes]:
+        """Carry out a page's requests in order.
 
-        Each action is {"do": ..., its arguments}; what goes wrong becomes `error`, and the rest is still done.
+        A request that fails sets `error`; the following ones are still carried out.
+
+        Parameters
+        ----------
+        actions : list of dict
+            Requests: {"do": name, and its arguments}.
+        files : sequence of bytes, default ()
+            Uploaded files, to which requests refer by number.
+
+        Returns
+        -------
+        dict of str to bytes
+            Files for the page to save: name -> content.
         """
         downloads = {}
         for action in actions:
@@ -48,7 +73,7 @@ class Session:
         return downloads
 
     def solve(self, preview: bool) -> None:
-        """Compute the labels; the page's line says why there are none."""
+        """Compute the labels; if that fails, `error` contains the reason."""
         if self.settings.solver != "fast":
             preview = False
         try:
@@ -58,7 +83,7 @@ class Session:
             self.error = self.error or str(error)
 
     def state(self) -> dict:
-        """All that the page's controls show."""
+        """Return everything that the page's controls show."""
         painting = self.painting
         colors = (voc_palette(len(painting.classes)) * 255).round().astype(int).tolist()
         named = zip(painting.classes, colors, strict=True)
@@ -75,14 +100,11 @@ class Session:
         }  # fmt: skip
 
     def pictures(self) -> tuple[np.ndarray, np.ndarray]:
-        """RGBA of the chosen view, blank without labels, and of the seeds' layer."""
-        if self.labels is None and self.view != "seeds":
-            shown = np.full((*self.painting.seeds.shape, 4), 235, np.uint8)
-        else:
-            shown = picture(self.painting, self.labels, self.view)
-        return shown, seeds_layer(self.painting)
+        """Return RGBA pictures of the selected view, blank without labels, and of the layer of seeds."""
+        return picture(self.painting, self.labels, self.view), seeds_layer(self.painting)
 
     def _photo(self, name: str, scribbles: bool) -> None:
+        """Open one of the package's photos."""
         sample = photo(name, self.long_side)
         painting = Painting(name, sample.image, sample.classes)
         if scribbles:
@@ -94,21 +116,18 @@ class Session:
         self._photo(action["name"], True)
 
     def _do_upload(self, action, files):
-        content, name = io.BytesIO(files[action["file"]]), Path(action["name"]).name
-        try:
-            image = read_image(content)
-        except ValueError as error:
-            raise ValueError(str(error).replace(str(content), name)) from error
+        name, content = Path(action["name"]).name, files[action["file"]]
+        image = read_upload(name, content, read_image)
         image = resize_image(image, fit_within(image.shape[1::-1], self.long_side))
         if min(image.shape[:2]) < 2:
             raise ValueError(f"{name}: {image.shape[1]} x {image.shape[0]} pixels are too few to paint on")
         stem = re.sub(r"[^\w.-]+", "_", Path(name).stem) or "photo"
-        stem = f"my_{stem}" if stem in PHOTOS else stem  # that name chooses the shipped photo
+        stem = f"my_{stem}" if stem in PHOTOS else stem  # the plain name selects the package's photo
         self.painting, self.labels = Painting(stem, image, ("background", "object")), None
 
     def _do_stroke(self, action, files):
         classes, number = self.painting.classes, action["class"]
-        if not action["erase"] and number not in range(len(classes)):  # its class may just have been undone
+        if not action["erase"] and number not in range(len(classes)):  # its class may have just been undone
             raise ValueError(f"class: expected a number in 0..{len(classes) - 1}, got {number!r}")
         name = None if action["erase"] else classes[number]
         self.painting = self.painting.paint(name, action["width"], action["points"])
@@ -128,7 +147,7 @@ class Session:
     def _do_set(self, action, files):
         settings = replace(self.settings, **{action["name"]: action["value"]})
         check_choice("solver", settings.solver, SOLVERS)
-        settings.energy()  # raises for what it cannot be
+        settings.energy()  # raises ValueError for invalid values
         self.settings = settings
         if self.view in settings.idle():
             self.view = "soft"
@@ -157,4 +176,4 @@ class Session:
         return {f"{self.painting.name}_{self.view}.png": file.getvalue()}
 
     def _do_show(self, action, files):
-        """Nothing changes; the page has just opened."""
+        """Change nothing: the page has just opened."""

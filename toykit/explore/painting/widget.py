@@ -1,4 +1,4 @@
-"""The painter's widget: carries a page's requests to a `Session` and its state and pictures back."""
+"""Define the painter's widget, which passes the page's requests to a `Session` and returns its state and pictures."""
 
 import threading
 from pathlib import Path
@@ -10,15 +10,15 @@ from toykit.explore.painting.labelling import compile_loops
 from toykit.explore.painting.session import Session
 
 HERE = Path(__file__).parent
-#: Requests that change nothing that the labels depend on.
+#: Requests that do not affect the labels.
 LOOKS = {"show", "view", "save", "export"}
 
 
 class PainterWidget(anywidget.AnyWidget):
-    """See `toykit.explore.painter`.
+    """The painter, see `toykit.explore.painter`.
 
-    The page sends one list of requests at a time and waits for the answer, collecting what comes meanwhile: solves never queue
-    up. Strokes get a preview first; the page asks for the whole solution ("settle") when the hand rests.
+    The page sends one list of requests at a time and collects further requests until the answer, so that solves never queue
+    up. A stroke is answered by a preview; when the user pauses, the page requests the full solution ("settle").
     """
 
     _esm = HERE / "painter.js"
@@ -29,11 +29,11 @@ class PainterWidget(anywidget.AnyWidget):
         self.session = Session(name, long_side, scribbles)
         super().__init__(state=self.session.state())
         self.on_msg(lambda _, content, buffers: self.answer(content["actions"], buffers))
-        self.session.kernel = "torch"  # until the other one's loops are compiled
+        self.session.kernel = "torch"  # until the loops of the numba kernel are compiled
         threading.Thread(target=self._compile, daemon=True).start()
 
     def answer(self, actions: list[dict], buffers: list) -> None:
-        """Do what the page asks for and tell it what came of it."""
+        """Carry out the page's requests and send it the results."""
         session, done = self.session, {action["do"] for action in actions}
         opening = done == {"show"} and session.labels is None
         downloads = session.act([a for a in actions if a["do"] != "settle"], [bytes(b) for b in buffers])
@@ -51,12 +51,13 @@ class PainterWidget(anywidget.AnyWidget):
             self.send({"kind": "file", "name": name}, [content])
 
     def _compile(self) -> None:
+        """Compile the numba kernel, then use it."""
         compile_loops()
         self.session.kernel = "auto"
 
 
 def photo_bytes(session: Session) -> bytes:
-    """The photo as RGBA bytes."""
+    """Return the photo as RGBA bytes."""
     from toykit.explore.painting.labelling import rgba
 
     return rgba(session.painting.image).tobytes()

@@ -12,8 +12,8 @@ from toykit.training import load_config
 from toykit.training.checkpoint import load_network
 from toykit.training.evaluation import confusion_matrix, mean_iou
 from toykit.training.label_quality import label_quality, main
-from toykit.training.loop import build_network
 from toykit.training.objective import Objective
+from toykit.training.setup import build_network
 from toykit.training.study import run_study
 
 SMALL = ["data.crop=32", "data.limit=6", "data.val_limit=3", "data.scale=[1,1]", "schedule.pretrain_epochs=1",

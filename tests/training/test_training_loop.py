@@ -15,7 +15,7 @@ import torch
 
 from toykit.datasets import toy
 from toykit.datasets.sample import Sample
-from toykit.training import checkpoint, load_config, loop, read_run, train
+from toykit.training import checkpoint, load_config, read_run, setup, train
 from toykit.training.batches import CropLoader, Crops, epoch_batches, seed_at
 from toykit.training.config import METHODS
 from toykit.training.objective import Objective
@@ -224,7 +224,7 @@ def test_a_batch_that_cannot_be(configure, tmp_path):
 
 def test_one_image_a_process_has_no_batch_statistics(configure, tmp_path):
     with pytest.raises(
-        ValueError, match=r"normalisation needs at least 2 images a process, so 2; got 1; model\.freeze"
+        ValueError, match=r"normalisation needs at least 2 images per process, so 2; got 1; or set model\.freeze"
     ):
         train(configure("schedule.batch=1"), tmp_path)
     frozen = configure("schedule.batch=1", "model.freeze_batch_norm=true", "data.limit=1", "schedule.epochs=0")
@@ -272,7 +272,7 @@ def test_the_optimiser_is_as_configured_at_every_step(configure, tmp_path, monke
 
 
 def test_processes_divide_the_batch(configure, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "launch", lambda run: SimpleNamespace(world_size=2))
+    monkeypatch.setattr(setup, "launch", lambda run: SimpleNamespace(world_size=2))
     with pytest.raises(ValueError, match="a multiple of the 2 processes; got 3"):
         train(configure("schedule.batch=3"), tmp_path)
 
@@ -299,7 +299,7 @@ def test_processes_share_the_same_batches(world):
 
 
 def test_a_crop_depends_on_its_address_alone(configure):
-    from toykit.training.loop import load_sets
+    from toykit.training.setup import load_sets
 
     config = configure()
     samples, _ = load_sets(config)
@@ -315,7 +315,7 @@ def test_a_crop_depends_on_its_address_alone(configure):
 
 
 def test_workers_load_what_the_process_itself_loads_and_live_on(configure):
-    from toykit.training.loop import load_sets
+    from toykit.training.setup import load_sets
 
     alone, helped = configure(), configure("data.workers=2")
     samples, _ = load_sets(alone)
@@ -367,7 +367,7 @@ def test_every_method_on_cells_with_a_frozen_body(method, configure, tmp_path, o
     labelled = method in ("soft", "hard")
     assert (first.history[-1]["label_miou"] is not None) == labelled
     body = [k for k in weights_of(tmp_path / "first") if k.startswith("body.")]
-    start = torch.manual_seed(seed_at(config.run.seed)) and loop.build(
+    start = torch.manual_seed(seed_at(config.run.seed)) and setup.build(
         "light_mobilenetv2", 7, image_size=48, weights=None
     )
     assert all(torch.equal(weights_of(tmp_path / "first")[k], start.state_dict()[k]) for k in body)
@@ -394,7 +394,7 @@ def test_predictions_in_evaluation_mode_change_the_labels_only_through_the_solve
 
 def test_the_tuning_split_is_not_trained_on_and_the_validation_photos_are_not_read(configure, root, tmp_path):
     config = configure("data.limit=null", "data.holdout=0.4", "method=seeds_only")
-    training, validation = loop.load_sets(config)
+    training, validation = setup.load_sets(config)
     listed = (root / "ImageSets" / "SegmentationAug" / "train_aug.txt").read_text().split()
     assert set(training.ids) | set(validation.ids) == set(listed)
     assert not set(training.ids) & set(validation.ids)

@@ -24,8 +24,8 @@ from toykit.training.config import Config
 from toykit.training.epoch_stats import Tally
 from toykit.training.evaluation import accuracy, mean_iou
 from toykit.training.features import FeatureCache
-from toykit.training.loop import build_network, load_sets
 from toykit.training.objective import Objective, now
+from toykit.training.setup import build_network, load_sets
 from toykit.training.study import configurations, holding_out, read_variants, seeds_in_words
 
 #: The row of the networks' own predictions.

@@ -227,9 +227,7 @@ def check_batch(schedule: Schedule, photos: int, processes: int) -> None:
 
 def check_batch_norm(network: Network, schedule: Schedule, processes: int) -> None:
     """Raise ValueError if batch normalisation would get a single image per process."""
-    batch_norm = torch.nn.modules.batchnorm._BatchNorm
-    trained = [m for m in network.train().modules() if isinstance(m, batch_norm) and m.training]
-    if trained and schedule.batch < 2 * processes:
+    if network.train().uses_batch_statistics and schedule.batch < 2 * processes:
         raise ValueError(
             f"schedule.batch: batch normalisation needs at least 2 images per process, so {2 * processes}; got "
             f"{schedule.batch}; or set model.freeze_batch_norm=true"

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from helpers.training import make_toy_set
 
-from toykit.datasets import toy
 from toykit.datasets.sample import read_image
+from toykit.experiments.results import measured
 from toykit.training import (
     RunResult,
     Summary,
@@ -19,6 +20,7 @@ from toykit.training import (
     load_config,
     read_pictures,
     train,
+    write_results,
 )
 
 SMALL = [
@@ -29,9 +31,7 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def overrides(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("toy") / "set"
-    toy.make(folder, train=8, val=3, size=48)
-    return [f"data.root={folder}", *SMALL]
+    return [f"data.root={make_toy_set(tmp_path_factory, size=48)}", *SMALL]
 
 
 def test_every_method_from_every_seed_once(overrides, tmp_path, monkeypatch):
@@ -99,7 +99,7 @@ def test_phase_one_is_gone_through_once_to_the_same_end(overrides, tmp_path, mon
 
 @pytest.mark.parametrize("override", ["method=full", "run.seed=3"])
 def test_what_is_compared_is_not_overridden(override, tmp_path):
-    with pytest.raises(ValueError, match=f"{override}: methods and seeds are what is compared"):
+    with pytest.raises(ValueError, match=f"{override}: methods and seeds are compared here"):
         compare("toy", ("soft",), (0,), tmp_path, [override])
 
 
@@ -120,9 +120,9 @@ def test_where_torchrun_fails_its_log_says_why(overrides, tmp_path, monkeypatch)
         compare("toy", ("full",), (0,), tmp_path, overrides, devices=2)
 
 
-def run(miou, ious):
+def run(miou, ious, seed=0):
     row = {"val_miou": miou, "val_iou": ious}
-    return RunResult(None, None, ("sky", "road"), [row], True)
+    return RunResult(None, load_config("toy", [f"run.seed={seed}"]), ("sky", "road"), [row], True)
 
 
 def test_summaries_and_their_table():
@@ -138,4 +138,14 @@ def test_summaries_and_their_table():
         ["lowest to highest", "50.0% to 60.0%", "- to -"],
         ["sky", "40.0%", "-"],
         ["road", "60.0%", "-"],
+    ]
+
+
+def test_results_are_written_as_notebook_09_reads_them(tmp_path):
+    results = {"full": [run(0.51234, []), run(None, None, seed=1), run(0.6, [], seed=2)], "soft": [run(0.4, [])]}
+    assert write_results(results, tmp_path) == tmp_path / "presets_toy.csv"
+    assert measured("presets_toy", tmp_path) == [
+        {"method": "full", "seed": 0, "miou": 51.23},
+        {"method": "full", "seed": 2, "miou": 60.0},
+        {"method": "soft", "seed": 0, "miou": 40.0},
     ]

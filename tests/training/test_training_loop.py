@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from helpers.training import make_toy_set
 
-from toykit.datasets import toy
 from toykit.datasets.sample import Sample
 from toykit.training import checkpoint, load_config, read_run, setup, train
 from toykit.training.batches import CropLoader, Crops, epoch_batches, seed_at
@@ -29,9 +29,7 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("toy") / "set"
-    toy.make(folder, train=7, val=3, size=48)
-    return folder
+    return make_toy_set(tmp_path_factory, train=7, val=3, size=48)
 
 
 @pytest.fixture
@@ -203,7 +201,7 @@ def test_killed_and_resumed(root, configure, tmp_path):
     assert not list((tmp_path / "killed").glob(".*"))  # nor is half a file left
 
 
-def test_another_configuration_does_not_go_on(configure, tmp_path):
+def test_a_run_does_not_resume_with_another_configuration(configure, tmp_path):
     train(configure(), tmp_path)
     with pytest.raises(ValueError, match=r"energy.eta was 3.0 and is 0.5, schedule.epochs was 1 and is 2.*--fresh"):
         train(configure("energy.eta=0.5", "schedule.epochs=2"), tmp_path)
@@ -236,7 +234,7 @@ def test_one_image_a_process_has_no_batch_statistics(configure, tmp_path):
     ["JPEGImages/val_0002.jpg", "SegmentationClassAug/val_0001.png", "JPEGImages/train_0003.jpg",
      "pascal_2012_scribble/train_0004.png"],
 )  # fmt: skip
-def test_a_missing_file_is_told_before_the_first_step(name, root, configure, tmp_path):
+def test_a_missing_file_is_reported_before_the_first_step(name, root, configure, tmp_path):
     shutil.copytree(root, tmp_path / "set")
     (tmp_path / "set" / name).unlink()
     with pytest.raises(FileNotFoundError, match=f"{name}: no such file"):

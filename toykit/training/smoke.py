@@ -5,12 +5,12 @@ from pathlib import Path
 from toykit.datasets import toy
 
 #: Photos of a short run: for training, for validation.
-PHOTOS = (48, 16)
+PHOTOS = (40, 16)
 #: Side in pixels of its crops and, for the generated set, of its photos.
 SIZE = 48
 OVERRIDES = (
-    f"data.limit={PHOTOS[0]}", f"data.val_limit={PHOTOS[1]}", f"data.crop={SIZE}", "schedule.pretrain_epochs=6",
-    "schedule.epochs=6", "run.pictures=1", "run.eval_every=3",
+    f"data.limit={PHOTOS[0]}", f"data.val_limit={PHOTOS[1]}", f"data.crop={SIZE}", "schedule.pretrain_epochs=4",
+    "schedule.epochs=4", "schedule.batch=8", "run.pictures=1", "run.eval_every=2",
 )  # fmt: skip
 
 

@@ -97,14 +97,14 @@ def test_networks_of_another_kind_are_named(root, networks, tmp_path):
         label_quality("toy", networks, {"a": []}, range(1), 2, [*common, "model.dropout=0.4"])
     with pytest.raises(
         FileNotFoundError, match=r"phase_one_2\.pt: no such file; a study"
-    ):  # before the first is judged
+    ):  # before the first is measured
         label_quality("toy", networks, {"a": []}, range(3), 2, common, callback=pytest.fail)
     (tmp_path / "phase_one_0.pt").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"phase_one_0\.pt: cannot be read as a checkpoint"):
         label_quality("toy", tmp_path, {"a": []}, range(1), 2, common)
 
 
-def test_photos_without_masks_cannot_be_judged(root, networks, monkeypatch):
+def test_photos_without_masks_cannot_be_used(root, networks, monkeypatch):
     monkeypatch.setattr("toykit.training.label_quality.augment", without_mask)
     with pytest.raises(ValueError, match="no unlabelled pixel of the 2 photos has a mask"):
         label_quality("toy", networks, {"a": []}, range(1), 2, small_study(root))

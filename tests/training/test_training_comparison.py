@@ -60,10 +60,10 @@ def test_every_method_from_every_seed_once(overrides, tmp_path, monkeypatch):
 def test_the_papers_eight_train_on_the_toy_set(overrides, tmp_path):
     names = ("full", "seeds_only", "dense_crf", "nonlocal_crf", "grid_crf", "scribblesup", "soft_cce_q", "soft_cce_cd")
     results = compare("toy", names, (0,), tmp_path, [*overrides, "schedule.pretrain_epochs=1"])
-    text = format_summaries([Summary.of(name, found) for name, found in results.items()])
+    text = format_summaries([Summary.of(name, runs) for name, runs in results.items()])
     assert text.split()[: len(names)] == list(names)
-    assert all(0 <= found[0].miou <= 1 for found in results.values())
-    losses = [found[0].history[-1]["loss"] for found in results.values()]
+    assert all(0 <= runs[0].miou <= 1 for runs in results.values())
+    losses = [runs[0].history[-1]["loss"] for runs in results.values()]
     assert len(set(losses)) == len(losses)
 
 
@@ -95,6 +95,14 @@ def test_phase_one_is_gone_through_once_to_the_same_end(overrides, tmp_path, mon
         assert not checkpoint.adopt(common, tmp_path / "newer", config | changed)
     torch.save(torch.load(common, weights_only=True) | {"progress": {"epoch": 1, "step": 1}}, common)
     assert not checkpoint.adopt(common, tmp_path / "newer", config)
+    common.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"phase_one_0\.pt: cannot be read as a checkpoint"):
+        checkpoint.adopt(common, tmp_path / "newer", config)
+    torch.save({"network": {}}, common)
+    with pytest.raises(
+        ValueError, match=r"cannot be read as a checkpoint \(it has no config, optimizer, progress, tally\)"
+    ):
+        checkpoint.adopt(common, tmp_path / "newer", config)
 
 
 @pytest.mark.parametrize("override", ["method=full", "run.seed=3"])
@@ -120,16 +128,16 @@ def test_where_torchrun_fails_its_log_says_why(overrides, tmp_path, monkeypatch)
         compare("toy", ("full",), (0,), tmp_path, overrides, devices=2)
 
 
-def run(miou, ious, seed=0):
+def result(miou, ious, seed=0):
     row = {"val_miou": miou, "val_iou": ious}
     return RunResult(None, load_config("toy", [f"run.seed={seed}"]), ("sky", "road"), [row], True)
 
 
 def test_summaries_and_their_table():
-    first = Summary.of("soft", [run(0.5, [0.4, 0.6]), run(0.6, [0.4, None])])
+    first = Summary.of("soft", [result(0.5, [0.4, 0.6]), result(0.6, [0.4, None])])
     assert (first.mean, first.low, first.high) == (pytest.approx(0.55), 0.5, 0.6)
     assert first.classes == {"sky": pytest.approx(0.4), "road": pytest.approx(0.6)}
-    nothing = Summary.of("full", [run(None, None)])
+    nothing = Summary.of("full", [result(None, None)])
     assert (nothing.mean, nothing.low, nothing.classes) == (None, None, {"sky": None, "road": None})
     cells = [re.split(r"  +", line.strip()) for line in format_summaries([first, nothing]).splitlines()]
     assert cells == [
@@ -142,10 +150,26 @@ def test_summaries_and_their_table():
 
 
 def test_results_are_written_as_notebook_09_reads_them(tmp_path):
-    results = {"full": [run(0.51234, []), run(None, None, seed=1), run(0.6, [], seed=2)], "soft": [run(0.4, [])]}
+    results = {
+        "full": [result(0.51234, []), result(None, None, seed=1), result(0.6, [], seed=2)],
+        "soft": [result(0.4, [])],
+    }
     assert write_results(results, tmp_path) == tmp_path / "presets_toy.csv"
     assert measured("presets_toy", tmp_path) == [
         {"method": "full", "seed": 0, "miou": 51.23},
         {"method": "full", "seed": 2, "miou": 60.0},
         {"method": "soft", "seed": 0, "miou": 40.0},
     ]
+
+
+def test_the_time_of_phase_two_counts_each_epoch_by_its_duration():
+    config = load_config("toy", ["schedule.batch=6"])
+    rows = [
+        {"phase": "seeds", "images_per_second": 100, "solver_share": 0},
+        {"phase": "soft", "images_per_second": 2, "solver_share": 0.5},
+        {"phase": "soft", "images_per_second": 6, "solver_share": 0.1},
+    ]
+    run = RunResult(None, config, ("sky",), rows, True)
+    assert run.phase_two_time() == pytest.approx((2, (3 * 0.5 + 1 * 0.1) / 4))
+    alone = RunResult(None, config, ("sky",), rows[:1], True)
+    assert alone.phase_two_time() == pytest.approx((0.06, 0))

@@ -193,7 +193,7 @@ def test_killed_and_resumed(root, configure, tmp_path):
         assert process.returncode == -signal.SIGKILL, output
         progress = torch.load(path, weights_only=True)["progress"]
         done.append((progress["epoch"], progress["step"]))
-    assert done == sorted(set(done))  # each went on
+    assert done == sorted(set(done))  # each run resumed
     config = configure(*given)
     train(config, tmp_path / "killed")
     train(config, tmp_path / "unbroken")

@@ -58,8 +58,8 @@ class Tally:
         self.loss += loss
         self.images += len(seeds)
         if labels is not None:
-            judged = mask.where(seeds == UNLABELLED, UNLABELLED)
-            for own, target in zip(labels, judged, strict=True):
+            unlabelled = mask.where(seeds == UNLABELLED, UNLABELLED)
+            for own, target in zip(labels, unlabelled, strict=True):
                 shown = own.flatten(1).any(1).nonzero()[:, 0]  # the classes of this image: few, where they are limited
                 winner = most_likely(to_pixels(own[None, shown], target.shape, stride)[0])
                 self.confusion += confusion_matrix(shown[winner], target, len(self.confusion))

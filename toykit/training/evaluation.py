@@ -40,10 +40,10 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Te
     Tensor, int64, shape (K, K)
         Entry (t, p) counts the pixels whose target is t and whose prediction is p.
     """
-    judged = (target >= 0) & (target < num_classes)
-    unjudged = num_classes**2  # an extra bin
-    pairs = (target.long() * num_classes + prediction.long()).where(judged, unjudged)
-    return torch.bincount(pairs.flatten(), minlength=unjudged + 1)[:unjudged].view(num_classes, num_classes)
+    counted = (target >= 0) & (target < num_classes)
+    uncounted = num_classes**2  # an extra bin
+    pairs = (target.long() * num_classes + prediction.long()).where(counted, uncounted)
+    return torch.bincount(pairs.flatten(), minlength=uncounted + 1)[:uncounted].view(num_classes, num_classes)
 
 
 def most_likely(scores: Tensor) -> Tensor:

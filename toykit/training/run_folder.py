@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
@@ -54,6 +55,16 @@ class RunResult:
     def miou(self) -> float | None:
         """Mean IoU on the validation set in the last evaluation, in [0, 1]; None before the first evaluation."""
         return next((row["val_miou"] for row in reversed(self.history) if row["val_miou"] is not None), None)
+
+    def phase_two_time(self) -> tuple[float, float]:
+        """Return the seconds per step of phase two and the solver's share of them, in [0, 1].
+
+        Without a phase two both are those of all epochs. Each epoch counts by its time.
+        """
+        rows = [row for row in self.history if row["phase"] != "seeds"] or self.history
+        seconds = [self.config.schedule.batch / row["images_per_second"] for row in rows]
+        share = sum(row["solver_share"] * s for row, s in zip(rows, seconds, strict=True)) / sum(seconds)
+        return statistics.mean(seconds), share
 
 
 def read_run(folder: str | Path) -> RunResult:

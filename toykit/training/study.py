@@ -11,7 +11,6 @@ are loaded; interrupted runs resume. The table, `study.csv`, is rewritten after 
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -70,13 +69,11 @@ def row(name: str, own: Sequence[str], result: RunResult) -> dict:
         `seeds_in_words`. solver_share is the share of the time of phase two's steps, in [0, 1]; seconds_per_step is of phase
         two.
     """
-    last, batch = result.history[-1], result.config.schedule.batch
-    late = [r for r in result.history if r["phase"] != "seeds"] or result.history
-    seconds = [batch / r["images_per_second"] for r in late]
-    share = sum(r["solver_share"] * s for r, s in zip(late, seconds, strict=True)) / sum(seconds)
+    last = result.history[-1]
+    seconds, share = result.phase_two_time()
     keys = ("val_miou", "val_accuracy", "val_accuracy_inside", "val_accuracy_boundary", "label_miou")
     percent = ("" if last[key] is None else round(100 * last[key], 2) for key in keys)
-    time = (round(share, 4), round(statistics.mean(seconds), 3))
+    time = (round(share, 4), round(seconds, 3))
     values = (
         seeds_in_words(result.config.supervision),
         name,

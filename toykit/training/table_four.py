@@ -91,9 +91,7 @@ def row(name: str, result: RunResult) -> dict:
     if result.miou is None:
         raise ValueError(f"{result.folder}: expected an evaluated run; set run.eval_every to at least 1")
     method, neighborhood = name.rsplit("_", 1)
-    late = [r for r in result.history if r["phase"] != "seeds"]
-    seconds = [1 / r["images_per_second"] for r in late]  # per image: the weights of the epochs
-    share = sum(r["solver_share"] * s for r, s in zip(late, seconds, strict=True)) / sum(seconds)
+    _, share = result.phase_two_time()
     terms = result.config.energy
     values = (method, neighborhood, terms.relaxation, result.config.run.seed, round(100 * result.miou, 2))
     return dict(zip(MEASURED["table4_toy"], (*values, result.history[-1]["step"], round(share, 3)), strict=True))

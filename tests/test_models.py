@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from toykit import models
 from toykit._shared.resources import data_root
-from toykit.models import MODELS, build, load_weights, parameter_groups
+from toykit.models import MODELS, architectures, build, load_weights, parameter_groups
 
 
 def tiny(name=MODELS[0], **options):
@@ -76,9 +75,9 @@ def test_weights_from_a_file(name, tmp_path):
     state = {k: torch.randn_like(v) if v.is_floating_point() else v for k, v in body.state_dict().items()}
     torch.save(state | {"classifier.1.weight": torch.zeros(1), "head.bias": torch.zeros(1)}, tmp_path / "w.pt")
     loaded = build(name, 3, image_size=32, weights=tmp_path / "w.pt")
-    found = getattr(loaded.body, "vit", loaded.body).state_dict()
-    assert all(torch.equal(v, state[k]) for k, v in found.items())
-    assert len(state) - len(found) == (6 if name == "light_mobilenetv2" else 0)  # its last layer is left out
+    weights = getattr(loaded.body, "vit", loaded.body).state_dict()
+    assert all(torch.equal(v, state[k]) for k, v in weights.items())
+    assert len(state) - len(weights) == (6 if name == "light_mobilenetv2" else 0)  # its last layer is left out
 
 
 def test_vit_weights_of_another_size_are_resized(tmp_path):
@@ -114,7 +113,7 @@ def test_a_torchvision_that_does_not_fit_is_not_taken_for_a_missing_extra(monkey
     def fail():
         raise ImportError("torchvision does not fit this torch")
 
-    monkeypatch.setattr(models, "torchvision", fail)
+    monkeypatch.setattr(architectures, "torchvision", fail)
     with pytest.raises(ImportError, match=r"^torchvision does not fit this torch$"):
         tiny()
 

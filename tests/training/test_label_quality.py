@@ -3,42 +3,38 @@
 import pytest
 import torch
 from click.testing import CliRunner
+from helpers.training import SMALL_STUDY, make_toy_set, small_study
 
 from toykit import datasets
-from toykit.datasets import toy
 from toykit.datasets.transforms import augment
 from toykit.experiments.results import LABELS, read
 from toykit.training import load_config
 from toykit.training.checkpoint import load_network
 from toykit.training.evaluation import confusion_matrix, mean_iou
 from toykit.training.label_quality import label_quality, main
-from toykit.training.loop import build_network
 from toykit.training.objective import Objective
+from toykit.training.setup import build_network
 from toykit.training.study import run_study
 
-SMALL = ["data.crop=32", "data.limit=6", "data.val_limit=3", "data.scale=[1,1]", "schedule.pretrain_epochs=1",
-         "schedule.epochs=1", "schedule.batch=2", "run.pictures=0", "model.dropout=0"]  # fmt: skip
 VARIANTS = {"preset": [], "no_potts": ["energy.lam=0"], "cells": ["energy.stride=4"], "hard": ["method=hard",
             "solver.method=graph_cut", "energy.cross_entropy=CE", "energy.relaxation=BL"]}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("toy") / "set"
-    toy.make(folder, train=8, val=3, size=32)
-    return folder
+    return make_toy_set(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def networks(root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
-    run_study("toy", folder, {"seeds_only": ["method=seeds_only"]}, range(2), [f"data.root={root}", *SMALL])
+    run_study("toy", folder, {"seeds_only": ["method=seeds_only"]}, range(2), small_study(root))
     return folder
 
 
 def test_rows_are_of_each_network_and_variant(root, networks):
     seen = []
-    common = [f"data.root={root}", *SMALL]
+    common = small_study(root)
     rows = label_quality("toy", networks, VARIANTS, range(2), 4, common, lambda rows: seen.append(len(rows)))
     assert seen == [5, 10]
     assert [(r["variant"], r["seed"]) for r in rows] == [(v, s) for s in (0, 1) for v in ("prediction", *VARIANTS)]
@@ -51,8 +47,8 @@ def test_rows_are_of_each_network_and_variant(root, networks):
 
 @torch.no_grad()
 def test_against_the_same_by_hand(root, networks):
-    config = load_config("toy", [f"data.root={root}", *SMALL])
-    (_, row) = label_quality("toy", networks, {"preset": []}, range(1), 6, [f"data.root={root}", *SMALL])
+    config = load_config("toy", small_study(root))
+    (_, row) = label_quality("toy", networks, {"preset": []}, range(1), 6, small_study(root))
     samples = datasets.load("toy", "train", root=root, supervision=config.supervision)
     network = build_network(config, len(samples.classes))
     load_network(networks / "phase_one_0.pt", network, config.to_dict())
@@ -68,7 +64,7 @@ def test_against_the_same_by_hand(root, networks):
 
 def test_the_photos_classes_are_each_variants_own(root, networks):
     variants = {"seeds": ["supervision.present=seeds"], "all": ["supervision.present=all"]}
-    common = [f"data.root={root}", *SMALL]
+    common = small_study(root)
     rows = {r["variant"]: r["miou"] for r in label_quality("toy", networks, variants, range(1), 6, common)}
     swapped = dict(reversed(variants.items()))
     assert {r["variant"]: r["miou"] for r in label_quality("toy", networks, swapped, range(1), 6, common)} == rows
@@ -90,28 +86,28 @@ def test_the_photos_classes_are_each_variants_own(root, networks):
 )
 def test_bad_variants_are_named(root, networks, variants, match):
     with pytest.raises(ValueError, match=match):
-        label_quality("toy", networks, variants, range(1), 2, [f"data.root={root}", *SMALL])
+        label_quality("toy", networks, variants, range(1), 2, small_study(root))
 
 
 def test_networks_of_another_kind_are_named(root, networks, tmp_path):
-    common = [f"data.root={root}", *SMALL]
+    common = small_study(root)
     with pytest.raises(
         ValueError, match=r"phase_one_0\.pt: of other data or another network: model.dropout was 0.0 and is 0.4"
     ):
         label_quality("toy", networks, {"a": []}, range(1), 2, [*common, "model.dropout=0.4"])
     with pytest.raises(
         FileNotFoundError, match=r"phase_one_2\.pt: no such file; a study"
-    ):  # before the first is judged
+    ):  # before the first is measured
         label_quality("toy", networks, {"a": []}, range(3), 2, common, callback=pytest.fail)
     (tmp_path / "phase_one_0.pt").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"phase_one_0\.pt: cannot be read as a checkpoint"):
         label_quality("toy", tmp_path, {"a": []}, range(1), 2, common)
 
 
-def test_photos_without_masks_cannot_be_judged(root, networks, monkeypatch):
+def test_photos_without_masks_cannot_be_used(root, networks, monkeypatch):
     monkeypatch.setattr("toykit.training.label_quality.augment", without_mask)
     with pytest.raises(ValueError, match="no unlabelled pixel of the 2 photos has a mask"):
-        label_quality("toy", networks, {"a": []}, range(1), 2, [f"data.root={root}", *SMALL])
+        label_quality("toy", networks, {"a": []}, range(1), 2, small_study(root))
 
 
 def without_mask(*arguments, **options):
@@ -134,10 +130,12 @@ def test_the_command_writes_the_table(root, networks, tmp_path):
         "--variant",
         "a=",
     ]
-    result = CliRunner().invoke(main, [*arguments, f"data.root={root}", *SMALL])
+    result = CliRunner().invoke(main, [*arguments, *small_study(root)])
     assert result.exit_code == 0, result.output
     assert "against prediction" in result.output
     assert len(read(file, LABELS)) == 4
-    result = CliRunner().invoke(main, ["toy", "-o", str(file), "--networks", str(tmp_path), "--variant", "a=", *SMALL])
+    result = CliRunner().invoke(
+        main, ["toy", "-o", str(file), "--networks", str(tmp_path), "--variant", "a=", *SMALL_STUDY]
+    )
     assert result.exit_code == 1
     assert "no such file" in result.output

@@ -5,29 +5,23 @@ import math
 
 import pytest
 from click.testing import CliRunner
+from helpers.training import make_toy_set, small_study
 from scipy import stats
 
-from toykit.datasets import toy
 from toykit.experiments.results import STUDY, paired, summary
 from toykit.training.study import main, run_study
 
-SMALL = ["data.crop=32", "data.limit=6", "data.val_limit=3", "data.scale=[1,1]", "schedule.pretrain_epochs=1",
-         "schedule.epochs=1", "schedule.batch=2", "run.pictures=0", "model.dropout=0"]  # fmt: skip
 VARIANTS = {"seeds_only": ["method=seeds_only"], "soft": [], "soft_q": ["energy.relaxation=Q"]}
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("toy") / "set"
-    toy.make(folder, train=8, val=3, size=32)
-    return folder
+    return make_toy_set(tmp_path_factory)
 
 
 def test_a_study_writes_its_table_and_shares_phase_one(root, tmp_path):
     seen = []
-    rows = run_study(
-        "toy", tmp_path, VARIANTS, range(2), [f"data.root={root}", *SMALL], lambda rows: seen.append(len(rows))
-    )
+    rows = run_study("toy", tmp_path, VARIANTS, range(2), small_study(root), lambda rows: seen.append(len(rows)))
     assert seen == [1, 2, 3, 4, 5, 6]
     with (tmp_path / "study.csv").open(encoding="utf-8") as file:
         table = list(csv.DictReader(file))
@@ -38,7 +32,7 @@ def test_a_study_writes_its_table_and_shares_phase_one(root, tmp_path):
     assert all(0 < float(r["miou"]) < 100 and 0 < float(r["accuracy"]) <= 100 for r in table)
     assert [bool(r["label_miou"]) for r in table] == [False, True, True] * 2
     assert {p.name for p in tmp_path.glob("phase_one_*.pt")} == {"phase_one_0.pt", "phase_one_1.pt"}
-    again = run_study("toy", tmp_path, VARIANTS, range(2), [f"data.root={root}", *SMALL])
+    again = run_study("toy", tmp_path, VARIANTS, range(2), small_study(root))
     assert again == rows  # read, not trained
 
 
@@ -81,7 +75,7 @@ def test_bad_variants_stop_before_any_run(arguments, match, tmp_path):
 
 def test_the_command_prints_a_summary(root, tmp_path):
     variants = ["--variant", "seeds_only=method=seeds_only", "--variant", "soft="]
-    arguments = ["toy", "-o", str(tmp_path), *variants, "--holdout", "0.4", f"data.root={root}", *SMALL]
+    arguments = ["toy", "-o", str(tmp_path), *variants, "--holdout", "0.4", *small_study(root)]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     assert "soft " in result.output

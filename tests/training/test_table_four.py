@@ -14,9 +14,9 @@ def test_the_cells_differ_in_method_and_neighborhood_alone(preset):
     base = load_config(preset, ["data.crop=64"])
     kinds = {"NN": NearestNeighbors, "DN": Dense}
     dense_lam = 6.6e-5 * (512 / 64) ** 2 * base.energy.eta / 0.3
-    found = table_four.cells(preset, ["data.crop=64"])
-    assert tuple(found) == table_four.CELLS
-    for name, config in found.items():
+    configs = table_four.cells(preset, ["data.crop=64"])
+    assert tuple(configs) == table_four.CELLS
+    for name, config in configs.items():
         method, neighborhood = name.rsplit("_", 1)
         assert config.method == method
         assert isinstance(config.energy.build().neighborhood, kinds[neighborhood])
@@ -25,7 +25,7 @@ def test_the_cells_differ_in_method_and_neighborhood_alone(preset):
         lam = base.energy.lam if neighborhood == "NN" else dense_lam
         assert config.energy.lam == pytest.approx(12 * lam if name == "gradient_descent_DN" else lam, rel=0.01)
         assert all(getattr(config, part) == getattr(base, part) for part in ("data", "model", "schedule", "run"))
-    descents = [found[f"gradient_descent_{n}"].energy.decisiveness for n in kinds]
+    descents = [configs[f"gradient_descent_{n}"].energy.decisiveness for n in kinds]
     assert descents == [True, False]  # eq. (4) on NN; DN is the DenseCRF loss, which has no entropy
 
 

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from helpers.training import make_toy_set
 
-from toykit.datasets import toy
 from toykit.datasets.sample import read_image
+from toykit.experiments.results import measured
 from toykit.training import (
     RunResult,
     Summary,
@@ -19,6 +20,7 @@ from toykit.training import (
     load_config,
     read_pictures,
     train,
+    write_results,
 )
 
 SMALL = [
@@ -29,9 +31,7 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def overrides(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("toy") / "set"
-    toy.make(folder, train=8, val=3, size=48)
-    return [f"data.root={folder}", *SMALL]
+    return [f"data.root={make_toy_set(tmp_path_factory, size=48)}", *SMALL]
 
 
 def test_every_method_from_every_seed_once(overrides, tmp_path, monkeypatch):
@@ -60,10 +60,10 @@ def test_every_method_from_every_seed_once(overrides, tmp_path, monkeypatch):
 def test_the_papers_eight_train_on_the_toy_set(overrides, tmp_path):
     names = ("full", "seeds_only", "dense_crf", "nonlocal_crf", "grid_crf", "scribblesup", "soft_cce_q", "soft_cce_cd")
     results = compare("toy", names, (0,), tmp_path, [*overrides, "schedule.pretrain_epochs=1"])
-    text = format_summaries([Summary.of(name, found) for name, found in results.items()])
+    text = format_summaries([Summary.of(name, runs) for name, runs in results.items()])
     assert text.split()[: len(names)] == list(names)
-    assert all(0 <= found[0].miou <= 1 for found in results.values())
-    losses = [found[0].history[-1]["loss"] for found in results.values()]
+    assert all(0 <= runs[0].miou <= 1 for runs in results.values())
+    losses = [runs[0].history[-1]["loss"] for runs in results.values()]
     assert len(set(losses)) == len(losses)
 
 
@@ -95,11 +95,19 @@ def test_phase_one_is_gone_through_once_to_the_same_end(overrides, tmp_path, mon
         assert not checkpoint.adopt(common, tmp_path / "newer", config | changed)
     torch.save(torch.load(common, weights_only=True) | {"progress": {"epoch": 1, "step": 1}}, common)
     assert not checkpoint.adopt(common, tmp_path / "newer", config)
+    common.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"phase_one_0\.pt: cannot be read as a checkpoint"):
+        checkpoint.adopt(common, tmp_path / "newer", config)
+    torch.save({"network": {}}, common)
+    with pytest.raises(
+        ValueError, match=r"cannot be read as a checkpoint \(it has no config, optimizer, progress, tally\)"
+    ):
+        checkpoint.adopt(common, tmp_path / "newer", config)
 
 
 @pytest.mark.parametrize("override", ["method=full", "run.seed=3"])
 def test_what_is_compared_is_not_overridden(override, tmp_path):
-    with pytest.raises(ValueError, match=f"{override}: methods and seeds are what is compared"):
+    with pytest.raises(ValueError, match=f"{override}: methods and seeds are compared here"):
         compare("toy", ("soft",), (0,), tmp_path, [override])
 
 
@@ -120,16 +128,16 @@ def test_where_torchrun_fails_its_log_says_why(overrides, tmp_path, monkeypatch)
         compare("toy", ("full",), (0,), tmp_path, overrides, devices=2)
 
 
-def run(miou, ious):
+def result(miou, ious, seed=0):
     row = {"val_miou": miou, "val_iou": ious}
-    return RunResult(None, None, ("sky", "road"), [row], True)
+    return RunResult(None, load_config("toy", [f"run.seed={seed}"]), ("sky", "road"), [row], True)
 
 
 def test_summaries_and_their_table():
-    first = Summary.of("soft", [run(0.5, [0.4, 0.6]), run(0.6, [0.4, None])])
+    first = Summary.of("soft", [result(0.5, [0.4, 0.6]), result(0.6, [0.4, None])])
     assert (first.mean, first.low, first.high) == (pytest.approx(0.55), 0.5, 0.6)
     assert first.classes == {"sky": pytest.approx(0.4), "road": pytest.approx(0.6)}
-    nothing = Summary.of("full", [run(None, None)])
+    nothing = Summary.of("full", [result(None, None)])
     assert (nothing.mean, nothing.low, nothing.classes) == (None, None, {"sky": None, "road": None})
     cells = [re.split(r"  +", line.strip()) for line in format_summaries([first, nothing]).splitlines()]
     assert cells == [
@@ -139,3 +147,29 @@ def test_summaries_and_their_table():
         ["sky", "40.0%", "-"],
         ["road", "60.0%", "-"],
     ]
+
+
+def test_results_are_written_as_notebook_09_reads_them(tmp_path):
+    results = {
+        "full": [result(0.51234, []), result(None, None, seed=1), result(0.6, [], seed=2)],
+        "soft": [result(0.4, [])],
+    }
+    assert write_results(results, tmp_path) == tmp_path / "presets_toy.csv"
+    assert measured("presets_toy", tmp_path) == [
+        {"method": "full", "seed": 0, "miou": 51.23},
+        {"method": "full", "seed": 2, "miou": 60.0},
+        {"method": "soft", "seed": 0, "miou": 40.0},
+    ]
+
+
+def test_the_time_of_phase_two_counts_each_epoch_by_its_duration():
+    config = load_config("toy", ["schedule.batch=6"])
+    rows = [
+        {"phase": "seeds", "images_per_second": 100, "solver_share": 0},
+        {"phase": "soft", "images_per_second": 2, "solver_share": 0.5},
+        {"phase": "soft", "images_per_second": 6, "solver_share": 0.1},
+    ]
+    run = RunResult(None, config, ("sky",), rows, True)
+    assert run.phase_two_time() == pytest.approx((2, (3 * 0.5 + 1 * 0.1) / 4))
+    alone = RunResult(None, config, ("sky",), rows[:1], True)
+    assert alone.phase_two_time() == pytest.approx((0.06, 0))

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from helpers.training import make_toy_set
 
-from toykit.datasets import toy
 from toykit.datasets.sample import Sample
-from toykit.training import checkpoint, load_config, loop, read_run, train
+from toykit.training import checkpoint, load_config, read_run, setup, train
 from toykit.training.batches import CropLoader, Crops, epoch_batches, seed_at
 from toykit.training.config import METHODS
 from toykit.training.objective import Objective
@@ -29,9 +29,7 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("toy") / "set"
-    toy.make(folder, train=7, val=3, size=48)
-    return folder
+    return make_toy_set(tmp_path_factory, train=7, val=3, size=48)
 
 
 @pytest.fixture
@@ -195,7 +193,7 @@ def test_killed_and_resumed(root, configure, tmp_path):
         assert process.returncode == -signal.SIGKILL, output
         progress = torch.load(path, weights_only=True)["progress"]
         done.append((progress["epoch"], progress["step"]))
-    assert done == sorted(set(done))  # each went on
+    assert done == sorted(set(done))  # each run resumed
     config = configure(*given)
     train(config, tmp_path / "killed")
     train(config, tmp_path / "unbroken")
@@ -203,7 +201,7 @@ def test_killed_and_resumed(root, configure, tmp_path):
     assert not list((tmp_path / "killed").glob(".*"))  # nor is half a file left
 
 
-def test_another_configuration_does_not_go_on(configure, tmp_path):
+def test_a_run_does_not_resume_with_another_configuration(configure, tmp_path):
     train(configure(), tmp_path)
     with pytest.raises(ValueError, match=r"energy.eta was 3.0 and is 0.5, schedule.epochs was 1 and is 2.*--fresh"):
         train(configure("energy.eta=0.5", "schedule.epochs=2"), tmp_path)
@@ -224,7 +222,7 @@ def test_a_batch_that_cannot_be(configure, tmp_path):
 
 def test_one_image_a_process_has_no_batch_statistics(configure, tmp_path):
     with pytest.raises(
-        ValueError, match=r"normalisation needs at least 2 images a process, so 2; got 1; model\.freeze"
+        ValueError, match=r"normalisation needs at least 2 images per process, so 2; got 1; or set model\.freeze"
     ):
         train(configure("schedule.batch=1"), tmp_path)
     frozen = configure("schedule.batch=1", "model.freeze_batch_norm=true", "data.limit=1", "schedule.epochs=0")
@@ -236,7 +234,7 @@ def test_one_image_a_process_has_no_batch_statistics(configure, tmp_path):
     ["JPEGImages/val_0002.jpg", "SegmentationClassAug/val_0001.png", "JPEGImages/train_0003.jpg",
      "pascal_2012_scribble/train_0004.png"],
 )  # fmt: skip
-def test_a_missing_file_is_told_before_the_first_step(name, root, configure, tmp_path):
+def test_a_missing_file_is_reported_before_the_first_step(name, root, configure, tmp_path):
     shutil.copytree(root, tmp_path / "set")
     (tmp_path / "set" / name).unlink()
     with pytest.raises(FileNotFoundError, match=f"{name}: no such file"):
@@ -272,7 +270,7 @@ def test_the_optimiser_is_as_configured_at_every_step(configure, tmp_path, monke
 
 
 def test_processes_divide_the_batch(configure, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "launch", lambda run: SimpleNamespace(world_size=2))
+    monkeypatch.setattr(setup, "launch", lambda run: SimpleNamespace(world_size=2))
     with pytest.raises(ValueError, match="a multiple of the 2 processes; got 3"):
         train(configure("schedule.batch=3"), tmp_path)
 
@@ -299,7 +297,7 @@ def test_processes_share_the_same_batches(world):
 
 
 def test_a_crop_depends_on_its_address_alone(configure):
-    from toykit.training.loop import load_sets
+    from toykit.training.setup import load_sets
 
     config = configure()
     samples, _ = load_sets(config)
@@ -315,7 +313,7 @@ def test_a_crop_depends_on_its_address_alone(configure):
 
 
 def test_workers_load_what_the_process_itself_loads_and_live_on(configure):
-    from toykit.training.loop import load_sets
+    from toykit.training.setup import load_sets
 
     alone, helped = configure(), configure("data.workers=2")
     samples, _ = load_sets(alone)
@@ -367,7 +365,7 @@ def test_every_method_on_cells_with_a_frozen_body(method, configure, tmp_path, o
     labelled = method in ("soft", "hard")
     assert (first.history[-1]["label_miou"] is not None) == labelled
     body = [k for k in weights_of(tmp_path / "first") if k.startswith("body.")]
-    start = torch.manual_seed(seed_at(config.run.seed)) and loop.build(
+    start = torch.manual_seed(seed_at(config.run.seed)) and setup.build(
         "light_mobilenetv2", 7, image_size=48, weights=None
     )
     assert all(torch.equal(weights_of(tmp_path / "first")[k], start.state_dict()[k]) for k in body)
@@ -394,7 +392,7 @@ def test_predictions_in_evaluation_mode_change_the_labels_only_through_the_solve
 
 def test_the_tuning_split_is_not_trained_on_and_the_validation_photos_are_not_read(configure, root, tmp_path):
     config = configure("data.limit=null", "data.holdout=0.4", "method=seeds_only")
-    training, validation = loop.load_sets(config)
+    training, validation = setup.load_sets(config)
     listed = (root / "ImageSets" / "SegmentationAug" / "train_aug.txt").read_text().split()
     assert set(training.ids) | set(validation.ids) == set(listed)
     assert not set(training.ids) & set(validation.ids)

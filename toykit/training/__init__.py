@@ -1,18 +1,19 @@
-"""Training networks from scribbles, sections 3 and B: configuration, loop, evaluation, checkpoints, the run's folder.
+"""Training of networks from scribbles (sections 3 and B): configuration, loop, evaluation, checkpoints, the run's folder.
 
     from toykit.training import load_config, train
     result = train(load_config("toy", ["schedule.epochs=5"]), "runs/toy")
     result.miou, result.history
 
-Read `loop.py` first. Needs the train extra.
+Start with `loop.py`. Needs the train extra.
 """
 
-from toykit.training.comparison import Summary, compare, format_summaries
+from toykit.training.comparison import Summary, compare, format_summaries, write_results
 from toykit.training.config import Config, load_config, presets
 from toykit.training.evaluation import class_ious, confusion_matrix, mean_iou
 from toykit.training.loop import train
 from toykit.training.pictures import read_pictures
 from toykit.training.run_folder import RunResult, read_run
+from toykit.training.smoke import smoke_overrides
 
 __all__ = [
     "Config",
@@ -27,5 +28,7 @@ __all__ = [
     "presets",
     "read_pictures",
     "read_run",
+    "smoke_overrides",
     "train",
+    "write_results",
 ]

@@ -1,10 +1,12 @@
-"""Which crops a step sees. Every random draw has an address, so that nothing else changes it.
+"""The crops that each step sees. Every random draw has an address, so that it depends on nothing else.
 
 The first weights are drawn from (seed), the order of an epoch from (seed, epoch), the augmentation of a photo from (seed,
-epoch, its index), that of its later draws in an epoch from (seed, epoch, its index, its earlier draws, 0), dropout from (seed,
-epoch, step, process): no two uses have addresses of one length. No state is carried from draw to draw: worker processes, the
-number of training processes and an interruption between any two steps leave the run as it was.
+epoch, its index), that of its later draws in an epoch from (seed, epoch, its index, its earlier draws, 0), and dropout from
+(seed, epoch, step, process). Addresses of different uses have different lengths. No state passes from draw to draw, so the
+run does not depend on worker processes, the number of training processes, or interruptions between steps.
 """
+
+from __future__ import annotations
 
 import hashlib
 from collections import Counter
@@ -15,27 +17,39 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from toykit.datasets.segmentation_set import SegmentationSet
 from toykit.training.config import Data
 
 
 def seed_at(*address: int) -> int:
-    """A seed of 64 bits for an address of whole numbers; addresses that differ, also in length, give unrelated seeds."""
+    """Return a 64-bit seed for an address of whole numbers; addresses that differ, also in length, give unrelated seeds."""
     digest = hashlib.sha256("/".join(map(str, address)).encode()).digest()
     return int.from_bytes(digest[:8], "little")
 
 
 def generator_at(*address: int) -> torch.Generator:
-    """A generator seeded with `seed_at`."""
+    """Return a generator seeded with `seed_at`."""
     return torch.Generator().manual_seed(seed_at(*address))
 
 
 class Crops(Dataset):
-    """Augmented crops of a data set: [epoch, index] -> (image, seeds, mask, present).
+    """Augmented crops of a data set.
 
-    image float32 (3, S, S) in 0..255; seeds, mask int64 (S, S); present bool (K,), the classes that labels may take in it.
+    Parameters
+    ----------
+    samples : SegmentationSet
+    data : Data
+        Crop, scale and flip of the augmentation.
+    seed : int
+        The run's seed.
+
+    Notes
+    -----
+    crops[epoch, index] is (image, seeds, mask, present): image float32 (3, S, S) in 0..255; seeds and mask int64 (S, S);
+    present bool (K,), the classes that pseudo-labels may take in this photo.
     """
 
-    def __init__(self, samples, data: Data, seed: int):
+    def __init__(self, samples: SegmentationSet, data: Data, seed: int):
         self.samples, self.data, self.seed = samples, data, seed
 
     def __getitem__(self, address: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -46,8 +60,8 @@ class Crops(Dataset):
         return *parts, torch.from_numpy(sample.present(self.samples.supervision.present))
 
 
-def check_whole_photos(samples, data: Data) -> None:
-    """Raise ValueError for the first photo that a crop would cut; only the files' headers are read."""
+def check_whole_photos(samples: SegmentationSet, data: Data) -> None:
+    """Raise ValueError for the first photo that a crop would cut; only the headers of the files are read."""
     from PIL import Image
 
     for entry in samples.entries:
@@ -56,19 +70,31 @@ def check_whole_photos(samples, data: Data) -> None:
         if longest > data.crop:
             raise ValueError(
                 f"{entry.image}: model.freeze=body needs whole photos, and this one has {longest} pixels at scale "
-                f"{data.scale[1]:g}; take data.crop of at least that, or a smaller data.scale and data.eval_scale"
+                f"{data.scale[1]:g}; use data.crop of at least that, or a smaller data.scale and data.eval_scale"
             )
 
 
-def class_frequency_weights(samples) -> Tensor:
-    """How often to draw each photo, float64 (N,): the sum over its seeds' classes of 1 / sqrt(photos with that class).
+def class_frequency_weights(samples: SegmentationSet) -> Tensor:
+    """Compute how often to draw each photo, so that photos of rare classes are drawn more often.
 
-    Raises: ValueError if no photo has a seed.
+    Parameters
+    ----------
+    samples : SegmentationSet
+
+    Returns
+    -------
+    Tensor, float64, shape (N,)
+        The sum over the classes of a photo's seeds of 1 / sqrt(number of photos with that class).
+
+    Raises
+    ------
+    ValueError
+        No photo has a seed.
     """
     seeds = (samples[i].seeds for i in range(len(samples)))
     shown = torch.from_numpy(np.stack([np.isin(np.arange(len(samples.classes)), own) for own in seeds]))
     if not shown.any():
-        raise ValueError("data.sampling=rare_classes: expected seeds in the training photos, found none; take uniform")
+        raise ValueError("data.sampling=rare_classes: expected seeds in the training photos, found none; use uniform")
     return (shown / shown.sum(0).clamp_min(1).sqrt().double()).sum(1)
 
 
@@ -82,18 +108,38 @@ def epoch_batches(
     world: int = 1,
     weights: Tensor | None = None,
 ) -> list[list[tuple[int, ...]]]:
-    """One process's share of an epoch's batches, as addresses (epoch, index, ...), from `first_step` on.
+    """Return one process's share of an epoch's batches.
 
-    `batch` counts over all processes; process r takes its elements r, r + world, ... The last, incomplete batch is
-    dropped: the order is drawn anew each epoch, so that no photo is left out for good. weights: (size,), how often to draw each
-    photo, with replacement; default each once. A photo's later draws in the epoch have longer addresses, so other crops.
+    Parameters
+    ----------
+    size : int
+        Number of photos.
+    batch : int
+        Photos per batch, over all processes together.
+    seed, epoch : int
+        The address of the order, see the module.
+    first_step : int, default 0
+        The first batch to return.
+    rank, world : int, default 0 and 1
+        This process and the number of processes; process r takes the elements r, r + world, ... of each batch.
+    weights : Tensor, shape (size,), optional
+        How often to draw each photo, with replacement; default: each photo once.
+
+    Returns
+    -------
+    list of list of tuple
+        Addresses for `Crops`: (epoch, index), or (epoch, index, earlier draws, 0) for a photo that was drawn before in this
+        epoch and so gets another crop. The last, incomplete batch is dropped; the order is drawn anew each epoch, so no photo
+        is left out for good.
     """
     generator = generator_at(seed, epoch)
     if weights is None:
         order = torch.randperm(size, generator=generator).tolist()
     else:
         order = torch.multinomial(weights, size, replacement=True, generator=generator).tolist()
-    starts, addresses, drawn = range(first_step * batch, size - batch + 1, batch), [], Counter()
+    starts = range(first_step * batch, size - batch + 1, batch)
+    addresses: list[tuple[int, ...]] = []
+    drawn: Counter[int] = Counter()
     for index in order:
         addresses.append((epoch, index, drawn[index], 0) if drawn[index] else (epoch, index))
         drawn[index] += 1
@@ -101,9 +147,13 @@ def epoch_batches(
 
 
 class CropLoader:
-    """Loads an epoch's batches by the configured number of worker processes.
+    """Loads the batches of an epoch with the configured number of worker processes.
 
-    The workers live as long as the loader: what a set has found for a photo, its simulated scribbles, is found once.
+    The workers live as long as the loader, so that what a set computes once per photo, such as simulated scribbles, is kept.
+
+    Parameters
+    ----------
+    crops : Crops
     """
 
     def __init__(self, crops: Crops):
@@ -114,6 +164,6 @@ class CropLoader:
         )
 
     def load(self, addresses: list[list[tuple[int, ...]]]) -> Iterable[list[Tensor]]:
-        """(images, seeds, masks, present) of each batch."""
-        self.addresses[:] = addresses  # the loader reads its list anew at each start
+        """Iterate over (images, seeds, masks, present) of each batch, see `Crops`; `addresses` come from `epoch_batches`."""
+        self.addresses[:] = addresses  # the loader reads its list again at each start
         return self.loader

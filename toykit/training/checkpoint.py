@@ -1,22 +1,29 @@
-"""Checkpoints: all that a run needs to go on as if it had never stopped. Written whole or not at all.
+"""Checkpoints: all that a run needs to resume on the same trajectory. A file is written as a whole or not at all.
 
-No state of a random generator is among it: every draw has an address (`toykit.training.batches`).
+It holds no state of a random generator, since every draw has an address (`toykit.training.batches`).
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from toykit._shared.files import write_atomically
 from toykit.training.epoch_stats import Tally
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 NAME = "checkpoint.pt"
-#: What may differ between a run and its continuation: where it runs, not what it computes.
+#: Keys that may differ between a run and its continuation: they set where it runs, not what it computes.
 FREE_KEYS = ("data.root", "data.workers", "run.accelerator", "run.devices", "run.checkpoint_steps", "run.pictures")
-#: What phase one does not depend on, unless the method is full.
+#: Keys that phase one does not depend on, unless the method is full.
 PHASE_TWO_KEYS = ("method", "energy.", "solver.", "error_rate", "supervision.present", "schedule.ramp_epochs")
-#: What must be the same for a network's weights to be those of a configuration.
+#: Keys that must be the same for the weights of one configuration to serve another.
 SHAPING_KEYS = (
     "data.kind", "data.merge", "data.only", "data.others", "data.holdout", "data.crop", "data.scale", "supervision.", "model.",
 )  # fmt: skip
@@ -24,16 +31,44 @@ SHAPING_KEYS = (
 
 @dataclass
 class Progress:
-    """How far a run is: finished epochs, finished steps of the current one, their sums, what the epochs brought."""
+    """How far a run has come.
+
+    Attributes
+    ----------
+    tally : Tally
+        Statistics of the current epoch's steps.
+    epoch, step : int
+        Finished epochs; finished steps of the current epoch.
+    history : list of dict
+        One row per finished epoch, see `RunResult`.
+    """
 
     tally: Tally
     epoch: int = 0
     step: int = 0
     history: list[dict] = field(default_factory=list)
 
+    def finish_epoch(self, row: dict) -> None:
+        """Add a finished epoch's row to the history and start the next epoch."""
+        self.history.append(row)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.tally = Tally.empty(len(self.tally.confusion), self.tally.confusion.device)
 
-def save(folder: Path, fabric, network, optimizer, progress: Progress, config: dict) -> None:
-    """Write the checkpoint; all processes call it, the first one writes."""
+
+def save(folder: Path, fabric: Fabric, network, optimizer, progress: Progress, config: dict) -> None:
+    """Write the checkpoint; all processes call it, the first one writes.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder.
+    fabric : Fabric
+    network, optimizer
+        With `state_dict`.
+    progress : Progress
+    config : dict
+        The run's configuration, from `Config.to_dict`.
+    """
     tally = progress.tally.total(fabric)
     state = {
         "config": config,
@@ -47,45 +82,62 @@ def save(folder: Path, fabric, network, optimizer, progress: Progress, config: d
     fabric.barrier()
 
 
-def restore(folder: Path, fabric, network, optimizer, progress: Progress, config: dict) -> None:
+def restore(folder: Path, fabric: Fabric, network, optimizer, progress: Progress, config: dict) -> None:
     """Load the checkpoint, if there is one, into network, optimizer and progress.
 
-    Raises: ValueError if it cannot be read, or is of a run with another configuration (it says which keys differ).
+    Parameters
+    ----------
+    folder, fabric, network, optimizer, progress, config
+        See `save`.
+
+    Raises
+    ------
+    ValueError
+        The file cannot be read, or belongs to a run with another configuration; the message lists the keys that differ.
     """
     path = folder / NAME
     if not path.exists():
         return
-    try:
-        state = torch.load(path, map_location=fabric.device, weights_only=True)
-        old = _flatten(state["config"])
-    except Exception as error:
-        raise ValueError(f"{path}: cannot be read as a checkpoint ({str(error).splitlines()[0]})") from error
-    new = _flatten(config)
-    differ = [key for key in sorted(old | new) if old.get(key) != new.get(key) and key not in FREE_KEYS]
-    if differ:
-        told = ", ".join(f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in differ)
-        raise ValueError(
-            f"{path}: this run began with another configuration: {told}. Go on with the old one, take another folder, "
-            "or start over (--fresh, resume=False)"
-        )
+    state = _read(path, fabric.device)
+    differ = [key for key in _differing(state["config"], config) if key not in FREE_KEYS]
+    remedy = "Continue with the old one, choose another folder, or start over (--fresh, resume=False)"
+    _check_none(differ, path, "this run began with another configuration", state["config"], config, remedy)
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
     progress.epoch, progress.step = state["progress"]["epoch"], state["progress"]["step"]
     progress.history = state["progress"]["history"]
-    if fabric.is_global_zero:  # the sums of all processes go on in one
+    if fabric.is_global_zero:  # the first process continues the statistics of all
         progress.tally = Tally(**state["tally"])
 
 
 def adopt(common: Path, folder: Path, config: dict) -> bool:
-    """Begin a run where another one's phase one ended: its checkpoint becomes the folder's. Returns whether it did.
+    """Start a run at the end of another run's phase one: copy that checkpoint into the folder.
 
-    It does not where the folder has a checkpoint, there is no such file, or the file is not the end of this phase one.
+    Parameters
+    ----------
+    common : Path
+        A checkpoint at the end of a phase one.
+    folder : Path
+        The new run's folder.
+    config : dict
+        The new run's configuration, from `Config.to_dict`.
+
+    Returns
+    -------
+    bool
+        Whether the checkpoint was copied. It is not if the folder already has one, if `common` does not exist, or if `common`
+        is not the end of this configuration's phase one.
+
+    Raises
+    ------
+    ValueError
+        `common` cannot be read as a checkpoint.
     """
     if not common.exists() or (folder / NAME).exists():
         return False
-    state = torch.load(common, map_location="cpu", weights_only=True)
+    state = _read(common)
     at_its_end = (state["progress"]["epoch"], state["progress"]["step"]) == (config["schedule"]["pretrain_epochs"], 0)
-    if _other_phase_one(state["config"], config) or not at_its_end:
+    if _differing_in_phase_one(state["config"], config) or not at_its_end:
         return False
     write_atomically(folder / NAME, lambda file: torch.save(state | {"config": config}, file))
     return True
@@ -94,35 +146,67 @@ def adopt(common: Path, folder: Path, config: dict) -> bool:
 def load_network(path: Path, network, config: dict) -> None:
     """Load the weights of a checkpoint into a network.
 
-    Raises: FileNotFoundError; ValueError if the file cannot be read, or is of other data or another network (it says which
-        keys of the configuration differ).
+    Parameters
+    ----------
+    path : Path
+        The checkpoint.
+    network : Network
+    config : dict
+        The configuration that the network was built from, from `Config.to_dict`.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        The file cannot be read, or belongs to other data or another network; the message lists the keys that differ.
     """
+    state = _read(path)
+    old = state["config"]
+    differ = [k for k in _differing_in_phase_one(old, config) if k.startswith(SHAPING_KEYS) and k not in FREE_KEYS]
+    remedy = "Choose the checkpoint of a run with this configuration"
+    _check_none(differ, path, "of other data or another network", old, config, remedy)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        weights, old = state["network"], state["config"]
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        raise ValueError(f"{path}: cannot be read as a checkpoint ({str(error).splitlines()[0]})") from error
-    differ = [k for k in _other_phase_one(old, config) if k.startswith(SHAPING_KEYS) and k not in FREE_KEYS]
-    if differ:
-        old, new = _flatten(old), _flatten(config)
-        told = ", ".join(f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in differ)
-        raise ValueError(f"{path}: of other data or another network: {told}")
-    try:
-        network.load_state_dict(weights)
+        network.load_state_dict(state["network"])
     except RuntimeError as error:
         raise ValueError(f"{path}: its weights do not fit this network ({str(error).splitlines()[0]})") from error
 
 
-def _other_phase_one(old: dict, new: dict) -> list[str]:
-    """The keys in which two configurations differ, but for those that phase one does not depend on."""
+def _read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint. Raises: FileNotFoundError; ValueError if it is not a checkpoint."""
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        missing = {"config", "network", "optimizer", "progress", "tally"} - set(state)
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path}: cannot be read as a checkpoint ({str(error).splitlines()[0]})") from error
+    if missing:
+        raise ValueError(f"{path}: cannot be read as a checkpoint (it has no {', '.join(sorted(missing))})")
+    return state
+
+
+def _differing(old: dict, new: dict) -> list[str]:
+    """List the keys, with dots, in which two configurations differ."""
     old, new = _flatten(old), _flatten(new)
-    return [k for k in sorted(old | new) if old.get(k) != new.get(k) and not k.startswith(PHASE_TWO_KEYS)]
+    return [key for key in sorted(old | new) if old.get(key) != new.get(key)]
 
 
-def _flatten(tree: dict, prefix: str = "") -> dict:
-    flat = {}
+def _differing_in_phase_one(old: dict, new: dict) -> list[str]:
+    """List the differing keys that phase one depends on."""
+    return [key for key in _differing(old, new) if not key.startswith(PHASE_TWO_KEYS)]
+
+
+def _check_none(differ: Iterable[str], path: Path, problem: str, old: dict, new: dict, remedy: str) -> None:
+    """Raise ValueError with both values of each differing key, if there are any."""
+    old, new = _flatten(old), _flatten(new)
+    changes = ", ".join(f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in differ)
+    if changes:
+        raise ValueError(f"{path}: {problem}: {changes}. {remedy}")
+
+
+def _flatten(tree: dict, prefix: str = "") -> dict[str, Any]:
+    """Replace nested keys by keys with dots."""
+    flat: dict[str, Any] = {}
     for key, value in tree.items():
         flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat

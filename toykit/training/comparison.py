@@ -1,9 +1,12 @@
-"""Runs side by side: every method from every seed, each in a folder of its own, and the table of what they came to.
+"""Runs side by side: every method from every seed, each in a folder of its own, and a table of the results.
 
-Methods that share phase one go through it once a seed: `PHASE_ONE` in the folder, from which the others go on. A run of one
-process trains here. One of several is a command of its own, `torchrun -m toykit train`: processes that share GPUs must be
-started as such, not forked from a notebook's kernel; what it brought is read from its folder.
+Methods that share phase one train it once per seed: the first leaves its checkpoint in `PHASE_ONE` in the folder, and the
+others continue from it. A run of one process trains in this process. A run of several is a command of its own, `torchrun -m
+toykit train`, because processes that share GPUs must be started as such and not forked from a notebook's kernel; its result
+is read from its folder.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import shutil
@@ -15,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from toykit._shared.files import write_atomically
+from toykit.experiments import results as tables
 from toykit.training import checkpoint
 from toykit.training.config import Config, load_config, with_method
 from toykit.training.loop import train
@@ -32,14 +36,32 @@ def compare(
     devices: int = 1,
     callback: Callable[[str, int, RunResult], object] = lambda *_: None,
 ) -> dict[str, list[RunResult]]:
-    """Train every method from every seed: `run_all` of `with_method`, so that a method may be a preset's name too.
+    """Train every method from every seed.
 
-    source, overrides: as of `load_config`: what all have in common.
-    Raises: ValueError if an override sets what is compared; what `load_config`, `with_method` and `run_one` raise.
+    Parameters
+    ----------
+    source, overrides
+        What all runs have in common, see `load_config`.
+    methods : sequence of str
+        Methods, or names of presets; see `with_method`.
+    seeds, folder, devices, callback
+        See `run_all`.
+
+    Returns
+    -------
+    dict
+        Method -> list of RunResult, by seed.
+
+    Raises
+    ------
+    ValueError
+        An override sets the method or the seed.
+    Exception
+        What `load_config`, `with_method` and `run_one` raise.
     """
     for override in overrides:
         if override.split("=")[0] in ("method", "run.seed"):
-            raise ValueError(f"{override}: methods and seeds are what is compared; leave it out of the overrides")
+            raise ValueError(f"{override}: methods and seeds are compared here; leave it out of the overrides")
     base = load_config(source, overrides)
     configs = {method: with_method(base, method) for method in methods}
     return run_all(configs, seeds, folder, devices, callback)
@@ -52,13 +74,33 @@ def run_all(
     devices: int = 1,
     callback: Callable[[str, int, RunResult], object] = lambda *_: None,
 ) -> dict[str, list[RunResult]]:
-    """Train every configuration from every seed, in folder/NAME_SEED; returns the results of each name, by seed.
+    """Train every configuration from every seed.
 
-    What is finished there is read, what was interrupted goes on. devices: processes of each run.
-    callback: callback(name, seed, result) after each. Raises: what `run_one` raises.
+    Parameters
+    ----------
+    configs : mapping of str to Config
+        The configurations by name.
+    seeds : sequence of int
+        The value of run.seed in each run of a configuration.
+    folder : str or Path
+        Each run has the folder NAME_SEED in it. Finished runs are loaded; interrupted runs resume.
+    devices : int, default 1
+        Processes of each run.
+    callback : callable, optional
+        callback(name, seed, result) after each run.
+
+    Returns
+    -------
+    dict
+        Name -> list of RunResult, by seed.
+
+    Raises
+    ------
+    Exception
+        What `run_one` raises.
     """
-    results = {name: [] for name in configs}
-    for seed in seeds:  # a first seed of everything comes first
+    results: dict[str, list[RunResult]] = {name: [] for name in configs}
+    for seed in seeds:  # the first seed of all configurations comes first
         for name, config in configs.items():
             chosen = dataclasses.replace(config, run=dataclasses.replace(config.run, seed=seed))
             common = Path(folder) / PHASE_ONE.format(seed=seed)
@@ -69,48 +111,104 @@ def run_all(
 
 
 def run_one(config: Config, run_dir: Path, devices: int = 1, common: Path | None = None) -> RunResult:
-    """One run, in this process or, for several devices, under torchrun; a finished one is only read.
+    """Train one configuration, in this process or, on several devices, under torchrun; a finished run is only loaded.
 
-    common: a file for the end of phase one. A run in this process begins there if the file is of the same phase one, to
-    the same result, and otherwise leaves its own there.
-    Raises: what `train` raises; RuntimeError, with the end of the run's log, where torchrun fails.
+    Parameters
+    ----------
+    config : Config
+    run_dir : Path
+        The run's folder.
+    devices : int, default 1
+        Number of processes.
+    common : Path, optional
+        A file for the end of phase one. A run in this process starts from it if the file belongs to the same phase one, with
+        the same result, and otherwise writes its own there.
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    RuntimeError
+        torchrun failed; the message contains the end of its log.
+    Exception
+        What `train` raises.
     """
     if (run_dir / "metrics.json").is_file():
         before = read_run(run_dir)
         if before.finished and before.config == config:
             return before
-    if devices == 1:
-        if (
-            common is None or config.schedule.pretrain_epochs == 0 or config.method == "full"
-        ):  # it sees masks from the start
-            return train(config, run_dir)
-        begun = checkpoint.adopt(common, run_dir, config.to_dict())
+    if devices > 1:
+        return _run_under_torchrun(config, run_dir, devices)
+    # the method full uses the masks from the start
+    if common is None or config.schedule.pretrain_epochs == 0 or config.method == "full":
+        return train(config, run_dir)
+    return _run_sharing_phase_one(config, run_dir, common)
 
-        def keep(step: int, loss: float) -> None:
-            nonlocal begun
-            if not begun and len(read_run(run_dir).history) == config.schedule.pretrain_epochs:
-                with (run_dir / checkpoint.NAME).open("rb") as own:
-                    write_atomically(common, partial(shutil.copyfileobj, own))
-                begun = True
 
-        return train(config, run_dir, callback=keep)
+def _run_sharing_phase_one(config: Config, run_dir: Path, common: Path) -> RunResult:
+    """Start from another run's phase one if `common` holds it; otherwise leave a copy of this run's there."""
+    shared = checkpoint.adopt(common, run_dir, config.to_dict())
+
+    def keep(step: int, loss: float) -> None:
+        nonlocal shared
+        if not shared and len(read_run(run_dir).history) == config.schedule.pretrain_epochs:
+            with (run_dir / checkpoint.NAME).open("rb") as own:
+                write_atomically(common, partial(shutil.copyfileobj, own))
+            shared = True
+
+    return train(config, run_dir, callback=keep)
+
+
+def _run_under_torchrun(config: Config, run_dir: Path, devices: int) -> RunResult:
+    """Start the run's processes, wait for them and read the result."""
     write_config(run_dir / WANTED, config)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(devices)]
     command = [*torchrun, "-m", "toykit", "train", str(run_dir / WANTED), "-o", str(run_dir)]
     with (run_dir / LOG).open("wb") as log:
         status = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
     if status:
-        said = (run_dir / LOG).read_text(errors="replace").splitlines()
-        why = [line for line in said if line.startswith("Error: ")][:1] or said[-5:]
-        raise RuntimeError(f"{run_dir / LOG}: torchrun ended with status {status}: {' '.join(why)}")
+        lines = (run_dir / LOG).read_text(errors="replace").splitlines()
+        reason = [line for line in lines if line.startswith("Error: ")][:1] or lines[-5:]
+        raise RuntimeError(f"{run_dir / LOG}: torchrun ended with status {status}: {' '.join(reason)}")
     return read_run(run_dir)
+
+
+def write_results(results: Mapping[str, Sequence[RunResult]], folder: str | Path) -> Path:
+    """Write the last mIoU of each run as the table `presets_toy`, which notebook 09 reads.
+
+    Parameters
+    ----------
+    results : mapping of str to sequence of RunResult
+        What `compare` returns. A run's row has the seed of its configuration; runs that were not evaluated are left out.
+    folder : str or Path
+
+    Returns
+    -------
+    Path
+        The file, `presets_toy.csv`, with the columns method, seed and miou (in percent).
+    """
+    rows = [
+        {"method": method, "seed": run.config.run.seed, "miou": round(100 * run.miou, 2)}
+        for method, runs in results.items()
+        for run in runs
+        if run.miou is not None
+    ]
+    return tables.write("presets_toy", rows, folder)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A method over its seeds, after the last epoch: mIoU in [0, 1], mean, lowest and highest; mean IoU of each class.
+    """A method over its seeds, after the last epoch; None where nothing was evaluated or a class never occurs.
 
-    None where there is no such number: nothing was evaluated, or a class never occurs.
+    Attributes
+    ----------
+    method : str
+    mean, low, high : float, in [0, 1]
+        Mean, lowest and highest mIoU.
+    classes : dict
+        Class -> mean IoU in [0, 1].
     """
 
     method: str
@@ -120,8 +218,8 @@ class Summary:
     classes: dict[str, float | None]
 
     @classmethod
-    def of(cls, method: str, results: Sequence[RunResult]) -> "Summary":
-        """Of one method's results."""
+    def of(cls, method: str, results: Sequence[RunResult]) -> Summary:
+        """Summarise the results of one method."""
         mious = [r.miou for r in results]
         last = [r.history[-1]["val_iou"] or [None] * len(r.classes) for r in results]
         classes = {name: _mean([ious[k] for ious in last]) for k, name in enumerate(results[0].classes)}
@@ -130,12 +228,13 @@ class Summary:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
+    """Average the numbers that exist; None if there are none."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
 
 
 def format_summaries(summaries: Sequence[Summary]) -> str:
-    """The summaries as plain text, in percent: a line a method, with mean and range, then a line a class."""
+    """Write summaries as plain text, in percent: one column per method with mean, range, and one line per class."""
     methods = [s.method for s in summaries]
     wide = max(len(name) for name in (*summaries[0].classes, "lowest to highest"))
     lines = [" " * wide + "".join(f"{m:>18}" for m in methods)]
@@ -148,4 +247,5 @@ def format_summaries(summaries: Sequence[Summary]) -> str:
 
 
 def _percent(value: float | None) -> str:
+    """Write a share in percent."""
     return "-" if value is None else f"{value:.1%}"

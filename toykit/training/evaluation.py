@@ -1,9 +1,14 @@
 """Mean intersection over union as PASCAL VOC defines it: from one confusion matrix of the whole set.
 
-Every pixel counts once, whatever its image; void pixels do not count; masks in their own resolution, one scale, no
-post-processing. (An average of the images' own values is another number.)
+Every pixel counts once, whatever its image; void pixels do not count. Masks keep their own resolution, photos are predicted at
+one scale, and there is no post-processing. (The mean of the values of single images is another number.)
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,25 +16,51 @@ from torch.utils.data import DataLoader, Dataset
 
 from toykit.datasets.layout import VOID
 
-#: Pixels at most this far from a boundary are counted apart.
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from toykit.training.features import FeatureCache
+
+#: Distance in pixels up to which a pixel counts as near a boundary.
 BAND = 5
 
 
 def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Tensor:
-    """Counts of pixels, int64 (K, K): entry (t, p) of those whose target is t and prediction p.
+    """Count pixels by target and prediction.
 
-    prediction, target: integer tensors of one shape. Targets outside 0..K-1 (void, padding) are left out.
+    Parameters
+    ----------
+    prediction, target : Tensor, integers, of one shape
+        Targets outside 0..K-1 (void, padding) are left out.
+    num_classes : int
+        K.
+
+    Returns
+    -------
+    Tensor, int64, shape (K, K)
+        Entry (t, p) counts the pixels whose target is t and whose prediction is p.
     """
-    judged = (target >= 0) & (target < num_classes)
-    unjudged = num_classes**2  # a bin of their own
-    pairs = (target.long() * num_classes + prediction.long()).where(judged, unjudged)
-    return torch.bincount(pairs.flatten(), minlength=unjudged + 1)[:unjudged].view(num_classes, num_classes)
+    counted = (target >= 0) & (target < num_classes)
+    uncounted = num_classes**2  # an extra bin
+    pairs = (target.long() * num_classes + prediction.long()).where(counted, uncounted)
+    return torch.bincount(pairs.flatten(), minlength=uncounted + 1)[:uncounted].view(num_classes, num_classes)
 
 
 def most_likely(scores: Tensor) -> Tensor:
-    """The class of the largest score at each pixel, int64 (H, W), the lowest id of equals, of scores (K, H, W).
+    """Return the class of the largest score at each pixel.
 
-    What argmax over axis 0 returns, many times faster on the CPU, where argmax reads pixel by pixel.
+    Parameters
+    ----------
+    scores : Tensor, shape (K, H, W)
+
+    Returns
+    -------
+    Tensor, int64, shape (H, W)
+        Of equal scores the lowest class id.
+
+    Notes
+    -----
+    Equal to argmax over axis 0, and many times faster on the CPU, where argmax reads pixel by pixel.
     """
     best, winner = scores[0], torch.zeros(scores.shape[1:], dtype=torch.int64, device=scores.device)
     for k, own in enumerate(scores[1:], start=1):
@@ -39,26 +70,46 @@ def most_likely(scores: Tensor) -> Tensor:
 
 
 def class_ious(confusion: Tensor) -> Tensor:
-    """Intersection over union of each class, float64 (K,) in [0, 1]; NaN for one in neither target nor prediction."""
+    """Compute the intersection over union of each class.
+
+    Parameters
+    ----------
+    confusion : Tensor, int64, shape (K, K)
+        See `confusion_matrix`.
+
+    Returns
+    -------
+    Tensor, float64, shape (K,), in [0, 1]
+        NaN for a class that is in neither target nor prediction.
+    """
     intersection = confusion.diagonal().double()
     union = confusion.sum(0) + confusion.sum(1) - confusion.diagonal()
     return intersection / union
 
 
 def mean_iou(confusion: Tensor) -> float:
-    """Mean of `class_ious` over the classes that occur in target or prediction; NaN if no pixel was judged."""
+    """Return the mean of `class_ious` over the classes in target or prediction, in [0, 1]; NaN if no pixel counts."""
     return class_ious(confusion).nanmean().item()
 
 
 def accuracy(confusion: Tensor) -> float:
-    """Share of the judged pixels whose prediction is their target, in [0, 1]; NaN if no pixel was judged."""
+    """Return the share of pixels whose prediction is their target, in [0, 1]; NaN if no pixel counts."""
     return (confusion.diagonal().sum() / confusion.sum().double()).item()
 
 
 def near_boundary(mask: Tensor, width: int = BAND) -> Tensor:
-    """Pixels of a mask, int64 (H, W), at most `width` pixels away from one whose neighbour has another value: bool (H, W).
+    """Find the pixels near a boundary of a mask.
 
-    Void counts as a value: where it lies between two classes, as VOC's rim does, both of its sides are boundaries.
+    Parameters
+    ----------
+    mask : Tensor, int64, shape (H, W)
+        Void counts as a value: where it lies between two classes, as VOC's rim does, both of its sides are boundaries.
+    width : int, default `BAND`, in pixels
+
+    Returns
+    -------
+    Tensor, bool, shape (H, W)
+        True at most `width` pixels away from a pixel whose neighbour has another value.
     """
     from scipy import ndimage
 
@@ -69,11 +120,17 @@ def near_boundary(mask: Tensor, width: int = BAND) -> Tensor:
         edge.narrow(axis, 1, mask.shape[axis] - 1).logical_or_(differ)
     if not edge.any():
         return edge
-    return torch.from_numpy(ndimage.distance_transform_edt(~edge.numpy()) <= width)
+    distance = np.asarray(ndimage.distance_transform_edt(~edge.numpy()))
+    return torch.from_numpy(distance <= width)
 
 
 class Photos(Dataset):
-    """A data set's whole photos: [i] -> (image float32 (3, H, W) in 0..255, mask int64 (H, W))."""
+    """The whole photos of a data set: photos[i] is (image float32 (3, H, W) in 0..255, mask int64 (H, W)).
+
+    Parameters
+    ----------
+    samples : SegmentationSet or sequence of Sample
+    """
 
     def __init__(self, samples):
         self.samples = samples
@@ -89,11 +146,22 @@ class Photos(Dataset):
 
 
 @torch.no_grad()
-def predict(network, image: Tensor, scale: float = 1.0, features=None) -> Tensor:
-    """A network's logits (B, K, H, W) for whole photos (B, 3, H, W), which it sees `scale` times as large.
+def predict(network, image: Tensor, scale: float = 1.0, features: FeatureCache | None = None) -> Tensor:
+    """Predict whole photos in evaluation mode; the network's mode is restored afterwards.
 
-    A network judges objects best at the size at which it saw them in training. The network is in evaluation mode
-    meanwhile, and then as it was. features: a `toykit.training.features.FeatureCache` for a network with a frozen body.
+    Parameters
+    ----------
+    network : Network
+    image : Tensor, shape (B, 3, H, W), in 0..255
+    scale : float, default 1
+        The network sees the photos this many times as large. It classifies objects best at the size they had in training.
+    features : FeatureCache, optional
+        For a network with a frozen body.
+
+    Returns
+    -------
+    Tensor, shape (B, K, H, W)
+        Logits.
     """
     was_training = network.training
     if was_training:
@@ -109,18 +177,44 @@ def predict(network, image: Tensor, scale: float = 1.0, features=None) -> Tensor
 
 
 @torch.no_grad()
-def evaluate(fabric, network, samples, num_classes: int, workers: int = 0, scale: float = 1.0, features=None) -> Tensor:
-    """Confusion matrices of a network on whole photos, int64 (2, K, K) on the CPU; the processes share the photos.
+def evaluate(
+    fabric: Fabric,
+    network,
+    samples,
+    num_classes: int,
+    workers: int = 0,
+    scale: float = 1.0,
+    features: FeatureCache | None = None,
+) -> Tensor:
+    """Compute the confusion matrices of a network on whole photos.
 
-    The first counts the pixels inside regions, the second those near a boundary (`near_boundary`); their sum is the set's.
+    Parameters
+    ----------
+    fabric : Fabric
+        Process r takes the photos r, r + world, ..., so that none counts twice.
+    network, scale, features
+        See `predict`.
+    samples : SegmentationSet or sequence of Sample
+        Photos with masks.
+    num_classes : int
+    workers : int, default 0
+        Processes that load photos.
 
-    fabric: of Lightning; process r takes photos r, r + world, ..., so that none counts twice. network, scale, features: see
-    `predict`.
+    Returns
+    -------
+    Tensor, int64, shape (2, K, K), on the CPU
+        The first matrix counts the pixels inside regions, the second those near a boundary (`near_boundary`). Their sum counts
+        all.
+
+    Raises
+    ------
+    ValueError
+        A photo has no mask.
     """
     mine = range(fabric.global_rank, len(samples), fabric.world_size)
     loader = DataLoader(Photos(samples), batch_size=None, sampler=mine, num_workers=workers)
     was_training = network.training
-    network.eval()  # once: to go through all modules takes as long as a photo
+    network.eval()  # once, since it visits all modules, which takes as long as a photo
     confusions = torch.zeros(2, num_classes, num_classes, dtype=torch.int64, device=fabric.device)
     for image, mask in loader:
         with fabric.autocast():
@@ -129,4 +223,6 @@ def evaluate(fabric, network, samples, num_classes: int, workers: int = 0, scale
         for confusion, part in zip(confusions, (mask.where(~near, VOID), mask.where(near, VOID)), strict=True):
             confusion += confusion_matrix(predicted, part.to(fabric.device), num_classes)
     network.train(was_training)
-    return fabric.all_reduce(confusions, reduce_op="sum").cpu()
+    total = fabric.all_reduce(confusions, reduce_op="sum")
+    assert isinstance(total, Tensor)
+    return total.cpu()

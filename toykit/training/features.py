@@ -1,12 +1,14 @@
 """A frozen body's maps, computed once per photo and mirror image and kept on disk: training then runs the head alone.
 
-On two cores the body is nine tenths of a step. With its weights fixed and whole photos at one scale, its maps never change, so
-they are stored as float16, one file for each photo as the network sees it, in `toykit._shared.resources.cache_root`, and read through a
-memory map. A file's name is a hash of the body's weights, the head's kind, the maps' shapes and the photo's pixels: other
-weights, another crop or a mirror image have files of their own, and runs of one set share theirs. The light network takes
-0.4 MB per photo of 320 x 320 pixels. The folder `features` can be deleted at any time. Where it cannot be written, maps are
-computed anew.
+On two cores the body takes nine tenths of a step. Its weights are fixed, and it sees whole photos at one scale, so its maps
+never change. They are stored as float16, one file for each photo as the network sees it, in the folder `features` of the
+user's cache (`toykit._shared.resources.cache_root`), and read through a memory map. A file's name is a hash of the body's
+weights, the head's kind, the shapes of the maps and the photo's pixels: other weights, another crop or a mirror image have
+files of their own, and runs of one set share theirs. The light network uses 0.4 MB per photo of 320 x 320 pixels. The
+folder can be deleted at any time. If it cannot be written, maps are computed again.
 """
+
+from __future__ import annotations
 
 import contextlib
 import hashlib
@@ -23,9 +25,14 @@ from toykit.models import Network
 
 
 class FeatureCache:
-    """The maps of photos through a network's frozen body, from disk where they are known.
+    """The maps of photos through a network's frozen body, from disk where they are stored.
 
-    network: with `freeze_body`. folder: default `features` in the user's cache.
+    Parameters
+    ----------
+    network : Network
+        With `freeze_body`.
+    folder : str or Path, optional
+        Default: `features` in the user's cache.
     """
 
     def __init__(self, network: Network, folder: str | Path | None = None):
@@ -42,50 +49,70 @@ class FeatureCache:
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> list[Tensor]:
-        """Return the body's maps of photos (B, 3, H, W) in 0..255, float32 on their device, as `Network.maps` does.
+        """Return the body's maps of photos, as `Network.maps` does.
 
-        They carry float16's rounding, whether they were stored or not, and are computed in float32 inside autocast too.
-        Raises: ValueError where a value of the maps does not fit float16.
+        Parameters
+        ----------
+        image : Tensor, shape (B, 3, H, W), in 0..255
+
+        Returns
+        -------
+        list of Tensor, float32, on the device of `image`
+            Rounded to float16, whether they were stored or not. They are computed in float32 also inside autocast.
+
+        Raises
+        ------
+        ValueError
+            A value of the maps does not fit float16.
         """
         with torch.autocast(image.device.type, enabled=False):
             return self._maps(image.float())
 
     def _maps(self, image: Tensor) -> list[Tensor]:
-        size = tuple(image.shape[-2:])
+        """Read the maps of each photo, or compute and store them."""
+        size = _size(image)
         if size not in self.shapes:
             self.shapes[size] = [x.shape[1:] for x in self.network.maps(image[:1])]
-        paths = [self.path(photo) for photo in image.cpu()]
-        stored = [self._read(path, size) for path in paths]
-        for i, path in enumerate(paths):
-            if stored[i] is None:  # photo by photo: a batch's sums are rounded otherwise, and runs must not differ
-                stored[i] = torch.cat([x.flatten() for x in self.network.maps(image[i : i + 1])]).half().cpu()
-                if not stored[i].isfinite().all():
+        flat = []
+        for i, photo in enumerate(image.cpu()):
+            path = self.path(photo)
+            values = self._read(path, size)
+            if values is None:  # computed photo by photo: in a batch the rounding differs, and runs must not differ
+                values = torch.cat([x.flatten() for x in self.network.maps(image[i : i + 1])]).half().cpu()
+                if not values.isfinite().all():
                     raise ValueError("model.freeze=body: the body's maps do not fit float16; train without freezing it")
                 with contextlib.suppress(OSError):
-                    write_atomically(path, partial(_save, stored[i].numpy()))
-        flat = torch.stack(stored).to(image.device).float()
+                    write_atomically(path, partial(_save, values.numpy()))
+            flat.append(values)
         counts = [shape.numel() for shape in self.shapes[size]]
-        return [x.unflatten(1, shape) for x, shape in zip(flat.split(counts, 1), self.shapes[size], strict=True)]
+        parts = torch.stack(flat).to(image.device).float().split(counts, 1)
+        return [x.unflatten(1, shape) for x, shape in zip(parts, self.shapes[size], strict=True)]
 
     def path(self, photo: Tensor) -> Path:
-        """The file of a photo (3, H, W)."""
-        whole = photo.byte()  # a quarter to hash, where the photo was not resized
+        """Return the file of a photo (3, H, W)."""
+        whole = photo.byte()  # a quarter of the bytes to hash, if the photo was not resized
         pixels = np.ascontiguousarray((whole if torch.equal(whole, photo) else photo).numpy())
-        shapes = repr((pixels.dtype.name, pixels.shape, self.shapes[tuple(photo.shape[-2:])])).encode()
+        shapes = repr((pixels.dtype.name, pixels.shape, self.shapes[_size(photo)])).encode()
         name = hashlib.blake2b(self.network_key + shapes + pixels.tobytes(), digest_size=20).hexdigest()
         return self.folder / name[:2] / f"{name}.npy"
 
     def _read(self, path: Path, size: tuple[int, int]) -> Tensor | None:
-        """A file's values, or None where there is no such file or it is damaged: then it is made again."""
+        """Read a file's values; return None if there is no such file or it is damaged, so that it is written again."""
         try:
             values = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
         expected = sum(shape.numel() for shape in self.shapes[size])
-        return (
-            torch.from_numpy(np.array(values)) if values.dtype == np.float16 and values.shape == (expected,) else None
-        )
+        intact = values.dtype == np.float16 and values.shape == (expected,)
+        return torch.from_numpy(np.array(values)) if intact else None
+
+
+def _size(image: Tensor) -> tuple[int, int]:
+    """Return height and width."""
+    height, width = image.shape[-2:]
+    return height, width
 
 
 def _save(values: np.ndarray, file) -> None:
+    """Write an array in numpy's format."""
     np.save(file, values, allow_pickle=False)

@@ -1,14 +1,16 @@
-"""How good pseudo-labels are under variants of the sub-problem, for networks as phase one left them; nothing is trained.
+"""Quality of pseudo-labels under variants of the sub-problem, for networks at the end of phase one; nothing is trained.
 
     python -m toykit.training.label_quality voc_objects_quick data.root=VOC2012 --networks runs/objects --seeds 5 \\
         -o labels.csv --variant preset= --variant no_potts=energy.lam=0 --variant "stride_2=energy.stride=2"
 
-`--networks` is the folder of a study (`toykit.training.study`), which leaves its networks there at the end of phase one. What
-matters for the labels shows here in seconds per variant; what the network makes of them, a study shows.
+`--networks` is the folder of a study (`toykit.training.study`), which keeps its networks at the end of phase one there. This
+measures the labels, in seconds per variant; a study measures the networks that are trained with them.
 """
 
+from __future__ import annotations
+
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -24,26 +26,45 @@ from toykit.training.config import Config
 from toykit.training.epoch_stats import Tally
 from toykit.training.evaluation import accuracy, mean_iou
 from toykit.training.features import FeatureCache
-from toykit.training.loop import build_network, load_sets
 from toykit.training.objective import Objective, now
+from toykit.training.setup import build_network, load_sets
 from toykit.training.study import configurations, holding_out, read_variants, seeds_in_words
 
-#: The row of the networks' own predictions.
+#: Name of the row of the networks' own predictions.
 PREDICTION = "prediction"
-#: What a variant may change: the sub-problem alone.
+#: Keys that a variant may change: those of the sub-problem.
 VARIED = ("method=", "error_rate=", "energy.", "solver.method=", "solver.options.", "supervision.present=")
 
 
 @torch.no_grad()
 def quality(configs: Mapping[str, Config], networks: Path, seed: int, photos: int) -> list[dict]:
-    """Return rows of `LABELS`, without overrides, for one network: its predictions, then each configuration's labels.
+    """Measure the predictions of one network and the pseudo-labels of each configuration from them.
 
-    configs: by the variant's name; they differ in the sub-problem alone. networks: the study's folder. photos: how many, evenly
-    spread over the training set, one crop of each, not mirrored; where the crops are random, all networks get the same.
-    mIoU and accuracy in percent, on the photos' unlabelled pixels, predictions (of all classes) by the network in evaluation
-    mode. ms_per_photo: the median of finding a photo's labels.
-    Raises: FileNotFoundError without the study's file; ValueError where it is of another network or other data, or no
-        unlabelled pixel has a mask.
+    Parameters
+    ----------
+    configs : mapping of str to Config
+        By the variant's name; they differ in the sub-problem alone.
+    networks : Path
+        The study's folder.
+    seed : int
+        The network's.
+    photos : int
+        How many photos to use, evenly spread over the training set, one crop of each, not mirrored. Random crops are the same
+        for all networks.
+
+    Returns
+    -------
+    list of dict
+        The columns `LABELS` without overrides: first the predictions (of all classes, in evaluation mode), then each variant.
+        mIoU and accuracy are in percent, on the unlabelled pixels of the photos. ms_per_photo is the median time of computing a
+        photo's labels.
+
+    Raises
+    ------
+    FileNotFoundError
+        The study has no network of this seed.
+    ValueError
+        It is another network or of other data, or no unlabelled pixel has a mask.
     """
     config = next(iter(configs.values()))
     samples = limited(load_sets(config)[0], photos)
@@ -71,7 +92,7 @@ def quality(configs: Mapping[str, Config], networks: Path, seed: int, photos: in
             tallies[name].add(0.0, labels, seeds, mask)
     if not tallies[PREDICTION].confusion.any():
         raise ValueError(
-            f"{samples.kind}: no unlabelled pixel of the {len(samples)} photos has a mask to judge labels by"
+            f"{samples.kind}: no unlabelled pixel of the {len(samples)} photos has a mask to compare labels with"
         )
     words = seeds_in_words(config.supervision)
     return [
@@ -94,20 +115,44 @@ def label_quality(
     seeds: Sequence[int],
     photos: int = 200,
     overrides: Sequence[str] = (),
-    callback=lambda rows: None,
+    callback: Callable[[list[dict]], object] = lambda rows: None,
 ) -> list[dict]:
-    """Return the rows of every variant for every network.
+    """Measure every variant for every network.
 
-    preset, variants, overrides: as of `toykit.training.study.run_study`. callback: callback(rows) after each network.
-    Raises: before any work: ValueError for a variant without pseudo-labels, one named "prediction", or one that changes more
-        than the sub-problem; FileNotFoundError for a network that is missing; what `load_config` raises. What `quality` raises.
+    Parameters
+    ----------
+    preset, variants, overrides
+        See `toykit.training.study.configurations`.
+    networks : str or Path
+        The study's folder.
+    seeds : sequence of int
+        Of the networks.
+    photos : int, default 200
+        See `quality`.
+    callback : callable, optional
+        callback(rows) after each network.
+
+    Returns
+    -------
+    list of dict
+        The columns `LABELS`, see `quality`.
+
+    Raises
+    ------
+    ValueError
+        Before any work: a variant has no pseudo-labels, has the name "prediction", or changes more than the sub-problem.
+    FileNotFoundError
+        Before any work: a network is missing.
+    Exception
+        What `load_config` and `quality` raise.
     """
-    configs, rows = configurations(preset, overrides, variants), []
+    configs = configurations(preset, overrides, variants)
+    rows: list[dict] = []
     for name, config in configs.items():
         if name == PREDICTION:
-            raise ValueError(f"{name}: is the name of the networks' own row; take another")
+            raise ValueError(f"{name}: is the name of the networks' own row; choose another")
         if not Objective(config).has_labels:
-            raise ValueError(f"{name}: the method {config.method} has no pseudo-labels; take soft or hard")
+            raise ValueError(f"{name}: the method {config.method} has no pseudo-labels; use soft or hard")
         for item in variants[name]:
             if not item.startswith(VARIED):
                 raise ValueError(
@@ -117,7 +162,7 @@ def label_quality(
         path = Path(networks) / PHASE_ONE.format(seed=seed)
         if not path.is_file():
             raise FileNotFoundError(
-                f"{path}: no such file; a study leaves it in its folder, for methods other than full"
+                f"{path}: no such file; a study writes it in its folder, for methods other than full"
             )
     for seed in seeds:
         for row in quality(configs, Path(networks), seed, photos):
@@ -137,18 +182,18 @@ def label_quality(
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(1), help="Networks 0 to SEEDS - 1.")
 @click.option("--photos", default=200, show_default=True, type=click.IntRange(1), help="Training photos.")
 @click.option("--holdout", default=0.0, show_default=True, type=click.FloatRange(0, 1, max_open=True),
-              help="As the study had it.")  # fmt: skip
+              help="The same as in the study.")  # fmt: skip
 def main(preset, overrides, file, networks, variants, seeds, photos, holdout) -> None:
     """Print the mIoU of pseudo-labels under variants of PRESET, with paired 95% intervals over a study's networks."""
     common = holding_out(overrides, holdout)
 
-    def tell(rows: list[dict]) -> None:
+    def write_and_print(rows: list[dict]) -> None:
         write_rows(file, LABELS, rows)
         new = [row for row in rows if row["seed"] == rows[-1]["seed"]]
         click.echo(f"network {new[0]['seed']}: " + ", ".join(f"{row['variant']} {row['miou']}" for row in new))
 
     try:
-        rows = label_quality(preset, networks, variants, range(seeds), photos, common, tell)
+        rows = label_quality(preset, networks, variants, range(seeds), photos, common, write_and_print)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(summary(rows, PREDICTION))

@@ -4,286 +4,264 @@
     toykit train soft_cce_cd data.root=VOC2012 -o runs/voc       # the folder that `toykit data fetch voc VOC2012` writes
     torchrun --nproc-per-node 4 -m toykit train voc_resnet101 -o runs/voc101     # the same global batch, shared by four
 
-The network and its pseudo-labels descend on one joint loss, eq. (8), in turns. Phase one (schedule.pretrain_epochs) takes
-the NLL on the seeds alone, so that the sub-problem does not get a random head's predictions; phase two the method's loss.
-Lightning Fabric places the model and sums over processes; the loop below is all there is.
+The network and its pseudo-labels descend on one joint loss, eq. (8), in turns. Phase one (schedule.pretrain_epochs) minimises
+the NLL on the seeds alone, so that the sub-problem does not get the predictions of a random head; phase two minimises the
+method's loss. Everything before the first step is in `setup.py`.
 """
 
-import dataclasses
-import os
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
-from toykit import datasets
-from toykit.datasets.segmentation_set import hold_out, limited
-from toykit.models import Network, build, parameter_groups
-from toykit.training import checkpoint, pictures, run_folder
-from toykit.training.batches import (
-    CropLoader,
-    Crops,
-    check_whole_photos,
-    class_frequency_weights,
-    epoch_batches,
-    seed_at,
-)
-from toykit.training.checkpoint import Progress
-from toykit.training.config import Config, Run
-from toykit.training.epoch_stats import Tally, number
+from toykit.training import pictures
+from toykit.training.batches import epoch_batches, seed_at
+from toykit.training.config import Config
+from toykit.training.epoch_stats import number
 from toykit.training.evaluation import accuracy, class_ious, evaluate, mean_iou
-from toykit.training.features import FeatureCache
-from toykit.training.objective import Objective, Outcome, now
+from toykit.training.objective import Outcome, now
 from toykit.training.report import Report
 from toykit.training.run_folder import RunResult
-
-
-def train(
-    config: Config,
-    run_dir: str | Path,
-    *,
-    resume: bool = True,
-    callback: Callable[[int, float], object] | None = None,
-) -> RunResult:
-    """Train a network, write everything to the run's folder (`toykit.training.run_folder`) and return the result.
-
-    resume: continue from the folder's checkpoint if there is one, on the very same trajectory; False starts over.
-    callback: callback(step, loss) after each step, counted from 1 over the whole run.
-
-    On the CPU, with the same number of threads, the result is the same to the last bit, whatever interrupted the run.
-    Several processes match a single-process run up to summation order, except for batch normalisation, whose statistics are of
-    each process's share of the batch (model.freeze_batch_norm does without), and dropout.
-
-    Raises: before the first step: ValueError if the set has fewer photos than a batch, the processes do not divide it, a
-        process gets one image and batch normalisation needs two, or the folder's run had another configuration;
-        FileNotFoundError for a listed file that is not there; what the network's weights and the devices raise.
-        Later: ValueError that names a file that cannot be read or holds the wrong values, or the step at which the loss
-        ceased to be finite.
-    """
-    run_dir = Path(run_dir)
-    fabric = launch(config.run)
-    training, validation = load_sets(config)
-    num_classes, schedule, seed = len(training.classes), config.schedule, config.run.seed
-    steps_per_epoch = len(training) // schedule.batch
-    if steps_per_epoch == 0 or schedule.batch % fabric.world_size:
-        raise ValueError(
-            f"schedule.batch: expected at most the {len(training)} training images, and a multiple of the "
-            f"{fabric.world_size} processes; got {schedule.batch}"
-        )
-    total_steps = schedule.total_epochs * steps_per_epoch
-
-    torch.manual_seed(seed_at(seed))
-    network = build_network(config, num_classes)
-    norms = [
-        m for m in network.train().modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm) and m.training
-    ]
-    if norms and schedule.batch < 2 * fabric.world_size:
-        raise ValueError(
-            f"schedule.batch: batch normalisation needs at least 2 images a process, so {2 * fabric.world_size}; got "
-            f"{schedule.batch}; model.freeze_batch_norm=true does without"
-        )
-    groups = parameter_groups(network, 1.0, config.model.head_factor)
-    factors = [group["lr"] for group in groups]
-    if schedule.optimizer == "adamw":
-        optimizer = torch.optim.AdamW(groups, schedule.lr, weight_decay=schedule.weight_decay)
-    else:
-        optimizer = torch.optim.SGD(groups, schedule.lr, schedule.momentum, weight_decay=schedule.weight_decay)
-    network, optimizer = fabric.setup(network, optimizer)
-    features = FeatureCache(network.module) if network.module.freeze_body else None
-    if features is not None:
-        check_whole_photos(training, config.data)
-    objective, loader = Objective(config), CropLoader(Crops(training, config.data, seed))
-    weights = class_frequency_weights(training) if config.data.sampling == "rare_classes" else None
-
-    progress = Progress(Tally.empty(num_classes, fabric.device))
-    if fabric.is_global_zero:
-        run_folder.prepare(run_dir, fresh=not resume)
-    fabric.barrier()
-    checkpoint.restore(run_dir, fabric, network, optimizer, progress, config.to_dict())
-    step = progress.epoch * steps_per_epoch + progress.step
-    report = Report(run_dir, config, training.classes, progress, step, total_steps, fabric.is_global_zero)
-
-    with repeatable(config.run.deterministic), report:
-        for epoch in range(progress.epoch, schedule.total_epochs):
-            pretraining = epoch < schedule.pretrain_epochs
-            network.train()
-            tally, clock = progress.tally, now(fabric.device)
-            addresses = epoch_batches(
-                len(training),
-                schedule.batch,
-                seed,
-                epoch,
-                progress.step,
-                fabric.global_rank,
-                fabric.world_size,
-                weights,
-            )
-            for image, seeds, mask, present in loader.load(addresses):
-                image, seeds, mask, present = fabric.to_device((image, seeds, mask, present))
-                torch.manual_seed(seed_at(seed, epoch, progress.step, fabric.global_rank))  # dropout's
-                lr = schedule.learning_rate(step, steps_per_epoch)
-                for group, factor in zip(optimizer.param_groups, factors, strict=True):
-                    group["lr"] = lr * factor
-
-                maps = None if features is None else features(image)
-                strength = None if pretraining else schedule.strength(step, steps_per_epoch)
-                try:
-                    outcome = train_step(fabric, network, optimizer, objective, image, maps, seeds, present, strength)
-                except FloatingPointError as error:
-                    raise ValueError(
-                        f"step {step + 1}: {error}: training diverged; try a lower schedule.lr than {schedule.lr:g}"
-                    ) from error
-
-                step, progress.step = step + 1, progress.step + 1
-                loss = fabric.all_reduce(outcome.loss.detach(), reduce_op="mean").item()
-                tally.add(loss, outcome.labels, seeds, mask, objective.stride)
-                tally.solver_seconds += outcome.solver_seconds
-                tally.seconds, clock = tally.seconds + now(fabric.device) - clock, now(fabric.device)
-                report.step(step, loss, lr, tally)
-                if callback is not None:
-                    callback(step, loss)
-                every = config.run.checkpoint_steps
-                if every and progress.step % every == 0 and progress.step < steps_per_epoch:
-                    checkpoint.save(run_dir, fabric, network, optimizer, progress, config.to_dict())
-
-            share_buffers(network, fabric)
-            row = {"epoch": epoch + 1, "step": step, "phase": "seeds" if pretraining else config.method}
-            row |= {"lr": lr} | tally.total(fabric).row(steps_per_epoch)
-            row |= dict.fromkeys(EVALUATED)
-            if is_due(epoch + 1, config):
-                inside, near = evaluate(
-                    fabric,
-                    network.module,
-                    validation,
-                    num_classes,
-                    config.data.workers,
-                    config.data.eval_scale,
-                    features,
-                )
-                row |= evaluation_row(inside, near)
-            if fabric.is_global_zero:
-                for sample in (training[i] for i in range(min(config.run.pictures, len(training)))):
-                    pixels = pictures.picture(
-                        network.module, sample, objective, fabric.device, config.data.eval_scale, features,
-                        training.supervision.present,
-                    )  # fmt: skip
-                    report.picture(epoch + 1, step, sample.name, pixels)
-            report.epoch(row)
-
-            progress.history.append(row)
-            progress.epoch, progress.step = epoch + 1, 0
-            progress.tally = Tally.empty(num_classes, fabric.device)
-            checkpoint.save(run_dir, fabric, network, optimizer, progress, config.to_dict())
-            report.metrics(progress)
-    return RunResult(run_dir, config, tuple(training.classes), progress.history, finished=True)
-
-
-def train_step(fabric, network, optimizer, objective, image, maps, seeds, present, strength: float | None) -> Outcome:
-    """One step: predictions, pseudo-labels for the mini-batch where the method has them, one step of the optimiser.
-
-    image, seeds, present: see `toykit.SelfLabelingLoss`. maps: a frozen body's, or None. strength: a factor for the terms on
-    unlabelled pixels; None in phase one, the NLL on the seeds alone.
-    Raises: FloatingPointError, before the weights change, where the network's logits are NaN or infinite.
-    """
-    own = network.module.stride
-    # logits at the network's own resolution, unless the labels are sought at another
-    coarse = own > 1 and (strength is None or objective.stride == own)
-    logits = network(image, maps, coarse)
-    if not logits.isfinite().all():
-        raise FloatingPointError("the network's logits are NaN or infinite")
-    if strength is None:
-        outcome = Outcome(objective.on_seeds(logits, seeds, own))
-    else:
-        predictions = None
-        if objective.evaluation_mode:  # what the solver sees: no dropout, batch normalisation's stored statistics
-            with torch.no_grad():
-                predictions = network.eval()(image, maps, coarse)
-            network.train()
-        outcome = objective(logits, image, seeds, present, predictions=predictions, strength=strength)
-    optimizer.zero_grad()
-    fabric.backward(outcome.loss)
-    optimizer.step()
-    return outcome
-
+from toykit.training.setup import TrainingRun, prepare
 
 #: What an evaluation adds to an epoch's row of the history.
 EVALUATED = ("val_miou", "val_iou", "val_accuracy", "val_accuracy_inside", "val_accuracy_boundary")
 
+Callback = Callable[[int, float], object]
 
-def evaluation_row(inside: torch.Tensor, near: torch.Tensor) -> dict:
-    """`EVALUATED` from the confusion matrices inside regions and near boundaries."""
+
+class Batch(NamedTuple):
+    """One process's share of a mini-batch, on its device.
+
+    Attributes
+    ----------
+    image : Tensor, float32, shape (B, 3, H, W), in 0..255
+    seeds, mask : Tensor, int64, shape (B, H, W)
+    present : Tensor, bool, shape (B, K)
+        The classes that pseudo-labels may take.
+    """
+
+    image: Tensor
+    seeds: Tensor
+    mask: Tensor
+    present: Tensor
+
+
+def train(config: Config, run_dir: str | Path, *, resume: bool = True, callback: Callback | None = None) -> RunResult:
+    """Train a network, write everything to the run's folder and return the result.
+
+    Parameters
+    ----------
+    config : Config
+        See `toykit.training.load_config`.
+    run_dir : str or Path
+        The run's folder, see `toykit.training.run_folder`.
+    resume : bool, default True
+        Continue from the folder's checkpoint, if there is one, on the same trajectory; False starts over.
+    callback : callable, optional
+        callback(step, loss) after each step, counted from 1 over the whole run.
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    ValueError
+        Before the first step: the set has fewer photos than a batch, the processes do not divide the batch, batch
+        normalisation would get one image per process, or the folder's run had another configuration. Later: a file cannot be
+        read or holds invalid values (the message names it), or the loss is no longer finite (the message names the step).
+    FileNotFoundError
+        Before the first step: a listed file does not exist.
+    Exception
+        Before the first step: what loading the network's weights and starting the devices raise.
+
+    Notes
+    -----
+    On the CPU, with the same number of threads, an interrupted and resumed run gives bit-identical results. Several processes
+    match a single-process run up to summation order, except for batch normalisation, whose statistics are those of each
+    process's share of the batch (model.freeze_batch_norm avoids this), and dropout.
+    """
+    run = prepare(config, Path(run_dir), resume)
+    with repeatable(config.run.deterministic), Report(run) as report:
+        while run.progress.epoch < config.schedule.total_epochs:
+            train_epoch(run, report, callback)
+            row = epoch_row(run) | validate(run)
+            draw_pictures(run, report)
+            report.epoch(row)
+            run.progress.finish_epoch(row)
+            run.save()
+            report.metrics(run.progress)
+    return RunResult(run.folder, config, tuple(run.training.classes), run.progress.history, finished=True)
+
+
+def train_epoch(run: TrainingRun, report: Report, callback: Callback | None = None) -> None:
+    """Take the remaining steps of the current epoch, with checkpoints in between where the configuration asks for them."""
+    fabric, progress, tally = run.fabric, run.progress, run.progress.tally
+    run.network.train()
+    clock = now(fabric.device)
+    for crops in run.loader.load(remaining_batches(run)):
+        batch = Batch(*fabric.to_device(tuple(crops)))
+        torch.manual_seed(
+            seed_at(run.config.run.seed, progress.epoch, progress.step, fabric.global_rank)
+        )  # for dropout
+        lr = set_learning_rate(run)
+        outcome = train_step(run, batch)
+        progress.step += 1
+
+        loss = mean_over_processes(run, outcome.loss)
+        tally.add(loss, outcome.labels, batch.seeds, batch.mask, run.objective.stride)
+        tally.solver_seconds += outcome.solver_seconds
+        tally.seconds, clock = tally.seconds + now(fabric.device) - clock, now(fabric.device)
+        report.step(run.step, loss, lr, tally)
+        if callback is not None:
+            callback(run.step, loss)
+        every = run.config.run.checkpoint_steps
+        if every and progress.step % every == 0 and progress.step < run.steps_per_epoch:
+            run.save()
+    share_buffers(run)
+
+
+def train_step(run: TrainingRun, batch: Batch) -> Outcome:
+    """Predict, find pseudo-labels for the mini-batch (if the method has them), and take one step of the optimiser.
+
+    Raises
+    ------
+    ValueError
+        The network's logits are NaN or infinite; the weights have not been changed.
+    """
+    image, seeds = batch.image, batch.seeds
+    maps = None if run.features is None else run.features(image)  # those of a frozen body
+    cells = run.module.stride
+    # logits on the network's own cells, unless the labels are computed at another resolution
+    coarse = cells > 1 and (run.in_phase_one or run.objective.stride == cells)
+
+    logits = run.network(image, maps, coarse)
+    check_finite(run, logits)
+    if run.in_phase_one:
+        outcome = Outcome(run.objective.on_seeds(logits, seeds, cells))
+    else:
+        predictions = evaluation_logits(run, image, maps, coarse) if run.objective.evaluation_mode else None
+        strength = run.config.schedule.strength(run.step, run.steps_per_epoch)
+        outcome = run.objective(logits, image, seeds, batch.present, predictions=predictions, strength=strength)
+
+    run.optimizer.zero_grad()
+    run.fabric.backward(outcome.loss)
+    run.optimizer.step()
+    return outcome
+
+
+@torch.no_grad()
+def evaluation_logits(run: TrainingRun, image: Tensor, maps: list[Tensor] | None, coarse: bool) -> Tensor:
+    """Predict without dropout and with batch normalisation's stored statistics; training mode is restored."""
+    logits = run.network.eval()(image, maps, coarse)
+    run.network.train()
+    return logits
+
+
+def check_finite(run: TrainingRun, logits: Tensor) -> None:
+    """Raise ValueError if a logit is NaN or infinite."""
+    if not logits.isfinite().all():
+        raise ValueError(
+            f"step {run.step + 1}: the network's logits are NaN or infinite: training diverged; try a lower schedule.lr than "
+            f"{run.config.schedule.lr:g}"
+        )
+
+
+def remaining_batches(run: TrainingRun) -> list[list[tuple[int, ...]]]:
+    """Return the addresses of the batches of this epoch that are not done yet, this process's share."""
+    return epoch_batches(
+        len(run.training), run.config.schedule.batch, run.config.run.seed, run.progress.epoch, run.progress.step,
+        run.fabric.global_rank, run.fabric.world_size, run.draw_weights,
+    )  # fmt: skip
+
+
+def set_learning_rate(run: TrainingRun) -> float:
+    """Set the learning rate of the next step in each of the optimiser's groups; return the schedule's."""
+    lr = run.config.schedule.learning_rate(run.step, run.steps_per_epoch)
+    for group, factor in zip(run.optimizer.param_groups, run.lr_factors, strict=True):
+        group["lr"] = lr * factor
+    return lr
+
+
+def mean_over_processes(run: TrainingRun, loss: Tensor) -> float:
+    """Average a loss over the processes."""
+    mean = run.fabric.all_reduce(loss.detach(), reduce_op="mean")
+    assert isinstance(mean, Tensor)
+    return mean.item()
+
+
+def share_buffers(run: TrainingRun) -> None:
+    """Give all processes the first one's batch-norm statistics, which are those that the checkpoint gets."""
+    if run.fabric.world_size > 1:
+        for buffer in run.network.buffers():
+            torch.distributed.broadcast(buffer, src=0)
+
+
+def epoch_row(run: TrainingRun) -> dict:
+    """Return what the steps of a finished epoch add to the history, see `RunResult`."""
+    schedule, steps = run.config.schedule, run.steps_per_epoch
+    return {
+        "epoch": run.progress.epoch + 1,
+        "step": run.step,
+        "phase": "seeds" if run.in_phase_one else run.config.method,
+        "lr": schedule.learning_rate(run.step - 1, steps),
+        **run.progress.tally.total(run.fabric).row(steps),
+    }
+
+
+def validate(run: TrainingRun) -> dict:
+    """Evaluate the network on the validation set if this epoch is due for it.
+
+    Returns
+    -------
+    dict
+        One entry for each of `EVALUATED`; all None where nothing is due.
+    """
+    if run.validation is None or not is_due(run.progress.epoch + 1, run.config):
+        return dict.fromkeys(EVALUATED)
+    data = run.config.data
+    inside, near = evaluate(
+        run.fabric, run.module, run.validation, run.num_classes, data.workers, data.eval_scale, run.features
+    )
+    return evaluation_row(inside, near)
+
+
+def is_due(epoch: int, config: Config) -> bool:
+    """Return whether the network is evaluated after this epoch, counted from 1."""
+    every = config.run.eval_every
+    return every > 0 and (epoch % every == 0 or epoch == config.schedule.total_epochs)
+
+
+def evaluation_row(inside: Tensor, near: Tensor) -> dict:
+    """Compute `EVALUATED` from the confusion matrices inside regions and near boundaries."""
     whole = inside + near
     ious = [number(iou) for iou in class_ious(whole).tolist()]
     shares = (number(accuracy(confusion)) for confusion in (whole, inside, near))
     return dict(zip(EVALUATED, (number(mean_iou(whole)), ious, *shares), strict=True))
 
 
-def launch(run: Run):
-    """Start Fabric on the run's devices; a process that torchrun started joins the others."""
-    from lightning_fabric import Fabric
-
-    devices = int(os.environ.get("LOCAL_WORLD_SIZE", run.devices))
-    nodes = int(os.environ.get("WORLD_SIZE", devices)) // devices
-    fabric = Fabric(accelerator=run.accelerator, devices=devices, num_nodes=nodes, precision=run.precision)
-    fabric.launch()
-    return fabric
-
-
-def build_network(config: Config, num_classes: int) -> Network:
-    """The configured network. Raises: what `toykit.models.build` does."""
-    model = config.model
-    return build(
-        model.name, num_classes, image_size=config.data.crop, weights=model.weights, dropout=model.dropout,
-        freeze_batch_norm=model.freeze_batch_norm, freeze_body=model.freeze == "body",
-    )  # fmt: skip
-
-
-def load_sets(config: Config):
-    """The training set and the validation set, None where nothing is evaluated. Full supervision takes masks as seeds.
-
-    Raises: what `datasets.load` does; FileNotFoundError for a listed file that is not there; ValueError for a photo without
-    a mask where one is needed.
-    """
-    data, full = config.data, dataclasses.replace(config.supervision, kind="full")
-    supervision = full if config.method == "full" else config.supervision
-    common = {"root": data.root, "merge": data.merge, "only": data.only, "others": data.others}
-    training = datasets.load(data.kind, "train", supervision=supervision, **common)
-    validation = None
-    if data.holdout:
-        training, validation = hold_out(training, data.holdout)
-        validation = dataclasses.replace(limited(validation, data.val_limit), supervision=full)
-    elif config.run.eval_every:  # its seeds play no part
-        validation = datasets.load(data.kind, "val", supervision=full, limit=data.val_limit, **common)
-    training = limited(training, data.limit)
-    for found in filter(None, (training, validation)):
-        for entry in found.entries:
-            if entry.mask is None and found.supervision.kind not in ("scribbles", "clicks"):
-                raise ValueError(
-                    f"{entry.image}: has no mask, which supervision {found.supervision.kind!r} is made from"
-                )
-            for path in (entry.image, entry.mask, entry.marks):
-                if isinstance(path, Path) and not path.exists():
-                    raise FileNotFoundError(f"{path}: no such file, though the set needs it; see: toykit data check")
-    return training, validation
-
-
-def share_buffers(network, fabric) -> None:
-    """Give all processes the first one's batch-norm statistics: those that the checkpoint gets."""
-    if fabric.world_size > 1:
-        for buffer in network.buffers():
-            torch.distributed.broadcast(buffer, src=0)
-
-
-def is_due(epoch: int, config: Config) -> bool:
-    """Whether the network is evaluated after this epoch, counted from 1."""
-    every = config.run.eval_every
-    return every > 0 and (epoch % every == 0 or epoch == config.schedule.total_epochs)
+def draw_pictures(run: TrainingRun, report: Report) -> None:
+    """Draw the first training photos after an epoch; only the first process does this."""
+    if not run.fabric.is_global_zero:
+        return
+    for index in range(min(run.config.run.pictures, len(run.training))):
+        sample = run.training[index]
+        pixels = pictures.picture(
+            run.module, sample, run.objective, run.fabric.device, run.config.data.eval_scale, run.features,
+            run.training.supervision.present,
+        )  # fmt: skip
+        report.picture(run.progress.epoch + 1, run.step, sample.name, pixels)
 
 
 @contextmanager
-def repeatable(wanted: bool):
-    """Within it, torch takes repeatable algorithms where it has them."""
+def repeatable(wanted: bool) -> Iterator[None]:
+    """Let torch use deterministic algorithms, where it has them, inside the context."""
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     if wanted:
         torch.use_deterministic_algorithms(True, warn_only=True)

@@ -1,4 +1,6 @@
-"""Sample pictures: photo, seeds, pseudo-label, prediction side by side (Fig. 4's colours), as PNG by epoch."""
+"""Sample pictures: photo, seeds, pseudo-label and prediction side by side (Fig. 4's colours), one PNG file per epoch."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from toykit import plots
 from toykit._shared.files import write_atomically
 from toykit.datasets.sample import Sample, read_image
 from toykit.training.evaluation import predict
+from toykit.training.features import FeatureCache
 from toykit.training.objective import Objective
 
 GAP = 4
@@ -21,12 +24,26 @@ def picture(
     objective: Objective,
     device: torch.device,
     scale: float = 1.0,
-    features=None,
+    features: FeatureCache | None = None,
     present: str = "all",
 ) -> np.ndarray:
-    """uint8 (H, W', 3): the panels of one photo, without augmentation; three where the method has no pseudo-labels.
+    """Draw the panels of one photo, without augmentation.
 
-    network, scale, features: see `predict`. present: "all" or "seeds", see `Sample.present`.
+    Parameters
+    ----------
+    network, scale, features
+        See `predict`.
+    sample : Sample
+    objective : Objective
+        Computes the pseudo-label; a method without pseudo-labels has three panels.
+    device : torch.device
+        The network's.
+    present : {"all", "seeds"}, default "all"
+        See `Sample.present`.
+
+    Returns
+    -------
+    ndarray, uint8, shape (H, W', 3)
     """
     image, seeds = (tensor.to(device) for tensor in sample.tensors())
     logits = predict(network, image, scale, features)
@@ -47,9 +64,19 @@ def write_picture(path: Path, pixels: np.ndarray) -> None:
 
 
 def read_pictures(run_dir: Path) -> dict[str, dict[int, np.ndarray]]:
-    """A run's pictures: name of the photo -> epoch -> uint8 (H, W', 3), both in order."""
-    found = {}
+    """Read a run's pictures.
+
+    Parameters
+    ----------
+    run_dir : Path
+
+    Returns
+    -------
+    dict
+        Name of the photo -> epoch -> uint8 (H, W', 3), both in order.
+    """
+    by_photo: dict[str, dict[int, np.ndarray]] = {}
     for path in sorted((run_dir / "pictures").glob("epoch_*.png")):
         _, epoch, name = path.stem.split("_", 2)
-        found.setdefault(name, {})[int(epoch)] = read_image(path)
-    return found
+        by_photo.setdefault(name, {})[int(epoch)] = read_image(path)
+    return by_photo

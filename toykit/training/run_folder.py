@@ -1,13 +1,17 @@
-"""A run's folder: what it was, what it brought, readable without this package.
+"""A run's folder: configuration and results, readable without this package.
 
-config.yaml     the resolved configuration        versions.json   of the libraries
-metrics.json    classes and the history by epoch  checkpoint.pt   to go on from
+config.yaml     the resolved configuration        versions.json   versions of the libraries
+metrics.json    classes and the history by epoch  checkpoint.pt   what a run resumes from
 events/         for TensorBoard                   pictures/       epoch_NNN_NAME.png
 """
+
+from __future__ import annotations
 
 import json
 import platform
 import shutil
+import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -22,13 +26,23 @@ LIBRARIES = ("toykit", "torch", "torchvision", "numpy", "numba", "lightning-fabr
 
 @dataclass(frozen=True)
 class RunResult:
-    """A run as its folder tells it.
+    """The contents of a run's folder.
 
-    history: one dict an epoch: epoch, step (from the run's start), phase ("seeds" or the method), lr, loss,
-    images_per_second, solver_share (of the steps' time, in [0, 1]), label_miou (of the pseudo-labels on unlabelled pixels of
-    the training crops, where there are masks), and after an evaluation val_miou, val_iou (by class), val_accuracy,
-    val_accuracy_boundary (of the pixels within 5 pixels of a boundary) and val_accuracy_inside (the others). Ratios in [0, 1];
-    None where there is no such number. finished: whether all epochs are there.
+    Attributes
+    ----------
+    folder : Path
+    config : Config
+    classes : tuple of str
+    history : list of dict
+        One row per epoch; ratios are in [0, 1], and None stands for a number that does not exist:
+
+        - epoch, step (from the run's start), phase ("seeds" or the method), lr, loss;
+        - images_per_second, solver_share (share of the time of the steps);
+        - label_miou: mIoU of the pseudo-labels on unlabelled pixels of the training crops, where there are masks;
+        - val_miou, val_iou (by class), val_accuracy, val_accuracy_boundary (pixels within 5 pixels of a boundary) and
+          val_accuracy_inside (the other pixels), after an evaluation.
+    finished : bool
+        Whether all epochs are there.
     """
 
     folder: Path
@@ -39,29 +53,55 @@ class RunResult:
 
     @property
     def miou(self) -> float | None:
-        """The last evaluation's mean IoU on the validation set, in [0, 1]; None before the first."""
+        """Mean IoU on the validation set in the last evaluation, in [0, 1]; None before the first evaluation."""
         return next((row["val_miou"] for row in reversed(self.history) if row["val_miou"] is not None), None)
+
+    def phase_two_time(self) -> tuple[float, float]:
+        """Return the seconds per step of phase two and the solver's share of them, in [0, 1].
+
+        Without a phase two both are those of all epochs. Each epoch counts by its time.
+        """
+        rows = [row for row in self.history if row["phase"] != "seeds"] or self.history
+        seconds = [self.config.schedule.batch / row["images_per_second"] for row in rows]
+        share = sum(row["solver_share"] * s for row, s in zip(rows, seconds, strict=True)) / sum(seconds)
+        return statistics.mean(seconds), share
 
 
 def read_run(folder: str | Path) -> RunResult:
-    """Read a run's folder, also while it runs. Raises: FileNotFoundError, or ValueError that names the file."""
+    """Read a run's folder, also while it runs.
+
+    Parameters
+    ----------
+    folder : str or Path
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    FileNotFoundError
+        It is not a run's folder, or no epoch is finished.
+    ValueError
+        A file cannot be read; the message names it.
+    """
     folder = Path(folder)
     path = folder / "metrics.json"
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
-        told = (tuple(metrics["classes"]), metrics["history"], metrics["finished"])
+        classes, history, finished = tuple(metrics["classes"]), metrics["history"], metrics["finished"]
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path}: no such file; is {folder} a run's folder, with an epoch finished?") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: cannot be read as a run's metrics ({error!r})") from error
-    return RunResult(folder, load_config(folder / "config.yaml"), *told)
+    return RunResult(folder, load_config(folder / "config.yaml"), classes, history, finished)
 
 
 def prepare(folder: Path, fresh: bool) -> None:
-    """Make the folder; where it is to begin afresh, remove an old run's files (and no others)."""
+    """Make the folder; with `fresh`, remove the files of an old run (and no others)."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in (CHECKPOINT, "config.yaml", "versions.json", "metrics.json"):
-        for unfinished in folder.glob(f".{name}.*"):  # a run killed while it wrote
+        for unfinished in folder.glob(f".{name}.*"):  # left by a run that was killed while writing
             unfinished.unlink()
         if fresh:
             (folder / name).unlink(missing_ok=True)
@@ -72,7 +112,7 @@ def prepare(folder: Path, fresh: bool) -> None:
 
 def describe(folder: Path, config: Config) -> None:
     """Write config.yaml and versions.json."""
-    versions = {"python": platform.python_version()}
+    versions: dict[str, str | None] = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
             versions[name] = metadata.version(name)
@@ -89,11 +129,12 @@ def write_config(path: Path, config: Config) -> None:
     _write_text(path, OmegaConf.to_yaml(OmegaConf.create(config.to_dict())))
 
 
-def write_metrics(folder: Path, classes, history: list[dict], finished: bool) -> None:
+def write_metrics(folder: Path, classes: Iterable[str], history: list[dict], finished: bool) -> None:
     """Write metrics.json."""
     metrics = {"finished": finished, "classes": list(classes), "history": history}
     _write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
 
 
 def _write_text(path: Path, text: str) -> None:
+    """Write text in UTF-8 as a whole or not at all."""
     write_atomically(path, lambda file: file.write(text.encode()))

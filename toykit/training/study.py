@@ -4,13 +4,14 @@
         --variant seeds_only=method=seeds_only --variant "hard=method=hard energy.cross_entropy=CE ..."
 
 A variant is a name and its overrides of the preset. All share phase one, data and seeds, so that differences are paired. With
-`--holdout 0.15` the networks are trained on 85% of the training photos and judged on the others; settings are chosen there,
-with the same number of trials for each method, never on the validation photos. The runs lie in the folder, one each; finished
-runs are read, interrupted ones resume. The table, `study.csv`, is written anew after each run.
+`--holdout 0.15` the networks are trained on 85% of the training photos and evaluated on the others; settings are chosen there,
+with the same number of trials for each method, never on the validation photos. Each run has a folder of its own. Finished runs
+are loaded; interrupted runs resume. The table, `study.csv`, is rewritten after each run.
 """
 
-import statistics
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -23,9 +24,25 @@ from toykit.training.run_folder import RunResult
 
 
 def configurations(preset: str, overrides: Sequence[str], variants: Mapping[str, Sequence[str]]) -> dict[str, Config]:
-    """The configuration of each variant: the preset with the common overrides, then the variant's own.
+    """Load the configuration of each variant.
 
-    Raises: ValueError for a variant that sets run.seed; what `load_config` raises. All before the first is trained.
+    Parameters
+    ----------
+    preset : str
+    overrides : sequence of str
+        Common overrides of the preset, KEY=VALUE.
+    variants : mapping of str to sequence of str
+        Name -> the variant's own overrides, which follow the common ones.
+
+    Returns
+    -------
+    dict
+        Name -> Config.
+
+    Raises
+    ------
+    ValueError
+        A variant sets run.seed; or what `load_config` raises.
     """
     for name, own in variants.items():
         if any(item.startswith("run.seed=") for item in own):
@@ -34,19 +51,29 @@ def configurations(preset: str, overrides: Sequence[str], variants: Mapping[str,
 
 
 def row(name: str, own: Sequence[str], result: RunResult) -> dict:
-    """A finished run as a line of the table: mIoU and accuracies in percent after the last epoch, on the evaluated photos.
+    """Summarise a finished run as a row of the table.
 
-    supervision: the kind of the seeds, and the share of the strokes' length for scribbles ("simulated 0": one click a stroke).
-    label_miou: of the pseudo-labels on the unlabelled pixels of the training photos, last epoch. solver_share: of the time of
-    phase two's steps, in [0, 1]; seconds_per_step: of phase two.
+    Parameters
+    ----------
+    name : str
+        The variant's.
+    own : sequence of str
+        The variant's overrides.
+    result : RunResult
+
+    Returns
+    -------
+    dict
+        The columns `STUDY`. mIoU and accuracies are in percent, after the last epoch, on the evaluated photos; label_miou is
+        that of the pseudo-labels on the unlabelled pixels of the training photos in the last epoch. supervision: see
+        `seeds_in_words`. solver_share is the share of the time of phase two's steps, in [0, 1]; seconds_per_step is of phase
+        two.
     """
-    last, batch = result.history[-1], result.config.schedule.batch
-    late = [r for r in result.history if r["phase"] != "seeds"] or result.history
-    seconds = [batch / r["images_per_second"] for r in late]
-    share = sum(r["solver_share"] * s for r, s in zip(late, seconds, strict=True)) / sum(seconds)
+    last = result.history[-1]
+    seconds, share = result.phase_two_time()
     keys = ("val_miou", "val_accuracy", "val_accuracy_inside", "val_accuracy_boundary", "label_miou")
     percent = ("" if last[key] is None else round(100 * last[key], 2) for key in keys)
-    time = (round(share, 4), round(statistics.mean(seconds), 3))
+    time = (round(share, 4), round(seconds, 3))
     values = (
         seeds_in_words(result.config.supervision),
         name,
@@ -60,7 +87,7 @@ def row(name: str, own: Sequence[str], result: RunResult) -> dict:
 
 
 def seeds_in_words(given: Supervision) -> str:
-    """The kind of seeds, with the share of the strokes' length for scribbles."""
+    """Return the kind of seeds, for scribbles with the share of each stroke's length ("simulated 0": one click per stroke)."""
     return f"{given.kind} {given.ratio:g}" if given.kind in ("scribbles", "simulated") else given.kind
 
 
@@ -70,40 +97,59 @@ def run_study(
     variants: Mapping[str, Sequence[str]],
     seeds: Sequence[int],
     overrides: Sequence[str] = (),
-    callback=lambda rows: None,
+    callback: Callable[[list[dict]], object] = lambda rows: None,
 ) -> list[dict]:
-    """Train every variant from every seed and return the table's rows; `folder`/study.csv holds them too.
+    """Train every variant from every seed and write the table `study.csv` in the folder.
 
-    callback: callback(rows) after each run. Raises: what `load_config` and `toykit.training.train` raise.
+    Parameters
+    ----------
+    preset, variants, overrides
+        See `configurations`.
+    folder : str or Path
+        Of the runs and the table.
+    seeds : sequence of int
+    callback : callable, optional
+        callback(rows) after each run.
+
+    Returns
+    -------
+    list of dict
+        The rows of the table, see `row`.
+
+    Raises
+    ------
+    Exception
+        What `load_config` and `toykit.training.train` raise.
     """
-    folder, rows = Path(folder), []
+    folder = Path(folder)
+    rows: list[dict] = []
 
-    def told(name: str, seed: int, result: RunResult) -> None:
+    def add_row(name: str, seed: int, result: RunResult) -> None:
         rows.append(row(name, variants[name], result))
         write_rows(folder / "study.csv", STUDY, rows)
         callback(rows)
 
-    run_all(configurations(preset, overrides, variants), seeds, folder, callback=told)
+    run_all(configurations(preset, overrides, variants), seeds, folder, callback=add_row)
     return rows
 
 
 def read_variants(context, parameter, values) -> dict[str, list[str]]:
-    """The variants of a command's options, NAME=KEY=VALUE ...: the overrides of each name."""
-    found = {}
+    """Read a command's options NAME=KEY=VALUE ...: return the overrides of each name."""
+    variants: dict[str, list[str]] = {}
     for value in values:
         name, equals, own = value.partition("=")
         if not equals or not name.replace("_", "").isalnum():
             raise click.BadParameter(
                 f"{value!r}: expected NAME=KEY=VALUE [KEY=VALUE ...], e.g. soft_q=energy.relaxation=Q"
             )
-        if name in found:
+        if name in variants:
             raise click.BadParameter(f"{name}: there are two variants of this name")
-        found[name] = own.split()
-    return found
+        variants[name] = own.split()
+    return variants
 
 
 def holding_out(overrides: Sequence[str], share: float) -> list[str]:
-    """The overrides, with a share of the training photos held out."""
+    """Return the overrides, with a share of the training photos held out."""
     return [*overrides, f"data.holdout={share}"] if share else list(overrides)
 
 
@@ -117,7 +163,7 @@ def holding_out(overrides: Sequence[str], share: float) -> list[str]:
     "--seeds", default=1, show_default=True, type=click.IntRange(1), help="Seeds 0 to SEEDS - 1 of each variant."
 )
 @click.option("--holdout", default=0.0, show_default=True, type=click.FloatRange(0, 1, max_open=True),
-              help="Judge on this share of the training photos, not the validation photos: for choosing settings.")  # fmt: skip
+              help="Evaluate on this share of the training photos instead: for choosing settings.")  # fmt: skip
 @click.option("--against", default=None, help="The variant that the others are compared with.  [default: the first]")
 def main(preset, overrides, folder, variants, seeds, holdout, against) -> None:
     """Train variants of PRESET from the same seeds and print their mIoU with paired 95% intervals."""
@@ -126,12 +172,12 @@ def main(preset, overrides, folder, variants, seeds, holdout, against) -> None:
         raise click.BadParameter(f"--against {against}: expected one of {', '.join(variants)}")
     common = holding_out(overrides, holdout)
 
-    def tell(rows: list[dict]) -> None:
+    def print_last(rows: list[dict]) -> None:
         new = rows[-1]
         click.echo(f"{new['variant']}, seed {new['seed']}: mIoU {new['miou']}, labels {new['label_miou'] or '-'}")
 
     try:
-        rows = run_study(preset, folder, variants, range(seeds), common, tell)
+        rows = run_study(preset, folder, variants, range(seeds), common, print_last)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(summary(rows, against))

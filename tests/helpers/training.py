@@ -1,0 +1,21 @@
+"""Short training runs for tests: a generated set and settings for seconds."""
+
+from toykit.datasets import toy
+
+#: One epoch of phase one and one of phase two, three steps each, on whole photos of 32 x 32 pixels.
+SMALL_STUDY = (
+    "data.crop=32", "data.limit=6", "data.val_limit=3", "data.scale=[1,1]", "schedule.pretrain_epochs=1",
+    "schedule.epochs=1", "schedule.batch=2", "run.pictures=0", "model.dropout=0",
+)  # fmt: skip
+
+
+def make_toy_set(tmp_path_factory, train=8, val=3, size=32):
+    """Generate a small toy set in a temporary folder and return its root."""
+    root = tmp_path_factory.mktemp("toy") / "set"
+    toy.make(root, train=train, val=val, size=size)
+    return root
+
+
+def small_study(root):
+    """Return the overrides of `SMALL_STUDY` on the set at `root`."""
+    return [f"data.root={root}", *SMALL_STUDY]

@@ -1,0 +1,253 @@
+"""Everything that a run needs before its first step: devices, sets, network, optimiser, the state to resume from."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from toykit import datasets
+from toykit.datasets.segmentation_set import SegmentationSet, hold_out, limited
+from toykit.models import Network, build, parameter_groups
+from toykit.training import checkpoint, run_folder
+from toykit.training.batches import CropLoader, Crops, check_whole_photos, class_frequency_weights, seed_at
+from toykit.training.checkpoint import Progress
+from toykit.training.config import Config, Run, Schedule
+from toykit.training.epoch_stats import Tally
+from toykit.training.features import FeatureCache
+from toykit.training.objective import Objective
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass
+class TrainingRun:
+    """A run ready for its next step; only `progress` and the weights change.
+
+    Attributes
+    ----------
+    config : Config
+    folder : Path
+    fabric : Fabric
+        Lightning Fabric: places the network and sums over processes.
+    training, validation : SegmentationSet
+        The sets; `validation` is None where nothing is evaluated.
+    network : module
+        The network inside Fabric's wrapper, which adds mixed precision and the exchange of gradients.
+    module : Network
+        The same network without the wrapper, for evaluation and pictures.
+    optimizer : Optimizer
+        Inside Fabric's wrapper. Its groups are the body, unless it is frozen, and the head.
+    lr_factors : list of float
+        Learning rate of each group over the schedule's.
+    features : FeatureCache
+        The maps of a frozen body; None where the body is trained.
+    objective : Objective
+        The loss of the method, and the pseudo-label solver inside it.
+    loader : CropLoader
+    draw_weights : Tensor, shape (len(training),)
+        How often each photo is drawn; None: once per epoch.
+    progress : Progress
+        What has been done.
+    """
+
+    config: Config
+    folder: Path
+    fabric: Fabric
+    training: SegmentationSet
+    validation: SegmentationSet | None
+    network: Any
+    module: Network
+    optimizer: Any
+    lr_factors: list[float]
+    features: FeatureCache | None
+    objective: Objective
+    loader: CropLoader
+    draw_weights: torch.Tensor | None
+    progress: Progress
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes K."""
+        return len(self.training.classes)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps per epoch; the photos that do not fill a batch are left out."""
+        return len(self.training) // self.config.schedule.batch
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of both phases."""
+        return self.config.schedule.total_epochs * self.steps_per_epoch
+
+    @property
+    def step(self) -> int:
+        """Steps finished since the run's start."""
+        return self.progress.epoch * self.steps_per_epoch + self.progress.step
+
+    @property
+    def in_phase_one(self) -> bool:
+        """Whether the current epoch takes the NLL on the seeds alone."""
+        return self.progress.epoch < self.config.schedule.pretrain_epochs
+
+    def save(self) -> None:
+        """Write the checkpoint; all processes must call this."""
+        checkpoint.save(self.folder, self.fabric, self.network, self.optimizer, self.progress, self.config.to_dict())
+
+
+def prepare(config: Config, folder: Path, resume: bool = True) -> TrainingRun:
+    """Do everything that comes before the first step.
+
+    Parameters
+    ----------
+    config : Config
+    folder : Path
+        The run's folder; it is created after the configuration, the sets and the network have been checked.
+    resume : bool, default True
+        Whether to restore the folder's checkpoint, if there is one; otherwise the old run's files are removed.
+
+    Returns
+    -------
+    TrainingRun
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        See `toykit.training.train`.
+    """
+    fabric = launch(config.run)
+    training, validation = load_sets(config)
+    check_batch(config.schedule, len(training), fabric.world_size)
+
+    torch.manual_seed(seed_at(config.run.seed))
+    module = build_network(config, len(training.classes))
+    check_batch_norm(module, config.schedule, fabric.world_size)
+    optimizer, lr_factors = build_optimizer(module, config)
+    network, optimizer = fabric.setup(module, optimizer)
+    features = FeatureCache(module) if module.freeze_body else None
+    if features is not None:
+        check_whole_photos(training, config.data)
+
+    run = TrainingRun(
+        config=config,
+        folder=folder,
+        fabric=fabric,
+        training=training,
+        validation=validation,
+        network=network,
+        module=module,
+        optimizer=optimizer,
+        lr_factors=lr_factors,
+        features=features,
+        objective=Objective(config),
+        loader=CropLoader(Crops(training, config.data, config.run.seed)),
+        draw_weights=class_frequency_weights(training) if config.data.sampling == "rare_classes" else None,
+        progress=Progress(Tally.empty(len(training.classes), fabric.device)),
+    )
+    if fabric.is_global_zero:
+        run_folder.prepare(folder, fresh=not resume)
+    fabric.barrier()
+    checkpoint.restore(folder, fabric, network, optimizer, run.progress, config.to_dict())
+    return run
+
+
+def launch(run: Run) -> Fabric:
+    """Start Lightning Fabric on the run's devices; a process that torchrun started joins the others."""
+    from lightning_fabric import Fabric
+
+    devices = int(os.environ.get("LOCAL_WORLD_SIZE", run.devices))
+    nodes = int(os.environ.get("WORLD_SIZE", devices)) // devices
+    precision = cast(Any, run.precision)  # one of `config.PRECISIONS`, checked there
+    fabric = Fabric(accelerator=run.accelerator, devices=devices, num_nodes=nodes, precision=precision)
+    fabric.launch()
+    return fabric
+
+
+def load_sets(config: Config) -> tuple[SegmentationSet, SegmentationSet | None]:
+    """Load the training set and the validation set. The method full takes its seeds from the masks.
+
+    Parameters
+    ----------
+    config : Config
+
+    Returns
+    -------
+    training : SegmentationSet
+    validation : SegmentationSet or None
+        None where nothing is evaluated. With `data.holdout` it is a share of the training photos.
+
+    Raises
+    ------
+    FileNotFoundError
+        A listed file does not exist.
+    ValueError
+        A photo has no mask where one is needed; or what `toykit.datasets.load` raises.
+    """
+    data, full = config.data, dataclasses.replace(config.supervision, kind="full")
+    supervision = full if config.method == "full" else config.supervision
+    common: dict[str, Any] = {"root": data.root, "merge": data.merge, "only": data.only, "others": data.others}
+    training = datasets.load(data.kind, "train", supervision=supervision, **common)
+    validation = None
+    if data.holdout:
+        training, validation = hold_out(training, data.holdout)
+        validation = dataclasses.replace(limited(validation, data.val_limit), supervision=full)
+    elif config.run.eval_every:  # the seeds of the validation photos are not used
+        validation = datasets.load(data.kind, "val", supervision=full, limit=data.val_limit, **common)
+    training = limited(training, data.limit)
+    check_files(training)
+    if validation is not None:
+        check_files(validation)
+    return training, validation
+
+
+def check_files(samples: SegmentationSet) -> None:
+    """Raise for a photo without the mask that its seeds are made from, or a listed file that does not exist."""
+    for entry in samples.entries:
+        if entry.mask is None and samples.supervision.kind not in ("scribbles", "clicks"):
+            raise ValueError(f"{entry.image}: has no mask, which supervision {samples.supervision.kind!r} is made from")
+        for path in (entry.image, entry.mask, entry.marks):
+            if isinstance(path, Path) and not path.exists():
+                raise FileNotFoundError(f"{path}: no such file, though the set needs it; see: toykit data check")
+
+
+def check_batch(schedule: Schedule, photos: int, processes: int) -> None:
+    """Raise ValueError if the set does not fill one batch, or the processes do not divide it."""
+    if photos < schedule.batch or schedule.batch % processes:
+        raise ValueError(
+            f"schedule.batch: expected at most the {photos} training images, and a multiple of the "
+            f"{processes} processes; got {schedule.batch}"
+        )
+
+
+def check_batch_norm(network: Network, schedule: Schedule, processes: int) -> None:
+    """Raise ValueError if batch normalisation would get a single image per process."""
+    if network.train().uses_batch_statistics and schedule.batch < 2 * processes:
+        raise ValueError(
+            f"schedule.batch: batch normalisation needs at least 2 images per process, so {2 * processes}; got "
+            f"{schedule.batch}; or set model.freeze_batch_norm=true"
+        )
+
+
+def build_network(config: Config, num_classes: int) -> Network:
+    """Build the configured network. Raises: what `toykit.models.build` does."""
+    model = config.model
+    return build(
+        model.name, num_classes, image_size=config.data.crop, weights=model.weights, dropout=model.dropout,
+        freeze_batch_norm=model.freeze_batch_norm, freeze_body=model.freeze == "body",
+    )  # fmt: skip
+
+
+def build_optimizer(network: Network, config: Config) -> tuple[torch.optim.Optimizer, list[float]]:
+    """Build the configured optimiser; also return each group's learning rate over the schedule's."""
+    schedule = config.schedule
+    groups = parameter_groups(network, 1.0, config.model.head_factor)
+    factors = [group["lr"] for group in groups]
+    if schedule.optimizer == "adamw":
+        return torch.optim.AdamW(groups, schedule.lr, weight_decay=schedule.weight_decay), factors
+    return torch.optim.SGD(groups, schedule.lr, schedule.momentum, weight_decay=schedule.weight_decay), factors

@@ -200,7 +200,7 @@ def test_other_relaxations_are_refused_with_the_reason(relaxation):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"bandwidth": 0}, "bandwidth: expected a number in 1e-6..1e6, got 0"),
+        ({"bandwidth": 0}, r"bandwidth: expected a number in \[1e-6, 1e6\], got 0"),
         ({"bandwidth": "auto"}, "bandwidth: .* got 'auto'"),
         ({"spatial_bandwidth": math.nan}, "spatial_bandwidth: .* got nan"),
         ({"downscale": 0}, "downscale: expected a whole number, at least 1; got 0"),
@@ -209,7 +209,7 @@ def test_other_relaxations_are_refused_with_the_reason(relaxation):
     ],
 )
 def test_arguments_are_checked(arguments, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(TypeError if "exact" in arguments else ValueError, match=message):
         Dense(**arguments)
 
 

@@ -143,7 +143,7 @@ def test_the_random_walker(make_problem):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"bandwidth": "auto"}, "bandwidth: expected a number in 1e-6..1e6, got 'auto'"),
+        ({"bandwidth": "auto"}, r"bandwidth: expected a number in \[1e-6, 1e6\], got 'auto'"),
         ({"factor": 0}, "factor: .* got 0"),
         ({"connectivity": 6}, "connectivity: expected one of 4, 8; got 6"),
         ({"far": -1}, "far: expected a whole number, at least 0; got -1"),

@@ -17,9 +17,8 @@ from torch import Tensor
 
 from toykit._shared.arguments import check_choice
 from toykit.conventions import check_image
-from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
+from toykit.neighborhoods import Dense, NearestNeighbors, Neighborhood
 
-Neighborhood = NearestNeighbors | SparseNonLocal | Dense
 #: Side, in pixels, of the photos that published spatial bandwidths are meant for: VOC's, and the crops of its presets.
 REFERENCE_SIDE = 512
 

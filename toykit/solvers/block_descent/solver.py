@@ -29,7 +29,7 @@ from torch import Tensor
 
 from toykit._shared.arguments import check_choice, check_whole
 from toykit.energy import Subproblem
-from toykit.neighborhoods import DenseEdges, Edges, GridEdges
+from toykit.neighborhoods import Edges
 from toykit.solvers.block_descent import torch_kernel
 from toykit.solvers.block_descent.dense import DenseDescent
 from toykit.solvers.block_descent.descent import Descent, relative_decrease
@@ -106,7 +106,7 @@ def fast_descent(
     start = problem.fix_seeds(problem.sigma if start is None else start.detach())
     batch, num_classes = start.shape[:2]
     # image by image, one fits a processor's cache; all at once they fill a GPU
-    together = start.device.type == "cuda" and active_classes == 0 and isinstance(problem.edges, GridEdges)
+    together = start.device.type == "cuda" and active_classes == 0 and problem.edges.on_grid
     groups = [slice(0, batch)] if together else [slice(b, b + 1) for b in range(batch)]
 
     def report(step: int, run: Descent) -> bool:
@@ -151,7 +151,7 @@ class _Descent(Descent):
     def __init__(self, kernels, detour: bool, problem: Subproblem, start: Tensor, threshold: float, report):
         super().__init__(problem, start, threshold, report)
         (self.sweep, self.energy_of), self.detour = kernels, detour
-        self.layout = (pack if isinstance(problem.edges, GridEdges) else list_edges)(self.problem, self.first)
+        self.layout = (pack if problem.edges.on_grid else list_edges)(self.problem, self.first)
         self.begin(self.energy())
 
     def energy(self) -> Tensor:
@@ -233,7 +233,7 @@ def _along(images: Tensor, x: Tensor) -> Tensor:
 
 def _descent_of(edges: Edges, kernel: str, device: torch.device, detour: bool) -> Callable[..., Descent]:
     """What to call with (problem, start, threshold, report)."""
-    if isinstance(edges, DenseEdges):
+    if not edges.listed:
         if kernel not in ("auto", "torch"):
             raise ValueError(f'kernel={kernel!r} goes from edge to edge; on dense neighbourhoods take kernel="torch"')
         return DenseDescent

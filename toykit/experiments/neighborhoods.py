@@ -64,7 +64,7 @@ def affinity_map(image: Tensor, pixel: tuple[int, int], neighborhood: Neighborho
 def at_side(neighborhood: Dense, side: float, reference: float = REFERENCE_SIDE) -> Dense:
     """The neighbourhood for photos of another size: its spatial bandwidth becomes side / reference times as large.
 
-    So a pixel keeps the same part of the photo as neighbours; `toykit.training.config.with_method` scales by the same rule.
+    So a pixel keeps the same part of the photo as neighbours; `toykit.training.methods.with_method` scales by the same rule.
     side, reference: long sides in pixels. `downscale` stays: it counts pixels that share one sum and is no distance.
     """
     return replace(neighborhood, spatial_bandwidth=neighborhood.spatial_bandwidth * side / reference)

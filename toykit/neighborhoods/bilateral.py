@@ -171,7 +171,7 @@ class _Grid:
         return embedding_bag(self.nodes_of, self._blur(splat), mode="sum", per_sample_weights=self.hats)
 
     def _blur(self, values: Tensor) -> Tensor:
-        """Blur values (nodes, K) along the spatial axes in each cell of colours, then along those of colour, through the box."""
+        """Blur values (nodes, K) along the spatial axes in each cell of colours, then along the others through the box."""
         shape = values.shape
         values = _along(self.spatial_blurs, values, shape[1]).view(len(self.cells), -1)
         columns = max(1, BOX_VALUES.get(values.device.type, BOX_VALUES["cuda"]) // self.box)

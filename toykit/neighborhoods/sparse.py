@@ -101,7 +101,7 @@ class SparseNonLocal(Neighborhood):
 
     @staticmethod
     def _draw(start: Tensor, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw a pixel of another quarter for each of `start`; return whether one exists, too (one row has only two quarters)."""
+        """Draw a pixel of another quarter for each of `start`; return whether one exists (one row has only two quarters)."""
         turn = torch.randint(1, 4, start.shape, generator=generator).to(start.device)
         where = torch.rand(2, *start.shape, generator=generator, dtype=torch.float64).to(start.device)
         numbers, exists = [], torch.ones_like(start, dtype=torch.bool)

@@ -180,7 +180,7 @@ def test_extreme_logits(cross_entropy, relaxation, dtype, make_problem):
     ("arguments", "message"),
     [
         ({"cross_entropy": "KL"}, "cross_entropy: expected one of CE, RCE, CCE, Q; got 'KL'"),
-        ({"relaxation": "TV"}, "relaxation: expected one of BL, Q, NQ, CCE, LQ, CD; got 'TV'"),
+        ({"relaxation": "TV"}, f"relaxation: expected one of {', '.join(RELAXATIONS)}; got 'TV'"),
         ({"eta": -0.1}, r"eta: expected a number in \[0, inf\), got -0.1"),
         ({"eta": True}, "eta: .* got True"),
         ({"lam": math.inf}, r"lam: expected a number in \[0, inf\), got inf"),

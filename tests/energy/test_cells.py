@@ -1,4 +1,4 @@
-"""The sub-problem on cells: every rule of `toykit.energy.cells`, against loops over pixels; losses and gradients at a stride."""
+"""The sub-problem on cells: each rule of `toykit.energy.cells`, against loops over pixels; losses and gradients at a stride."""
 
 import pytest
 import torch

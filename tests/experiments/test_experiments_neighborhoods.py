@@ -236,8 +236,9 @@ def test_a_smaller_photo_has_a_smaller_spatial_bandwidth():
 
 def test_the_trainer_scales_spatial_bandwidths_alike():
     pytest.importorskip("omegaconf")
-    from toykit.training.config import load_config, with_method
+    from toykit.training import load_config
+    from toykit.training.methods import with_method
 
-    own, toy = load_config("dense_crf").energy, load_config("toy")
-    scaled = at_side(Dense(own.bandwidth, own.spatial_bandwidth, own.downscale), toy.data.crop)
-    assert with_method(toy, "dense_crf").energy.spatial_bandwidth == scaled.spatial_bandwidth
+    own, toy = load_config("dense_crf").energy.neighborhood.build(), load_config("toy")
+    scaled = with_method(toy, "dense_crf").energy.neighborhood.build()
+    assert scaled.spatial_bandwidth == at_side(own, toy.data.crop).spatial_bandwidth

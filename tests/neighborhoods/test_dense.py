@@ -21,14 +21,14 @@ def weights_by_hand(image, bandwidth=9.0, spatial_bandwidth=100.0, padding=None)
     width = image.shape[2]
     colors = image.flatten(1).T.tolist()
     there = [True] * len(colors) if padding is None else (~padding).flatten().tolist()
-    found = [[0.0] * len(colors) for _ in colors]
+    weights = [[0.0] * len(colors) for _ in colors]
     for i in range(len(colors)):
         for j in range(len(colors)):
             if i != j and there[i] and there[j]:
                 place = (i // width - j // width) ** 2 + (i % width - j % width) ** 2
                 color = sum((a - b) ** 2 for a, b in zip(colors[i], colors[j], strict=True))
-                found[i][j] = math.exp(-place / (2 * spatial_bandwidth**2) - color / (2 * bandwidth**2))
-    return torch.tensor(found, dtype=torch.float64)
+                weights[i][j] = math.exp(-place / (2 * spatial_bandwidth**2) - color / (2 * bandwidth**2))
+    return torch.tensor(weights, dtype=torch.float64)
 
 
 def by_hand(weights, y, relaxation):
@@ -49,10 +49,10 @@ def test_the_energy_is_the_sum_over_all_pairs(relaxation, size, padded, make_pro
     y = logits.softmax(1)
     for exact, tolerance in ((True, 1e-12), (False, 0.03)):
         edges = Dense(20.0, 3.0, exact=exact).edges(image, padding)
-        found = edges.potts(y, RELAXATIONS[relaxation])
+        values = edges.potts(y, RELAXATIONS[relaxation])
         for b in range(2):
             weights = weights_by_hand(image[b], 20.0, 3.0, padding[b])
-            assert float(found[b]) == pytest.approx(by_hand(weights, y[b], relaxation), rel=tolerance, abs=1e-12)
+            assert float(values[b]) == pytest.approx(by_hand(weights, y[b], relaxation), rel=tolerance, abs=1e-12)
             sums = (weights @ y[b].flatten(1).T).T.view_as(y[b])
             assert torch.allclose(edges.filter(y)[b], sums, rtol=tolerance, atol=tolerance)
             assert torch.allclose(edges.degree()[b].flatten(), weights.sum(1), rtol=tolerance, atol=tolerance)
@@ -70,8 +70,8 @@ def test_within_one_percent_on_photos(name, preset, generator):
     smooth = torch.nn.functional.interpolate(coarse, (side, side), mode="bilinear").softmax(1)
     y = torch.cat([smooth, torch.rand(1, 2, side, side, generator=generator), torch.ones(1, 1, side, side)], 1)
     exact = Dense(preset.bandwidth, preset.spatial_bandwidth, preset.downscale, exact=True)
-    expected, found = (n.edges(image).filter(y) for n in (exact, preset))
-    error = (found - expected).square().sum((0, 2, 3)).sqrt() / expected.square().sum((0, 2, 3)).sqrt()
+    expected, filtered = (n.edges(image).filter(y) for n in (exact, preset))
+    error = (filtered - expected).square().sum((0, 2, 3)).sqrt() / expected.square().sum((0, 2, 3)).sqrt()
     assert (error < 0.01).all()
 
 
@@ -188,7 +188,7 @@ def test_presets_are_what_their_sources_say():
     assert Dense.rloss() == Dense(bandwidth=15.0, spatial_bandwidth=100.0, downscale=2)
 
 
-@pytest.mark.parametrize("relaxation", ["NQ", "CCE", "CD", "LQ"])
+@pytest.mark.parametrize("relaxation", [name for name in RELAXATIONS if name not in ("BL", "Q")])
 def test_other_relaxations_are_refused_with_the_reason(relaxation):
     with pytest.raises(ValueError, match=rf"\"BL\" or \"Q\", got '{relaxation}': only these are quadratic"):
         Energy("CCE", relaxation, neighborhood=Dense())
@@ -200,7 +200,7 @@ def test_other_relaxations_are_refused_with_the_reason(relaxation):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"bandwidth": 0}, "bandwidth: expected a number in 1e-6..1e6, got 0"),
+        ({"bandwidth": 0}, r"bandwidth: expected a number in \[1e-6, 1e6\], got 0"),
         ({"bandwidth": "auto"}, "bandwidth: .* got 'auto'"),
         ({"spatial_bandwidth": math.nan}, "spatial_bandwidth: .* got nan"),
         ({"downscale": 0}, "downscale: expected a whole number, at least 1; got 0"),
@@ -209,7 +209,7 @@ def test_other_relaxations_are_refused_with_the_reason(relaxation):
     ],
 )
 def test_arguments_are_checked(arguments, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(TypeError if "exact" in arguments else ValueError, match=message):
         Dense(**arguments)
 
 
@@ -243,14 +243,14 @@ def test_a_random_walker_on_all_pairs(exact, make_problem):
     """Conjugate gradients against a dense solve; the backends that need a list of edges say so."""
     logits, image, seeds = make_problem(batch=1, height=5, width=6, padding=True)
     neighborhood = Dense(25.0, 5.0, exact=exact)
-    found = random_walker(logits, image, seeds, 0.3, 0.5, neighborhood, backend="cg")
+    solution = random_walker(logits, image, seeds, 0.3, 0.5, neighborhood, backend="cg")
     weights = weights_by_hand(image[0], 25.0, 5.0, seeds[0] == PADDING)
     matrix = 0.5 * (weights.sum(1).diag() - weights)
     free, known = (seeds[0].flatten() == UNLABELLED), (seeds[0].flatten() < PADDING)
     y = one_hot(seeds.where(seeds < PADDING, 0), 3, dtype=torch.float64).flatten(2)[0].T
     right = 0.6 * logits.softmax(1).flatten(2)[0].T[free] - matrix[free][:, known] @ y[known]
     expected = torch.linalg.solve(matrix[free][:, free] + 0.6 * torch.eye(int(free.sum())), right)
-    assert torch.allclose(found.labels.flatten(2)[0].T[free], expected, atol=1e-7 if exact else 5e-3)
+    assert torch.allclose(solution.labels.flatten(2)[0].T[free], expected, atol=1e-7 if exact else 5e-3)
     for backend in ("direct", "sor"):
         with pytest.raises(ValueError, match='take backend="cg"'):
             random_walker(logits, image, seeds, neighborhood=neighborhood, backend=backend)

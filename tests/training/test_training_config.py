@@ -1,4 +1,4 @@
-"""The configuration: presets load, overrides count, and what is wrong is refused with a message that helps."""
+"""The configuration: presets load, overrides count, and invalid values are rejected with a message that helps."""
 
 import dataclasses
 
@@ -6,9 +6,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from toykit.energy import Energy
-from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
+from toykit.neighborhoods import NEIGHBORHOODS, Dense, NearestNeighbors, SparseNonLocal
 from toykit.training import Config, load_config, presets
-from toykit.training.config import METHODS, EnergyConfig, Schedule, Solver, with_method
+from toykit.training.config import METHODS, EnergyConfig, NeighborhoodConfig, Schedule, Solver
+from toykit.training.methods import with_method
 from toykit.training.objective import Objective
 
 
@@ -24,7 +25,8 @@ def test_the_papers_numbers():
     for name in ("soft_cce_cd", "voc_resnet101", "voc_vit", "cityscapes", "ade20k"):
         config = load_config(name)
         bandwidth = 3 if name in ("cityscapes", "ade20k") else 9
-        assert (config.energy.eta, config.energy.lam, config.energy.bandwidth) == (0.3, 6, bandwidth)
+        assert (config.energy.eta, config.energy.lam) == (0.3, 6)
+        assert config.energy.neighborhood.build() == NearestNeighbors(bandwidth)
         assert (config.energy.cross_entropy, config.energy.relaxation) == ("CCE", "CD")
         assert (config.schedule.lr, config.schedule.power, config.schedule.epochs) == (0.0007, 0.9, 60)
     assert Config().energy.build() == Energy("CCE", "CD", 0.3, 6, NearestNeighbors(9, 4))
@@ -69,15 +71,15 @@ def test_a_presets_method_on_another_set():
             assert config.energy.eta == pytest.approx(10 * preset.energy.eta)
     assert with_method(base, "soft_cce_q").energy.lam == pytest.approx(60)
     dense = with_method(base, "dense_crf").energy  # crops of 64 instead of 512: a 64th of the neighbours
-    assert (dense.spatial_bandwidth, dense.bandwidth) == (12.5, 15)
+    assert dense.neighborhood.build() == Dense(15, 12.5, downscale=2, exact=True)
     assert dense.lam == pytest.approx(10 * 64 * 7.9e-4)
-    assert dense.exact
-    assert not with_method(load_config("toy", ["data.crop=112"]), "dense_crf").energy.exact
-    assert with_method(load_config("toy", ["data.crop=96"]), "dense_crf").energy.exact
+    for crop, exact in ((112, False), (96, True)):
+        larger = with_method(load_config("toy", [f"data.crop={crop}"]), "dense_crf").energy
+        assert larger.build().neighborhood.exact == exact
     assert with_method(load_config("soft_cce_cd"), "dense_crf").energy == load_config("dense_crf").energy
     # on cells each has fewer neighbours: the Potts term keeps its weight against a pixel's unary
     cells = with_method(load_config("toy", ["energy.stride=4", "energy.class_balance=true"]), "dense_crf").energy
-    assert (cells.stride, cells.class_balance, cells.downscale) == (4, True, 1)
+    assert (cells.stride, cells.class_balance, cells.build().neighborhood.downscale) == (4, True, 1)
     assert cells.lam == pytest.approx(16 * dense.lam)
     assert cells.build().neighborhood.spatial_bandwidth == pytest.approx(12.5 / 4)
     assert with_method(base, "seeds_only") == dataclasses.replace(base, method="seeds_only")
@@ -95,6 +97,11 @@ def test_an_option_that_is_null_is_left_out():
     with pytest.raises(ValueError, match="method 'graph_cut' has no option tolerance"):
         load_config("voc_objects_quick", hard)
     assert load_config("voc_objects_quick", [*hard, "solver.options.tolerance=null"]).solver.options == {}
+    dense = ["energy.neighborhood.kind=dense", "energy.relaxation=Q"]
+    with pytest.raises(ValueError, match=r"'dense' has no option connectivity; .*; null leaves an option out"):
+        load_config("toy", dense)
+    config = load_config("toy", [*dense, "energy.neighborhood.options.connectivity=null"])
+    assert config.energy.neighborhood == NeighborhoodConfig("dense", {"bandwidth": 9})
 
 
 def test_file_then_overrides(tmp_path):
@@ -135,36 +142,51 @@ def test_what_it_writes_it_reads(tmp_path):
             "solver.method=graph_cut",
             "solver.method: the method soft takes fast, gradient, closed_form; got 'graph_cut'",
         ),
-        ("error_rate=0.1", "error_rate: expected a share .* only with the method hard; got 0.1"),
+        ("error_rate=0.1", "error_rate: expected 0 with the method soft, got 0.1; take method=hard"),
         ("data.kind=imagenet", "data.kind: expected one of toy"),
         ("data.crop=513", "data.crop: expected a multiple of 16 .512 for the paper's 513., got 513"),
         ("data.scale=[2,1]", "data.scale: expected two numbers"),
         ("data.limit=0", "data.limit: expected a whole number, at least 1; got 0"),
         ("model.name=unet", "model.name: expected one of deeplabv3plus_mobilenetv2"),
-        ("model.head_factor=0", "model.head_factor: expected a finite number above 0"),
-        ("model.dropout=1", "model.dropout: expected a probability below 1"),
+        ("model.head_factor=0", r"model.head_factor: expected a number in \(0, inf\), got 0"),
+        ("model.dropout=1", r"model.dropout: expected a number in \[0, 1\), got 1"),
         ("energy.relaxation=TV", "relaxation: expected one of BL"),
-        ("energy.lam=-1", "lam: expected a finite number >= 0"),
-        ("energy.bandwidth=0", "bandwidth"),
-        ("energy.bandwidth=wide", "bandwidth: expected a number in .* or .auto., got 'wide'"),
-        ("energy.diagonal=0", "diagonal"),
-        ("energy.neighborhood=far", "energy.neighborhood: expected one of"),
-        ("energy.neighborhood=dense", "only these are quadratic"),
-        ("energy.connectivity=6", "connectivity"),
+        ("energy.lam=-1", r"lam: expected a number in \[0, inf\), got -1"),
+        (
+            "energy.neighborhood.options.bandwidth=0",
+            r"energy.neighborhood.options: bandwidth: expected a number in \[1e-6",
+        ),
+        ("energy.neighborhood.options.bandwidth=wide", "bandwidth: expected a number in .* or .auto., got 'wide'"),
+        ("energy.neighborhood.options.diagonal=0", "energy.neighborhood.options: diagonal: expected"),
+        ("energy.neighborhood.options.connectivity=6", "connectivity: expected one of 4, 8; got 6"),
+        (
+            "energy.neighborhood.options.far=8",
+            "energy.neighborhood.options: neighborhood 'nearest' has no option far; it has bandwidth, connectivity, factor",
+        ),
+        (
+            "energy.neighborhood.kind=far",
+            "energy.neighborhood.kind: expected one of nearest, sparse_nonlocal, dense; got",
+        ),
+        ("energy.neighborhood.kind=dense", "only these are quadratic"),
+        ("energy.neighborhood=dense", "overrides: energy.neighborhood: expected keys .kind, options., got 'dense'"),
+        (
+            "energy.bandwidth=9",
+            "unknown key energy.bandwidth; energy has cross_entropy, relaxation, eta, lam, neighborhood",
+        ),
         ("supervision.kind=boxes", "kind: expected one of scribbles"),
         ("solver.method=magic", "expected one of fast, gradient, closed_form, graph_cut, mean_field; got 'magic'"),
         ("solver.options.steps=3", "solver.options: method 'fast' has no option steps; it has tolerance"),
         ("solver.options.tolerance=2", "tolerance: expected a number in"),
         ("schedule.batch=0", "schedule.batch: expected a whole number, at least 1"),
         ("schedule.epochs=0", "schedule.epochs . pretrain_epochs: expected"),
-        ("schedule.lr=0", "schedule.lr: expected a finite number above 0"),
-        ("schedule.momentum=-1", "schedule.momentum: expected a finite number >= 0"),
+        ("schedule.lr=0", r"schedule.lr: expected a number in \(0, inf\), got 0"),
+        ("schedule.momentum=-1", r"schedule.momentum: expected a number in \[0, inf\), got -1"),
         ("run.precision=16-mixed", "run.precision: expected one of 32-true, bf16-mixed"),
         ("run.devices=0", "run.devices: expected a whole number, at least 1"),
         ("run.accelerator=tpu", "run.accelerator: expected one of auto, cpu, cuda"),
     ],
 )
-def test_what_is_wrong_is_refused(override, message, tmp_path):
+def test_invalid_values_are_rejected(override, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         load_config(write(tmp_path / "c.yaml", "method: soft\n"), [override])
 
@@ -183,22 +205,26 @@ def test_neither_file_nor_preset():
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        (["neighborhood=sparse_nonlocal", "far=2", "candidates=3"], SparseNonLocal(9, 4, far=2, candidates=3)),
-        (["neighborhood=dense", "relaxation=Q", "spatial_bandwidth=50", "downscale=2"], Dense(9, 50, 2)),
-        (["neighborhood=dense", "relaxation=Q", "exact=true"], Dense(exact=True)),
-        (["connectivity=8"], NearestNeighbors(9, 8)),
+        (["kind=sparse_nonlocal", "options.far=2", "options.candidates=3"], SparseNonLocal(9, 4, far=2, candidates=3)),
+        (
+            ["kind=dense", "options.connectivity=null", "options.spatial_bandwidth=50", "options.downscale=2"],
+            Dense(9, 50, 2),
+        ),
+        (["kind=dense", "options.connectivity=null", "options.exact=true"], Dense(exact=True)),
+        (["options.connectivity=8"], NearestNeighbors(9, 8)),
+        (["options.bandwidth=auto", "options.diagonal=0.5"], NearestNeighbors("auto", diagonal=0.5)),
     ],
 )
 def test_neighborhoods(overrides, expected):
-    config = load_config("toy", ["solver={method: gradient, options: {}}", *(f"energy.{item}" for item in overrides)])
+    config = load_config("toy", ["energy.relaxation=Q", *(f"energy.neighborhood.{item}" for item in overrides)])
     assert config.energy.build().neighborhood == expected
 
 
-@pytest.mark.parametrize("neighborhood", ["nearest", "sparse_nonlocal", "dense"])
+@pytest.mark.parametrize("neighborhood", NEIGHBORHOODS)
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_on_every_neighborhood_has_a_gradient(method, neighborhood, make_problem):
     logits, image, seeds = make_problem(height=5, width=6)
-    terms = EnergyConfig(relaxation="Q", lam=0.1, neighborhood=neighborhood)
+    terms = EnergyConfig(relaxation="Q", lam=0.1, neighborhood=NeighborhoodConfig(neighborhood))
     solver = "mean_field" if method == "hard" else "gradient"
     config = Config(method=method, energy=terms, solver=Solver(solver, {"steps": 3}))
     Objective(config)(logits.requires_grad_(), image, seeds).loss.backward()
@@ -237,7 +263,7 @@ def test_the_schedules():
 @pytest.mark.parametrize(
     ("override", "match"),
     [
-        ("data.holdout=1", "data.holdout: expected a share"),
+        ("data.holdout=1", r"data.holdout: expected a number in \[0, 1\), got 1"),
         ("data.sampling=rare", "data.sampling: expected one of uniform, rare_classes"),
         ("data.others=background", "data.others=background: has no effect without data.only"),
         ("energy.stride=0", "energy.stride: expected"),
@@ -253,8 +279,8 @@ def test_new_options_are_checked(override, match):
 
 
 def test_lengths_in_pixels_become_lengths_in_cells():
-    terms = EnergyConfig(relaxation="Q", neighborhood="dense", spatial_bandwidth=100, stride=4)
-    assert terms.build().neighborhood.spatial_bandwidth == 25
+    dense = NeighborhoodConfig("dense", {"spatial_bandwidth": 100})
+    assert EnergyConfig(relaxation="Q", neighborhood=dense, stride=4).build().neighborhood.spatial_bandwidth == 25
 
 
 @pytest.mark.parametrize("option", [{"balance": "seeds"}, {"class_balance": True}, {"stride": 2}])

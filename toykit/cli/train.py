@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from toykit.training.config import load_config, presets
+from toykit.training.load import load_config, presets
 
 
 class _TrainCommand(click.Command):

@@ -1,4 +1,4 @@
-"""The energy of eq. (8): its sub-problem in y (`energy`), its balance in the network's loss (`balance`), its cells (`cells`)."""
+"""The energy of eq. (8): the sub-problem in y (`energy`), its balance in a network's loss (`balance`), its cells (`cells`)."""
 
 from toykit.energy.energy import Energy, Subproblem
 

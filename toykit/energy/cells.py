@@ -1,17 +1,19 @@
 """The sub-problem on a coarser grid: cells of stride x stride pixels.
 
-A segmentation network predicts at a quarter of the resolution or less, and neighbouring pixels of a photo say the same thing
-many times: the unary term grows with the area, the Potts term with the length of a boundary. On cells the pairwise term
-reaches further, and a solver has stride^2 times less to do. The paper does not state its resolution; its lab's later code
+A segmentation network predicts at a quarter of the resolution or less, and neighbouring pixels of a photo repeat the same
+information: the unary term grows with the area, the Potts term with the length of a boundary. On cells the pairwise term
+reaches further, and a solver has stride^2 times less work. The paper does not state its resolution; its lab's later code
 takes a quarter, the DenseCRF loss (Tang et al. 2018) a half.
 
     photo     the mean colour of a cell's pixels
-    logits    as the network gives them at the cells' centres, or the mean of a cell's pixels
-    seeds     a cell is a seed where a seed pixel lies in it: of the class with most seed pixels there; of equals, the lowest id
-    padding   pixels outside the image count nowhere; a cell of nothing else is padding
+    logits    the network's at the cells' centres, or the mean over a cell's pixels
+    seeds     a cell with a seed pixel is a seed, of the class with most seed pixels in it; among equals, the lowest id
+    padding   pixels outside the image do not count; a cell without other pixels is padding
 
-Sides that the stride does not divide are filled up with padding.
+Where the stride does not divide a side, the image is extended with padding.
 """
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -22,11 +24,28 @@ from toykit.conventions import PADDING, UNLABELLED, check_image, check_logits, c
 
 
 def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(logits, image, seeds) on cells: shapes (B, K, h, w), (B, 3, h, w), (B, h, w) with h = ceil(H / stride), w likewise.
+    """Pool the inputs of the sub-problem on cells.
 
-    logits: at the pixels (B, K, H, W) or already at the cells (B, K, h, w), with gradients passing through. image, seeds: see
-    `toykit.conventions`. stride: at least 1; 1 returns what was given.
-    Raises: TypeError or ValueError as `toykit.conventions.check_inputs` does, and for logits of neither size.
+    Parameters
+    ----------
+    logits : Tensor, float (B, K, H, W) or (B, K, h, w)
+        At the pixels, or already at the cells, with h = ceil(H / stride) and w = ceil(W / stride). Differentiable.
+    image : Tensor, (B, 3, H, W)
+    seeds : Tensor, (B, H, W)
+        See `toykit.conventions`.
+    stride : int
+        Side of a cell in pixels, at least 1; 1 returns the inputs.
+
+    Returns
+    -------
+    logits : Tensor, (B, K, h, w)
+    image : Tensor, (B, 3, h, w)
+    seeds : Tensor, int64 (B, h, w)
+
+    Raises
+    ------
+    TypeError, ValueError
+        See `toykit.conventions.check_inputs`; also ValueError for logits of neither size.
     """
     check_whole("stride", stride)
     if stride == 1:
@@ -43,15 +62,30 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
 
 
 def cell_logits(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
-    """Logits on cells (B, K, h, w), of those at the pixels (B, K, H, W) or as they are. seeds: (B, H, W), for the padding.
+    """Pool logits on cells, unless they are given on cells.
 
-    Raises: ValueError for logits of neither size, of another number of images, or on another device.
+    Parameters
+    ----------
+    logits : Tensor, float (B, K, H, W) or (B, K, h, w)
+    seeds : Tensor, int64 (B, H, W)
+        Only the padding is read.
+    stride : int
+        Side of a cell in pixels.
+
+    Returns
+    -------
+    Tensor, (B, K, h, w)
+
+    Raises
+    ------
+    ValueError
+        For logits of neither size, of another number of images, or on another device.
     """
     if len(logits) != len(seeds):
         raise ValueError(f"logits: expected those of {len(seeds)} images, got {tuple(logits.shape)}")
     if logits.device != seeds.device:
         raise ValueError(f"logits: expected them on {seeds.device}, as the seeds are, got {logits.device}")
-    size = tuple(seeds.shape[-2:])
+    size = (seeds.shape[-2], seeds.shape[-1])
     cells = cell_size(size, stride)
     if tuple(logits.shape[-2:]) == cells:
         return logits
@@ -63,13 +97,14 @@ def cell_logits(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
     return _mean(logits, seeds, stride)
 
 
-def cell_size(size, stride: int) -> tuple[int, int]:
-    """(h, w): how many cells cover an image of `size` (H, W)."""
-    return tuple(-(-side // stride) for side in size)
+def cell_size(size: Sequence[int], stride: int) -> tuple[int, int]:
+    """Return (h, w), the rows and columns of cells that cover an image of `size` (H, W)."""
+    height, width = size
+    return -(-height // stride), -(-width // stride)
 
 
 def cell_seeds(seeds: Tensor, num_classes: int, stride: int) -> Tensor:
-    """Seeds of the cells, int64 (B, h, w), from those of the pixels (B, H, W); the rules are at the top of this file."""
+    """Pool seeds (B, H, W) on cells: int64 (B, h, w). The rules are at the top of this file."""
     batch, (height, width) = len(seeds), cell_size(seeds.shape[-2:], stride)
     image, row, column = (seeds < num_classes).nonzero(as_tuple=True)
     cell = (image * height + row // stride) * width + column // stride
@@ -77,16 +112,27 @@ def cell_seeds(seeds: Tensor, num_classes: int, stride: int) -> Tensor:
         cell * num_classes + seeds[image, row, column], minlength=batch * height * width * num_classes
     )
     most, winner = votes.view(batch, height, width, num_classes).max(-1)
-    if seeds.device.type != "cpu":  # there max may return any of equals
+    if seeds.device.type != "cpu":  # on a GPU max may return any of equals
         winner = (votes.view((*most.shape, -1)) == most[..., None]).byte().argmax(-1)
     inside = _pool((seeds != PADDING)[:, None].float(), stride)[:, 0] > 0
     return winner.where(most > 0, torch.where(inside, UNLABELLED, PADDING))
 
 
-def to_pixels(x: Tensor, size, stride: int) -> Tensor:
-    """A map of the cells (B, C, h, w) at the pixels (B, C, H, W) of an image of `size`: bilinear between the cells' centres.
+def to_pixels(x: Tensor, size: Sequence[int], stride: int) -> Tensor:
+    """Interpolate a map of the cells at the pixels, bilinearly between the cells' centres. Differentiable.
 
-    Soft labels stay in the simplex. Gradients pass through.
+    Parameters
+    ----------
+    x : Tensor, float (B, C, h, w)
+        Soft labels stay in the simplex.
+    size : (int, int)
+        H and W of the image.
+    stride : int
+        Side of a cell in pixels.
+
+    Returns
+    -------
+    Tensor, (B, C, H, W)
     """
     if stride == 1:
         return x
@@ -95,12 +141,13 @@ def to_pixels(x: Tensor, size, stride: int) -> Tensor:
 
 
 def _mean(x: Tensor, seeds: Tensor, stride: int) -> Tensor:
-    """Mean over a cell's pixels (B, C, h, w) of x (B, C, H, W), padding left out; 0 where all is padding."""
+    """Average x (B, C, H, W) over each cell's pixels outside the padding: (B, C, h, w); 0 where all is padding."""
     inside = (seeds != PADDING)[:, None].to(x.dtype)
     share = _pool(inside, stride)
     return _pool(x * inside, stride) / share.where(share > 0, 1)
 
 
 def _pool(x: Tensor, stride: int) -> Tensor:
+    """Average x (B, C, H, W) over each cell, zeros beyond the image included."""
     height, width = x.shape[-2:]
     return F.avg_pool2d(F.pad(x, (0, -width % stride, 0, -height % stride)), stride)

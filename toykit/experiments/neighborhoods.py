@@ -17,9 +17,8 @@ from torch import Tensor
 
 from toykit._shared.arguments import check_choice
 from toykit.conventions import check_image
-from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
+from toykit.neighborhoods import Dense, NearestNeighbors, Neighborhood
 
-Neighborhood = NearestNeighbors | SparseNonLocal | Dense
 #: Side, in pixels, of the photos that published spatial bandwidths are meant for: VOC's, and the crops of its presets.
 REFERENCE_SIDE = 512
 
@@ -79,7 +78,7 @@ def affinity_map(image: Tensor, pixel: tuple[int, int], neighborhood: Neighborho
 def at_side(neighborhood: Dense, side: float, reference: float = REFERENCE_SIDE) -> Dense:
     """Scale the spatial bandwidth of a neighbourhood to photos of another size.
 
-    So a pixel keeps the same part of the photo as neighbours. Training presets are scaled by the same rule.
+    So a pixel keeps the same part of the photo as neighbours. `toykit.training.methods.with_method` scales by the same rule.
 
     Parameters
     ----------

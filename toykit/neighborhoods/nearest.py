@@ -10,28 +10,38 @@ Cityscapes and ADE20K, but neither the unit of colour nor the factor: this readi
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from toykit._shared.arguments import check_choice
-from toykit.neighborhoods.edges import Relaxation, check_range
+from toykit._shared.arguments import check_choice, check_number
+from toykit.neighborhoods.protocol import FACTORS, Neighborhood, Relaxation
 
 #: Row and column offsets that reach each undirected edge once.
 OFFSETS = {4: ((0, 1), (1, 0)), 8: ((0, 1), (1, 0), (1, 1), (1, -1))}
 
 
 @dataclass(frozen=True)
-class NearestNeighbors:
+class NearestNeighbors(Neighborhood):
     """The grid's nearest neighbours (NN).
 
-    bandwidth: colour bandwidth in units of 0..255, or "auto": per image, bandwidth^2 = mean of ||I_i - I_j||^2 over
-        its edges (1 everywhere on a constant image).
-    connectivity: 4 (the paper's) or 8 neighbours.
-    diagonal: multiplies the weights of diagonal edges; 1 / sqrt(2) makes a cut's weight closer to the boundary's length.
-    factor: multiplies bandwidth^2 in the exponent; 2 makes it the standard deviation of a Gaussian.
+    Parameters
+    ----------
+    bandwidth : float or "auto", default 9.0
+        Colour bandwidth in units of 0..255. "auto": per image, bandwidth^2 = mean of ||I_i - I_j||^2 over its edges
+        (1 everywhere on a constant image).
+    connectivity : {4, 8}, default 4
+        Number of neighbours; the paper has 4.
+    factor : float, default 2.0
+        Multiplies bandwidth^2 in the exponent; 2 makes it the standard deviation of a Gaussian.
+    diagonal : float, default 1.0
+        Multiplies the weights of diagonal edges; 1 / sqrt(2) brings a cut's weight closer to the boundary's length.
 
-    Raises: ValueError for a bandwidth, factor or diagonal outside 1e-6..1e6, or another connectivity.
+    Raises
+    ------
+    ValueError
+        For a bandwidth, factor or diagonal outside 1e-6..1e6, or another connectivity.
     """
 
     bandwidth: float | str = 9.0
@@ -40,18 +50,16 @@ class NearestNeighbors:
     diagonal: float = 1.0
 
     def __post_init__(self):
-        if self.bandwidth != "auto":
-            check_range("bandwidth", self.bandwidth, choice=' or "auto"')
-        check_range("factor", self.factor)
-        check_range("diagonal", self.diagonal)
+        if not isinstance(self.bandwidth, str):
+            check_number("bandwidth", self.bandwidth, FACTORS)
+        elif self.bandwidth != "auto":
+            raise ValueError(f'bandwidth: expected a number in {FACTORS} or "auto", got {self.bandwidth!r}')
+        check_number("factor", self.factor, FACTORS)
+        check_number("diagonal", self.diagonal, FACTORS)
         check_choice("connectivity", self.connectivity, OFFSETS)
 
     def edges(self, image: Tensor, padding: Tensor | None = None) -> "GridEdges":
-        """The weighted edges of a batch.
-
-        image: float (B, 3, H, W) in 0..255 (see `toykit.conventions.check_image`); padding: bool (B, H, W), by default
-        nowhere.
-        """
+        """Compute the weighted edges of a batch, see `toykit.neighborhoods.protocol.Neighborhood`."""
         inside = torch.ones_like(image[:, 0], dtype=torch.bool) if padding is None else ~padding
         offsets = OFFSETS[self.connectivity]
         distances, exists = [], []
@@ -60,9 +68,9 @@ class NearestNeighbors:
             distances.append((a - b).square().sum(1))
             a, b = _ends(inside, offset)
             exists.append(a & b)
-        if self.bandwidth == "auto":
-            count = sum(e.flatten(1).sum(1) for e in exists)
-            total = sum((d * e).flatten(1).sum(1) for d, e in zip(distances, exists, strict=True))
+        if isinstance(self.bandwidth, str):
+            count = torch.stack([e.flatten(1).sum(1) for e in exists]).sum(0)
+            total = _add([(d * e).flatten(1).sum(1) for d, e in zip(distances, exists, strict=True)])
             scale = self.factor * total / count.clamp_min(1)
             scale = scale.where(scale > 0, 1)[:, None, None]
         else:
@@ -74,13 +82,20 @@ class NearestNeighbors:
 
 @dataclass(frozen=True)
 class GridEdges:
-    """Edges of a batch of grids: for each offset (dy, dx) the weights (B, H - |dy|, W - |dx|) of its pairs.
+    """The edges of a batch of grids; see `toykit.neighborhoods.protocol.Edges` for the methods.
 
-    The pair of weight [b, r, c] is the pixel (r, c + max(0, -dx)) and the pixel (dy, dx) away from it.
+    Parameters
+    ----------
+    offsets : tuple of (int, int)
+        (dy, dx) from one end of an edge to the other; each in -1..1, dy >= 0.
+    weights : tuple of Tensor, (B, H - |dy|, W - |dx|)
+        One per offset. Weight [b, r, c] is that of the pixel (r, c + max(0, -dx)) and the pixel (dy, dx) away from it.
     """
 
     offsets: tuple[tuple[int, int], ...]
     weights: tuple[Tensor, ...]
+    listed: ClassVar[bool] = True
+    on_grid: ClassVar[bool] = True
 
     def pairs(self, y: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield (p, q, w) for each offset: both ends' values of a map y (B, K, H, W), and the pairs' weights."""
@@ -89,20 +104,20 @@ class GridEdges:
             yield p, q, weight
 
     def potts(self, y: Tensor, relaxation: Relaxation) -> Tensor:
-        """sum over the edges of w_ij P(y_i, y_j), per image: (B,)."""
-        return sum((weight * relaxation(p, q)).flatten(1).sum(1) for p, q, weight in self.pairs(y))
+        """Compute sum_{ij in N} w_ij P(y_i, y_j) per image: (B,)."""
+        return _add([(weight * relaxation(p, q)).flatten(1).sum(1) for p, q, weight in self.pairs(y)])
 
     def weight_by_agreement(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight of the edges between equal and between different labels (B, H, W), per image: (B,), (B,)."""
-        equal = different = 0
+        """Return the weight (B,) of the edges between equal, and that between different labels (B, H, W)."""
+        equal, different = [], []
         for p, q, weight in self.pairs(labels[:, None]):
             same = (p == q)[:, 0]
-            equal = equal + weight.where(same, 0).flatten(1).sum(1)
-            different = different + weight.where(~same, 0).flatten(1).sum(1)
-        return equal, different
+            equal.append(weight.where(same, 0).flatten(1).sum(1))
+            different.append(weight.where(~same, 0).flatten(1).sum(1))
+        return _add(equal), _add(different)
 
     def laplacian(self, y: Tensor) -> Tensor:
-        """sum_j w_ij (y_i - y_j) for each pixel i, of a map y (B, K, H, W)."""
+        """Compute sum_j w_ij (y_i - y_j) at each pixel i of a map y (B, K, H, W)."""
         out = torch.zeros_like(y)
         for (p, q, weight), (out_p, out_q, _) in zip(self.pairs(y), self.pairs(out), strict=True):
             flow = weight[:, None] * (p - q)
@@ -111,7 +126,7 @@ class GridEdges:
         return out
 
     def degree(self) -> Tensor:
-        """sum_j w_ij for each pixel i: (B, H, W)."""
+        """Compute sum_j w_ij at each pixel i: (B, H, W)."""
         (batch, rows, _), columns = self.weights[0].shape, self.weights[1].shape[2]  # of the offsets (0, 1) and (1, 0)
         out = self.weights[0].new_zeros(batch, rows, columns)
         for p, q, weight in self.pairs(out):
@@ -120,23 +135,31 @@ class GridEdges:
         return out
 
     def __getitem__(self, images: slice | Tensor) -> "GridEdges":
-        """The edges of some of the images: a slice, which shares memory, or their int64 indices (n,)."""
+        """Return the edges of some of the images: a slice, which shares memory, or their int64 indices (n,)."""
         return GridEdges(self.offsets, tuple(weight[images] for weight in self.weights))
 
     def within(self, mask: Tensor) -> "GridEdges":
-        """The edges with both ends in a mask (B, H, W); the others weigh nothing."""
+        """Return the edges with both ends in a mask (B, H, W); the others get weight 0."""
         ends = (_ends(mask, offset) for offset in self.offsets)
         return GridEdges(self.offsets, tuple(w * (a & b) for w, (a, b) in zip(self.weights, ends, strict=True)))
 
     def index_pairs(self, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The edges as a list: pixel numbers i and j (E,), counted along rows, and weights (B, E)."""
+        """List the edges: pixel numbers i and j (E,), counted along rows, and weights (B, E)."""
         numbers = torch.arange(height * width, device=self.weights[0].device).view(1, 1, height, width)
         ends = [(p.flatten(), q.flatten(), w.flatten(1)) for p, q, w in self.pairs(numbers)]
         return torch.cat([e[0] for e in ends]), torch.cat([e[1] for e in ends]), torch.cat([e[2] for e in ends], 1)
 
 
+def _add(terms: list[Tensor]) -> Tensor:
+    """Add tensors of one shape from left to right."""
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
 def _ends(x: Tensor, offset: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Views of x (..., H, W) at both ends of the edges with this offset (empty where the image is too small)."""
+    """Return views of x (..., H, W) at both ends of the edges with this offset (empty where the image is too small)."""
     dy, dx = offset
     height, width = x.shape[-2:]
     rows, left, right = max(height - dy, 0), max(-dx, 0), max(dx, 0)

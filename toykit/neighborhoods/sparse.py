@@ -3,33 +3,49 @@
 Veksler & Boykov, "Sparse non-local CRF", CVPR 2022: a small number of edges, some of them non-local, instead of all pairs;
 the energy can be summed edge by edge, so that any relaxation and any weights are possible. Their paper was not at hand: the
 construction here is ours. For each pixel and each of its `far` edges, `candidates` pixels are drawn at random from the whole
-image, the same ones for each image of this size and `seed`; the edge goes to the one that is nearest in colour. All edges,
-near and far, have the affinity of `toykit.neighborhoods.nearest`: a far edge between unlike colours weighs nothing. A pixel
-starts `far` edges and, on average, is reached by as many; an edge that was drawn twice, or is the grid's, counts once.
+image, the same ones for each image of this size and `seed`; the edge ends at the one that is nearest in colour. All edges,
+near and far, have the affinity of `toykit.neighborhoods.nearest`: a far edge between unlike colours has almost no weight. A
+pixel starts `far` edges and, on average, is reached by as many; an edge that was drawn twice, or is the grid's, counts once.
 
 Candidates lie in another quarter than the pixel (another parity of row or column). So four blocks, the quarters, have no edge
 inside, as on the grid alone: a solver can move a whole block at once.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from toykit._shared.arguments import check_choice, check_whole
-from toykit.neighborhoods.edges import Relaxation, check_range
+from toykit._shared.arguments import check_choice, check_number, check_whole
 from toykit.neighborhoods.nearest import OFFSETS, NearestNeighbors
+from toykit.neighborhoods.protocol import FACTORS, Neighborhood, Relaxation
 
 
 @dataclass(frozen=True)
-class SparseNonLocal:
-    """The grid's nearest neighbours and `far` other pixels of similar colour, see above.
+class SparseNonLocal(Neighborhood):
+    """The grid's nearest neighbours, and `far` other pixels of similar colour for each pixel (SN).
 
-    bandwidth, connectivity, factor: of the affinity and the grid, as in `NearestNeighbors` (a number; no "auto").
-    far: edges that each pixel starts. candidates: pixels drawn for each, the nearest in colour of which is taken.
-    seed: of the draws.
+    Parameters
+    ----------
+    bandwidth : float, default 9.0
+        Colour bandwidth in units of 0..255; unlike that of `NearestNeighbors`, never "auto".
+    connectivity : {4, 8}, default 4
+        Number of neighbours on the grid.
+    factor : float, default 2.0
+        Multiplies bandwidth^2 in the exponent.
+    far : int, default 4
+        Number of far edges that each pixel starts.
+    candidates : int, default 8
+        Number of pixels drawn for each far edge, which ends at the one nearest in colour.
+    seed : int, default 0
+        Seed of the draws.
 
-    Raises: ValueError for an argument out of range.
+    Raises
+    ------
+    ValueError
+        For an argument out of range.
     """
 
     bandwidth: float = 9.0
@@ -40,14 +56,14 @@ class SparseNonLocal:
     seed: int = 0
 
     def __post_init__(self):
-        check_range("bandwidth", self.bandwidth)
-        check_range("factor", self.factor)
+        check_number("bandwidth", self.bandwidth, FACTORS)
+        check_number("factor", self.factor, FACTORS)
         check_choice("connectivity", self.connectivity, OFFSETS)
         for name, least in {"far": 0, "candidates": 1, "seed": 0}.items():
             check_whole(name, getattr(self, name), least)
 
     def edges(self, image: Tensor, padding: Tensor | None = None) -> "ListEdges":
-        """The weighted edges of a batch: image float (B, 3, H, W) in 0..255; padding bool (B, H, W), by default nowhere."""
+        """Compute the weighted edges of a batch, see `toykit.neighborhoods.protocol.Neighborhood`."""
         batch, _, height, width = image.shape
         grid = NearestNeighbors(self.bandwidth, self.connectivity, self.factor).edges(image, padding)
         i, j, weights = grid.index_pairs(height, width)
@@ -59,14 +75,14 @@ class SparseNonLocal:
             near = (-distance / (self.factor * self.bandwidth**2)).exp()
             i, j, weights = torch.cat([i, far_i], 1), torch.cat([j, far_j], 1), torch.cat([weights, near], 1)
             key = torch.minimum(i, j) * (height * width) + torch.maximum(i, j)
-            key, order = key.sort(dim=1, stable=True)  # stable: the grid's own edge stays
+            key, order = key.sort(dim=1, stable=True)  # stable: of two equal edges the grid's own stays
             again = torch.zeros_like(key, dtype=torch.bool)
             again[:, 1:] = key[:, 1:] == key[:, :-1]
             weights = weights.masked_fill(torch.zeros_like(again).scatter(1, order, again), 0)
         return ListEdges(i.contiguous(), j.contiguous(), weights, blocks)
 
     def _nearest(self, image: Tensor, padding: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Both ends of the far edges, (B, far H W), and their squared distance in colour, infinite where there is no edge."""
+        """Find both ends of the far edges, (B, far H W), and their squared distance in colour, infinite where there is none."""
         batch, _, height, width = image.shape
         colors = image.flatten(2)
         start = torch.arange(height * width, device=image.device).repeat_interleave(self.far)
@@ -85,7 +101,7 @@ class SparseNonLocal:
 
     @staticmethod
     def _draw(start: Tensor, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A pixel of another quarter for each of `start`, and whether it exists (a single row has two quarters only)."""
+        """Draw a pixel of another quarter for each of `start`; return whether one exists (one row has only two quarters)."""
         turn = torch.randint(1, 4, start.shape, generator=generator).to(start.device)
         where = torch.rand(2, *start.shape, generator=generator, dtype=torch.float64).to(start.device)
         numbers, exists = [], torch.ones_like(start, dtype=torch.bool)
@@ -103,29 +119,37 @@ class SparseNonLocal:
 
 @dataclass(frozen=True)
 class ListEdges:
-    """Edges as lists: pixel numbers i, j, counted along rows, and weights, each (B, E). No edge of weight 0 counts.
+    """Edges as lists; see `toykit.neighborhoods.protocol.Edges` for the methods. An edge of weight 0 does not exist.
 
-    blocks: int (H, W), a number for each pixel, such that no edge joins two pixels of one number.
+    Parameters
+    ----------
+    i, j : Tensor, int64 (B, E)
+        Numbers of both ends, pixels counted along rows.
+    weights : Tensor, float (B, E)
+    blocks : Tensor, int (H, W)
+        A number for each pixel, such that no edge joins two pixels with the same number.
     """
 
     i: Tensor
     j: Tensor
     weights: Tensor
     blocks: Tensor
+    listed: ClassVar[bool] = True
+    on_grid: ClassVar[bool] = False
 
     def potts(self, y: Tensor, relaxation: Relaxation) -> Tensor:
-        """sum over the edges of w_ij P(y_i, y_j), per image: (B,)."""
+        """Compute sum_{ij in N} w_ij P(y_i, y_j) per image: (B,)."""
         sums = [(w * relaxation(x[None, :, i], x[None, :, j])[0]).sum() for x, i, j, w in self._images(y)]
         return torch.stack(sums)
 
     def weight_by_agreement(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight of the edges between equal and between different labels (B, H, W), per image: (B,), (B,)."""
+        """Return the weight (B,) of the edges between equal, and that between different labels (B, H, W)."""
         labels = labels.flatten(1)
         same = labels.gather(1, self.i) == labels.gather(1, self.j)
         return self.weights.where(same, 0).sum(1), self.weights.where(~same, 0).sum(1)
 
     def laplacian(self, y: Tensor) -> Tensor:
-        """sum_j w_ij (y_i - y_j) for each pixel i, of a map y (B, K, H, W)."""
+        """Compute sum_j w_ij (y_i - y_j) at each pixel i of a map y (B, K, H, W)."""
         flows = []
         for x, i, j, w in self._images(y):
             flow = w * (x[:, i] - x[:, j])
@@ -133,23 +157,24 @@ class ListEdges:
         return torch.stack(flows).view_as(y)
 
     def degree(self) -> Tensor:
-        """sum_j w_ij for each pixel i: (B, H, W)."""
+        """Compute sum_j w_ij at each pixel i: (B, H, W)."""
         out = self.weights.new_zeros(len(self.weights), self.blocks.numel())
         out.scatter_add_(1, self.i, self.weights).scatter_add_(1, self.j, self.weights)
         return out.view(-1, *self.blocks.shape)
 
     def within(self, mask: Tensor) -> "ListEdges":
-        """The edges with both ends in a mask (B, H, W); the others weigh nothing."""
+        """Return the edges with both ends in a mask (B, H, W); the others get weight 0."""
         mask = mask.flatten(1)
         return replace(self, weights=self.weights * (mask.gather(1, self.i) & mask.gather(1, self.j)))
 
     def index_pairs(self, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-        """i, j and weights, each (B, E); height and width are the edges' own."""
+        """List the edges: i, j and weights, each (B, E). The height and width are those of `blocks`."""
         return self.i, self.j, self.weights
 
     def __getitem__(self, images: slice | Tensor) -> "ListEdges":
-        """The edges of some of the images: a slice, which shares memory, or their int64 indices (n,)."""
+        """Return the edges of some of the images: a slice, which shares memory, or their int64 indices (n,)."""
         return replace(self, i=self.i[images], j=self.j[images], weights=self.weights[images])
 
-    def _images(self, y: Tensor):
+    def _images(self, y: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Yield the map (K, H W), the ends and the weights of each image."""
         return zip(y.flatten(2), self.i, self.j, self.weights, strict=True)

@@ -8,8 +8,9 @@ Start with `loop.py`. Needs the train extra.
 """
 
 from toykit.training.comparison import Summary, compare, format_summaries, write_results
-from toykit.training.config import Config, load_config, presets
+from toykit.training.config import Config
 from toykit.training.evaluation import class_ious, confusion_matrix, mean_iou
+from toykit.training.load import load_config, presets
 from toykit.training.loop import train
 from toykit.training.pictures import read_pictures
 from toykit.training.run_folder import RunResult, read_run

@@ -20,8 +20,10 @@ from pathlib import Path
 from toykit._shared.files import write_atomically
 from toykit.experiments import results as tables
 from toykit.training import checkpoint
-from toykit.training.config import Config, load_config, with_method
+from toykit.training.config import Config
+from toykit.training.load import load_config
 from toykit.training.loop import train
+from toykit.training.methods import with_method
 from toykit.training.run_folder import RunResult, read_run, write_config
 
 LOG, WANTED, PHASE_ONE = "torchrun.log", "torchrun.yaml", "phase_one_{seed}.pt"

@@ -1,14 +1,14 @@
-"""What one step minimises: each method's loss for a mini-batch, and its pseudo-labels where the method has them.
+"""What one step minimises: each method's loss for a mini-batch, and its pseudo-labels if the method has them.
 
-The method hard may take hard labels for wrong with a probability epsilon (config.error_rate), as its source does (Marin &
-Boykov 2021; the form is that of their code): a pixel of class k shows each other label with probability epsilon / (K - 1). Its
-NLL is
+The method hard may assume that a hard label is wrong with a probability epsilon (config.error_rate), as its source does
+(Marin & Boykov 2021; the form is that of their code): a pixel of class k shows each other label with probability
+epsilon / (K - 1). Its NLL is
 
     -ln((1 - epsilon) sigma^y + epsilon (1 - sigma^y) / (K - 1)),
 
 the cross-entropy with sigma' instead of sigma, the prediction of the label that is shown. A wrong label then costs at most
-ln((K - 1) / epsilon). Ours: sigma' stands in the labels' sub-problem too, so that labels and network still descend on one loss;
-the seeds keep the plain NLL (theirs as well).
+ln((K - 1) / epsilon). Ours: sigma' replaces sigma in the labels' sub-problem too, so that labels and network still minimise one
+loss; the seeds keep the plain NLL (as in the source).
 """
 
 import time
@@ -26,7 +26,16 @@ from toykit.training.config import Config
 
 
 class Outcome(NamedTuple):
-    """loss: a scalar. labels: the pseudo-labels on the cells (B, K, h, w), or None. solver_seconds: what finding them took."""
+    """A mini-batch's loss and pseudo-labels.
+
+    Attributes
+    ----------
+    loss : Tensor, a scalar
+    labels : Tensor (B, K, h, w) or None
+        The pseudo-labels on the cells; None for a method without any.
+    solver_seconds : float
+        Time that the solver took.
+    """
 
     loss: Tensor
     labels: Tensor | None = None
@@ -34,20 +43,28 @@ class Outcome(NamedTuple):
 
 
 class Objective:
-    """The loss of a run's method; a method joins here and in `toykit.training.config.METHODS`.
+    """The loss of a run's method. A new method is added here and in `toykit.training.config.METHODS`.
 
-    stride: of the cells; logits may be given at the pixels or at the cells. evaluation_mode: whether the solver is to get the
-    network's predictions in evaluation mode.
+    Parameters
+    ----------
+    config : Config
+
+    Attributes
+    ----------
+    stride : int
+        Side of the cells in pixels.
+    evaluation_mode : bool
+        Whether the solver should get the network's predictions in evaluation mode.
     """
 
     def __init__(self, config: Config):
-        terms = config.energy
-        self.method, self.error_rate, self.decisiveness = config.method, config.error_rate, terms.decisiveness
-        self.stride = terms.stride
+        energy = config.energy
+        self.method, self.error_rate, self.decisiveness = config.method, config.error_rate, energy.decisiveness
+        self.stride = energy.stride
         self.evaluation_mode = self.has_labels and config.solver.predictions == "evaluation"
         self.self_labeling = SelfLabelingLoss(
-            terms.build(), config.solver.method, stride=terms.stride, balance=terms.balance,
-            class_balance=terms.class_balance, **config.solver.options,
+            energy.build(), config.solver.method, stride=energy.stride, balance=energy.balance,
+            class_balance=energy.class_balance, **config.solver.options,
         )  # fmt: skip
 
     @property
@@ -65,10 +82,20 @@ class Objective:
         predictions: Tensor | None = None,
         strength: float = 1.0,
     ) -> Outcome:
-        """The loss of phase two.
+        """Compute the loss of phase two, in float32 also where the network runs in mixed precision.
 
-        logits, image in 0..255, seeds, present, predictions: see `toykit.SelfLabelingLoss`. strength: a factor for the terms
-        on unlabelled pixels. Labels and loss are computed in float32, also where the network runs in mixed precision.
+        Parameters
+        ----------
+        logits : Tensor, (B, K, H, W) or (B, K, h, w)
+            At the pixels or at the cells.
+        image, seeds, present, predictions : Tensor
+            See `toykit.SelfLabelingLoss`.
+        strength : float, default 1.0
+            Factor for the terms on unlabelled pixels.
+
+        Returns
+        -------
+        Outcome
         """
         if not self.has_labels and self.method != "gradient_descent":
             return Outcome(self.on_seeds(logits, seeds, self.stride, self.self_labeling.balance))
@@ -84,9 +111,20 @@ class Objective:
         return Outcome(self.self_labeling.network_loss(problem, strength * sums, logits, seeds), labels, seconds)
 
     def on_seeds(self, logits: Tensor, seeds: Tensor, stride: int = 1, balance: str = "terms") -> Tensor:
-        """Compute the NLL on the seeds alone, a scalar: the loss of phase one, and of the methods full and seeds_only.
+        """Compute the NLL on the seeds alone: the loss of phase one, and of the methods full and seeds_only.
 
-        logits: at the pixels, or at cells of `stride` pixels.
+        Parameters
+        ----------
+        logits : Tensor, (B, K, H, W) or (B, K, h, w)
+            At the pixels, or at cells of `stride` pixels.
+        seeds : Tensor, (B, H, W)
+        stride : int, default 1
+        balance : {"terms", "seeds"}, default "terms"
+            See `toykit.energy.balance`.
+
+        Returns
+        -------
+        Tensor, a scalar
         """
         logits, seeds = check_logits(logits), check_seeds(seeds, logits.shape[1])
         nll = seed_nll_at_cells(logits, seeds, stride)
@@ -95,11 +133,12 @@ class Objective:
         return network_loss(nll, nothing, counts, nothing, balance)
 
     def pseudo_labels(self, logits: Tensor, image: Tensor, seeds: Tensor, present: Tensor | None = None) -> Tensor:
-        """The sub-problem's solution at the pixels, (B, K, H, W), for a picture."""
+        """Return the sub-problem's solution at the pixels, (B, K, H, W), for a picture; inputs as for a call."""
         solution = self.self_labeling.solve(self._subproblem(logits, image, seeds, present))
         return self.self_labeling.labels_at(solution, seeds)
 
     def _subproblem(self, logits: Tensor, image: Tensor, seeds: Tensor, present: Tensor | None) -> Subproblem:
+        """Build the sub-problem on the cells, with sigma' instead of sigma if labels may be wrong."""
         problem = self.self_labeling.subproblem(logits, image, seeds, present)
         if self.error_rate == 0:
             return problem
@@ -107,7 +146,7 @@ class Objective:
         return replace(problem, logits=logits, sigma=logits.exp())
 
     def _robust(self, logits: Tensor) -> Tensor:
-        """Logits of sigma', which is linear in sigma."""
+        """Compute logits of sigma', which is linear in sigma."""
         if self.error_rate == 0:
             return logits
         wrong = self.error_rate / (logits.shape[1] - 1)
@@ -115,7 +154,7 @@ class Objective:
 
 
 def now(device: torch.device) -> float:
-    """Seconds on a clock, once the work queued on the device is done."""
+    """Return the seconds of a clock, once the work queued on the device is finished."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from toykit._shared.files import write_atomically
 from toykit.training.checkpoint import NAME as CHECKPOINT
-from toykit.training.config import Config, load_config
+from toykit.training.config import Config
+from toykit.training.load import load_config
 
 LIBRARIES = ("toykit", "torch", "torchvision", "numpy", "numba", "lightning-fabric", "segmentation-models-pytorch",
              "timm", "omegaconf", "tensorboard")  # fmt: skip

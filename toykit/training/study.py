@@ -19,7 +19,8 @@ import click
 from toykit.experiments.results import STUDY, summary, write_rows
 from toykit.supervision import Supervision
 from toykit.training.comparison import run_all
-from toykit.training.config import Config, load_config
+from toykit.training.config import Config
+from toykit.training.load import load_config
 from toykit.training.run_folder import RunResult
 
 

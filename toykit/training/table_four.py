@@ -25,7 +25,9 @@ import click
 
 from toykit.experiments.results import MEASURED, write
 from toykit.training.comparison import run_all
-from toykit.training.config import Config, load_config, with_method
+from toykit.training.config import Config
+from toykit.training.load import load_config
+from toykit.training.methods import with_method
 from toykit.training.run_folder import RunResult
 
 CELLS = tuple(f"{method}_{edges}" for method in ("gradient_descent", "hard", "soft") for edges in ("NN", "DN"))

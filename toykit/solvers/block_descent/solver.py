@@ -29,7 +29,7 @@ from torch import Tensor
 
 from toykit._shared.arguments import check_choice, check_flag, check_whole
 from toykit.energy import Subproblem
-from toykit.neighborhoods import DenseEdges, Edges, GridEdges
+from toykit.neighborhoods import Edges
 from toykit.solvers.block_descent import torch_kernel
 from toykit.solvers.block_descent.dense import DenseDescent
 from toykit.solvers.block_descent.descent import Descent, relative_decrease
@@ -113,7 +113,7 @@ def fast_descent(
     start = problem.fix_seeds(problem.sigma if start is None else start.detach())
     batch, num_classes = start.shape[:2]
     # image by image, one fits a processor's cache; all at once they fill a GPU
-    together = active_classes == 0 and isinstance(problem.edges, GridEdges)
+    together = active_classes == 0 and problem.edges.on_grid
     size = 1
     if together and start.device.type == "cuda":
         size = batch
@@ -163,7 +163,7 @@ class _Descent(Descent):
     def __init__(self, kernels, detour: bool, problem: Subproblem, start: Tensor, threshold: float, report):
         super().__init__(problem, start, threshold, report)
         (self.sweep, self.energy_of), self.detour = kernels, detour
-        self.layout = (pack if isinstance(problem.edges, GridEdges) else list_edges)(self.problem, self.first)
+        self.layout = (pack if problem.edges.on_grid else list_edges)(self.problem, self.first)
         if len(start) > 1 and start.device.type == "cpu":
             self.layout = self.layout.side_by_side()
         self.begin(self.energy())
@@ -242,7 +242,7 @@ def _check_simplex(start: Tensor) -> None:
 
 def _descent_of(edges: Edges, kernel: str, device: torch.device, detour: bool) -> Callable[..., Descent]:
     """What to call with (problem, start, threshold, report)."""
-    if isinstance(edges, DenseEdges):
+    if not edges.listed:
         if kernel not in ("auto", "torch"):
             raise ValueError(f'kernel={kernel!r} goes from edge to edge; on dense neighbourhoods take kernel="torch"')
         return DenseDescent

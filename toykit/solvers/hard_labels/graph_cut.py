@@ -50,7 +50,7 @@ def alpha_expansion(problem: Subproblem, *, max_cycles: int = 20, labels: str = 
     Raises: ValueError for an option outside its range, or a neighbourhood that lists no edges; ImportError without PyMaxflow.
     """
     check_graph_cut_options(max_cycles, labels)
-    if not hasattr(problem.edges, "index_pairs"):
+    if not problem.edges.listed:
         raise ValueError(
             f"a graph cut needs a list of edges, which {type(problem.energy.neighborhood).__name__} does not have; take "
             'method="mean_field", or NearestNeighbors'

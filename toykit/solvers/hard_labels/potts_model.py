@@ -17,7 +17,7 @@ from torch import Tensor
 from toykit._shared.arguments import check_choice
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.energy import Subproblem
-from toykit.neighborhoods.edges import Edges
+from toykit.neighborhoods import Edges
 from toykit.simplex import one_hot
 
 #: Which labels a pixel may take: all, or those with a seed in its image.

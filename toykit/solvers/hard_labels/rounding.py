@@ -29,8 +29,7 @@ def round_greedily(problem: Subproblem, y: Tensor) -> Tensor:
     Raises: ValueError for labels of another shape, dtype or device, or a neighbourhood other than the nearest neighbours.
     """
     problem.check_labels(y)
-    reach = max((max(map(abs, offset)) for offset in getattr(problem.edges, "offsets", [(2, 2)])), default=0)
-    if reach > 1:
+    if not problem.edges.on_grid:
         raise ValueError(
             f"greedy rounding moves a quarter of the pixels at once, which needs NearestNeighbors; got "
             f"{type(problem.energy.neighborhood).__name__}"

@@ -19,7 +19,6 @@ import torch
 
 from toykit._shared.arguments import check_choice
 from toykit.energy import Subproblem
-from toykit.neighborhoods import GridEdges
 from toykit.solvers.solution import Solution
 
 #: How to solve the system: sparse direct (scipy, exact to rounding), successive over-relaxation (numba, the quickest with
@@ -92,8 +91,8 @@ def solve_exactly(problem: Subproblem, *, backend: str = "direct", tolerance: fl
 
 def _check_edges(problem: Subproblem, backend: str) -> None:
     """Refuse a backend that cannot work with the neighbourhood's edges; `cg` asks for no list of edges, but at eta = 0."""
-    listed = hasattr(problem.edges, "index_pairs")
-    if backend == "sor" and not isinstance(problem.edges, GridEdges):
+    listed = problem.edges.listed
+    if backend == "sor" and not problem.edges.on_grid:
         raise ValueError('backend="sor" works on NearestNeighbors() only; take backend="cg"')
     if not listed and backend != "cg":
         raise ValueError(

@@ -10,7 +10,7 @@ import pytest
 
 from toykit import __version__
 from toykit._shared import files
-from toykit.course.runner import find
+from toykit.course.notebooks import find
 
 ROOT = Path(__file__).parent.parent
 CONDA_NAMES = {

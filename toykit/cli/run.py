@@ -31,22 +31,23 @@ def run(
     NOTEBOOK is a name (04_random_walker), a number (04) or a file. If a notebook fails, its partial output is kept, the
     others still run, and the exit code is 1. The HTML pages need no network.
     """
+    from toykit.course import notebooks as course
     from toykit.course import runner
 
     try:
-        paths = runner.find(notebooks)
+        paths = course.find(notebooks)
         if only_list and (given or full or in_place or linked):
             raise ValueError("--list runs nothing; leave -p, --full, --in-place and --html out")
         if len({name for name, _ in given}) < len(given):
             raise ValueError(f"-p: a parameter is given twice in {', '.join(name for name, _ in given)}")
         if only_list:
             for path in paths:
-                defaults = ", ".join(f"{name}={value!r}" for name, value in runner.parameters(path).items())
+                defaults = ", ".join(f"{name}={value!r}" for name, value in course.parameters(path).items())
                 click.echo(f"{path.stem}: {defaults}")
             return
         if in_place and (given or full):
             raise ValueError("--in-place stores the default run; leave -p and --full out")
-        plans = runner.plan(paths, dict(given), full)
+        plans = course.plan(paths, dict(given), full)
         output.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         raise click.UsageError(str(error)) from error

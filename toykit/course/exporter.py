@@ -1,8 +1,8 @@
 """The exporter from notebooks to static HTML, on top of nbconvert.
 
-Mathematics, in Markdown and in LaTeX outputs, becomes MathML at export, through latex2mathml. Browsers draw MathML themselves, so
-a page needs neither MathJax (a script of megabytes) nor a picture per formula; screen readers read it, and it scales with the
-text. Links between notebooks become links between pages; links to other files of the repository become text.
+Mathematics, in Markdown and in LaTeX outputs, becomes MathML at export, through latex2mathml. Browsers draw MathML themselves,
+so a page needs neither MathJax (a script of megabytes) nor a picture per formula; screen readers read it, and it scales with
+the text. Links between notebooks become links between pages; links to other files of the repository become text.
 """
 
 import html

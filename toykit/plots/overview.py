@@ -20,7 +20,7 @@ TITLES = {
 
 
 def overview(name: str = "coffee", long_side: int = 300):
-    """Photo, scribbles and stand-in prediction above, six relaxations below; the paper's weights and 200 steps of Adam."""
+    """Show photo, scribbles and prediction above, six relaxations below; the paper's weights and the fast solver."""
     sample = photo(name, long_side)
     image, seeds = sample.tensors()
     logits = seed_logits(image, seeds, len(sample.classes))
@@ -32,7 +32,7 @@ def overview(name: str = "coffee", long_side: int = 300):
         "prediction from the scribbles": soft_colors(logits.softmax(1)),
     }
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # 200 steps are the paper's budget
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a picture needs no converged labels
         for relaxation in RELAXATIONS:
             labels = solve(logits, image, seeds, Energy(relaxation=relaxation)).labels
             pictures[f"{relaxation}: {TITLES[relaxation]}"] = soft_colors(labels)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from toykit import __version__
-from toykit.course.runner import find
+from toykit.course.notebooks import find
 
 ROOT = Path(__file__).parent.parent
 CONDA_NAMES = {

@@ -1,4 +1,4 @@
-"""`python -m toykit` is the command `toykit`; so `torchrun ... -m toykit train ...` works."""
+"""`python -m toykit` runs the command `toykit`; `torchrun ... -m toykit train ...` needs this form."""
 
 from toykit.cli import main
 

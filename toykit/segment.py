@@ -1,5 +1,6 @@
-"""One photo and one scribble map to soft labels, a hard mask and a picture: eq. (8)'s sub-problem without a network."""
+"""Compute soft labels, a hard mask and a picture from one photo and its scribbles: eq. (8)'s sub-problem without a network."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,17 @@ from toykit.supervision import read_seeds, write_seeds
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What `segment` found and wrote: the sample, the solver's report, and the files by kind."""
+    """The result of `segment`.
+
+    Parameters
+    ----------
+    sample : Sample
+        The photo with its scribbles.
+    solution : Solution
+        The solver's result.
+    files : dict
+        The files that were written, by kind: "labels.npz", "mask.png", "picture.png".
+    """
 
     sample: Sample
     solution: Solution
@@ -26,9 +37,30 @@ class Segmentation:
 
 
 def read_sample(image: str | Path, seeds: str | Path) -> Sample:
-    """A photo and its scribbles. Raises: FileNotFoundError; ValueError that names the file at fault."""
+    """Read a photo and its scribbles.
+
+    Parameters
+    ----------
+    image : str or Path
+        The photo.
+    seeds : str or Path
+        Its scribbles, see `toykit.supervision.read_seeds`.
+
+    Returns
+    -------
+    Sample
+        The photo with its scribbles.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    ValueError
+        If a file cannot be read, or no pixel carries a class; the message names the file.
+    """
     picture = read_image(image)
-    seed_map, classes = read_seeds(seeds, picture.shape[1::-1])
+    height, width = picture.shape[:2]
+    seed_map, classes = read_seeds(seeds, (width, height))
     sample = Sample(Path(image).stem, picture, seed_map, classes)
     if sample.seeded_share() == 0:
         raise ValueError(f"{seeds}: no pixel carries a class; draw at least one scribble")
@@ -36,10 +68,28 @@ def read_sample(image: str | Path, seeds: str | Path) -> Sample:
 
 
 def read_logits(path: str | Path, num_classes: int, size: tuple[int, int]) -> Tensor:
-    """A network's logits from an NPY file of shape (K, H, W) or (1, K, H, W), as (1, K, H, W) float32 or float64.
+    """Read a network's logits from an NPY file.
 
-    num_classes: the least K that the seeds need. size: (width, height) of the photo.
-    Raises: FileNotFoundError; ValueError that names the file and what it holds.
+    Parameters
+    ----------
+    path : str or Path
+        The file; its array has shape (K, H, W) or (1, K, H, W).
+    num_classes : int
+        Number of classes of the seeds, the smallest possible K.
+    size : tuple of int
+        (width, height) of the photo.
+
+    Returns
+    -------
+    Tensor, float32 or float64 (1, K, H, W)
+        The logits.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is missing.
+    ValueError
+        If it contains anything else; the message names the file and its content.
     """
     try:
         with open(path, "rb") as file:
@@ -61,7 +111,20 @@ def read_logits(path: str | Path, num_classes: int, size: tuple[int, int]) -> Te
 
 
 def hard_mask(sample: Sample, solution: Solution) -> np.ndarray:
-    """Each pixel's most likely class, uint8 (H, W); padding stays 254, it is no part of the photo."""
+    """Return each pixel's most likely class.
+
+    Parameters
+    ----------
+    sample : Sample
+        The photo with its scribbles.
+    solution : Solution
+        Its soft labels.
+
+    Returns
+    -------
+    ndarray, uint8 (H, W)
+        Class ids; 254 on padding, which is not part of the photo.
+    """
     classes = solution.labels[0].argmax(0).cpu().numpy().astype(np.uint8)
     return np.where(sample.seeds == PADDING, np.uint8(PADDING), classes)
 
@@ -73,19 +136,37 @@ def segment(
     method: str = "fast",
     *,
     logits: Tensor | None = None,
-    callback=None,
+    callback: Callable[..., object] | None = None,
     **options,
 ) -> Segmentation:
-    """Solve for one photo's soft labels and write them to the folder `output`.
+    """Compute one photo's soft labels and write them to a folder.
 
-    energy, method, options: see `toykit.solve`. logits: (1, K, H, W) of a network; default: the stand-in fitted on the
-    seeds, `toykit.seed_model.seed_logits` (with eta = 0 it is only where the solver starts).
+    Parameters
+    ----------
+    sample : Sample
+        The photo with its scribbles.
+    output : str or Path
+        The folder. It gets NAME_labels.npz (labels float32 (K, H, W), classes), NAME_mask.png (indexed, VOC's colours, 254 =
+        padding) and NAME_picture.png (seeds, soft labels, their entropy, hard mask).
+    energy, method, callback, **options
+        See `toykit.solve`.
+    logits : Tensor, float (1, K, H, W), optional
+        A network's logits. By default those of a model that is fitted on the seeds, `toykit.seed_model.seed_logits`; with
+        eta = 0 the solver only starts from them.
 
-    Writes NAME_labels.npz (labels float32 (K, H, W), classes), NAME_mask.png (indexed, VOC's colours, 254 = padding) and
-    NAME_picture.png (seeds, soft labels, their entropy, hard mask); returns `Segmentation`.
-    Raises: what `toykit.solve` raises; no file is written then. OSError where the folder cannot be made.
+    Returns
+    -------
+    Segmentation
+        The solver's result and the files.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Those of `toykit.solve`; no file is written then.
+    OSError
+        If the folder cannot be made.
     """
-    Path(output).mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is an error before any work
+    Path(output).mkdir(parents=True, exist_ok=True)  # raise the error of an impossible folder before any work
     image, seeds = sample.tensors()
     logits = seed_logits(image, seeds, len(sample.classes)) if logits is None else logits
     solution = solve(logits, image, seeds, energy, method, callback=callback, **options)
@@ -93,14 +174,15 @@ def segment(
     names = sample.classes + tuple(f"class {k}" for k in range(len(sample.classes), len(labels)))
     stem = Path(output) / sample.name
     files = {kind: stem.with_name(f"{stem.name}_{kind}") for kind in ("labels.npz", "mask.png", "picture.png")}
-    arrays = {"labels": labels.float().cpu().numpy(), "classes": np.array(names)}
-    write_atomically(files["labels.npz"], lambda file: np.savez_compressed(file, **arrays))
+    array, classes = labels.float().cpu().numpy(), np.array(names)
+    write_atomically(files["labels.npz"], lambda file: np.savez_compressed(file, labels=array, classes=classes))
     write_seeds(files["mask.png"], hard_mask(sample, solution))
     _write_picture(files["picture.png"], sample, labels, names)
     return Segmentation(sample, solution, files)
 
 
 def _write_picture(path: Path, sample: Sample, labels: Tensor, names: tuple[str, ...]) -> None:
+    """Write a picture of seeds, soft labels, their entropy and the hard mask."""
     import matplotlib.pyplot as plt
 
     from toykit import plots

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from toykit.course import pages
-from toykit.course.runner import Result, find, read
+from toykit.course.notebooks import find, read
+from toykit.course.runner import Result
 
 COURSE = [path.stem for path in find()]
 WIDTHS = {"screen": 1280, "telephone": 390}

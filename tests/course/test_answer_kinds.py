@@ -44,7 +44,7 @@ def test_what_is_no_distribution(value):
 
 
 def test_nan_is_no_number():
-    with pytest.raises(WrongKind, match="x holds NaN"):
+    with pytest.raises(WrongKind, match="x contains NaN"):
         numbers(2)([1, float("nan")], "x")
 
 

@@ -10,7 +10,7 @@ import torch
 
 import toykit as tk
 from toykit.course.exercises import CHECKS, check
-from toykit.course.runner import find, read
+from toykit.course.notebooks import find, read
 from toykit.experiments.label_noise import interval
 
 NOTEBOOKS = find()

@@ -14,19 +14,8 @@ from PIL import Image
 
 from toykit._shared.palette import LINE_COLORS
 from toykit.course import runner
-from toykit.course.runner import (
-    METRICS,
-    WIDGET,
-    Result,
-    find,
-    format_runs,
-    parameters,
-    parse_value,
-    plan,
-    read,
-    run,
-    store,
-)
+from toykit.course.notebooks import find, parameters, parse_value, plan, read, store
+from toykit.course.runner import METRICS, WIDGET, Result, format_runs, run
 
 COURSE = find()
 #: "`name` in [file](../toykit/file.py)" or "`a`, `b` and `c` in [file](../toykit/file.py)"; lines may break anywhere.
@@ -191,7 +180,7 @@ def test_plan_gives_parameters_to_those_who_have_them(tmp_path):
         with pytest.raises(ValueError, match=f"{name}: not a notebook"):
             parameters(tmp_path / name)
     for source in ("a = = 1", "a = b", "import os", "a.b = 1"):
-        with pytest.raises(ValueError, match=r"e\.ipynb: its parameters cell should hold"):
+        with pytest.raises(ValueError, match=r"e\.ipynb: its parameters cell should contain only literals"):
             parameters(make_notebook(tmp_path / "e.ipynb", source))
 
 

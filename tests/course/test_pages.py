@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from toykit.course import pages
-from toykit.course.runner import Result, find, read, run
+from toykit.course.notebooks import find, read
+from toykit.course.runner import Result, run
 
 COURSE = [(path.stem, read(path)) for path in find()]
 LOADING = {

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from latex2mathml.converter import convert
 
 from toykit.course import pages
-from toykit.course.runner import Result, find, read
+from toykit.course.notebooks import find, read
+from toykit.course.runner import Result
 from toykit.course.static_html import BLOCKS, DROPPED, FORMULAS, PHRASES, clean, line
 
 ALL = BLOCKS | PHRASES | FORMULAS

@@ -8,7 +8,7 @@ import pytest
 from toykit._shared.resources import shipped
 from toykit.course import pages
 from toykit.course.exercises import CHECKS
-from toykit.course.runner import find, read
+from toykit.course.notebooks import find, read
 
 FOLDER = shipped("notebooks")
 SYLLABUS = (FOLDER / "README.md").read_text(encoding="utf-8")

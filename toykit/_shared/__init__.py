@@ -1,1 +1,1 @@
-"""What several parts of the package share and no user imports: files, shipped resources, colours, torchvision, threads."""
+"""Internals that several parts of the package use: argument checks, files, shipped resources, colours, threads, torchvision."""

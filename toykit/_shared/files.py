@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import os
 import tempfile
@@ -8,9 +8,14 @@ from typing import BinaryIO
 
 
 def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
-    """Call `write(file)` on a temporary file beside `path`, then rename it: a reader never sees half a file.
+    """Write a file in one step: a reader never sees half of it, and it stays as it was if `write` fails.
 
-    Missing folders are made. If `write` fails, `path` stays as it was.
+    Parameters
+    ----------
+    path : str or Path
+        The file. Missing folders are made.
+    write : callable
+        Receives a binary file to write to: a temporary file beside `path`, which is renamed at the end.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

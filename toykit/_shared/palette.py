@@ -2,17 +2,34 @@
 
 import numpy as np
 
-#: Okabe and Ito's colours, one for each relaxation (BL, Q, NQ, CCE, LQ, CD) and then some. Colour-blind readers tell most
-#: pairs apart; for the rest, and in grey, there are the line styles beside them (tests/_shared/test_palette.py simulates it).
+#: Okabe and Ito's colours: one for each relaxation (BL, Q, NQ, CCE, LQ, CD), and two more. Colour-blind readers can
+#: distinguish most pairs by colour, and the others, as in grey, by the line styles; tests/_shared/test_palette.py simulates it.
 LINE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#56B4E9", "#CC79A7", "#E69F00", "#000000", "#7F7F7F")
 LINE_STYLES = ("-", "--", "-.", (0, (1, 1)), (0, (8, 3)), (0, (3, 1, 1, 1, 1, 1)), "-", (0, (3, 1, 1, 1, 1, 1, 1, 1)))
 
 
 def voc_palette(num_classes: int) -> np.ndarray:
-    """PASCAL VOC's class colours, float (num_classes, 3) in 0..1: black, maroon, green, ... for up to 256 classes.
+    """Return PASCAL VOC's class colours: black, maroon, green, ...
 
-    The bits of the class id, three at a time, become the highest bits of red, green and blue: neighbouring ids look
-    different, and the palette needs no table.
+    Parameters
+    ----------
+    num_classes : int
+        Number of classes, 1 to 256.
+
+    Returns
+    -------
+    ndarray, float (num_classes, 3)
+        RGB in 0..1.
+
+    Raises
+    ------
+    ValueError
+        For another number of classes.
+
+    Notes
+    -----
+    The bits of the class id, three at a time, become the highest bits of red, green and blue. Neighbouring ids get different
+    colours, and no table is needed.
     """
     if not 1 <= num_classes <= 256:
         raise ValueError(f"num_classes: expected 1 to 256, got {num_classes}")

@@ -1,4 +1,4 @@
-"""Where the files beside the code are: the notebooks and `data/` of a checkout, or their copies in an installed wheel."""
+"""Paths of the files that come with the code: notebooks and `data/` of a checkout, or their copies in an installed wheel."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,22 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def shipped(*parts: str) -> Path:
-    """Path of something the project ships, e.g. shipped("data", "scribbles") or shipped("notebooks").
+    """Return the path of a file or folder that the project ships.
 
-    Raises: FileNotFoundError if neither the checkout nor the installed package has it.
+    Parameters
+    ----------
+    *parts : str
+        Parts of its path in the repository, e.g. "data", "scribbles".
+
+    Returns
+    -------
+    Path
+        Its path in the checkout or in the installed package.
+
+    Raises
+    ------
+    FileNotFoundError
+        If neither contains it.
     """
     for root in (PACKAGE / "share", PACKAGE.parent):
         path = root.joinpath(*parts)
@@ -21,10 +34,22 @@ def shipped(*parts: str) -> Path:
 
 
 def data_root() -> Path:
-    """Root of the datasets: the environment variable TOYKIT_DATA, or else the project's own `data/`."""
+    """Return the root of the datasets.
+
+    Returns
+    -------
+    Path
+        The environment variable TOYKIT_DATA, or the project's own `data/` where that is not set.
+    """
     return Path(os.environ["TOYKIT_DATA"]) if os.environ.get("TOYKIT_DATA") else shipped("data")
 
 
 def cache_root() -> Path:
-    """Where what can be made again is kept: `toykit` in the user's cache folder, XDG_CACHE_HOME or ~/.cache."""
+    """Return the folder of files that can be computed again.
+
+    Returns
+    -------
+    Path
+        `toykit` in the user's cache folder, XDG_CACHE_HOME or ~/.cache.
+    """
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toykit"

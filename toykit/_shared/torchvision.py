@@ -1,13 +1,21 @@
-"""torchvision, or an error that says how to get a working one."""
+"""Import torchvision, or raise an error that states how to install one that works."""
 
 from types import ModuleType
 
 
 def torchvision() -> ModuleType:
-    """The module `torchvision`, with `datasets`, `models`, `transforms.v2` and `tv_tensors` imported.
+    """Import torchvision with its `datasets`, `models`, `transforms.v2` and `tv_tensors`.
 
-    Raises: ImportError that says what to do if it is missing, or was built for another torch (its operators are then
-    missing: "operator torchvision::nms does not exist").
+    Returns
+    -------
+    module
+        `torchvision`.
+
+    Raises
+    ------
+    ImportError
+        If it is missing, or was built for another torch (its operators are then missing: "operator torchvision::nms does not
+        exist"). The message states the remedy.
     """
     try:
         import torchvision.datasets

@@ -1,1 +1,1 @@
-"""Benchmarks: `python -m toykit.bench` measures every solver beside its peers, in one run."""
+"""Benchmarks: `python -m toykit.bench` times every solver and its alternatives side by side, in one run."""

@@ -1,4 +1,4 @@
-"""`toykit data make|check|fetch`: generate the toy set, verify a set on disk, download one."""
+"""The commands `toykit data make|check|fetch`: generate the toy set, verify a set on disk, download a set."""
 
 import sys
 from pathlib import Path
@@ -14,21 +14,23 @@ from toykit.datasets.loading import FOLDERS
 
 @click.group()
 def data() -> None:
-    """Make, check and fetch datasets; data/README.md tells where each is expected."""
+    """Make, check and fetch datasets. data/README.md states where each is expected."""
 
 
 @data.command()
 @click.argument("kind", type=click.Choice(["toy"]))
 @click.argument("root", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
-    "--train", type=click.IntRange(min=1), default=toy.COUNTS["train"], show_default=True, help="Images to train on."
+    "--train", type=click.IntRange(min=1), default=toy.COUNTS["train"], show_default=True, help="Training images."
 )
 @click.option(
-    "--val", type=click.IntRange(min=1), default=toy.COUNTS["val"], show_default=True, help="Images to validate on."
+    "--val", type=click.IntRange(min=1), default=toy.COUNTS["val"], show_default=True, help="Validation images."
 )
-@click.option("--size", type=click.IntRange(min=32), default=96, show_default=True, help="Side in pixels.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-def make(kind, root, train, val, size, seed) -> None:
+@click.option(
+    "--size", type=click.IntRange(min=32), default=96, show_default=True, help="Side of the images in pixels."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the generator.")
+def make(kind: str, root: Path, train: int, val: int, size: int, seed: int) -> None:
     """Generate the set KIND in the new folder ROOT, in VOC's layout, with simulated scribbles."""
     from tqdm import tqdm
 
@@ -43,11 +45,12 @@ def make(kind, root, train, val, size, seed) -> None:
 @data.command()
 @click.argument("kind", type=click.Choice(datasets.KINDS))
 @click.argument("root", required=False, type=click.Path(file_okay=False, path_type=Path))
-@click.option("--split", type=click.Choice(["train", "val", "test"]), help="Only this one.  [default: all]")
-def check(kind, root, split) -> None:
-    """Verify counts, pairs, sizes, ids and readable files of the set KIND in ROOT (default: under TOYKIT_DATA).
+@click.option("--split", type=click.Choice(["train", "val", "test"]), help="Check only this split.  [default: all]")
+def check(kind: str, root: Path | None, split: str | None) -> None:
+    """Verify the set KIND in ROOT (default: its folder under TOYKIT_DATA).
 
-    Each problem is printed with its file; the exit code is then 1.
+    Checks the number of files, that each image has its labels, their sizes and class ids, and that all files can be read.
+    Each problem is printed with its file. With any problem the exit code is 1.
     """
     from tqdm import tqdm
 
@@ -71,8 +74,8 @@ def check(kind, root, split) -> None:
 @data.command()
 @click.argument("kind", type=click.Choice(["voc"]))
 @click.argument("root", required=False, type=click.Path(file_okay=False, path_type=Path))
-def fetch(kind, root) -> None:
-    """Download the set KIND into ROOT (default: its folder under TOYKIT_DATA). Several GB."""
+def fetch(kind: str, root: Path | None) -> None:
+    """Download the set KIND, several GB, into ROOT (default: its folder under TOYKIT_DATA)."""
     try:
         fetch_voc(root or data_root() / FOLDERS[kind], click.echo)
     except (ValueError, OSError, RuntimeError, ImportError) as error:

@@ -1,4 +1,4 @@
-"""The command `toykit train`."""
+"""The command `toykit train`: train a segmentation network from a configuration."""
 
 import os
 import sys
@@ -10,20 +10,21 @@ from toykit.training.load import load_config, presets
 
 
 class _TrainCommand(click.Command):
-    """Its help lists the presets, which are files."""
+    """A command whose help lists the presets."""
 
-    def format_epilog(self, ctx, formatter):
-        """Each preset's name with the first line of its file."""
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each preset's name with the first line of its file."""
         with formatter.section("Presets"):
             formatter.write_dl([(name, _title(path)) for name, path in presets().items()])
 
 
 def _title(path: Path) -> str:
+    """Return the first line of a preset, without its comment mark."""
     return path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
 
 
 def _message(error: Exception) -> str:
-    """The error's own words; torch puts the worker's whole traceback before those of one from a loading process."""
+    """Return an error's message; for an error in a loading process, without the traceback that torch adds to it."""
     text = str(error)
     if not text.startswith("Caught "):
         return text
@@ -35,16 +36,16 @@ def _message(error: Exception) -> str:
 @click.argument("config", metavar="CONFIG")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option(
-    "-o", "run_dir", type=click.Path(file_okay=False, path_type=Path), help="The run's folder.  [default: runs/NAME]"
+    "-o", "run_dir", type=click.Path(file_okay=False, path_type=Path), help="Folder of the run.  [default: runs/NAME]"
 )
 @click.option("--resume/--fresh", default=True, show_default=True,
-              help="Go on from the folder's checkpoint if there is one, or start over.")  # fmt: skip
-@click.option("--print", "only_print", is_flag=True, help="Show the resolved configuration; train nothing.")
-def train(config, overrides, run_dir, resume, only_print) -> None:
-    """Train a segmentation network as CONFIG says: a YAML file, or a preset's name.
+              help="Resume from the folder's checkpoint if there is one, or start over.")  # fmt: skip
+@click.option("--print", "only_print", is_flag=True, help="Print the resolved configuration and train nothing.")
+def train(config: str, overrides: tuple[str, ...], run_dir: Path | None, resume: bool, only_print: bool) -> None:
+    """Train a segmentation network with the configuration CONFIG: a YAML file, or the name of a preset.
 
-    KEY=VALUE overrides it, e.g. method=seeds_only schedule.epochs=5 data.only=[cat,dog]. The folder gets the resolved
-    configuration, versions, metrics.json, TensorBoard's events, pictures and a checkpoint. On several GPUs:
+    KEY=VALUE overrides a setting, e.g. method=seeds_only schedule.epochs=5 data.only=[cat,dog]. The run's folder contains
+    the resolved configuration, versions, metrics.json, TensorBoard events, pictures and a checkpoint. On several GPUs:
     torchrun --nproc-per-node N -m toykit train ...
     """
     try:
@@ -57,10 +58,10 @@ def train(config, overrides, run_dir, resume, only_print) -> None:
         from toykit.training import train as run_training
 
         result = run_training(chosen, run_dir or Path("runs") / Path(config).stem, resume=resume)
-    except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:  # a device's errors are RuntimeErrors
+    except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:  # errors of a device are RuntimeErrors
         raise click.ClickException(_message(error)) from error
     except KeyboardInterrupt:
-        click.echo("interrupted; the same command goes on from the last checkpoint", err=True)
+        click.echo("interrupted; rerun the command to resume from the last checkpoint", err=True)
         sys.exit(130)
     if os.environ.get("RANK", "0") != "0":  # torchrun's other processes have the same result
         return

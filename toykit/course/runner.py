@@ -1,45 +1,65 @@
-"""Run the course headlessly: papermill underneath, checked parameters above, metrics and static pages beside the result.
+"""Run the course's notebooks without a browser: execute them, write metrics and static pages.
 
-A notebook's parameters are the literal assignments of its cell tagged `parameters`. Its headline numbers are what it
-hands to `record`. A notebook that fails keeps what it had computed; the others still run.
+A notebook's headline numbers are those that it passes to `record`. A notebook that fails keeps its partial output, and the
+others still run.
 """
 
-import ast
-import base64
-import io
 import json
 import logging
 import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from toykit._shared.files import write_atomically
-from toykit._shared.resources import shipped
+from toykit._shared.files import write_text
 from toykit.course import pages
+from toykit.course.notebooks import read, store
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 METRICS = "application/vnd.toykit.metrics+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-#: No result may be larger: a notebook of megabytes is one that nobody opens twice.
+#: Largest size of a result in bytes: larger notebooks open slowly.
 SIZE_LIMIT = 1_000_000
 
 
 @dataclass
 class Result:
-    """How one notebook's run ended."""
+    """The outcome of one notebook's run.
+
+    Parameters
+    ----------
+    name : str
+        Stem of the notebook's file name.
+    status : str
+        "ok"; "failed"; or "large", if it ran but wrote a file over `SIZE_LIMIT`.
+    seconds : float
+        Time of the run.
+    metrics : dict
+        Headline numbers; None for NaN and infinity.
+    error : str
+        Message of the error that ended the run, or "".
+    too_large : list of str
+        Files over `SIZE_LIMIT`.
+    """
 
     name: str
-    status: str  # "ok", "failed", or "large": ran, but wrote a file over SIZE_LIMIT
+    status: str
     seconds: float
-    metrics: dict = field(default_factory=dict)
+    metrics: dict[str, float | None] = field(default_factory=dict)
     error: str = ""
-    too_large: list[str] = field(default_factory=list)  # files over SIZE_LIMIT
+    too_large: list[str] = field(default_factory=list)
 
 
 def record(**numbers: float) -> None:
-    """In a notebook: hand its headline numbers to whoever runs it headlessly (and show them).
+    """Record a notebook's headline numbers, and show them.
 
-    JSON has no word for NaN and infinity: they arrive as null.
+    Parameters
+    ----------
+    **numbers : float
+        The numbers by name. `toykit run` writes them to metrics.json; NaN and infinity, which JSON lacks, become null.
     """
     from IPython.display import display
 
@@ -48,119 +68,38 @@ def record(**numbers: float) -> None:
     display({METRICS: values, "text/plain": text}, raw=True)
 
 
-def find(names: tuple[str, ...] = ()) -> list[Path]:
-    """The notebooks meant by paths, names ("04_random_walker") or numbers ("04"); all of the course by default.
-
-    Raises: ValueError that lists the choices for a name that fits none or several.
-    """
-    course = sorted(shipped("notebooks").glob("[0-9][0-9]_*.ipynb"))
-    if not names:
-        return course
-    found = []
-    for name in names:
-        if name.endswith(".ipynb") and Path(name).is_file():
-            found.append(Path(name))
-            continue
-        stem = Path(name).stem if name.endswith(".ipynb") else name
-        fits = [path for path in course if path.stem == stem] or [p for p in course if p.stem.startswith(stem)]
-        if not stem or len(fits) != 1:
-            raise ValueError(f"notebook {name!r}: expected one of {', '.join(path.stem for path in course)}, or a file")
-        found.append(fits[0])
-    return found
-
-
-def read(path: Path):
-    """Read a notebook. Raises: ValueError that names the file if it is none."""
-    import nbformat
-
-    try:
-        return nbformat.read(path, as_version=4)
-    except (
-        nbformat.reader.NotJSONError,
-        nbformat.ValidationError,
-        UnicodeDecodeError,
-        AttributeError,
-        TypeError,
-    ) as error:
-        raise ValueError(f"{path}: not a notebook ({type(error).__name__})") from error
-
-
-def parameters(path: Path) -> dict:
-    """Names and defaults of a notebook's parameters, from the literals in its cell tagged `parameters`.
-
-    Raises: ValueError that names the file if the cell holds anything but literals under names.
-    """
-    defaults = {}
-    for cell in read(path).cells:
-        if cell.cell_type != "code" or "parameters" not in cell.metadata.get("tags", []):
-            continue
-        try:
-            for statement in ast.parse(cell.source).body:
-                target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
-                defaults[target.id] = ast.literal_eval(statement.value)
-        except (SyntaxError, ValueError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path}: its parameters cell should hold names and literals only ({error})") from error
-    return defaults
-
-
-def parse_value(name: str, text: str, default):
-    """A parameter's value from the command line, in its default's type.
-
-    Raises: ValueError that says what was expected.
-    """
-    if isinstance(default, str):
-        return text
-    try:
-        value = {"true": True, "false": False}.get(text.lower())
-        value = ast.literal_eval(text) if value is None else value
-    except (ValueError, SyntaxError):
-        value = text
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if isinstance(default, list | tuple) and isinstance(value, list | tuple):
-        value = type(default)(value)
-    if default is not None and type(value) is not type(default):
-        raise ValueError(f"parameter {name}: expected {type(default).__name__} like {default!r}, got {text!r}")
-    return value
-
-
-def plan(paths: list[Path], given: dict[str, str], full: bool) -> list[dict]:
-    """What to inject into each notebook; parameters go to the notebooks that have them.
-
-    given: name -> text from the command line. full: sets `smoke` to False where there is such a parameter.
-    Raises: ValueError, before anything runs, for a parameter that no chosen notebook has, or of another type, and for two
-        notebooks of one name (their results would overwrite each other).
-    """
-    stems = [path.stem for path in paths]
-    if len(set(stems)) < len(stems):
-        raise ValueError(f"each notebook runs once; got {', '.join(stems)}")
-    defaults = [parameters(path) for path in paths]
-    known = sorted({name for d in defaults for name in d})
-    for name in given:
-        if name not in known:
-            raise ValueError(f"parameter {name!r}: the chosen notebooks have {', '.join(known) or 'none'}")
-    plans = []
-    for own in defaults:
-        values = {name: parse_value(name, text, own[name]) for name, text in given.items() if name in own}
-        plans.append(({"smoke": False} if full and "smoke" in own else {}) | values)
-    return plans
-
-
 def run(
     paths: list[Path],
-    plans: list[dict],
+    plans: list[dict[str, Any]],
     output: Path,
     progress: bool = True,
     in_place: bool = False,
     linked: bool = False,
 ) -> list[Result]:
-    """Execute notebooks one after the other into `output`: NAME.ipynb, NAME.html and, for all, metrics.json.
+    """Execute notebooks one after the other; write NAME.ipynb and NAME.html for each, and one metrics.json.
 
-    plans: parameters to inject into each, see `plan`. progress: a bar for each notebook's cells on standard error.
-    in_place: also store the executed notebook, cleaned of times and paths, over its source (for maintainers).
-    linked: make one set of the pages: links from each to its neighbours, and index.html, which says how each run ended.
+    Parameters
+    ----------
+    paths : list of Path
+        The notebooks.
+    plans : list of dict
+        Parameters to inject into each, see `toykit.course.notebooks.plan`.
+    output : Path
+        Folder of the results.
+    progress : bool, default True
+        Whether to show a progress bar over each notebook's cells, on standard error.
+    in_place : bool, default False
+        Whether to also store the executed notebook, cleaned of times and paths, over its source (for maintainers).
+    linked : bool, default False
+        Whether to link each page to its neighbours, and to write index.html, which reports how each run ended.
+
+    Returns
+    -------
+    list of Result
+        The outcome of each notebook.
     """
     import papermill
+    from papermill.exceptions import PapermillExecutionError
 
     output.mkdir(parents=True, exist_ok=True)
     chapters = [pages.chapter(read(path), path.stem) for path in paths] if linked else []
@@ -169,15 +108,16 @@ def run(
     results = []
     for number, (path, values) in enumerate(zip(paths, plans, strict=True), 1):
         target = output / path.name
+        bar: Any = {"desc": f"{number}/{len(paths)} {path.stem}", "leave": True} if progress else False
         started, status, error = time.perf_counter(), "ok", ""
         try:
             papermill.execute_notebook(
                 str(path), str(target), parameters=values, kernel_name="python3", extra_arguments=["--log-level=40"],
-                progress_bar={"desc": f"{number}/{len(paths)} {path.stem}", "leave": True} if progress else False,
+                progress_bar=bar,
             )  # fmt: skip
-        except papermill.exceptions.PapermillExecutionError as failure:
+        except PapermillExecutionError as failure:
             status, error = "failed", f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
-        except Exception as failure:  # a kernel that died or did not start: the rest should still run
+        except Exception as failure:  # a kernel that died or did not start: the others should still run
             status, error = "failed", f"{type(failure).__name__}: {failure}"
         result = Result(path.stem, status, time.perf_counter() - started, error=error)
         files = [target] if target.is_file() else []
@@ -186,7 +126,7 @@ def run(
             executed = _without_widgets(target)
             result.metrics = _metrics(executed)
             files.append(target.with_suffix(".html"))
-            _write(files[-1], pages.page(executed, path.stem, chapters, error))
+            write_text(files[-1], pages.page(executed, path.stem, chapters, error))
             if in_place and status == "ok":
                 store(executed, path)
         result.too_large = [file.name for file in files if file.stat().st_size > SIZE_LIMIT]
@@ -196,27 +136,23 @@ def run(
         executions.append(executed)
         _write_metrics(output / "metrics.json", results, plans)
     if linked:
-        _write(output / "index.html", pages.index(zip(chapters, executions, results, strict=True)))
+        write_text(output / "index.html", pages.index(zip(chapters, executions, results, strict=True)))
     return results
 
 
-def store(executed, path: Path) -> None:
-    """Write an executed notebook over its source: outputs stay, its drawings in 256 colours; times and paths go."""
-    import nbformat
-
-    executed.metadata = {"kernelspec": executed.metadata.kernelspec, "language_info": {"name": "python"}}
-    executed.metadata["kernelspec"].pop("path", None)
-    for cell in executed.cells:
-        tags = cell.metadata.get("tags", [])
-        cell.metadata = {"tags": tags} if tags else {}
-        for out in cell.get("outputs", []):
-            if "image/png" in out.get("data", {}):
-                out.data["image/png"] = _in_few_colors(out.data["image/png"])
-    _write(path, nbformat.writes(executed).rstrip("\n") + "\n")
-
-
 def format_runs(results: list[Result]) -> str:
-    """The runs as a plain-text table: notebook, status, seconds, headline numbers; then what went wrong."""
+    """Format runs as a plain-text table, followed by their errors.
+
+    Parameters
+    ----------
+    results : list of Result
+        At least one run.
+
+    Returns
+    -------
+    str
+        Per notebook: status, seconds, headline numbers; then errors and files over the limit.
+    """
     width = max(len("notebook"), *(len(r.name) for r in results))
     lines = [f"{'notebook':{width}}  status  seconds  headline numbers"]
     for r in results:
@@ -227,9 +163,11 @@ def format_runs(results: list[Result]) -> str:
     return "\n".join(lines)
 
 
-def _without_widgets(path: Path):
-    """The executed notebook at `path`, less its widgets, in the file too: they live only beside a kernel, and their state
-    can be megabytes. A static figure stands beside each."""
+def _without_widgets(path: Path) -> "NotebookNode":
+    """Remove the widgets from an executed notebook, in its file too, and return it.
+
+    Widgets work only with a kernel, and their state can be megabytes. The notebooks show a static figure beside each.
+    """
     import nbformat
 
     executed = read(path)
@@ -237,32 +175,18 @@ def _without_widgets(path: Path):
     for cell in executed.cells:
         if cell.cell_type == "code":
             cell.outputs = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
-    _write(path, nbformat.writes(executed))
+    write_text(path, nbformat.writes(executed))
     return executed
 
 
-def _in_few_colors(png: str) -> str:
-    """A drawing (base64) with a palette: a third of the size, for lines on white hardly another picture."""
-    from PIL import Image
-
-    image = Image.open(io.BytesIO(base64.b64decode(png)))
-    if image.mode == "P":
-        return png
-    smaller = io.BytesIO()
-    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
-    return base64.b64encode(smaller.getvalue()).decode()
-
-
-def _metrics(executed) -> dict:
+def _metrics(executed: "NotebookNode") -> dict[str, float | None]:
+    """Return the numbers that a notebook recorded."""
     outputs = (out for cell in executed.cells for out in cell.get("outputs", []))
     return {k: v for out in outputs for k, v in out.get("data", {}).get(METRICS, {}).items()}
 
 
-def _write(path: Path, text: str) -> None:
-    write_atomically(path, lambda file: file.write(text.encode()))
-
-
-def _write_metrics(path: Path, results: list[Result], plans: list[dict]) -> None:
+def _write_metrics(path: Path, results: list[Result], plans: list[dict[str, Any]]) -> None:
+    """Write metrics.json: versions, and status, seconds, parameters and metrics of the notebooks that have run."""
     from importlib.metadata import version
 
     content = {
@@ -273,4 +197,4 @@ def _write_metrics(path: Path, results: list[Result], plans: list[dict]) -> None
             for r, p in zip(results, plans, strict=False)
         },
     }
-    _write(path, json.dumps(content, indent=2))
+    write_text(path, json.dumps(content, indent=2))

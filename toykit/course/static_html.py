@@ -1,7 +1,7 @@
-"""What of a notebook's own HTML a static page keeps: text, tables, formulas, pictures that lie in it; no request, no script.
+"""Sanitise a notebook's own HTML for a static page: keep text, tables, formulas and embedded pictures; no request, no script.
 
-Markdown cells and outputs may hold any HTML. nh3 (the sanitiser ammonia) parses it as a browser does and keeps what the
-lists below name; an element that was left open ends with its cell.
+Markdown cells and outputs may contain any HTML. nh3 (the sanitiser ammonia) parses it as a browser does and keeps only what
+the lists below allow. An element that was left open ends with its cell.
 """
 
 from functools import cache
@@ -9,21 +9,22 @@ from urllib.parse import urlsplit
 
 
 def _words(text: str) -> frozenset[str]:
+    """Return the set of words of a text."""
     return frozenset(text.split())
 
 
-#: Elements within a line.
+#: Inline elements.
 PHRASES = _words("a abbr b br code del dfn em i ins kbd mark q s samp small span strong sub sup u var wbr")
 BLOCKS = _words(
     "blockquote caption col colgroup dd details div dl dt figcaption figure h1 h2 h3 h4 h5 h6 hr img input li ol p pre "
     "section summary table tbody td tfoot th thead tr ul"
 )
-#: MathML that draws; of `semantics`, whose annotations may hold HTML again, the text stays.
+#: MathML that is drawn. `semantics`, whose annotations may contain HTML again, is reduced to its text.
 FORMULAS = _words(
     "math menclose merror mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts none mroot mrow mspace "
     "msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover"
 )
-#: Elements whose text is not for readers.
+#: Elements that are removed with their text.
 DROPPED = _words("iframe noscript object script style svg template textarea title")
 ATTRIBUTES = {
     "*": _words(
@@ -35,29 +36,51 @@ ATTRIBUTES = {
     "a": {"href"},
     "details": {"open"},
     "img": {"src", "alt"},
-    "input": {"checked", "disabled"},  # the boxes of a task list
+    "input": {"checked", "disabled"},  # check boxes of a task list
     "math": {"xmlns"},
     "ol": {"start", "type"},
 }
-#: None of these properties takes an address.
+#: CSS properties that are kept; none of them takes an address.
 STYLES = _words("color font-style font-weight height max-width text-align vertical-align white-space width")
 
 
 def clean(text: str) -> str:
-    """HTML (a fragment) without anything that a browser would fetch or run, and with every element closed.
+    """Remove everything from HTML that a browser would fetch or run, and close every element.
 
-    Links stay, relative ones too; of pictures those that are data addresses, of the others their `alt` text.
+    Links are kept, also relative ones. Pictures are kept if their source is a data address; others become their `alt` text.
+
+    Parameters
+    ----------
+    text : str
+        A fragment of HTML.
+
+    Returns
+    -------
+    str
+        The sanitised fragment.
     """
     return _cleaner(PHRASES | BLOCKS | FORMULAS).clean(text)
 
 
 def line(text: str) -> str:
-    """The same for a place that takes text, links and formulas only: of paragraphs, tables, lists their text."""
+    """Sanitise HTML for a place of one line: keep text, links and formulas; paragraphs, tables and lists become their text.
+
+    Parameters
+    ----------
+    text : str
+        A fragment of HTML.
+
+    Returns
+    -------
+    str
+        The sanitised line.
+    """
     return _cleaner(PHRASES | FORMULAS).clean(text).strip()
 
 
 @cache
 def _cleaner(tags: frozenset[str]):
+    """Return the sanitiser that keeps these elements."""
     import nh3
 
     def attribute(_tag: str, name: str, value: str) -> str | None:

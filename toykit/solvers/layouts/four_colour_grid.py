@@ -63,7 +63,7 @@ class FourColourGrid:
 
         Long rows suit the CPU's vector instructions: small images are solved several times faster than one by one.
         """
-        batch, *_, classes, width = self.target.shape
+        batch, *_, width = self.target.shape
         labels = self.labels.new_zeros(1, *self.labels.shape[1:-1], batch * width + 2)
         labels[..., 1:-1] = _in_a_row(self.labels[..., 1:-1])
         target, weights, free = map(_in_a_row, (self.target, self.weights, self.free))

@@ -41,7 +41,7 @@ def test_print_shows_the_resolved_configuration(tmp_path):
     [
         (["tyo"], "tyo: neither a file nor a preset; the presets are"),
         (["toy", "energy.lambda=2"], "unknown key energy.lambda; energy has cross_entropy"),
-        (["toy", "schedule.lr=0"], "schedule.lr: expected a finite number above 0"),
+        (["toy", "schedule.lr=0"], "schedule.lr: expected a number in (0, inf), got 0.0"),
         (["toy", "data.root=nowhere"], "nowhere: no such folder"),
     ],
 )

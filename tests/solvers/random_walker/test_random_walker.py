@@ -187,7 +187,7 @@ def test_other_terms_have_no_closed_form(terms, make_problem):
 
 def test_bad_arguments(make_problem):
     logits, image, seeds = make_problem()
-    with pytest.raises(ValueError, match="eta: expected a finite number >= 0, got -1"):
+    with pytest.raises(ValueError, match=r"eta: expected a number in \[0, inf\), got -1"):
         random_walker(logits, image, seeds, eta=-1)
     with pytest.raises(ValueError, match=r"seeds: expected a class in 0..2"):
         random_walker(logits, image, seeds.where(seeds > 2, 9))

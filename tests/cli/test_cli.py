@@ -1,4 +1,4 @@
-"""The command line: what a person types, what comes back, and what is written."""
+"""The command line: arguments, output, exit codes, and the files that are written."""
 
 import subprocess
 import sys
@@ -165,7 +165,7 @@ def test_bad_files_are_named_and_nothing_is_written(files, tmp_path):
         (tmp_path / "absent.png", seeds),
         (image, seeds, "--relaxation", "TV"),
         (image, seeds, "--bandwidth", "wide"),
-        (image, seeds, "--solver", "closed-form", "--steps", 5),  # an option that plays no part
+        (image, seeds, "--solver", "closed-form", "--steps", 5),  # an option without effect
         (image, seeds, "--solver", "graph-cut", "--relaxation", "CD"),
         (image, seeds, "--unary", "none", "--eta", 0.7),
     ):

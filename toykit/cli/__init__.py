@@ -2,7 +2,6 @@
 
 import os
 import sys
-import warnings
 from pathlib import Path
 
 # Threads that wait should sleep: where another program wants a core, spinning made the solvers ten times slower. Kernels
@@ -14,13 +13,13 @@ try:
 except ImportError:
     sys.exit("toykit's command line needs the notebooks extra: pip install 'toykit[notebooks]'")
 
-from toykit import PADDING, ConvergenceWarning, __version__
+from toykit import PADDING, __version__
 from toykit.cli.dashboard import dashboard
 from toykit.cli.data import data
 from toykit.cli.train import train
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
-from toykit.solvers import HARD, SOLVERS
+from toykit.solvers import SOLVERS
 from toykit.solvers.gradient import OPTIMIZERS
 
 
@@ -130,9 +129,9 @@ def segment(image, seeds, output, relaxation, cross_entropy, unary, eta, lam, ba
     method = solver.replace("-", "_")
     _refuse_unused(unary == "none", "--unary none", ["eta"])
     _refuse_unused(method != "gradient", f"--solver {solver}", ["optimizer", "steps", "lr"])
-    _refuse_unused(method in HARD, f"--solver {solver}, which is the same for all", ["relaxation"])
+    _refuse_unused(SOLVERS[method].hard, f"--solver {solver}, which is the same for all", ["relaxation"])
     usual = {"cross_entropy": "Q", "relaxation": "Q"} if method == "closed_form" else {}
-    usual |= {"relaxation": "BL"} if method in HARD else {}
+    usual |= {"relaxation": "BL"} if SOLVERS[method].hard else {}
     chosen = {"cross_entropy": cross_entropy, "relaxation": relaxation}
     options = {"optimizer": optimizer, "steps": steps, "lr": lr} if method == "gradient" else {}
     try:
@@ -142,11 +141,10 @@ def segment(image, seeds, output, relaxation, cross_entropy, unary, eta, lam, ba
         sample = read_sample(image, seeds)
         size = sample.image.shape[1::-1]
         logits = None if unary in ("seeds", "none") else read_logits(unary, len(sample.classes), size)
-        warnings.simplefilter("ignore", ConvergenceWarning)  # its message is printed below
         with tqdm(total=steps + 1 if options else None, desc="solving", unit="step", disable=None) as bar:
             found = segment_sample(
                 sample, output or Path(f"{image.stem}-segments"), energy, method, logits=logits,
-                callback=lambda *_: bar.update() and None, **options,
+                callback=lambda *_: bar.update() and None, on_failure="ignore", **options,
             )  # fmt: skip
     except (ValueError, TypeError, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -20,7 +20,7 @@ from toykit.energy import Energy
 from toykit.energy.balance import BALANCES
 from toykit.models import MODELS, MULTIPLE
 from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
-from toykit.solvers import HARD, SOLVERS, check_options
+from toykit.solvers import SOLVERS, check_options
 from toykit.supervision import Supervision
 
 #: full: NLL on whole masks. seeds_only: NLL on the seeds. gradient_descent: eq. (4). soft: eq. (8), self-labelling.
@@ -290,7 +290,7 @@ class Config:
 
     def __post_init__(self):
         check_choice("method", self.method, METHODS)
-        solvers = [name for name in SOLVERS if (name in HARD) == (self.method == "hard")]
+        solvers = [name for name, solver in SOLVERS.items() if solver.hard == (self.method == "hard")]
         if self.solver.method not in solvers:
             raise ValueError(
                 f"solver.method: the method {self.method} takes {', '.join(solvers)}; got {self.solver.method!r}"

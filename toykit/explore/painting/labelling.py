@@ -1,6 +1,5 @@
 """From a painting to its pseudo-labels, and from these to pictures."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from toykit.explore.painting.paint import Painting
 from toykit.neighborhoods import NearestNeighbors
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, soft_colors
 from toykit.seed_model import seed_logits
-from toykit.solvers import ConvergenceWarning, solve
+from toykit.solvers import solve
 
 #: What can be shown beside the photo: key -> words.
 VIEWS = {"soft": "soft labels", "entropy": "entropy", "hard": "hard mask", "seeds": "seeds on photo"}
@@ -77,9 +76,8 @@ def label(
         options["max_steps"] = PREVIEW_SWEEPS
         if last is not None and last.shape == logits.shape:
             options["start"] = 0.9 * last.to(logits) + 0.1 * logits.softmax(1)  # off the vertices, to move more freely
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the page shows the message
-        solution = solve(logits, image, seeds, settings.energy(), settings.solver, **options)
+    # the page shows the message
+    solution = solve(logits, image, seeds, settings.energy(), settings.solver, on_failure="ignore", **options)
     return solution.labels, solution.message
 
 
@@ -116,6 +114,4 @@ def compile_loops() -> None:
     """Let the fast solver compile what it compiles once per installation."""
     image, seeds = torch.zeros(1, 3, 8, 8), torch.full((1, 8, 8), 255)
     seeds[:, 0, 0], seeds[:, 7, 7] = 0, 1
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        solve(torch.zeros(1, 2, 8, 8), image, seeds)
+    solve(torch.zeros(1, 2, 8, 8), image, seeds, on_failure="ignore")

@@ -1,4 +1,4 @@
-"""The registry of solvers: options are frozen dataclasses with checks, documented one by one, and `solve` is their only face."""
+"""The registry of solvers: frozen dataclasses of options, checked and documented one by one; `solve` is their face."""
 
 import dataclasses
 import inspect

@@ -31,7 +31,7 @@ def test_value_is_equation_8_at_the_solution(energy, options, make_problem, recw
     assert loss.shape == ()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        solution = solve(*problem, energy, criterion.method, **criterion.options)
+        solution = solve(*problem, energy, criterion.method, **vars(criterion.options))
     assert torch.equal(criterion.solution.labels, solution.labels)
     assert torch.allclose(loss, energy.self_labeling_loss(solution.labels.to(loss.dtype), *problem), rtol=1e-12)
 
@@ -173,7 +173,7 @@ def test_wrong_inputs_and_values(make_problem):
 def test_it_prints_its_choices():
     text = repr(SelfLabelingLoss(Energy(relaxation="LQ"), "gradient", steps=7))
     assert "LQ" in text
-    assert "'steps': 7" in text
+    assert "GradientOptions(optimizer='adam', lr=0.075, steps=7" in text
 
 
 def test_a_copy_leaves_the_batch_behind(make_problem):

@@ -12,13 +12,14 @@ from toykit.energy import Energy
 from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
 from toykit.self_labeling import SelfLabelingLoss
 from toykit.simplex import soft_jaccard
-from toykit.solvers import ConvergenceWarning, Solution, random_walker, solve
+from toykit.solvers import ConvergenceError, ConvergenceWarning, Solution, random_walker, solve
 
 __version__ = "0.1.0"
 
 __all__ = [
     "PADDING",
     "UNLABELLED",
+    "ConvergenceError",
     "ConvergenceWarning",
     "Dense",
     "Energy",

@@ -1,11 +1,12 @@
 """Eq. (8) as a module to drop into a training loop: pseudo-labels for the batch, then the network's loss."""
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from toykit._shared.arguments import check_choice, check_whole
+from toykit._shared.arguments import check_choice, check_flag, check_whole
 from toykit.conventions import PADDING, check_logits
 from toykit.energy import Energy, Subproblem
 from toykit.energy.balance import BALANCES, class_weights, network_loss, seed_nll_at_cells
@@ -13,36 +14,53 @@ from toykit.energy.cells import cell_inputs, cell_logits, cell_size, to_pixels
 from toykit.simplex import one_hot, softmax
 from toykit.solvers import Solution, check_options, solve_problem
 
-#: The fast solver's options here: a looser tolerance than its own, since the network changes before the labels are asked for
-#: again, and the batch's images together.
+#: Defaults of the fast solver here: a looser tolerance than its own, because the network changes before the next labels of an
+#: image are computed, and small images side by side.
 TRAINING = {"tolerance": 1e-3, "side_by_side": True}
 
 
 class SelfLabelingLoss(nn.Module):
-    """The self-labelling loss: solves for pseudo-labels of the mini-batch, then returns eq. (8) as a scalar.
+    """The self-labelling loss: it solves for pseudo-labels of the mini-batch and returns eq. (8) as a scalar.
 
-        loss = SelfLabelingLoss(Energy("CCE", "CD", eta=0.3, lam=60, neighborhood=NearestNeighbors(20)), stride=4)
-        loss(network(x), photo, seeds, present).backward()
+    Parameters
+    ----------
+    energy : Energy, optional
+        The terms and their weights. Default: `Energy()`.
+    method : str, default "fast"
+        The solver, see `toykit.solve`.
+    stride : int, default 1
+        Side in pixels of the cells on which labels are computed, see `toykit.energy.cells`; 1 is full resolution. The NLL on
+        the seeds stays at full resolution.
+    balance : {"terms", "seeds"}, default "terms"
+        How unlabelled pixels are weighed against seeds, see `toykit.energy.balance`. A cell counts for its stride^2 pixels.
+    class_balance : bool, default False
+        Give each class of an image the same weight among its unlabelled pixels (`toykit.energy.balance.class_weights`). This
+        affects the network's step only; the sub-problem in y is unchanged.
+    **options
+        Options of the solver, see `toykit.solve`. The fast solver's defaults are those of `TRAINING` here: a looser tolerance,
+        and small images solved side by side.
 
-    energy: default `Energy()`. method, options: of `toykit.solve`, but for the fast solver's `TRAINING` tolerance.
-    stride: side in pixels of the cells on which labels are sought, see `toykit.energy.cells`; 1 is full resolution. The NLL on the
-        seeds stays at full resolution.
-    balance: "terms" or "seeds": how unlabelled pixels are weighed against seeds, see `toykit.energy.balance`. A cell counts for its
-        stride^2 pixels.
-    class_balance: give each class of an image the same say among its unlabelled pixels (`toykit.energy.balance.class_weights`). It
-        weighs the network's step only; the sub-problem in y is unchanged.
+    Attributes
+    ----------
+    solution : Solution or None
+        The solution for the last batch, on the cells, for pictures and monitoring; `labels_at` resamples its labels to the
+        pixels.
 
-    forward(logits, image, seeds, present=None, predictions=None)
-        logits: (B, K, H, W), or at the cells, (B, K, ceil(H / stride), ceil(W / stride)), as a network has them before its
-        last upsampling. image, seeds: see `toykit.conventions`; the image is the photo in 0..255, not the normalised network
-        input. present: bool (B, K), the classes that labels may take in each image, default all: absent ones get exactly
-        0. predictions: logits that the solver gets instead, e.g. the network's in evaluation mode, of either size.
+    Raises
+    ------
+    TypeError, ValueError, ImportError
+        At construction, for unknown or invalid options; in `forward`, for invalid inputs. See `toykit.solve`.
 
-    Gradients reach the logits through NLL and cross-entropy; none through the pseudo-labels. A batch without seeds or without
-    unlabelled pixels is fine. `solution` holds the last batch's `Solution` (on the cells; `labels_at` brings it to the
-    pixels), for pictures and monitoring. The sub-problem is solved afresh for every mini-batch; that it has not converged is
-    told there, not by a warning.
-    Raises: what `toykit.solve` raises; unknown options at construction.
+    Notes
+    -----
+    Gradients reach the logits through the NLL and the cross-entropy; none pass through the pseudo-labels. A batch without seeds
+    or without unlabelled pixels is allowed. The sub-problem is solved anew for every mini-batch. If it does not converge,
+    `solution.converged` reports it; there is no warning.
+
+    Examples
+    --------
+    >>> loss = SelfLabelingLoss(Energy("CCE", "CD", eta=0.3, lam=60, neighborhood=NearestNeighbors(20)), stride=4)
+    >>> loss(network(x), photo, seeds, present).backward()
     """
 
     def __init__(
@@ -56,15 +74,16 @@ class SelfLabelingLoss(nn.Module):
         **options,
     ):
         super().__init__()
-        check_options(method, options)
+        if method == "fast":
+            options = TRAINING | options
+        checked = check_options(method, options)
         check_whole("stride", stride)
         check_choice("balance", balance, BALANCES)
         self.energy = Energy() if energy is None else energy
         if not isinstance(self.energy, Energy):
             raise TypeError(f"energy: expected a toykit.Energy, got {self.energy!r}")
-        if not isinstance(class_balance, bool):
-            raise TypeError(f"class_balance: expected True or False, got {class_balance!r}")
-        self.method, self.options = method, (TRAINING if method == "fast" else {}) | options
+        check_flag("class_balance", class_balance)
+        self.method, self.options = method, checked
         self.stride, self.balance, self.class_balance = stride, balance, class_balance
         self.solution: Solution | None = None
 
@@ -76,21 +95,41 @@ class SelfLabelingLoss(nn.Module):
         present: Tensor | None = None,
         predictions: Tensor | None = None,
     ) -> Tensor:
+        """Compute the loss of a mini-batch.
+
+        Parameters
+        ----------
+        logits : Tensor, float (B, K, H, W)
+            Or on the cells, (B, K, ceil(H / stride), ceil(W / stride)), as a network has them before its last upsampling.
+        image : Tensor, float (B, 3, H, W)
+            The photo in 0..255, not the normalised input of the network.
+        seeds : Tensor, int64 (B, H, W)
+            See `toykit.conventions`.
+        present : Tensor, bool (B, K), optional
+            The classes that labels may take in each image; absent ones get exactly 0. Default: all.
+        predictions : Tensor, float, optional
+            Logits for the solver, e.g. the network's in evaluation mode, on the pixels or on the cells. Default: `logits`.
+
+        Returns
+        -------
+        Tensor
+            A scalar.
+        """
         if torch.is_inference_mode_enabled():  # solvers work on ordinary tensors
-            given = (logits, image, seeds, present, predictions)
             with torch.inference_mode(False), torch.no_grad():
-                return self.forward(*(x.clone() if torch.is_tensor(x) else x for x in given))
+                logits, image, seeds = _copy(logits), _copy(image), _copy(seeds)
+                return self.forward(logits, image, seeds, _copy(present), _copy(predictions))
         with torch.autocast(getattr(logits, "device", torch.device("cpu")).type, enabled=False):
             problem = self.subproblem(logits, image, seeds, present)
             self.solution = self.solve(problem, self.at_cells(predictions, seeds))
             return self.network_loss(problem, self.self_labeling(problem, self.solution), logits, seeds)
 
     def subproblem(self, logits: Tensor, image: Tensor, seeds: Tensor, present: Tensor | None = None) -> Subproblem:
-        """The mini-batch's sub-problem on the cells."""
+        """Return the mini-batch's sub-problem on the cells; see `forward`."""
         return self.energy.subproblem(*cell_inputs(logits, image, seeds, self.stride), present)
 
     def at_cells(self, predictions: Tensor | None, seeds: Tensor) -> Tensor | None:
-        """The solver's own logits on the cells, detached; None where it has none. seeds: at the pixels."""
+        """Return separate logits for the solver on the cells, detached; None for None. The seeds are at the pixels."""
         if predictions is None:
             return None
         if self.stride == 1:  # `solve` checks their shape
@@ -98,32 +137,54 @@ class SelfLabelingLoss(nn.Module):
         return cell_logits(check_logits(predictions).detach(), seeds, self.stride)
 
     def solve(self, problem: Subproblem, predictions: Tensor | None = None) -> Solution:
-        """The pseudo-labels of a mini-batch, detached, for the problem's predictions or for others, logits like its own.
+        """Compute the pseudo-labels of a mini-batch, detached.
 
-        `energies` are always those of the problem as it is given.
+        Parameters
+        ----------
+        problem : Subproblem
+            From `subproblem`.
+        predictions : Tensor, float, optional
+            Logits of the same shape as the problem's, for the solver. Default: the problem's.
+
+        Returns
+        -------
+        Solution
+            `energies` are always those of the given problem.
         """
         with torch.no_grad():
             problem = problem.detach()
             if predictions is None:
-                return solve_problem(problem, self.method, **self.options)
+                return solve_problem(problem, self.method, self.options)
             predictions = check_logits(predictions).to(problem.sigma.dtype)
             problem.check_labels(predictions, "predictions")
             other = replace(problem, logits=predictions, sigma=softmax(predictions))
-            solution = solve_problem(other, self.method, **self.options)
+            solution = solve_problem(other, self.method, self.options)
             labels = solution.labels.to(problem.sigma.dtype)
             shift = problem.energy.eta * (problem.unary(labels) - other.unary(labels))
             return replace(solution, energies=solution.energies + shift)
 
     def self_labeling(self, problem: Subproblem, solution: Solution) -> Tensor:
-        """The sums of eq. (8) over unlabelled cells and edges at a solution's labels, per image: (B,)."""
+        """Compute the sums of eq. (8) over unlabelled cells and edges at a solution's labels, per image: (B,)."""
         labels = solution.labels.to(problem.sigma.dtype)
         weights = class_weights(labels, problem.unlabelled) if self.class_balance else None
         return problem.self_labeling(solution.labels, solution.energies[-1], weights)
 
     def network_loss(self, problem: Subproblem, unsupervised: Tensor, logits: Tensor, seeds: Tensor) -> Tensor:
-        """The scalar of a problem's unsupervised sums (B,) and the NLL on the seeds, at full resolution, under `balance`.
+        """Add the unsupervised sums and the NLL on the seeds, at full resolution, with the weights of `balance`.
 
-        logits: as given to `subproblem`, at the pixels or at the cells. seeds: at the pixels.
+        Parameters
+        ----------
+        problem : Subproblem
+            From `subproblem`.
+        unsupervised : Tensor, float (B,)
+            From `self_labeling`.
+        logits, seeds : Tensor
+            As for `subproblem`: logits on the pixels or on the cells, seeds on the pixels.
+
+        Returns
+        -------
+        Tensor
+            A scalar.
         """
         logits, seeds = logits.to(problem.sigma.dtype), seeds.long()
         nll = seed_nll_at_cells(logits, seeds, self.stride)
@@ -132,7 +193,25 @@ class SelfLabelingLoss(nn.Module):
         return network_loss(nll, area * unsupervised, num_seeds, area * cells, self.balance)
 
     def labels_at(self, solution: Solution, seeds: Tensor) -> Tensor:
-        """A solution's labels (B, K, H, W) at the pixels: bilinear between cells, the seeds' vertices on the seeds."""
+        """Resample a solution's labels from the cells to the pixels.
+
+        Parameters
+        ----------
+        solution : Solution
+            From `solve`.
+        seeds : Tensor, int64 (B, H, W)
+            On the pixels.
+
+        Returns
+        -------
+        Tensor, float (B, K, H, W)
+            Bilinear between cells; the seeds' vertices on the seeds.
+
+        Raises
+        ------
+        ValueError
+            If the labels do not have the number of cells of these seeds.
+        """
         size, seeds = seeds.shape[-2:], seeds.long()
         if tuple(solution.labels.shape[-2:]) != cell_size(size, self.stride):
             raise ValueError(
@@ -147,10 +226,15 @@ class SelfLabelingLoss(nn.Module):
         return torch.where(known[:, None], vertices, labels)
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"solution": None}  # a copy or a checkpoint need not carry a batch's labels
+        return self.__dict__ | {"solution": None}  # copies and checkpoints do not need a batch's labels
 
     def extra_repr(self) -> str:
         return (
             f"{self.energy}, method={self.method!r}, stride={self.stride}, balance={self.balance!r}, "
             f"class_balance={self.class_balance}, {self.options}"
         )
+
+
+def _copy(x: Any) -> Any:
+    """Return an ordinary copy of a tensor that was made in inference mode; anything else as it is."""
+    return x.clone() if torch.is_tensor(x) else x

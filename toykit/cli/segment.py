@@ -1,15 +1,14 @@
 """The command `toykit segment`: soft labels, a hard mask and a picture for one photo."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 import click
 
-from toykit import PADDING, ConvergenceWarning
+from toykit import PADDING
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
-from toykit.solvers import HARD, SOLVERS
+from toykit.solvers import SOLVERS
 from toykit.solvers.gradient import OPTIMIZERS
 
 
@@ -89,9 +88,9 @@ def segment(
     method = solver.replace("-", "_")
     _refuse_unused(unary == "none", "--unary none", ["eta"])
     _refuse_unused(method != "gradient", f"--solver {solver}", ["optimizer", "steps", "lr"])
-    _refuse_unused(method in HARD, f"--solver {solver}, which uses BL", ["relaxation"])
+    _refuse_unused(SOLVERS[method].hard, f"--solver {solver}, which uses BL", ["relaxation"])
     terms = {"cross_entropy": "Q", "relaxation": "Q"} if method == "closed_form" else {}
-    terms |= {"relaxation": "BL"} if method in HARD else {}
+    terms |= {"relaxation": "BL"} if SOLVERS[method].hard else {}
     chosen = {"cross_entropy": cross_entropy, "relaxation": relaxation}
     terms |= {name: value for name, value in chosen.items() if value is not None}
     options = {"optimizer": optimizer, "steps": steps, "lr": lr} if method == "gradient" else {}
@@ -101,11 +100,10 @@ def segment(
         sample = read_sample(image, seeds)
         height, width = sample.seeds.shape
         logits = None if unary in ("seeds", "none") else read_logits(unary, len(sample.classes), (width, height))
-        warnings.simplefilter("ignore", ConvergenceWarning)  # its message is printed below
         with tqdm(total=steps + 1 if options else None, desc="solving", unit="step", disable=None) as bar:
             segmentation = segment_sample(
                 sample, output or Path(f"{image.stem}-segments"), energy, method, logits=logits,
-                callback=lambda *_: bar.update() and None, **options,
+                callback=lambda *_: bar.update() and None, on_failure="ignore", **options,
             )  # fmt: skip
     except (ValueError, TypeError, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -5,7 +5,6 @@ rounded in two ways: to the most likely class, and greedily (`toykit.solvers.rou
 that of BL at hard labels. With two classes the graph cut is its optimum.
 """
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from toykit.energy import Energy, Subproblem
 from toykit.neighborhoods import NearestNeighbors
 from toykit.potts import RELAXATIONS
 from toykit.seed_model import seed_logits
-from toykit.solvers import ConvergenceWarning, round_greedily, solve
+from toykit.solvers import round_greedily, solve
 from toykit.solvers.hard_labels.potts_model import harden
 
 #: Ways to round soft labels: f(problem of BL, labels) -> one-hot labels.
@@ -106,9 +105,8 @@ def _ways(problem: Subproblem) -> Iterator[tuple[Way, Tensor]]:
 
     def labels(relaxation: str, method: str) -> Tensor:
         energy = Energy(terms.cross_entropy, relaxation, terms.eta, terms.lam, terms.neighborhood)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # 200 steps are the paper's budget, converged or not
-            return solve(problem.logits, problem.image, problem.seeds, energy, method).labels
+        # 200 steps are the paper's budget, converged or not
+        return solve(problem.logits, problem.image, problem.seeds, energy, method, on_failure="ignore").labels
 
     for method in ("graph_cut", "mean_field"):
         yield (method, "BL", None), labels("BL", method)

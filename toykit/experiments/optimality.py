@@ -1,6 +1,5 @@
 """Distance of the paper's solver from the optimum (section A), on H_Q + P_Q, where the optimum has a closed form."""
 
-import warnings
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +10,7 @@ from toykit.energy import Energy
 from toykit.neighborhoods import NearestNeighbors
 from toykit.seed_model import seed_logits
 from toykit.simplex import soft_jaccard
-from toykit.solvers import ConvergenceWarning, random_walker, solve
+from toykit.solvers import random_walker, solve
 
 #: Bounds of four groups of predictions, by their largest probability.
 CONFIDENCE = (0.5, 0.9, 0.99)
@@ -94,9 +93,10 @@ def to_optimum(
         def record(step, labels, energies, jaccard=jaccard):
             jaccard.append(soft_jaccard(labels, exact.labels, unlabelled))
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the curve shows it
-            solution = solve(logits, image, seeds, energy, "gradient", optimizer=optimizer, callback=record, **options)
+        solution = solve(
+            logits, image, seeds, energy, "gradient",
+            optimizer=optimizer, callback=record, on_failure="ignore", **options,
+        )  # fmt: skip
         trajectories.append(
             Trajectory(sample.name, optimizer, exact.energies.item(), solution.energies[:, 0], torch.cat(jaccard))
         )
@@ -129,9 +129,7 @@ def change_left(sample: Sample, optimizer: str, **options) -> tuple[Tensor, Tens
     logits = seed_logits(image, seeds, len(sample.classes)).double()
     energy = Energy("Q", "Q")
     exact = random_walker(logits, image, seeds).labels
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        solved = solve(logits, image, seeds, energy, "gradient", optimizer=optimizer, **options).labels
+    solved = solve(logits, image, seeds, energy, "gradient", optimizer=optimizer, on_failure="ignore", **options).labels
     problem = energy.subproblem(logits, image, seeds)
     missing, needed = (solved - exact).abs().sum(1), (problem.sigma - exact).abs().sum(1)
     group = torch.bucketize(problem.sigma.amax(1), torch.tensor(CONFIDENCE, dtype=torch.float64))

@@ -3,7 +3,6 @@
 import html
 import io
 import threading
-import warnings
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from toykit.neighborhoods import NearestNeighbors
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, soft_colors
 from toykit.potts import RELAXATIONS
 from toykit.seed_model import seed_logits
-from toykit.solvers import ConvergenceWarning, solve
+from toykit.solvers import solve
 
 CAPTION = """<p>Mixed colours are soft labels; they are dark in the entropy map. BL decides nearly every pixel; Q and CD leave
 some undecided. A larger lambda smooths the labels. A larger bandwidth couples neighbours of different colours.</p>"""
@@ -54,9 +53,7 @@ def pseudo_labels(sample: Sample):
         with turn:  # changes may arrive in several threads; the last picture must show the last values
             neighborhood = NearestNeighbors(bandwidth.value)
             energy = Energy(selected(cross_entropy), selected(relaxation), eta.value, lam.value, neighborhood)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                labels = solve(logits, image, seeds, energy).labels
+            labels = solve(logits, image, seeds, energy, on_failure="ignore").labels
             for widget, colors in zip(
                 shown.values(), (soft_colors(labels), 1 - entropy_map(labels), hard_colors(labels)), strict=True
             ):

@@ -1,13 +1,11 @@
 """Draw the README's first picture: a photo, its scribbles, and its pseudo-labels under all six relaxations."""
 
-import warnings
-
 from toykit.datasets import photo
 from toykit.energy import Energy
 from toykit.plots.images import overlay_seeds, panels, soft_colors
 from toykit.potts import RELAXATIONS
 from toykit.seed_model import seed_logits
-from toykit.solvers import ConvergenceWarning, solve
+from toykit.solvers import solve
 
 TITLES = {
     "BL": "bi-linear",
@@ -45,9 +43,7 @@ def overview(name: str = "coffee", long_side: int = 300):
         ),
         "prediction from the scribbles": soft_colors(logits.softmax(1)),
     }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # for a picture, the default number of sweeps is enough
-        for relaxation in RELAXATIONS:
-            labels = solve(logits, image, seeds, Energy(relaxation=relaxation)).labels
-            pictures[f"{relaxation}: {TITLES[relaxation]}"] = soft_colors(labels)
+    for relaxation in RELAXATIONS:
+        labels = solve(logits, image, seeds, Energy(relaxation=relaxation), on_failure="ignore").labels
+        pictures[f"{relaxation}: {TITLES[relaxation]}"] = soft_colors(labels)
     return panels(pictures, columns=3, legend=sample.classes)

@@ -1,13 +1,16 @@
-"""Pseudo-label solvers: `solve` picks one by name; all return a `Solution`.
+"""Pseudo-label solvers. `solve` calls one by name; each returns a `Solution`.
 
-Which one? "fast", the default, takes any terms on any neighbourhood and goes lower in a fraction of the steps. "gradient" is
-the paper's (Adam by default; optimizer="gd" for plain gradient descent). "closed_form" is exact, for H_Q + P_Q only.
-"graph_cut" gives hard labels, by alpha-expansion on the Potts model (needs PyMaxflow); "mean_field" does so on any
-neighbourhood. BL, Q and NQ are the Potts model at the vertices of the simplex. CCE, LQ and CD are infinite between two
-different vertices; hard labels for them, too, minimise the Potts model. `round_greedily` rounds soft labels of BL.
+Which solver? "fast", the default, minimises any terms on any neighbourhood, and reaches lower energies than the paper's solver
+in a fraction of the steps. "gradient" is the paper's (Adam by default; optimizer="gd" is plain gradient descent). "closed_form"
+is exact, for H_Q + P_Q only. "graph_cut" computes hard labels by alpha-expansion on the Potts model (it needs PyMaxflow);
+"mean_field" computes them on any neighbourhood.
+
+BL, Q and NQ equal the Potts model at the vertices of the simplex. CCE, LQ and CD are infinite between two different vertices;
+their hard labels, too, minimise the Potts model. `round_greedily` rounds soft labels of BL.
 """
 
-import inspect
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,37 +18,26 @@ from torch import Tensor
 from toykit._shared.arguments import check_choice
 from toykit.energy import Energy, Subproblem
 from toykit.neighborhoods import NearestNeighbors
-from toykit.solvers.block_descent.solver import check_fast_options, fast_descent
-from toykit.solvers.gradient import check_gradient_options, gradient_descent
-from toykit.solvers.hard_labels.graph_cut import alpha_expansion, check_graph_cut_options
-from toykit.solvers.hard_labels.mean_field import check_mean_field_options, mean_field
+from toykit.solvers.block_descent.options import FastOptions
+from toykit.solvers.gradient import GradientOptions
+from toykit.solvers.hard_labels.graph_cut import GraphCutOptions
+from toykit.solvers.hard_labels.mean_field import MeanFieldOptions
 from toykit.solvers.hard_labels.rounding import round_greedily
 from toykit.solvers.present import solve_present
-from toykit.solvers.random_walker.solver import check_closed_form_options, solve_exactly
-from toykit.solvers.solution import ConvergenceWarning, Solution
-
-#: Solvers by name: f(subproblem, *, callback=None, **options) -> Solution.
-SOLVERS = {
-    "fast": fast_descent,
-    "gradient": gradient_descent,
-    "closed_form": solve_exactly,
-    "graph_cut": alpha_expansion,
-    "mean_field": mean_field,
-}
-_CHECKS = {
-    "fast": check_fast_options,
-    "gradient": check_gradient_options,
-    "closed_form": check_closed_form_options,
-    "graph_cut": check_graph_cut_options,
-    "mean_field": check_mean_field_options,
-}
-#: The solvers that return hard labels; the others' are soft.
-HARD = ("graph_cut", "mean_field")
+from toykit.solvers.random_walker.solver import ClosedFormOptions
+from toykit.solvers.registry import SOLVERS, check_options
+from toykit.solvers.solution import ON_FAILURE, ConvergenceError, ConvergenceWarning, Solution
 
 __all__ = [
-    "HARD",
+    "ON_FAILURE",
     "SOLVERS",
+    "ClosedFormOptions",
+    "ConvergenceError",
     "ConvergenceWarning",
+    "FastOptions",
+    "GradientOptions",
+    "GraphCutOptions",
+    "MeanFieldOptions",
     "Solution",
     "check_options",
     "random_walker",
@@ -63,38 +55,112 @@ def solve(
     method: str = "fast",
     *,
     present: Tensor | None = None,
-    callback=None,
+    callback: Callable[..., object] | None = None,
+    on_failure: str = "warn",
     **options,
 ) -> Solution:
-    """Pseudo-labels: minimise the sub-problem of eq. (8) over y in the simplex, y one-hot on the seeds.
+    """Compute pseudo-labels: minimise the sub-problem of eq. (8) over y in the simplex, with y one-hot on the seeds.
 
-    logits (B, K, H, W), image (B, 3, H, W) in 0..255, seeds (B, H, W): see `toykit.conventions`. Each image of the
-    batch is solved as it would be alone. No gradient passes from the labels back to the logits.
-    energy: default `Energy()`. method: a key of `SOLVERS`; `options` are that solver's (its docstring lists them).
-    present: bool (B, K), the classes that may occur in each image; the labels of all others are exactly 0, and the solver's
-        time falls with the number of classes. Default: all. See `toykit.solvers.present`.
-    callback: callback(step, labels, energies), for plots and progress bars.
+    Parameters
+    ----------
+    logits : Tensor, float (B, K, H, W)
+        The network's predictions before the softmax.
+    image : Tensor, float (B, 3, H, W)
+        RGB in 0..255.
+    seeds : Tensor, int64 (B, H, W)
+        Class ids; 255 is unlabelled, 254 padding. See `toykit.conventions`.
+    energy : Energy, optional
+        The terms and their weights. Default: `Energy()`.
+    method : {"fast", "gradient", "closed_form", "graph_cut", "mean_field"}, default "fast"
+        The solver, a key of `toykit.solvers.SOLVERS`; see Notes.
+    present : Tensor, bool (B, K), optional
+        The classes that may occur in each image. The labels of all others are exactly 0, and the solver is faster with fewer
+        classes; see `toykit.solvers.present`. Default: all classes.
+    callback : callable, optional
+        Called as callback(step, labels, energies) at the start and after each step, for plots and progress bars; the solver
+        stops early if it returns True.
+    on_failure : {"warn", "ignore", "raise"}, default "warn"
+        What to do if an image does not converge: emit a `ConvergenceWarning`, do nothing, or raise a `ConvergenceError`. In all
+        cases `Solution.converged` and `Solution.message` report it.
+    **options
+        Options of the solver; see Notes.
 
-    Returns: `Solution`; a `ConvergenceWarning` that names the remedy if an image did not converge.
-    Raises: TypeError for an unknown option; TypeError or ValueError for bad inputs, before any work is done.
+    Returns
+    -------
+    Solution
+        Labels, energies, and whether all images converged. No gradient passes from the labels to the logits.
+
+    Raises
+    ------
+    TypeError
+        For an option that the solver does not have, or an argument of the wrong type.
+    ValueError
+        For an argument out of range, or terms or a neighbourhood that the solver does not support.
+    ImportError
+        If the solver needs a library that is not installed.
+    ConvergenceError
+        If an image does not converge and `on_failure` is "raise".
+
+    Notes
+    -----
+    The sub-problem of eq. (8) is, with the pixels S that have seeds,
+
+        min_y  eta sum_{i not in S} H(y_i, sigma_i)  +  lam sum_{ij in N} w_ij P(y_i, y_j).
+
+    Each image of the batch is solved as it would be alone. Arguments are checked before any work is done. The solvers, each
+    with the class in `toykit.solvers` that documents its options:
+
+    - "fast" (`FastOptions`): over-relaxed block descent; any terms on any neighbourhood;
+    - "gradient" (`GradientOptions`): the paper's gradient descent on logits; any terms on any neighbourhood;
+    - "closed_form" (`ClosedFormOptions`): the random walker with priors; H_Q + P_Q only;
+    - "graph_cut" (`GraphCutOptions`): alpha-expansion; hard labels, neighbourhoods that list their edges;
+    - "mean_field" (`MeanFieldOptions`): mean field; hard labels, any neighbourhood.
+
+    Examples
+    --------
+    >>> energy = Energy("CCE", "CD", eta=0.3, lam=6.0)
+    >>> solution = solve(logits, image, seeds, energy, max_steps=500, on_failure="raise")
+    >>> hard = solution.labels.argmax(1)
     """
-    check_options(method, options)
+    check_choice("on_failure", on_failure, ON_FAILURE)
+    checked = check_options(method, options)
     energy = Energy() if energy is None else energy
     if not isinstance(energy, Energy):
         raise TypeError(f"energy: expected a toykit.Energy, got {type(energy).__name__}")
-    # ordinary tensors and full precision, also inside someone's inference mode or autocast
+    # ordinary tensors and full precision, also within a caller's inference mode or autocast
     with torch.inference_mode(False), torch.no_grad():
         logits = logits.detach().clone() if torch.is_tensor(logits) else logits
         with torch.autocast(logits.device.type if torch.is_tensor(logits) else "cpu", enabled=False):
             problem = energy.subproblem(logits, image, seeds, present)
-            return solve_problem(problem, method, callback=callback, **options).warn_unless_converged()
+            solution = solve_problem(problem, method, checked, callback=callback)
+    return solution.handle_failure(on_failure)
 
 
-def solve_problem(problem: Subproblem, method: str = "fast", *, callback=None, **options) -> Solution:
-    """Solve a sub-problem that has been checked, with options that have been checked; no warning is given."""
+def solve_problem(
+    problem: Subproblem, method: str = "fast", options: Any = None, *, callback: Callable[..., object] | None = None
+) -> Solution:
+    """Solve a sub-problem whose inputs have been checked, without a warning if it does not converge.
+
+    Parameters
+    ----------
+    problem : Subproblem
+        From `Energy.subproblem`.
+    method : str, default "fast"
+        A key of `SOLVERS`.
+    options : object, optional
+        The solver's options, as `check_options` returns them. Default: its defaults.
+    callback : callable, optional
+        See `solve`.
+
+    Returns
+    -------
+    Solution
+    """
+    solver = SOLVERS[method]
+    options = solver.options() if options is None else options
     if problem.present is None or bool(problem.present.all()):
-        return SOLVERS[method](problem, callback=callback, **options)
-    return solve_present(SOLVERS[method], problem, callback=callback, **options)
+        return solver.solve(problem, options, callback=callback)
+    return solve_present(solver.solve, problem, options, callback=callback)
 
 
 def random_walker(
@@ -108,31 +174,62 @@ def random_walker(
     present: Tensor | None = None,
     backend: str = "direct",
     tolerance: float = 1e-9,
+    on_failure: str = "warn",
 ) -> Solution:
-    """The minimiser of eta H_Q + lam P_Q with hard seeds, float64; by default exact, by sparse direct factorisation (scipy).
+    """Compute the minimiser of eta H_Q + lam P_Q with hard seeds, in float64; exact by default.
 
-    logits, image, seeds: see `toykit.conventions`; with eta = 0, Grady's random walker, the logits only tell K. One
-    factorisation an image serves all classes. neighborhood: default `NearestNeighbors()`.
-    backend: "direct"; "sor", over-relaxation on a processor, the quickest where eta is not small against lam; "cg",
-    conjugate gradients in torch on the logits' device; "amg", multigrid (pyamg). tolerance: the relative residual at which
-    those three stop. present: as of `solve`.
+    Parameters
+    ----------
+    logits : Tensor, float (B, K, H, W)
+        The network's predictions before the softmax. With eta = 0 only K matters.
+    image : Tensor, float (B, 3, H, W)
+        RGB in 0..255.
+    seeds : Tensor, int64 (B, H, W)
+        Class ids; 255 is unlabelled, 254 padding. See `toykit.conventions`.
+    eta : float, default 0.3
+        Weight of the unary term, at least 0. With eta = 0 the result is Grady's random walker.
+    lam : float, default 6.0
+        Weight of the pairwise term, at least 0.
+    neighborhood : NearestNeighbors, SparseNonLocal or Dense, optional
+        Default: `NearestNeighbors()`. A dense neighbourhood needs backend="cg" and eta > 0.
+    present : Tensor, bool (B, K), optional
+        The classes that may occur in each image, see `toykit.solve`. Default: all classes.
+    backend : {"direct", "sor", "cg", "amg"}, default "direct"
+        "direct" is a sparse factorisation (scipy), exact to rounding; one factorisation per image serves all classes.
+        "sor" is over-relaxation on the CPU, the fastest where eta is not small against lam; "cg" is conjugate gradients in
+        torch on the logits' device; "amg" is multigrid (pyamg).
+    tolerance : float, default 1e-9
+        Relative residual, in (0, 1), at which the last three stop.
+    on_failure : {"warn", "ignore", "raise"}, default "warn"
+        What to do if an image does not converge, see `toykit.solve`.
 
-    Returns: Solution with float64 labels on the logits' device; its residual: see `solvers.closed_form.solve_exactly`.
-    Raises: ValueError where eta = 0 leaves unlabelled pixels that no seed reaches (the system is singular there); TypeError
-        or ValueError for bad inputs, as `toykit.conventions.check_inputs` does.
+    Returns
+    -------
+    Solution
+        With float64 labels on the logits' device. `toykit.solvers.random_walker.solver.solve_exactly` defines its residual.
+
+    Raises
+    ------
+    ValueError
+        If eta = 0 and no seed reaches some unlabelled pixels: the system is singular there. For an argument out of range.
+    TypeError
+        For an argument of the wrong type.
+    ImportError
+        If the backend's library is not installed.
+    ConvergenceError
+        If an image does not converge and `on_failure` is "raise".
+
+    Notes
+    -----
+    With the unlabelled pixels U, the seeds S and the graph's Laplacian L, the labels solve one linear system with a right-hand
+    side for each class (section 3.1 of the paper; Grady 2006),
+
+        (2 eta I + lam L_UU) y_U = 2 eta sigma_U - lam L_US y_S.
     """
+    check_choice("on_failure", on_failure, ON_FAILURE)
     energy = Energy("Q", "Q", eta, lam, NearestNeighbors() if neighborhood is None else neighborhood)
-    return solve(
-        logits, image, seeds, energy, method="closed_form", present=present, backend=backend, tolerance=tolerance
-    )
-
-
-def check_options(method: str, options: dict) -> None:
-    """Raise ValueError for an unknown solver or a value out of range, TypeError for an option that it does not have."""
-    check_choice("method", method, SOLVERS)
-    parameters = inspect.signature(SOLVERS[method]).parameters.values()
-    known = {p.name: p.default for p in parameters if p.name not in ("problem", "callback")}
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise TypeError(f"method {method!r} has no option {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
-    _CHECKS[method](**known | options)
+    solution = solve(
+        logits, image, seeds, energy, "closed_form",
+        present=present, on_failure="ignore", backend=backend, tolerance=tolerance,
+    )  # fmt: skip
+    return solution.handle_failure(on_failure)

@@ -1,12 +1,14 @@
 """Labels limited to the classes that may occur in each image: the sub-problem on those classes, by any solver.
 
 An annotator who marks a photo names its classes. With A the classes present in an image, labels have y^k = 0 for all others,
-and the predictions are conditioned, sigma^k / (sum over A of sigma): what the network predicts, given that the class is one of
-A. For CE and CCE that only adds a constant. So a solver gets the smaller problem, as if there were no other class, and its time
-falls with their number.
+and the predictions are conditioned, sigma^k / (sum over A of sigma): the network's prediction, given that the class is one of
+A. For CE and CCE this only adds a constant. A solver therefore gets the smaller problem, as if there were no other classes, and
+its running time falls with their number.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,26 +19,47 @@ from toykit.simplex import softmax
 from toykit.solvers.solution import Solution
 
 
-def solve_present(solver, problem: Subproblem, *, callback=None, start: Tensor | None = None, **options) -> Solution:
-    """Solve a sub-problem whose `present` is set; images with equally many classes are solved together.
+def solve_present(
+    solver: Callable[..., Solution],
+    problem: Subproblem,
+    options: Any,
+    *,
+    callback: Callable[..., object] | None = None,
+) -> Solution:
+    """Solve a sub-problem whose `present` is set; images with the same number of classes are solved together.
 
-    solver: a function of `toykit.solvers.SOLVERS`; options: its own. start, callback: see there; the callback gets labels of
-    all K classes of those images that are solved together, and these groups one after another.
+    Parameters
+    ----------
+    solver : callable
+        The function of a solver, `toykit.solvers.SOLVERS[method].solve`.
+    problem : Subproblem
+        With `present` set.
+    options : object
+        The solver's options. Labels in an option `start` are restricted, too.
+    callback : callable, optional
+        See the solver. It gets labels of all K classes for those images that are solved together; these groups come one after
+        another.
 
-    Returns: Solution. Absent classes get exactly 0, on padding too. `energies` are those of the whole problem, with its
-        unconditioned predictions (but for RCE, which is infinite there), so that they can be compared with other
-        solutions': exactly so at the end; before it they carry the same constant.
+    Returns
+    -------
+    Solution
+        Absent classes get exactly 0, on padding too. `energies` are those of the whole problem, with its unconditioned
+        predictions (except for RCE, which is infinite there), so that they can be compared with other solutions': exactly at
+        the end; before it, they contain the same constant.
     """
+    present, start = problem.present, getattr(options, "start", None)
+    if present is None:
+        raise ValueError("problem: expected a sub-problem with `present`, got None; call the solver itself")
     if start is not None:
         problem.check_labels(start, "start")
-        options["start"] = start
-    counts = problem.present.sum(1)
+    counts = present.sum(1)
     groups, solutions = [], []
     for count in counts.unique().tolist():
         images = (counts == count).nonzero()[:, 0]
-        classes = problem.present[images].nonzero()[:, 1].view(-1, count)
+        classes = present[images].nonzero()[:, 1].view(-1, count)
+        own = options if start is None else replace(options, start=start[images])
         groups.append(images)
-        solutions.append(_solve_group(solver, problem[images], classes, images, callback, options))
+        solutions.append(_solve_group(solver, problem[images], classes, own, callback))
     order = torch.cat(groups).argsort()
     steps, rows = max(s.steps for s in solutions), max(len(s.energies) for s in solutions)
     traces = [torch.cat([s.energies, s.energies[-1:].expand(rows - len(s.energies), -1)]) for s in solutions]
@@ -51,35 +74,40 @@ def solve_present(solver, problem: Subproblem, *, callback=None, start: Tensor |
     )
 
 
-def _solve_group(solver, whole: Subproblem, classes: Tensor, images: Tensor, callback, options: dict) -> Solution:
-    """The solution of images with equally many classes, int64 (B, k)."""
+def _solve_group(
+    solver: Callable[..., Solution],
+    whole: Subproblem,
+    classes: Tensor,
+    options: Any,
+    callback: Callable[..., object] | None,
+) -> Solution:
+    """Solve images with the same number of classes, int64 (B, k)."""
     if classes.shape[1] == 1:
         return _only_class(whole, classes, callback)
     problem = whole.restrict(classes)
-    if "start" in options:
-        start = select(options["start"][images], classes)
+    if getattr(options, "start", None) is not None:
+        start = select(options.start, classes)
         total = start.sum(1, keepdim=True)
-        options = options | {"start": torch.where(total > 0, start / total.where(total > 0, 1), problem.sigma)}
+        start = torch.where(total > 0, start / total.where(total > 0, 1), problem.sigma)
+        options = replace(options, start=start)
 
     def to_all_classes(labels: Tensor) -> Tensor:
         """Put labels of the classes present among those of all classes."""
         whole_labels = torch.zeros_like(whole.sigma, dtype=labels.dtype)
         return whole_labels.scatter(1, at_pixels(classes, labels), labels)
 
-    def report(step: int, labels: Tensor, energies: Tensor):
-        return callback(step, to_all_classes(labels), energies)
-
-    solution = solver(problem, callback=None if callback is None else report, **options)
+    report = None if callback is None else lambda step, y, energies: callback(step, to_all_classes(y), energies)
+    solution = solver(problem, options, callback=report)
     labels = to_all_classes(solution.labels)
     if labels.dtype != whole.sigma.dtype:  # the closed form's are float64
         whole = replace(whole, logits=whole.logits.double(), sigma=softmax(whole.logits.double()))
         problem = whole.restrict(classes)
     energies = solution.energies + whole.energy.eta * (whole.unary(labels) - problem.unary(solution.labels))
-    return Solution(labels, energies, solution.steps, solution.residual, solution.converged, solution.message)
+    return replace(solution, labels=labels, energies=energies)
 
 
-def _only_class(whole: Subproblem, only: Tensor, callback) -> Solution:
-    """Where one class is present, int64 (B, 1), there is nothing to decide."""
+def _only_class(whole: Subproblem, only: Tensor, callback: Callable[..., object] | None) -> Solution:
+    """Return the labels of images in which only one class is present, int64 (B, 1)."""
     labels = torch.zeros_like(whole.sigma).scatter(1, at_pixels(only, whole.sigma), 1)
     energies = whole.value(labels)[None]
     if callback is not None:

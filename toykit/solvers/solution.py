@@ -1,25 +1,53 @@
-"""What a pseudo-label solver returns, and how it says that it did not arrive."""
+"""The result of a pseudo-label solver, and how non-convergence is reported."""
 
 import warnings
 from dataclasses import dataclass
 
 from torch import Tensor
 
+#: What happens when an image does not converge: a `ConvergenceWarning`, nothing, or a `ConvergenceError`.
+ON_FAILURE = ("warn", "ignore", "raise")
+
 
 class ConvergenceWarning(UserWarning):
-    """A solver stopped before its own test of convergence was met; the message names the remedy."""
+    """A solver stopped before it met its own test of convergence; the message names the remedy."""
+
+
+class ConvergenceError(RuntimeError):
+    """A solver stopped before it met its own test of convergence, and the caller asked for an error.
+
+    Attributes
+    ----------
+    solution : Solution
+        The labels at which the solver stopped. Its message is the error's; it names the remedy.
+    """
+
+    def __init__(self, solution: "Solution"):
+        super().__init__(solution.message)
+        self.solution = solution
+
+    def __reduce__(self):
+        return type(self), (self.solution,)
 
 
 @dataclass(frozen=True)
 class Solution:
-    """Pseudo-labels and the story of how they were found. Failure is a value: look at `converged` and `message`.
+    """Pseudo-labels and the record of the solve. All tensors are detached from the autograd graph.
 
-    labels: (B, K, H, W) in the simplex; the ground truth's vertex on each seed, the prediction on padding. Detached.
-    energies: (T + 1, B), the sub-problem's value at the start and after each of T steps (one row from a direct solver).
-    steps: T.
-    residual: (B,), how far from done each image is, in the solver's own measure (its docstring says which).
-    converged: whether all images passed the solver's test.
-    message: what happened and, if it is not what you want, what to do.
+    Attributes
+    ----------
+    labels : Tensor, float (B, K, H, W)
+        Labels in the simplex: the ground truth's vertex on each seed, the prediction on padding.
+    energies : Tensor, float (T + 1, B)
+        The sub-problem's value at the start and after each of T steps; one row from a direct solver.
+    steps : int
+        T, the number of steps of the slowest image.
+    residual : Tensor, float (B,)
+        How far each image is from convergence, in the solver's own measure, which its docstring defines.
+    converged : bool
+        Whether all images passed the solver's test of convergence.
+    message : str
+        The outcome and, if an image did not converge, the remedy.
     """
 
     labels: Tensor
@@ -29,8 +57,23 @@ class Solution:
     converged: bool
     message: str
 
-    def warn_unless_converged(self) -> "Solution":
-        """Emit `message` as a ConvergenceWarning if an image did not converge; returns itself."""
-        if not self.converged:
+    def handle_failure(self, on_failure: str) -> "Solution":
+        """Warn, raise or do nothing if an image did not converge; return the solution.
+
+        The warning points at the caller of the function that calls this method.
+
+        Parameters
+        ----------
+        on_failure : {"warn", "ignore", "raise"}
+            See `toykit.solve`.
+
+        Raises
+        ------
+        ConvergenceError
+            With "raise", if an image did not converge.
+        """
+        if not self.converged and on_failure == "raise":
+            raise ConvergenceError(self)
+        if not self.converged and on_failure == "warn":
             warnings.warn(self.message, ConvergenceWarning, stacklevel=3)
         return self

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from toykit._shared.arguments import check_choice, check_number, check_whole
 from toykit.datasets import KINDS
 from toykit.models import MODELS, MULTIPLE
-from toykit.solvers import HARD, SOLVERS
+from toykit.solvers import SOLVERS
 from toykit.supervision import Supervision
 from toykit.training.energy_config import EnergyConfig, NeighborhoodConfig, Solver
 from toykit.training.schedule import Schedule
@@ -233,7 +233,7 @@ class Config:
 
     def __post_init__(self):
         check_choice("method", self.method, METHODS)
-        solvers = [name for name in SOLVERS if (name in HARD) == (self.method == "hard")]
+        solvers = [name for name, solver in SOLVERS.items() if solver.hard == (self.method == "hard")]
         if self.solver.method not in solvers:
             raise ValueError(
                 f"solver.method: the method {self.method} takes {', '.join(solvers)}; got {self.solver.method!r}"

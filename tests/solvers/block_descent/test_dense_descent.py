@@ -122,7 +122,7 @@ def test_options_matter(make_problem):
     assert loose.steps < tight.steps
     with pytest.warns(ConvergenceWarning, match="take a larger max_steps"):
         assert solve(*problem, energy, max_steps=2).steps == 2
-    with pytest.raises(ValueError, match="goes from edge to edge"):
+    with pytest.raises(ValueError, match="needs a list of edges"):
         solve(*problem, energy, kernel="numba")
 
 

@@ -1,6 +1,5 @@
 """Compute the pseudo-labels of a painting, and pictures of them."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from toykit.explore.painting.paint import Painting
 from toykit.neighborhoods import NearestNeighbors
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, soft_colors
 from toykit.seed_model import seed_logits
-from toykit.solvers import ConvergenceWarning, solve
+from toykit.solvers import solve
 
 #: The views beside the photo: key -> name.
 VIEWS = {"soft": "soft labels", "entropy": "entropy", "hard": "hard mask", "seeds": "seeds on photo"}
@@ -102,12 +101,9 @@ def label(
     if preview and settings.solver == "fast":
         options["max_steps"] = PREVIEW_SWEEPS
         if last is not None and last.shape == logits.shape:
-            options["start"] = 0.9 * last.to(logits) + 0.1 * logits.softmax(
-                1
-            )  # not at the vertices, where steps are short
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the page shows the message
-        solution = solve(logits, image, seeds, settings.energy(), settings.solver, **options)
+            options["start"] = 0.9 * last.to(logits) + 0.1 * logits.softmax(1)  # not at the vertices, where steps are short
+    # the page shows the message
+    solution = solve(logits, image, seeds, settings.energy(), settings.solver, on_failure="ignore", **options)
     return solution.labels, solution.message
 
 
@@ -161,6 +157,4 @@ def compile_loops() -> None:
     """Run the fast solver once, so that its loops are compiled (once per installation)."""
     image, seeds = torch.zeros(1, 3, 8, 8), torch.full((1, 8, 8), 255)
     seeds[:, 0, 0], seeds[:, 7, 7] = 0, 1
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        solve(torch.zeros(1, 2, 8, 8), image, seeds)
+    solve(torch.zeros(1, 2, 8, 8), image, seeds, on_failure="ignore")

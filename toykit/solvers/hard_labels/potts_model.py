@@ -3,10 +3,11 @@
     eta sum_{i not in S} H(e_{y_i}, sigma_i)  +  lam sum_{ij in N} w_ij [y_i != y_j],       y_i in {0, ..., K - 1}.
 
 All relaxations are zero between equal vertices. Between two different ones BL, Q and NQ are 1; CCE, CD and LQ are infinite.
-The Potts model's value is BL's, so hard labels of every relaxation are those of BL, and so are the energies told of them.
+The Potts model's value is BL's, so hard labels of every relaxation are those of BL, and the energies reported for them, too.
 
 The cross-entropies at a vertex: CE and CCE -ln sigma^k; Q 1 - 2 sigma^k + |sigma|^2; RCE is infinite unless sigma is that
-vertex, and `toykit.simplex.extended_log` makes it a large multiple of 1 - sigma^k: it follows the prediction nearly everywhere.
+vertex, and `toykit.simplex.extended_log` makes it a large multiple of 1 - sigma^k, so it follows the prediction nearly
+everywhere.
 """
 
 from dataclasses import replace
@@ -20,17 +21,17 @@ from toykit.energy import Subproblem
 from toykit.neighborhoods import Edges
 from toykit.simplex import one_hot
 
-#: Which labels a pixel may take: all, or those with a seed in its image.
+#: The labels that a pixel may take: all, or those with a seed in its image.
 LABELS = ("all", "seeded")
 
 
 def with_potts(problem: Subproblem) -> Subproblem:
-    """The same sub-problem with BL, whose value at vertices is the Potts model's."""
+    """Return the sub-problem with BL, whose value at vertices is the Potts model's."""
     return replace(problem, energy=replace(problem.energy, relaxation="BL"))
 
 
 def vertex_costs(problem: Subproblem) -> Tensor:
-    """eta H(e_k, sigma_i) for each class k: (B, K, H, W); zero on seeds and padding."""
+    """Compute eta H(e_k, sigma_i) for each class k: (B, K, H, W); zero on seeds and padding."""
     cross_entropy, sigma = CROSS_ENTROPIES[problem.energy.cross_entropy], problem.sigma
     vertices = torch.eye(sigma.shape[1], dtype=sigma.dtype, device=sigma.device)
     costs = torch.stack([cross_entropy(vertex.view(1, -1, 1, 1).expand_as(sigma), sigma) for vertex in vertices], 1)
@@ -38,9 +39,22 @@ def vertex_costs(problem: Subproblem) -> Tensor:
 
 
 def allowed_labels(problem: Subproblem, labels: str) -> Tensor:
-    """The classes an image may take, bool (B, K); with "seeded", those it has seeds of, or all where it has none.
+    """Return the classes that the pixels of an image may take.
 
-    Raises: ValueError for another choice than `LABELS`.
+    Parameters
+    ----------
+    problem : Subproblem
+    labels : {"all", "seeded"}
+        All classes, or those that have seeds in the image (all, where it has no seeds).
+
+    Returns
+    -------
+    Tensor, bool (B, K)
+
+    Raises
+    ------
+    ValueError
+        For any other value of `labels`.
     """
     check_choice("labels", labels, LABELS)
     seeded = problem.vertices.bool() & problem.is_seed[:, None]
@@ -49,10 +63,10 @@ def allowed_labels(problem: Subproblem, labels: str) -> Tensor:
 
 
 def harden(problem: Subproblem, classes: Tensor) -> Tensor:
-    """Class ids (B, H, W) as one-hot labels (B, K, H, W), with the seeds' vertices and padding's prediction in place."""
+    """Return class ids (B, H, W) as one-hot labels (B, K, H, W), with the seeds' vertices and the padding's predictions."""
     return problem.fix_seeds(one_hot(classes, problem.sigma.shape[1], dtype=problem.sigma.dtype))
 
 
 def neighbor_sum(edges: Edges, y: Tensor) -> Tensor:
-    """The filter W y: sum_j w_ij y_j over each pixel's neighbours, (B, K, H, W) like y."""
+    """Apply the filter W y: sum_j w_ij y_j over each pixel's neighbours, (B, K, H, W) like y."""
     return edges.degree()[:, None] * y - edges.laplacian(y)

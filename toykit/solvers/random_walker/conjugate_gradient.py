@@ -1,9 +1,9 @@
 """The random walker's system without a matrix: preconditioned conjugate gradients in torch, all labels and images at once.
 
-The system is that of `toykit.solvers.random_walker.solver`, (2 eta I + lam L_UU) y_U = b: symmetric positive definite, one right-hand
-side for each class. A product with it needs only the affinities; the preconditioner is its diagonal. Each class has its own
-step lengths. The number of iterations grows as the square root of the condition
-number, about 8 lam / (2 eta): few with predictions, many for a walker that has only seeds.
+The system is that of `toykit.solvers.random_walker.solver`, (2 eta I + lam L_UU) y_U = b: symmetric positive definite, with one
+right-hand side for each class. A product with it needs only the affinities; the preconditioner is its diagonal. Each class has
+its own step lengths. The number of iterations grows as the square root of the condition number, about 8 lam / (2 eta): few with
+predictions, many for a walker that has only seeds.
 """
 
 import torch
@@ -15,23 +15,38 @@ from toykit.energy import Subproblem
 def solve_by_conjugate_gradients(
     problem: Subproblem, eta: float, lam: float, tolerance: float, max_steps: int = 1000
 ) -> tuple[Tensor, Tensor, int]:
-    """Labels (B, K, H, W) of a quadratic sub-problem, the relative residuals |A y - b| / |b| (B,), the iterations.
+    """Solve a quadratic sub-problem by conjugate gradients.
 
-    eta, lam: the energy's weights, or both times a constant. tolerance: all images go on until the slowest class has
-    this relative residual (2-norm).
+    Parameters
+    ----------
+    problem : Subproblem
+    eta, lam : float
+        The energy's weights, or both times a constant.
+    tolerance : float
+        All images are iterated until the slowest class has this relative residual (2-norm).
+    max_steps : int, default 1000
+        Largest number of iterations.
+
+    Returns
+    -------
+    labels : Tensor, float (B, K, H, W)
+    residuals : Tensor, float (B,)
+        The largest |A y - b| / |b| over the classes.
+    steps : int
+        Number of iterations.
     """
     edges, free = problem.edges, problem.unlabelled[:, None].to(problem.sigma.dtype)
 
     def matrix(y: Tensor) -> Tensor:
+        """Multiply by the system's matrix."""
         return (2 * eta * y + lam * edges.laplacian(y)).mul_(free)
 
     diagonal = 2 * eta + lam * edges.degree()[:, None]
     inverse = free / diagonal.where((free > 0) & (diagonal > 0), 1)
 
     known = problem.fix_seeds(problem.sigma)
-    right = (
-        2 * eta * problem.sigma - lam * edges.laplacian(known * (1 - free))
-    ) * free  # a seed's label flows to its neighbours
+    # a seed's label flows to its neighbours
+    right = (2 * eta * problem.sigma - lam * edges.laplacian(known * (1 - free))) * free
     goal = right.square().sum((2, 3)).sqrt()  # (B, K)
     y = known * free
     residual = right - matrix(y)

@@ -1,0 +1,64 @@
+"""Options of the fast solver."""
+
+import importlib.util
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from toykit._shared.arguments import check_choice, check_flag, check_number, check_whole
+
+KERNELS = ("auto", "torch", "compile", "numba")
+
+
+@dataclass(frozen=True, eq=False)
+class FastOptions:
+    """Options of the solver "fast".
+
+    Parameters
+    ----------
+    tolerance : float, default 1e-4
+        In [0, 1): an image has converged when a sweep lowers its energy, less the constant between seeds, by at most this
+        share.
+    max_steps : int, default 200
+        Largest number of sweeps.
+    kernel : {"auto", "numba", "torch", "compile"}, default "auto"
+        "auto" is numba on the CPU where it is installed, else torch. "compile" is the torch kernel through `torch.compile`,
+        which needs a compiler and some seconds at the first call.
+    active_classes : float, default 0
+        A probability. 0 solves for all classes. Above 0, an image's labels are limited to classes that it has seeds of or that
+        are predicted with at least this probability somewhere: faster where few of many classes occur, and not below the
+        optimum of all (`energies` are those of the whole problem, so that two solutions can be compared).
+    start : Tensor, float (B, K, H, W), optional
+        Labels in the simplex to start from, e.g. those of a similar problem; no sweeps on Q precede them. Default: the
+        predictions.
+    side_by_side : bool, default False
+        Solve small images of few classes several at a time, in long rows that suit the CPU: up to three times faster, e.g. for
+        the cells of a mini-batch. The labels are those of an image alone up to rounding and the tolerance. It has no effect on
+        other neighbourhoods, with other kernels, or with a callback.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an option out of range, or of the wrong type.
+    ImportError
+        If the kernel is "numba", and numba is not installed.
+    """
+
+    tolerance: float = 1e-4
+    max_steps: int = 200
+    kernel: str = "auto"
+    active_classes: float = 0.0
+    start: Tensor | None = None
+    side_by_side: bool = False
+
+    def __post_init__(self):
+        check_number("tolerance", self.tolerance, "[0, 1)")
+        check_whole("max_steps", self.max_steps)
+        check_choice("kernel", self.kernel, KERNELS)
+        check_number("active_classes", self.active_classes, "[0, 1]")
+        if self.start is not None and not torch.is_tensor(self.start):
+            raise TypeError(f"start: expected labels (B, K, H, W) or None, got {type(self.start).__name__}")
+        check_flag("side_by_side", self.side_by_side)
+        if self.kernel == "numba" and importlib.util.find_spec("numba") is None:
+            raise ImportError('kernel="numba" needs numba: pip install numba, or take kernel="torch"')

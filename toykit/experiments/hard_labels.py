@@ -13,7 +13,7 @@ from torch import Tensor
 
 from toykit.datasets.sample import Sample
 from toykit.energy import Energy, Subproblem
-from toykit.neighborhoods import NearestNeighbors
+from toykit.neighborhoods import NearestNeighbors, Neighborhood
 from toykit.potts import RELAXATIONS
 from toykit.seed_model import seed_logits
 from toykit.solvers import round_greedily, solve
@@ -64,7 +64,7 @@ def compare(
     *,
     eta: float = 0.3,
     lam: float = 6.0,
-    neighborhood: NearestNeighbors | None = None,
+    neighborhood: Neighborhood | None = None,
 ) -> list[Row]:
     """Compare ways to obtain hard labels, in float64, on the predictions of `toykit.seed_model.seed_logits`.
 

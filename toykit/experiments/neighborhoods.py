@@ -92,7 +92,7 @@ def at_side(neighborhood: Dense, side: float, reference: float = REFERENCE_SIDE)
         Its spatial bandwidth is side / reference times as large. `downscale` is unchanged: it is a number of pixels that
         share one sum, not a distance.
     """
-    return replace(neighborhood, spatial_bandwidth=neighborhood.spatial_bandwidth * side / reference)
+    return neighborhood.scaled(side / reference)
 
 
 def match_lam(image: Tensor, neighborhoods: Mapping[str, Neighborhood], lam: float) -> dict[str, float]:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from toykit.datasets.sample import Sample
 from toykit.energy import Energy
-from toykit.neighborhoods import NearestNeighbors
+from toykit.neighborhoods import NearestNeighbors, Neighborhood
 from toykit.seed_model import seed_logits
 from toykit.simplex import soft_jaccard
 from toykit.solvers import random_walker, solve
@@ -52,7 +52,7 @@ def to_optimum(
     *,
     eta: float = 0.3,
     lam: float = 6.0,
-    neighborhood: NearestNeighbors | None = None,
+    neighborhood: Neighborhood | None = None,
     logits: Tensor | None = None,
     **options,
 ) -> list[Trajectory]:

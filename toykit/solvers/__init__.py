@@ -17,7 +17,7 @@ from torch import Tensor
 
 from toykit._shared.arguments import check_choice
 from toykit.energy import Energy, Subproblem
-from toykit.neighborhoods import NearestNeighbors
+from toykit.neighborhoods import NearestNeighbors, Neighborhood
 from toykit.solvers.block_descent.options import FastOptions
 from toykit.solvers.gradient import GradientOptions
 from toykit.solvers.hard_labels.graph_cut import GraphCutOptions
@@ -169,7 +169,7 @@ def random_walker(
     seeds: Tensor,
     eta: float = 0.3,
     lam: float = 6.0,
-    neighborhood: NearestNeighbors | None = None,
+    neighborhood: Neighborhood | None = None,
     *,
     present: Tensor | None = None,
     backend: str = "direct",

@@ -101,7 +101,8 @@ def label(
     if preview and settings.solver == "fast":
         options["max_steps"] = PREVIEW_SWEEPS
         if last is not None and last.shape == logits.shape:
-            options["start"] = 0.9 * last.to(logits) + 0.1 * logits.softmax(1)  # not at the vertices, where steps are short
+            # not at the vertices, where steps are short
+            options["start"] = 0.9 * last.to(logits) + 0.1 * logits.softmax(1)
     # the page shows the message
     solution = solve(logits, image, seeds, settings.energy(), settings.solver, on_failure="ignore", **options)
     return solution.labels, solution.message

@@ -1,0 +1,183 @@
+"""Sweep and energy on the grid in four colours (`toykit.solvers.layouts.four_colour_grid`), one half-row after another.
+
+A half-row is one row of one quarter; it stays in the cache from its gradient to its new labels. Half-rows of one parity are
+not neighbours and run in parallel.
+"""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from toykit.solvers.block_descent.numba_kernel.compiled import inner, outer
+from toykit.solvers.block_descent.numba_kernel.forms import add_potts
+from toykit.solvers.block_descent.numba_kernel.rows import (
+    Row,
+    add_image_sums,
+    add_impurity,
+    add_products,
+    holds,
+    of_class,
+)
+from toykit.solvers.block_descent.numba_kernel.step import Neighbors, Pixels, update
+from toykit.solvers.block_descent.numba_kernel.unary import RCE, Q, add_unary
+
+
+class GridArrays(NamedTuple):
+    """The arrays of a `FourColourGrid` and, of its labels, the impurity (B, 2, 2, h + 2, w + 2) and the classes held."""
+
+    labels: np.ndarray
+    target: np.ndarray
+    weights: np.ndarray
+    free: np.ndarray
+    offsets: np.ndarray  # (D, 2)
+    impurity: np.ndarray
+    held: np.ndarray  # (B, 2, 2, h + 2, K), bool: whether any pixel of the half-row holds the class
+
+
+@outer
+def sweep(digest):
+    """Update all half-rows; adds to change (B, h, 2, images)."""
+
+    def sweep_grid(grid, terms, options, change):
+        _ = digest  # closes over it, see `outer`
+        for task in numba.prange(4 * grid.labels.shape[0] * grid.labels.shape[3]):
+            _survey(grid, task)
+        for row in range(2):
+            for task in numba.prange(grid.labels.shape[0] * grid.free.shape[3]):
+                image, line = task // grid.free.shape[3], task % grid.free.shape[3]
+                for column in range(2):
+                    _update_half_row(grid, terms, options, image, row, column, line, change[image, line, row])
+
+    return sweep_grid
+
+
+@outer
+def energy(digest):
+    """Add up the energy of all half-rows in value (B, 2, 2, h, images)."""
+
+    def energy_of_grid(grid, terms, value):
+        _ = digest  # closes over it, see `outer`
+        for task in numba.prange(4 * grid.labels.shape[0] * grid.labels.shape[3]):
+            _survey(grid, task)
+        for task in numba.prange(4 * grid.labels.shape[0] * grid.free.shape[3]):
+            quarter, line = task // grid.free.shape[3], task % grid.free.shape[3]
+            image, row, column = quarter // 4, quarter // 2 % 2, quarter % 2
+            _add_energy(grid, terms, image, row, column, line, value[image, row, column, line])
+
+    return energy_of_grid
+
+
+@inner
+def _survey(grid, task):
+    """Set impurity and held classes of one half-row, border included."""
+    classes, wide = grid.labels.shape[4], grid.labels.shape[5]
+    labels, held = Row(grid.labels.reshape(-1), task * classes * wide, wide), grid.held.reshape(-1)
+    impurity = grid.impurity.reshape(-1)[task * wide : (task + 1) * wide]
+    impurity[:] = 0
+    for k in range(classes):
+        p = of_class(labels, k, wide)
+        held[task * classes + k] = holds(p)
+        if held[task * classes + k]:
+            add_impurity(impurity, p)
+
+
+@inner
+def _update_half_row(grid, terms, options, image, row, column, line, change):
+    """Make one step of a half-row; adds to the change of each image's energy."""
+    classes = grid.labels.shape[4]
+    places = _places(grid, image, row, column, line)
+    pixels = _pixels(grid, places, image, row, column, line)
+    if not holds(pixels.free):  # nothing may move here
+        return
+    held, alive = classes_held(grid.held, places, classes)
+    neighbors = _neighbors(grid, places, image, row, column, line)
+    kinds = update(pixels, neighbors, terms, options, held, alive, change)
+    pixels.impurity[:] = 0
+    for k in kinds:
+        p = of_class(pixels.labels, k, len(pixels.free))
+        grid.held.reshape(-1)[places[-1] * classes + k] = holds(p)
+        add_impurity(pixels.impurity, p)
+
+
+@inner
+def _add_energy(grid, terms, image, row, column, line, total):
+    """Add the energy of one half-row: its unary, and its edges to the first of each pair of offsets."""
+    places = _places(grid, image, row, column, line)
+    pixels = _pixels(grid, places, image, row, column, line)
+    neighbors = _neighbors(grid, places, image, row, column, line)
+    labels, width = pixels.labels, len(pixels.free)
+    held, alive = classes_held(grid.held, places[-1:], grid.labels.shape[4])
+    kinds = np.arange(len(held)) if terms.cross_entropy in (RCE, Q) else held[:alive]
+    value, product = np.zeros_like(pixels.free), np.zeros_like(pixels.free)
+    add_products(product, pixels.target, labels, kinds)
+    add_unary(value, terms.cross_entropy, product, labels, pixels.target, kinds)
+    for x in range(width):
+        value[x] = terms.eta * value[x] * pixels.free[x]
+    add_image_sums(total, value)
+    for n in range(0, len(neighbors.starts), 2):
+        product[:], value[:] = 0, 0
+        add_products(product, labels, Row(labels.values, neighbors.starts[n], labels.stride), held[:alive])
+        add_potts(value, terms.relaxation, neighbors.weights[n], product, pixels.impurity, neighbors.impurity[n])
+        add_image_sums(total, value)
+
+
+@inner
+def _places(grid, image, row, column, line):
+    """Return the numbers (D + 1,) of the half-rows of the neighbours, and last of the half-row itself."""
+    lines, offsets = grid.labels.shape[3], grid.offsets
+    places = np.empty(len(offsets) + 1, np.int64)
+    for n in range(len(places)):
+        r = row + (offsets[n, 0] if n < len(offsets) else 0)
+        c = column + (offsets[n, 1] if n < len(offsets) else 0)
+        places[n] = ((image * 2 + r % 2) * 2 + c % 2) * lines + line + 1 + r // 2
+    return places
+
+
+@inner
+def _pixels(grid, places, image, row, column, line):
+    """Return the half-row's `Pixels`, views."""
+    height, classes, width = grid.free.shape[3], grid.labels.shape[4], grid.free.shape[4]
+    own, wide = places[len(places) - 1], width + 2
+    number = ((image * 2 + row) * 2 + column) * height + line  # without borders
+    return Pixels(
+        Row(grid.labels.reshape(-1), own * classes * wide + 1, wide),
+        Row(grid.target.reshape(-1), number * classes * width, width),
+        grid.impurity.reshape(-1)[own * wide + 1 : own * wide + 1 + width],
+        grid.free.reshape(-1)[number * width : (number + 1) * width],
+    )
+
+
+@inner
+def _neighbors(grid, places, image, row, column, line):
+    """Return the half-row's `Neighbors`; weights and impurities are copies."""
+    height, classes, width = grid.free.shape[3], grid.labels.shape[4], grid.free.shape[4]
+    count, wide = len(grid.offsets), width + 2
+    affinity, mixed = grid.weights.reshape(-1), grid.impurity.reshape(-1)
+    first = (((image * 2 + row) * 2 + column) * count * height + line) * width
+    starts = np.empty(count, np.int64)
+    weights, impurity = np.empty((count, width), affinity.dtype), np.empty((count, width), affinity.dtype)
+    for n in range(count):
+        shift = 1 + (column + grid.offsets[n, 1]) // 2
+        i, j = first + n * height * width, places[n] * wide + shift
+        starts[n], weights[n], impurity[n] = (
+            places[n] * classes * wide + shift,
+            affinity[i : i + width],
+            mixed[j : j + width],
+        )
+    return Neighbors(starts, weights, impurity)
+
+
+@inner
+def classes_held(held, places, classes):
+    """Return an array with room for all classes and, first in it, those that any of some half-rows holds; their number."""
+    any_of = held.reshape(-1)
+    kinds, number = np.empty(classes, np.int64), 0
+    for k in range(classes):
+        present = False
+        for place in places:
+            present = present or any_of[place * classes + k]
+        if present:
+            kinds[number] = k
+            number += 1
+    return kinds, number

@@ -5,6 +5,7 @@ import itertools
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -26,6 +27,7 @@ from toykit.potts import RELAXATIONS
 from toykit.seed_model import seed_logits
 from toykit.solvers.block_descent import numba_kernel, scalar_forms, torch_kernel
 from toykit.solvers.block_descent import solver as fast
+from toykit.solvers.block_descent.numba_kernel import compiled, edge_list, forms, grid
 from toykit.solvers.block_descent.solver import OMEGA
 from toykit.solvers.layouts.four_colour_grid import FourColourGrid, pack
 
@@ -45,6 +47,11 @@ def test_scalar_forms_are_the_relaxations(relaxation, generator):
     p, q = p / p.sum(1, keepdim=True), q / q.sum(1, keepdim=True)
     s, i, j = (p * q).sum(1), (p * (1 - p)).sum(1), (q * (1 - q)).sum(1)
     assert torch.allclose(scalar_forms.value(relaxation, s, i, j), RELAXATIONS[relaxation](p, q), rtol=1e-12)
+    other = p.roll(1, 0)
+    new_s, new_i = (other * q).sum(1), (other * (1 - other)).sum(1)
+    difference = scalar_forms.FORMS[relaxation].difference(s, new_s, i, new_i, j, 1.0, 0.5)
+    expected = RELAXATIONS[relaxation](other, q) - RELAXATIONS[relaxation](p, q)
+    assert torch.allclose(difference, expected, rtol=1e-10, atol=1e-13)
     by_s, by_a = scalar_forms.slopes(relaxation, s, i, j)
     variable = p.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(RELAXATIONS[relaxation](variable, q).sum(), variable)
@@ -52,6 +59,23 @@ def test_scalar_forms_are_the_relaxations(relaxation, generator):
     # equal along the simplex, where a step sums to zero
     tangent = (gradient - mine) - (gradient - mine).mean(1, keepdim=True)
     assert tangent.abs().max() < 1e-10
+
+
+def test_every_relaxation_has_a_scalar_form():
+    assert set(scalar_forms.FORMS) == set(RELAXATIONS)
+
+
+@pytest.mark.parametrize("loop", [grid.sweep, grid.energy, edge_list.sweep, edge_list.energy])
+def test_a_changed_source_compiles_the_loops_again(loop, tmp_path):
+    """numba's cache key contains what a loop closes over: a digest of all sources that are compiled into it."""
+    (cell,) = loop.py_func.__closure__
+    sources = compiled.sources()
+    assert cell.cell_contents == compiled.digest(sources)
+    for module in (grid, edge_list, forms, scalar_forms):
+        assert Path(module.__file__) in sources
+    changed = tmp_path / "changed.py"
+    changed.write_text(sources[-1].read_text() + "\n")
+    assert compiled.digest([*sources[:-1], changed]) != cell.cell_contents
 
 
 @pytest.mark.parametrize("size", [(6, 7), (5, 4), (1, 1), (1, 5), (2, 1)])

@@ -1,19 +1,21 @@
 """The fast solver on dense neighbourhoods: accelerated proximal steps, one filtering each, monotone.
 
 With W = (w_ij) and the degrees d_i, the pairwise term is y.(D - W)y / 2 for Q and, up to a constant, -y.W y / 2 for BL. A
-Gaussian of distances is a positive definite function, and so is the filter that stands for it, S B S^T with 1 on its diagonal:
-W + I is positive semi-definite, in its exact form and in its approximate one. Hence curvatures for each pixel on its own,
+Gaussian of distances is a positive definite function, and so is the filter that approximates it, S B S^T with 1 on its
+diagonal: W + I is positive semi-definite, exact or approximate. This gives a curvature for each pixel,
 
     D - W  <=  D + I   (Q)            -W  <=  I   (BL),
 
-with which the quadratic above the energy at any x touches it there: its minimiser, together with the cross-entropy as it is
-(`toykit.solvers.block_descent.proximal`), lies no higher than x. BL's step is d_i times as long as Q's: BL is almost concave, and its labels
-go straight to a vertex.
+and with it a quadratic that lies above the pairwise term and touches it at x. The minimiser of this quadratic plus the exact
+cross-entropy (`toykit.solvers.block_descent.proximal`) has an energy no higher than that of x. BL's step is d_i times as long
+as Q's: BL is almost concave, and its labels move straight to a vertex.
 
-The next x is ahead of y, by Nesterov's momentum. The filter is linear: W x follows from W y of the last two steps, and the one
-filtering of the new y gives both its energy and the next gradient. Where the energy would rise, the step is cut, along
-which the filtered labels are known too, and the momentum starts again from nothing; so no step leads up.
+The next x is ahead of y, by Nesterov's momentum. The filter is linear: W x follows from W y of the last two steps, and one
+filtering of the new y gives both its energy and the next gradient. Where the energy would rise, the step is shortened, which
+needs no further filtering, and the momentum is reset; so no step raises the energy.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -25,14 +27,14 @@ from toykit.solvers.block_descent.proximal import project, prox_collision, prox_
 
 #: Lengths at which a step is tried.
 LENGTHS = (1.0, 0.5, 0.25)
-#: Steps of the proximal maps' search: labels move far, and a step costs little beside the filter.
+#: Steps of the search in the proximal maps: labels move far, and a step of the search costs little beside the filter.
 SEARCH = 10
 
 
 class DenseDescent(Descent):
-    """One image's labels y, the pairwise term's flow (D - W) y beside them, and both of the step before."""
+    """The descent of one image's labels y; it keeps the pairwise term's flow (D - W) y with them."""
 
-    def __init__(self, problem: Subproblem, start: Tensor, threshold: float, report):
+    def __init__(self, problem: Subproblem, start: Tensor, threshold: float, report: Callable[[int, "Descent"], bool]):
         super().__init__(problem, start, threshold, report)
         self.degree = self.problem.edges.degree()
         self.y, self.flow = self.first, self.problem.edges.laplacian(self.first)
@@ -42,7 +44,7 @@ class DenseDescent(Descent):
         return self.y
 
     def energy(self, y: Tensor, flow: Tensor) -> Tensor:
-        """The energy (1,), float64, without the constant, of labels and their flow."""
+        """Return the energy (1,), float64, without the constant, of labels and their flow."""
         terms = self.problem.energy
         centred = y - y.mean((2, 3), keepdim=True)
         pairs = _sum(centred * flow).clamp_min(0) / 2
@@ -51,7 +53,7 @@ class DenseDescent(Descent):
         return terms.eta * self.problem.unary(y).double() + terms.lam * pairs - self.between_seeds
 
     def descend(self, tolerance: float, max_steps: int) -> None:
-        """Steps until a plain one, without momentum, or a whole one with it, gains next to nothing."""
+        """Take steps until one is converged: a step of full length, or one without momentum, that gains too little."""
         y, flow, momentum = self.y, self.flow, 1.0
         rounding = torch.finfo(y.dtype).eps * self.trace[0].abs()
         stop = self.notify()
@@ -68,7 +70,7 @@ class DenseDescent(Descent):
             stop = self.notify() or bool((self.residual <= tolerance).all())
 
     def _move(self, goal: Tensor) -> tuple[float, Tensor]:
-        """Go towards the goal while the energy falls; returns the share of the way (0: none leads down) and the energy."""
+        """Move towards the goal as far as the energy falls; return the share of the way (0: not at all) and the energy."""
         flow = self.problem.edges.laplacian(goal)
         for length in LENGTHS:
             y, along = self.y + length * (goal - self.y), self.flow + length * (flow - self.flow)
@@ -79,7 +81,7 @@ class DenseDescent(Descent):
         return 0.0, self.trace[-1]
 
     def _step(self, x: Tensor, flow: Tensor) -> Tensor:
-        """The minimiser of the cross-entropy and the quadratic that lies above the pairwise term and touches it at x."""
+        """Return the minimiser of the cross-entropy plus the quadratic that touches the pairwise term at x from above."""
         terms, sigma = self.problem.energy, self.problem.sigma
         if terms.relaxation == "BL":
             gradient, curvature = terms.lam * (flow - self.degree[:, None] * x), torch.full_like(self.degree, terms.lam)
@@ -90,7 +92,7 @@ class DenseDescent(Descent):
             gradient = gradient - terms.eta * extended_log(sigma)
         elif terms.cross_entropy == "Q":
             gradient, curvature = gradient + 2 * terms.eta * (x - sigma), curvature + 2 * terms.eta
-        # one number taken from all of a pixel's classes changes nothing on the simplex but the rounding
+        # on the simplex, a number subtracted from all of a pixel's classes only reduces the rounding
         point = x - (gradient - gradient.amin(1, keepdim=True)) / curvature
         kappa = terms.eta / curvature
         if terms.cross_entropy == "CCE":
@@ -103,5 +105,5 @@ class DenseDescent(Descent):
 
 
 def _sum(x: Tensor) -> Tensor:
-    """Of each image, in float64."""
+    """Return the sum over each image, in float64."""
     return x.double().flatten(1).sum(1)

@@ -1,4 +1,4 @@
-"""What the fast solver's descents, edge by edge and dense, share: classes in play, the trace, and the callback's word."""
+"""The state that the fast solver's two descents share: active classes, the trace, and early stopping by the callback."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,13 +10,24 @@ from toykit.energy import Subproblem
 
 
 class Descent:
-    """Some images' descent: their sub-problem on the classes that they may take, and the lowest energies so far.
+    """The descent of some images: their sub-problem on the active classes, and the lowest energies so far.
 
-    A subclass holds the labels: it defines `current`, calls `begin` once it can, and `notify` after each step.
+    A subclass holds the labels. It defines `current` and `descend`, calls `begin` at the end of its constructor, and `notify`
+    after each step.
+
+    Parameters
+    ----------
+    problem : Subproblem
+        Of B images.
+    start : Tensor, shape (B, K, H, W)
+        Labels in the simplex, seeds fixed.
+    threshold : float
+        Least probability of an active class; see `active_classes` of `toykit.solvers.block_descent.solver.fast_descent`.
+    report : function of (step, descent)
+        Called after each step; the descent stops when it returns True.
     """
 
     def __init__(self, problem: Subproblem, start: Tensor, threshold: float, report: Callable[[int, "Descent"], bool]):
-        """start: labels (B, K, H, W), seeds fixed. threshold: see `fast_descent`'s active_classes. report: may stop it."""
         self.whole, self.start, self.report, self.stopped = problem, start, report, False
         self.between_seeds = problem.constant().double()
         self.narrow = threshold > 0
@@ -26,40 +37,44 @@ class Descent:
             self.classes, self.problem, self.first = torch.arange(start.shape[1]), problem, start
 
     def current(self) -> Tensor:
-        """The labels on the classes in play (B, k, H, W); those on seeds and padding do not matter."""
+        """Return the labels on the active classes (B, k, H, W); their values on seeds and padding are ignored."""
+        raise NotImplementedError
+
+    def descend(self, tolerance: float, max_steps: int) -> None:
+        """Take steps until the relative decrease is at most the tolerance, max_steps are done, or the callback stops them."""
         raise NotImplementedError
 
     def begin(self, energy: Tensor) -> None:
         """Start the trace with the energy (B,), float64, without the constant."""
         self.trace = [energy]
-        # what no step changes: the edges between seeds and, in some cross-entropies, the classes left out
+        # the part that no step changes: edges between seeds and, for some cross-entropies, the inactive classes
         self.constant = self.whole.value(self.labels()).double() - energy if self.narrow else self.between_seeds
         self.residual = torch.full_like(energy, torch.inf)
 
     def labels(self) -> Tensor:
-        """The labels (B, K, H, W)."""
-        found = self.current()
+        """Return the labels (B, K, H, W)."""
+        labels = self.current()
         if self.narrow:
-            whole = torch.zeros_like(self.start)
-            whole[:, self.classes] = found
-            found = whole
-        return torch.where(self.whole.unlabelled[:, None], found, self.start)
+            on_all_classes = torch.zeros_like(self.start)
+            on_all_classes[:, self.classes] = labels
+            labels = on_all_classes
+        return torch.where(self.whole.unlabelled[:, None], labels, self.start)
 
     def notify(self) -> bool:
-        """Report the last step; whether the descent is to stop."""
+        """Report the last step; return whether the descent is to stop."""
         if not self.stopped:
             self.stopped = self.report(len(self.trace) - 1, self)
         return self.stopped
 
 
 def relative_decrease(change: Tensor, energy: Tensor, rounding: Tensor) -> Tensor:
-    """The share (B,) of the energy by which a step lowered it; an energy that fell to nothing counts as its rounding."""
+    """Return the decrease of the energy relative to it (B,); the divisor is at least the rounding error."""
     scale = torch.maximum(energy.abs(), rounding).clamp_min(torch.finfo(torch.float64).tiny)
     return (-change / scale).clamp_min(0)
 
 
 def _restrict_to_active(problem: Subproblem, start: Tensor, threshold: float) -> tuple[Tensor, Subproblem, Tensor]:
-    """The classes that an image may take, at least two, its sub-problem on them, and the start."""
+    """Return the active classes of an image, at least two, its sub-problem on them, and the start on them."""
     unlabelled, known = problem.unlabelled[:, None], problem.is_seed
     peak = problem.sigma.where(unlabelled, 0).amax((0, 2, 3))
     seeded = start.where(known[:, None], 0).amax((0, 2, 3)) > 0

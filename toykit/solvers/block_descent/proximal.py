@@ -1,8 +1,8 @@
 """The proximal maps of the fast solver: a label's step towards the minimum of a quadratic and a cross-entropy, in torch.
 
-All take `point`, labels less gradient over curvature, and return argmin over the simplex of ||y - point||^2 / 2 plus what they
-name. Classes lie on axis 2: point, sigma (B, h, K, w), kappa (B, h, w). `steps`: of a search for a threshold that a few
-decide where a label moves little; one more class in doubt may take one more.
+All take `point`, the labels minus gradient over curvature, and return the minimiser over the simplex of ||y - point||^2 / 2
+plus a term of their own. Classes lie on axis 2: point, sigma (B, h, K, w), kappa (B, h, w). `steps` bounds the search for a
+threshold: a few steps suffice where a label moves little; each further class in doubt may take one more.
 """
 
 import torch
@@ -15,7 +15,14 @@ PROJECTION_STEPS, NEWTON_STEPS = 3, 5
 
 
 def project(point: Tensor, steps: int = PROJECTION_STEPS) -> Tensor:
-    """Euclidean projection on the simplex (Michelot's active-set steps, then normalised)."""
+    """Return the Euclidean projection on the simplex, by Michelot's active-set steps, normalised.
+
+    Parameters
+    ----------
+    point : Tensor, shape (B, h, K, w)
+    steps : int
+        Active-set steps.
+    """
     shift = (point.sum(2) - 1) / point.shape[2]
     for _ in range(steps):
         above = point - shift[:, :, None]
@@ -24,9 +31,22 @@ def project(point: Tensor, steps: int = PROJECTION_STEPS) -> Tensor:
 
 
 def prox_collision(point: Tensor, sigma: Tensor, kappa: Tensor, steps: int = PROJECTION_STEPS) -> Tensor:
-    """argmin over the simplex of ||y - point||^2 / 2 - kappa ln(sigma.y): y = max(point + kappa/u sigma - shift, 0), where
-    u = sigma.y and the shift are exact for the classes in use, which are found by repetition."""
-    use = torch.ones_like(point)
+    """Return argmin over the simplex of ||y - point||^2 / 2 - kappa ln(sigma.y), the proximal map of CCE.
+
+    Parameters
+    ----------
+    point, sigma : Tensor, shape (B, h, K, w)
+    kappa : Tensor, shape (B, h, w)
+        Weight of the cross-entropy over the curvature.
+    steps : int
+        Active-set steps.
+
+    Notes
+    -----
+    y = max(point + kappa/u sigma - shift, 0). For given classes in use, u = sigma.y and the shift have a closed form; the
+    classes in use are found by repetition.
+    """
+    y, use = point, torch.ones_like(point)
     for _ in range(steps):
         count = use.sum(2).clamp_min(1)
         total, mass = (point * use).sum(2), (sigma * use).sum(2)
@@ -42,8 +62,20 @@ def prox_collision(point: Tensor, sigma: Tensor, kappa: Tensor, steps: int = PRO
 
 
 def prox_reverse(point: Tensor, sigma: Tensor, kappa: Tensor, steps: int = NEWTON_STEPS) -> Tensor:
-    """argmin over the simplex of ||y - point||^2 / 2 - kappa sum_k sigma^k ln y^k: y = (v + sqrt(v^2 + 4 kappa sigma)) / 2 with
-    v = point - shift; Newton on the shift, from below."""
+    """Return argmin over the simplex of ||y - point||^2 / 2 - kappa sum_k sigma^k ln y^k, the proximal map of RCE.
+
+    Parameters
+    ----------
+    point, sigma : Tensor, shape (B, h, K, w)
+    kappa : Tensor, shape (B, h, w)
+        Weight of the cross-entropy over the curvature.
+    steps : int
+        Newton steps.
+
+    Notes
+    -----
+    y = (v + sqrt(v^2 + 4 kappa sigma)) / 2 with v = point - shift; the shift is found by Newton's method, from below.
+    """
     tiny = torch.finfo(point.dtype).tiny
     product = 4 * kappa[:, :, None] * sigma
     shift = (point.sum(2) - 1) / point.shape[2]
@@ -58,10 +90,11 @@ def prox_reverse(point: Tensor, sigma: Tensor, kappa: Tensor, steps: int = NEWTO
 
 
 def _root(v: Tensor, root: Tensor, product: Tensor) -> Tensor:
-    """(v + root) / 2, root = sqrt(v^2 + product), without cancellation."""
+    """Return (v + root) / 2, root = sqrt(v^2 + product), without cancellation."""
     tiny = torch.finfo(v.dtype).tiny
     return torch.where(v > 0, (v + root) / 2, product / 2 / (root - v).clamp_min(tiny))
 
 
 def _normalized(y: Tensor) -> Tensor:
+    """Scale each label to the sum 1."""
     return y / y.sum(2, keepdim=True).clamp_min(torch.finfo(y.dtype).tiny)

@@ -1,12 +1,13 @@
 """The fast solver's sweep in plain torch: CPU and GPU, eager or through `torch.compile`.
 
-For each block in turn (a quarter of the grid, or of a list of edges: see `toykit.solvers.layouts.blocks`), all its free pixels at once,
-the other blocks held fixed:
+The blocks (quarters of the grid, or parts of a list of edges: see `toykit.solvers.layouts.blocks`) are updated in turn. All
+free pixels of a block move at once, with the other blocks held fixed:
 
 1. gradient of the pairwise terms from the scalar forms, and the majoriser's curvature M = sum_j w_ij |dP/ds|;
 2. over-relaxed proximal step: minimise unary + <gradient, y> + M / (2 omega) ||y - p||^2 over the simplex;
-3. line search from p to that point: the whole step if the energy does not rise, else the best of three secant points, else
-   none. Along the segment the energy of a pixel is a function of a few products, so that this costs no pass over classes.
+3. line search from p to that point: the whole step if the energy does not rise, else the best of three secant points if that
+   lowers it, else no step. Along the segment the energy of a pixel is a function of a few products, so that no pass over the
+   classes is needed.
 
 No step can raise the energy beyond rounding, whatever the relaxation and the input.
 """
@@ -27,7 +28,17 @@ SECANT_STEPS = 3
 
 
 def energy(x: FourColourGrid | EdgeListProblem, cross_entropy: str, relaxation: str, eta: float) -> Tensor:
-    """The energy less the constant between seeds, per image: (B,), summed in float64."""
+    """Return the energy per image (B,), summed in float64, without the constant of the edges between seeds.
+
+    Parameters
+    ----------
+    x : FourColourGrid or EdgeListProblem
+        The sub-problem, labels included.
+    cross_entropy, relaxation : str
+        Abbreviations of the terms; x.target must have been prepared for this cross-entropy.
+    eta : float
+        Weight of the unary; the pairwise weight is part of x.weights.
+    """
     total = x.labels.new_zeros(len(x.labels), dtype=torch.float64)
     for block in x.blocks():
         p = block.labels
@@ -41,7 +52,15 @@ def energy(x: FourColourGrid | EdgeListProblem, cross_entropy: str, relaxation: 
 
 
 def sweep(x: FourColourGrid | EdgeListProblem, cross_entropy: str, relaxation: str, eta: float, omega: float) -> Tensor:
-    """Update all blocks of x.labels in place; returns the change of the energy (B,), float64, not above rounding."""
+    """Update all blocks of x.labels in place; return the change of the energy (B,), float64, never above rounding.
+
+    Parameters
+    ----------
+    x, cross_entropy, relaxation, eta
+        As in `energy`.
+    omega : float
+        Over-relaxation: factor of the step length.
+    """
     change = x.labels.new_zeros(len(x.labels), dtype=torch.float64)
     for block in x.blocks():
         change += _update(block, cross_entropy, relaxation, eta, omega)
@@ -49,6 +68,7 @@ def sweep(x: FourColourGrid | EdgeListProblem, cross_entropy: str, relaxation: s
 
 
 def _update(block: Block, cross_entropy: str, relaxation: str, eta: float, omega: float) -> Tensor:
+    """Update one block in place; return the change of the energy (B,)."""
     p, target, w = block.labels, block.target, block.weights
     i, j, products = _impurity(p), block.neighbors_impurity(), block.products(p)
     spread_i = block.spread(i)
@@ -72,25 +92,26 @@ def _update(block: Block, cross_entropy: str, relaxation: str, eta: float, omega
         goal = project(point)
     step = goal - p
 
-    # all is known of the segment from its two ends and its length
+    # the energy along the segment follows from the products at its two ends and its length
     goals, goal_impurity, square = block.products(goal), _impurity(goal), step.square().sum(2)
     before = _unary(cross_entropy, p, target)
     start = scalar_forms.value(relaxation, products, spread_i, j)
 
     def at(t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Label at p + t step; its impurity and products at the edges."""
+        """Return the label at p + t step, and its impurity and products at the edges."""
         label = (1 - t)[:, :, None] * p + t[:, :, None] * goal
         impurity = (1 - t) * i + t * goal_impurity + t * (1 - t) * square
         along = block.spread(t)
         return label, block.spread(impurity), (1 - along) * products + along * goals
 
     def rise(t: Tensor) -> Tensor:
-        """Change of the energy there."""
+        """Return the change of the energy there."""
         label, impurity, between = at(t)
         unary = eta * (_unary(cross_entropy, label, target) - before)
         return unary + block.total(w * (scalar_forms.value(relaxation, between, impurity, j) - start))
 
     def slope_along(t: Tensor) -> Tensor:
+        """Return the derivative of `rise`."""
         label, impurity, between = at(t)
         turn = i - goal_impurity - (1 - 2 * t) * square  # of a = p.p
         by_s, by_a = scalar_forms.slopes(relaxation, between, impurity, j)
@@ -99,7 +120,7 @@ def _update(block: Block, cross_entropy: str, relaxation: str, eta: float, omega
 
     low, high = torch.zeros_like(i), torch.ones_like(i)
     best, lowest = torch.ones_like(i), rise(high)
-    # a rise within rounding is none
+    # a rise within rounding does not count
     whole = lowest <= torch.finfo(p.dtype).eps * (eta + block.total(w))
     best, lowest = best.where(whole, 0), lowest.where(whole, 0)
     slope_low, slope_high = slope_along(low), slope_along(high)
@@ -118,16 +139,19 @@ def _update(block: Block, cross_entropy: str, relaxation: str, eta: float, omega
 
 
 def _impurity(p: Tensor) -> Tensor:
+    """Return sum_k p^k (1 - p^k)."""
     return (p * (1 - p)).sum(2)
 
 
 def _unary(cross_entropy: str, p: Tensor, target: Tensor) -> Tensor:
+    """Return the cross-entropy of each pixel."""
     if cross_entropy == "CE":  # the target is ln sigma already
         return -(p * target).sum(2)
     return CROSS_ENTROPIES[cross_entropy](p, target, 2)
 
 
 def _unary_slope(cross_entropy: str, label: Tensor, step: Tensor, target: Tensor) -> Tensor:
+    """Return the derivative of `_unary` at a label along a step."""
     floor = smallest_probability(label.dtype)
     if cross_entropy == "CE":
         return -(step * target).sum(2)

@@ -1,5 +1,5 @@
 """How the block descent stores a sub-problem: blocks of pixels, no two of one block neighbours.
 
-`blocks` is the protocol that the torch kernel uses; `four_colour_grid` implements it for grid edges and `edge_list` for any
-list of edges.
+`blocks` is the protocol that the torch kernel uses. `four_colour_grid` implements it for grid edges, `edge_list` for any list
+of edges.
 """

@@ -1,8 +1,8 @@
-"""The view that the torch kernel has of a sub-problem: blocks of pixels, no two of one block neighbours.
+"""The protocol by which the torch kernel sees a sub-problem: blocks of pixels, no two of one block neighbours.
 
-A block's pixels can all move at once while the rest is held fixed. Its labels are (B, h, K, w), its pixels' numbers (B, h, w);
-numbers of its edges, one for each pixel and neighbour, have a shape of the layout's own, to which `spread` broadcasts.
-Two layouts have blocks: `toykit.solvers.layouts.four_colour_grid` on the grid, and `EdgeListProblem` here, on any list of edges.
+All pixels of a block can move at once while the rest is held fixed. A block's labels are (B, h, K, w) and numbers per pixel
+(B, h, w). Numbers per edge, one for each pixel and neighbour, have a shape of the layout's own, to which `spread` broadcasts.
+Two layouts have blocks: `toykit.solvers.layouts.four_colour_grid` and `toykit.solvers.layouts.edge_list`.
 """
 
 from typing import Protocol
@@ -11,7 +11,18 @@ from torch import Tensor
 
 
 class Block(Protocol):
-    """labels, target (B, h, K, w), free (B, h, w); weights: lam w_ij of its edges."""
+    """One block of pixels.
+
+    Attributes
+    ----------
+    labels : Tensor, shape (B, h, K, w)
+    target : Tensor, shape (B, h, K, w)
+        sigma; ln sigma where the cross-entropy is CE.
+    free : Tensor, shape (B, h, w)
+        1 for pixels that may move, else 0.
+    weights : Tensor
+        lam w_ij of each edge.
+    """
 
     labels: Tensor
     target: Tensor
@@ -19,19 +30,25 @@ class Block(Protocol):
     weights: Tensor
 
     def neighbors_impurity(self) -> Tensor:
-        """1 - q.q of the neighbour at each edge."""
+        """Return 1 - q.q, q the neighbour at each edge."""
+        ...
 
     def products(self, y: Tensor) -> Tensor:
-        """y.q at each edge, y (B, h, K, w) the block's own labels or others."""
+        """Return y.q at each edge, y (B, h, K, w) labels of the block's pixels."""
+        ...
 
     def spread(self, x: Tensor) -> Tensor:
-        """A number of each pixel (B, h, w) at its edges."""
+        """Return numbers per pixel (B, h, w) at their edges."""
+        ...
 
     def total(self, x: Tensor) -> Tensor:
-        """Sum of the edges' numbers, for each pixel: (B, h, w)."""
+        """Return each pixel's sum of numbers per edge (B, h, w)."""
+        ...
 
     def pull(self, x: Tensor) -> Tensor:
-        """Sum over its edges of a number times the neighbour's label, for each pixel: (B, h, K, w)."""
+        """Return each pixel's sum over its edges of a number times the neighbour's label (B, h, K, w)."""
+        ...
 
     def move(self, labels: Tensor) -> None:
-        """Write the block's labels."""
+        """Write the block's labels (B, h, K, w)."""
+        ...

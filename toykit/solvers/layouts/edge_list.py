@@ -1,4 +1,4 @@
-"""The layout of any list of edges: one image's pixels in blocks, each block's edges and neighbours by number."""
+"""The layout of any list of edges: one image's pixels in blocks, the edges of each block and its neighbours by number."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +14,21 @@ from toykit.simplex import extended_log
 
 @dataclass(frozen=True)
 class EdgeListProblem:
-    """One image's sub-problem on a list of edges. labels, target: (1, N, K, 1); free: (1, N, 1).
+    """One image's sub-problem on a list of edges.
 
-    parts: for each block its pixels' numbers (n,), then of its E edges the pixel's place in it, the neighbour's number, and
-    lam w_ij, each (E,). Edges between two seeds are left out: they are the constant of `Subproblem.constant`.
+    Edges between two seeds are left out: they are the constant of `Subproblem.constant`.
+
+    Attributes
+    ----------
+    labels, target : Tensor, shape (1, N, K, 1)
+        Labels, updated in place; sigma (ln sigma where the cross-entropy is CE).
+    free : Tensor, shape (1, N, 1)
+        1 for pixels that may move, else 0.
+    parts : tuple of tuples of four Tensors
+        For each block, the numbers of its n pixels (n,); then for its E edges the pixel's place in the block, the number of
+        the neighbour, and lam w_ij, each (E,). Edges are sorted by pixel.
+    size : tuple of int
+        Height and width of the image.
     """
 
     labels: Tensor
@@ -27,35 +38,35 @@ class EdgeListProblem:
     size: tuple[int, int]
 
     def blocks(self) -> Iterator["ListedBlock"]:
-        """The blocks in turn; each sees what those before it have written."""
+        """Iterate over the blocks; each sees the labels that those before it have written."""
         for part in self.parts:
             yield ListedBlock(self, *part)
 
     @cached_property
     def rows(self) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """The parts, with each pixel's first edge (n + 1,) in the place of the edges' pixels: they come in order."""
-        found = []
+        """The parts in compressed form: instead of each edge's pixel, the number of each pixel's first edge (n + 1,)."""
+        rows = []
         for pixels, place, neighbors, weights in self.parts:
             starts = torch.zeros(len(pixels) + 1, dtype=torch.long)
             starts[1:] = torch.bincount(place, minlength=len(pixels)).cumsum(0)
-            found.append((pixels, starts, neighbors, weights))
-        return found
+            rows.append((pixels, starts, neighbors, weights))
+        return rows
 
     def at_pixels(self, x: Tensor) -> Tensor:
-        """The image's number, (1,), shaped to multiply `free`."""
+        """Return the image's number (1,), shaped to multiply `free`."""
         return x.view(-1, 1, 1)
 
     def restore(self, labels: Tensor, images: Tensor) -> None:
-        """Give the image other labels, in this layout, if `images`, bool (1,), says so."""
+        """Replace the labels by others, in this layout, if `images`, bool (1,), is true."""
         self.labels[images] = labels[images]
 
     def unpack(self) -> Tensor:
-        """The labels as (1, K, H, W)."""
+        """Return the labels (1, K, H, W)."""
         return self.labels[..., 0].transpose(1, 2).unflatten(2, self.size)
 
 
 class ListedBlock:
-    """A `Block` of a listing: neighbours are gathered, sums scattered."""
+    """A `toykit.solvers.layouts.blocks.Block` of a list of edges: neighbours are gathered, sums scattered."""
 
     def __init__(self, listing: EdgeListProblem, pixels: Tensor, place: Tensor, neighbors: Tensor, weights: Tensor):
         self.listing, self.pixels, self.place = listing, pixels, place
@@ -83,7 +94,20 @@ class ListedBlock:
 
 
 def list_edges(problem: Subproblem, start: Tensor) -> EdgeListProblem:
-    """The sub-problem of one image, its labels starting at `start` (1, K, H, W)."""
+    """Return one image's sub-problem in this layout.
+
+    Parameters
+    ----------
+    problem : Subproblem
+        Of one image, on a list of edges.
+    start : Tensor, shape (1, K, H, W)
+        Labels to start from.
+
+    Raises
+    ------
+    TypeError
+        For several images, or edges that are not a list.
+    """
     energy, edges, sigma = problem.energy, problem.edges, problem.sigma
     if not isinstance(edges, ListEdges) or len(sigma) != 1:
         raise TypeError(f"expected one image and a list of edges, got {len(sigma)} images and {type(edges).__name__}")
@@ -97,11 +121,12 @@ def list_edges(problem: Subproblem, start: Tensor) -> EdgeListProblem:
     number = edges.blocks.flatten()
     parts = []
     for block in number.unique():
-        # seeds come along, though they do not move: their edges count in the energy
+        # seeds are included, though they do not move: their edges count in the energy
         pixels = (number == block).nonzero()[:, 0]
         place = torch.zeros_like(number).scatter(0, pixels, torch.arange(len(pixels), device=pixels.device))
         mine = number[i] == block
         parts.append((pixels, place[i[mine]], j[mine], weights[mine]))
     target = extended_log(sigma) if energy.cross_entropy == "CE" else sigma
     labels, target = (x.flatten(2).transpose(1, 2)[..., None].contiguous() for x in (start, target))
-    return EdgeListProblem(labels, target, free[None, :, None].to(sigma.dtype), tuple(parts), tuple(sigma.shape[2:]))
+    height, width = sigma.shape[2:]
+    return EdgeListProblem(labels, target, free[None, :, None].to(sigma.dtype), tuple(parts), (height, width))

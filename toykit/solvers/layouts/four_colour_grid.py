@@ -1,17 +1,17 @@
 """The grid in four colours: the layout in which the fast solver holds a sub-problem.
 
 Pixels are split by the parity of their row and column into four quarters. No pixel is a neighbour of another of its own
-quarter, neither among 4 nor among 8 neighbours, so that a quarter can be updated all at once, in place, given the other
+quarter, neither among 4 nor among 8 neighbours. A quarter can therefore be updated all at once, in place, given the other
 three: block Gauss-Seidel. The neighbour (dy, dx) away from quarter (r, c) lies in quarter (r + dy, c + dx) mod 2, shifted by
-at most one; so each quarter has a border of one pixel, all zeros, joined to nothing.
+at most one. So each quarter has a border of one pixel: zeros, without edges.
 
     labels   (B, 2, 2, h + 2, K, w + 2)    y, border included; quarter [:, r, c] holds the pixels (2 i + r, 2 j + c)
     target   (B, 2, 2, h, K, w)            sigma; ln sigma where the cross-entropy is CE
     weights  (B, 2, 2, D, h, w)            lam w_ij to the neighbour at each of D = 4 or 8 directed offsets
     free     (B, 2, 2, h, w)               1 for unlabelled pixels that the solver may move, else 0
 
-Classes lie between rows and columns: a row of one class is contiguous, and one row of all classes fits a processor's cache.
-Edges between two seeds weigh nothing here: they are the constant of `Subproblem.constant`.
+Classes lie between rows and columns: a row of one class is contiguous, and one row of all classes fits a CPU's cache.
+Edges between two seeds have weight 0 here: they are the constant of `Subproblem.constant`.
 """
 
 from collections.abc import Iterator
@@ -21,14 +21,24 @@ import torch
 from torch import Tensor
 
 from toykit.energy import Subproblem
+from toykit.neighborhoods import GridEdges
 from toykit.simplex import extended_log
 
 
 @dataclass(frozen=True)
 class FourColourGrid:
-    """A sub-problem in the layout above; `offsets` are the D directed (dy, dx), `size` each image's (H, W).
+    """A sub-problem in the layout above.
 
-    images: how many images lie side by side in each row, see `side_by_side`; 1 in the layout above.
+    Attributes
+    ----------
+    labels, target, weights, free : Tensor
+        As above.
+    offsets : tuple of (int, int)
+        The D directed (dy, dx).
+    size : tuple of int
+        Height and width of each image.
+    images : int, default 1
+        Number of images side by side in each row, see `side_by_side`; 1 in the layout above.
     """
 
     labels: Tensor
@@ -40,43 +50,43 @@ class FourColourGrid:
     images: int = 1
 
     def __getitem__(self, images) -> "FourColourGrid":
-        """The sub-problem of some images (a slice or index tensor; a slice shares memory)."""
+        """Return the sub-problem of some images (a slice or index tensor; a slice shares memory)."""
         return FourColourGrid(
             self.labels[images], self.target[images], self.weights[images], self.free[images], self.offsets, self.size
         )
 
     def neighbor(self, row: int, column: int, offset: tuple[int, int]) -> Tensor:
-        """Labels (B, h, K, w) of the pixels that lie `offset` away from those of quarter (row, column); a view."""
+        """Return the labels (B, h, K, w) of the pixels `offset` away from those of quarter (row, column); a view."""
         (down, r), (right, c) = divmod(row + offset[0], 2), divmod(column + offset[1], 2)
         height, width = self.free.shape[-2:]
         rows, columns = slice(1 + down, 1 + down + height), slice(1 + right, 1 + right + width)
         return self.labels[:, r, c, rows, :, columns]
 
     def blocks(self) -> Iterator["QuarterBlock"]:
-        """The quarters in turn, as the torch kernel wants them (`toykit.solvers.layouts.blocks`)."""
+        """Iterate over the quarters, each a `toykit.solvers.layouts.blocks.Block`."""
         for row in (0, 1):
             for column in (0, 1):
                 yield QuarterBlock(self, row, column)
 
     def side_by_side(self) -> "FourColourGrid":
-        """The B images as one: each row holds that row of all images, one after another, with no edge between two of them.
+        """Return the B images as one: each row holds that row of all images, one after another, without edges between them.
 
         Long rows suit the CPU's vector instructions: small images are solved several times faster than one by one.
         """
-        batch, *_, width = self.target.shape
+        batch, width = self.target.shape[0], self.target.shape[-1]
         labels = self.labels.new_zeros(1, *self.labels.shape[1:-1], batch * width + 2)
         labels[..., 1:-1] = _in_a_row(self.labels[..., 1:-1])
         target, weights, free = map(_in_a_row, (self.target, self.weights, self.free))
         return FourColourGrid(labels, target, weights, free, self.offsets, self.size, batch)
 
     def at_pixels(self, x: Tensor) -> Tensor:
-        """Numbers of the images, (B,), shaped to multiply `free`."""
+        """Return numbers per image (B,), shaped to multiply `free`."""
         if self.images == 1:
             return x.view(-1, 1, 1, 1, 1)
         return x.repeat_interleave(self.free.shape[-1] // self.images)
 
     def restore(self, labels: Tensor, images: Tensor) -> None:
-        """Give some images, bool (B,), other labels, in this layout."""
+        """Replace the labels of some images, bool (B,), by others in this layout."""
         if self.images == 1:
             self.labels[images] = labels[images]
         else:
@@ -84,7 +94,7 @@ class FourColourGrid:
             self.labels[..., columns] = labels[..., columns]
 
     def unpack(self) -> Tensor:
-        """The labels as (B, K, H, W)."""
+        """Return the labels (B, K, H, W)."""
         inner = self.labels[:, :, :, 1:-1, :, 1:-1]  # B r c h K w
         if self.images > 1:
             inner = inner[0].unflatten(-1, (self.images, -1)).movedim(-2, 0)
@@ -94,7 +104,7 @@ class FourColourGrid:
 
 
 class QuarterBlock:
-    """A `toykit.solvers.layouts.blocks.Block`: views of one quarter and of its D neighbours; the edges' numbers are (B, D, h, w)."""
+    """A `toykit.solvers.layouts.blocks.Block`: views of one quarter and its neighbours; numbers per edge are (B, D, h, w)."""
 
     def __init__(self, x: FourColourGrid, row: int, column: int):
         self.labels, self.target = x.neighbor(row, column, (0, 0)), x.target[:, row, column]
@@ -124,8 +134,25 @@ class QuarterBlock:
 
 
 def pack(problem: Subproblem, start: Tensor, lam: float | None = None) -> FourColourGrid:
-    """The sub-problem in quarters, its labels starting at `start` (B, K, H, W). lam: default the energy's."""
+    """Return a sub-problem in this layout.
+
+    Parameters
+    ----------
+    problem : Subproblem
+        Of B images, on the edges of a grid.
+    start : Tensor, shape (B, K, H, W)
+        Labels to start from.
+    lam : float, optional
+        Weight of the pairwise term; default: the energy's.
+
+    Raises
+    ------
+    TypeError
+        For edges other than a grid's.
+    """
     energy, edges, sigma = problem.energy, problem.edges, problem.sigma
+    if not isinstance(edges, GridEdges):
+        raise TypeError(f"expected the edges of a grid, got {type(edges).__name__}")
     lam = energy.lam if lam is None else lam
     batch, _, height, width = sigma.shape
     offsets = tuple((sign * dy, sign * dx) for dy, dx in edges.offsets for sign in (1, -1))
@@ -150,12 +177,12 @@ def pack(problem: Subproblem, start: Tensor, lam: float | None = None) -> FourCo
 
 
 def _in_a_row(x: Tensor) -> Tensor:
-    """(B, ..., w) as (1, ..., B w)."""
+    """Return (B, ..., w) as (1, ..., B w)."""
     return x.movedim(0, -2).flatten(-2)[None].contiguous()
 
 
 def _quarters(x: Tensor) -> Tensor:
-    """(B, C, H, W) as (B, 2, 2, h, C, w), odd sizes filled up with zeros."""
+    """Return (B, C, H, W) as (B, 2, 2, h, C, w), odd sizes padded with zeros."""
     batch, channels, height, width = x.shape
     if height % 2 or width % 2:
         x = torch.nn.functional.pad(x, (0, width % 2, 0, height % 2))

@@ -8,31 +8,39 @@ loop closes over a digest of all sources that are compiled into it, and a change
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numba
+from numba.extending import overload
 
 from toykit import simplex
 from toykit.solvers.block_descent import scalar_forms
 
-# NaN and infinity keep their meaning
+# NaN and infinity keep their meaning (except in `forms._log_single`)
 FAST = {"contract", "reassoc", "nsz", "arcp"}
-#: Flags of every function; with Python's error model a test for division by zero would keep a loop from being vectorised.
-FLAGS: dict[str, Any] = {"fastmath": FAST, "error_model": "numpy"}
-#: Decorator of the functions that outer loops call: compiled with each of them, without a cache of their own.
-inner = numba.njit(**FLAGS)
+#: Decorator of the functions that outer loops call: compiled with each of them, without a cache of their own. With Python's
+#: error model a test for division by zero would keep a loop from being vectorised.
+inner = numba.njit(fastmath=FAST, error_model="numpy")
 
 
-def _digest() -> int:
-    """Return a number that changes with any source that an outer loop contains."""
-    sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(scalar_forms.__file__), Path(simplex.__file__)]
-    digest = hashlib.sha256()
-    for source in sources:
-        digest.update(source.read_bytes())
-    return int.from_bytes(digest.digest()[:7], "big")  # numba's integers are signed and have 64 bits
+def in_compiled_code(function: Callable) -> Callable[[Callable], Callable]:
+    """Decorate what compiled code does instead of a function on tensors: see `numba.extending.overload`."""
+    return overload(function, jit_options={"fastmath": FAST, "error_model": "numpy"})
 
 
-_SOURCES = _digest()
+def sources() -> list[Path]:
+    """Return the files with code that is compiled into the outer loops."""
+    return [*sorted(Path(__file__).parent.glob("*.py")), Path(scalar_forms.__file__), Path(simplex.__file__)]
+
+
+def digest(files: list[Path]) -> int:
+    """Return a number that changes with the content of any of some files."""
+    sha = hashlib.sha256()
+    for file in files:
+        sha.update(file.read_bytes())
+    return int.from_bytes(sha.digest()[:7], "big")  # numba's integers are signed and have 64 bits
+
+
+_DIGEST = digest(sources())
 
 
 def outer(factory: Callable[[int], Callable[..., None]]) -> Callable[..., None]:
@@ -40,4 +48,4 @@ def outer(factory: Callable[[int], Callable[..., None]]) -> Callable[..., None]:
 
     factory(digest) returns the loop, which must mention `digest`: only then does it close over it.
     """
-    return numba.njit(parallel=True, cache=True, **FLAGS)(factory(_SOURCES))
+    return numba.njit(parallel=True, cache=True, fastmath=FAST, error_model="numpy")(factory(_DIGEST))

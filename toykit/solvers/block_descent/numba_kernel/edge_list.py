@@ -37,7 +37,7 @@ def sweep(digest):
     """Update one block's pixels; adds to change, one number for each tile."""
 
     def sweep_tiles(block, terms, options, change):
-        digest  # noqa: B018  (see `outer`)
+        _ = digest  # closes over it, see `outer`
         for tile in numba.prange(len(change)):
             some = block.pixels[tile * TILE : (tile + 1) * TILE]
             pixels, neighbors, held, alive = _gather(block, some, tile * TILE)
@@ -59,7 +59,7 @@ def energy(digest):
     """Set the energy of each tile of one block."""
 
     def energy_of_tiles(block, terms, value):
-        digest  # noqa: B018  (see `outer`)
+        _ = digest  # closes over it, see `outer`
         for tile in numba.prange(len(value)):
             some = block.pixels[tile * TILE : (tile + 1) * TILE]
             value[tile] = _energy(block, some, tile * TILE, terms)

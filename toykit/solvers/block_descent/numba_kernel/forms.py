@@ -9,10 +9,9 @@ import math
 import numba
 import numpy as np
 import torch
-from numba.extending import overload
 
 from toykit.simplex import extended_log, smallest_probability
-from toykit.solvers.block_descent.numba_kernel.compiled import FLAGS, inner
+from toykit.solvers.block_descent.numba_kernel.compiled import in_compiled_code, inner
 from toykit.solvers.block_descent.scalar_forms import FORMS, ScalarForm, inverse, inverse_root, log_ratio
 
 #: Their order is their number in compiled code.
@@ -50,26 +49,26 @@ def _log_and_floor(x):
     return _log_double, smallest_probability(torch.float64)
 
 
-@overload(extended_log, jit_options=FLAGS)
+@in_compiled_code(extended_log)
 def _extended_log(x):
     log, floor = _log_and_floor(x)
     return lambda x: log(max(x, floor)) + (min(x, floor) - floor) / floor
 
 
-@overload(log_ratio, jit_options=FLAGS)
+@in_compiled_code(log_ratio)
 def _log_ratio(x, y):
     log, floor = _log_and_floor(x)
     return lambda x, y: log(max(x, floor) / max(y, floor)) + (min(x, floor) - min(y, floor)) / floor
 
 
-@overload(inverse, jit_options=FLAGS)
+@in_compiled_code(inverse)
 def _inverse(x):
     one = np.float32(1) if x == numba.types.float32 else 1.0
     _, floor = _log_and_floor(x)
     return lambda x: one / max(x, floor)
 
 
-@overload(inverse_root, jit_options=FLAGS)
+@in_compiled_code(inverse_root)
 def _inverse_root(x):
     one = np.float32(1) if x == numba.types.float32 else 1.0
     return lambda x: one / math.sqrt(x)

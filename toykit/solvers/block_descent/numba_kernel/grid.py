@@ -40,7 +40,7 @@ def sweep(digest):
     """Update all half-rows; adds to change (B, h, 2, images)."""
 
     def sweep_grid(grid, terms, options, change):
-        digest  # noqa: B018  (see `outer`)
+        _ = digest  # closes over it, see `outer`
         for task in numba.prange(4 * grid.labels.shape[0] * grid.labels.shape[3]):
             _survey(grid, task)
         for row in range(2):
@@ -57,7 +57,7 @@ def energy(digest):
     """Add up the energy of all half-rows in value (B, 2, 2, h, images)."""
 
     def energy_of_grid(grid, terms, value):
-        digest  # noqa: B018  (see `outer`)
+        _ = digest  # closes over it, see `outer`
         for task in numba.prange(4 * grid.labels.shape[0] * grid.labels.shape[3]):
             _survey(grid, task)
         for task in numba.prange(4 * grid.labels.shape[0] * grid.free.shape[3]):

@@ -106,8 +106,10 @@ def test_rce_takes_no_number_of_the_logarithms_floor(make_problem):
 def test_the_callback_sees_all_classes_and_may_stop(make_problem):
     logits, image, seeds, present = problem_of(make_problem)
     seen = []
-    solve(logits, image, seeds, present=present, callback=lambda step, y, e: seen.append((step, y.shape[1])))
-    assert {k for _, k in seen} == {CLASSES}
+    solve(logits, image, seeds, present=present, callback=lambda step, y, e: seen.append(y))
+    assert {y.shape[1] for y in seen} == {CLASSES}
+    shown = {tuple((y[b] > 0).flatten(1).any(1).nonzero()[:, 0].tolist()) for y in seen for b in range(len(y))}
+    assert shown == set(PRESENT)
     with pytest.warns(ConvergenceWarning):
         stopped = solve(logits, image, seeds, present=present, callback=lambda step, *_: step == 2)
     assert stopped.steps == 2

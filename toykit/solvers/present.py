@@ -26,7 +26,9 @@ def solve_present(
     *,
     callback: Callable[..., object] | None = None,
 ) -> Solution:
-    """Solve a sub-problem whose `present` is set; images with the same number of classes are solved together.
+    """Solve a sub-problem whose `present` is set.
+
+    Images with the same number of classes are solved together; with a callback, images with the same classes.
 
     Parameters
     ----------
@@ -52,11 +54,12 @@ def solve_present(
         raise ValueError("problem: expected a sub-problem with `present`, got None; call the solver itself")
     if start is not None:
         problem.check_labels(start, "start")
-    counts = present.sum(1)
+    # solvers may call the callback for one image of a group: its classes are known if they are those of the whole group
+    group_of = present.sum(1) if callback is None else present.unique(dim=0, return_inverse=True)[1]
     groups, solutions = [], []
-    for count in counts.unique().tolist():
-        images = (counts == count).nonzero()[:, 0]
-        classes = present[images].nonzero()[:, 1].view(-1, count)
+    for group in group_of.unique():
+        images = (group_of == group).nonzero()[:, 0]
+        classes = present[images].nonzero()[:, 1].view(len(images), -1)
         own = options if start is None else replace(options, start=start[images])
         groups.append(images)
         solutions.append(_solve_group(solver, problem[images], classes, own, callback))
@@ -93,8 +96,8 @@ def _solve_group(
 
     def to_all_classes(labels: Tensor) -> Tensor:
         """Put labels of the classes present among those of all classes."""
-        whole_labels = torch.zeros_like(whole.sigma, dtype=labels.dtype)
-        return whole_labels.scatter(1, at_pixels(classes, labels), labels)
+        whole_labels = labels.new_zeros(len(labels), *whole.sigma.shape[1:])
+        return whole_labels.scatter(1, at_pixels(classes[: len(labels)], labels), labels)
 
     report = None if callback is None else lambda step, y, energies: callback(step, to_all_classes(y), energies)
     solution = solver(problem, options, callback=report)

@@ -82,7 +82,7 @@ def _energy(block, some, first, terms):
     for n in range(len(neighbors.starts)):
         match[:] = 0
         add_products(match, labels, Row(labels.values, neighbors.starts[n], labels.stride), held[:alive])
-        add_potts(out, terms.relaxation, neighbors.weights[n], match, pixels.impurity, neighbors.impurity[n])
+        add_potts(terms.relaxation, (out, neighbors.weights[n], match, pixels.impurity, neighbors.impurity[n]))
     for x in range(len(some)):
         total += 0.5 * out[x]  # each edge is met from both its ends
     return total

@@ -39,17 +39,7 @@ def sweep(digest):
     def sweep_tiles(block, terms, options, change):
         _ = digest  # closes over it, see `outer`
         for tile in numba.prange(len(change)):
-            some = block.pixels[tile * TILE : (tile + 1) * TILE]
-            pixels, neighbors, held, alive = _gather(block, some, tile * TILE)
-            kinds = update(pixels, neighbors, terms, options, held, alive, change[tile : tile + 1])
-            pixels.impurity[:] = 0
-            for k in kinds:
-                p = of_class(pixels.labels, k, len(some))
-                add_impurity(pixels.impurity, p)
-                for x in range(len(some)):
-                    block.labels[some[x], k] = p[x]
-            for x in range(len(some)):
-                block.impurity[some[x]] = pixels.impurity[x]
+            _update_tile(block, terms, options, tile * TILE, change[tile : tile + 1])
 
     return sweep_tiles
 
@@ -61,15 +51,35 @@ def energy(digest):
     def energy_of_tiles(block, terms, value):
         _ = digest  # closes over it, see `outer`
         for tile in numba.prange(len(value)):
-            some = block.pixels[tile * TILE : (tile + 1) * TILE]
-            value[tile] = _energy(block, some, tile * TILE, terms)
+            value[tile] = _energy(block, terms, tile * TILE)
 
     return energy_of_tiles
 
 
+# The loops above call functions that are not parallel: numba may move an assignment to an array of a named tuple before a call
+# that takes the tuple, since it does not see that the call reads the array
+
+
 @inner
-def _energy(block, some, first, terms):
-    """Return the energy of some pixels: their unary, and half of each of their edges."""
+def _update_tile(block, terms, options, first, change):
+    """Make one step of the tile that starts at place `first` of the block; adds to the change of the energy (1,)."""
+    some = block.pixels[first : first + TILE]
+    pixels, neighbors, held, alive = _gather(block, some, first)
+    kinds = update(pixels, neighbors, terms, options, held, alive, change)
+    pixels.impurity[:] = 0
+    for k in kinds:
+        p = of_class(pixels.labels, k, len(some))
+        add_impurity(pixels.impurity, p)
+        for x in range(len(some)):
+            block.labels[some[x], k] = p[x]
+    for x in range(len(some)):
+        block.impurity[some[x]] = pixels.impurity[x]
+
+
+@inner
+def _energy(block, terms, first):
+    """Return the energy of a tile: its pixels' unary, and half of each of their edges."""
+    some = block.pixels[first : first + TILE]
     pixels, neighbors, held, alive = _gather(block, some, first)
     labels = pixels.labels
     match, out, everything = np.zeros_like(pixels.free), np.zeros_like(pixels.free), np.arange(len(held))
@@ -82,7 +92,7 @@ def _energy(block, some, first, terms):
     for n in range(len(neighbors.starts)):
         match[:] = 0
         add_products(match, labels, Row(labels.values, neighbors.starts[n], labels.stride), held[:alive])
-        add_potts(out, terms.relaxation, neighbors.weights[n], match, pixels.impurity, neighbors.impurity[n])
+        add_potts(terms.relaxation, (out, neighbors.weights[n], match, pixels.impurity, neighbors.impurity[n]))
     for x in range(len(some)):
         total += 0.5 * out[x]  # each edge is met from both its ends
     return total

@@ -5,6 +5,7 @@ from `scalar_forms.FORMS`; a new relaxation changes nothing here.
 """
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
@@ -80,6 +81,7 @@ def _row_loops(form: type[ScalarForm]):
 
     @inner
     def add_slopes(out, own, curvature, w, s, i, j):
+        """Set the coefficients of the neighbour's label in the gradient; add to those of the label itself and the curvature."""
         one, half = w.dtype.type(1), w.dtype.type(0.5)
         for x in range(len(w)):
             by_s, by_a = slopes(s[x], i[x], j[x], one, half)
@@ -87,6 +89,7 @@ def _row_loops(form: type[ScalarForm]):
 
     @inner
     def add_rises(rise, t, w, s, goal, i, moved, j):
+        """Add the change at t of the way, where products go from s to goal and impurities from i to moved."""
         one, half = w.dtype.type(1), w.dtype.type(0.5)
         for x in range(len(w)):
             now = (one - t[x]) * s[x] + t[x] * goal[x]
@@ -94,6 +97,7 @@ def _row_loops(form: type[ScalarForm]):
 
     @inner
     def add_turns(slope, t, w, s, goal, moved, turn, j):
+        """Add the derivative of the change by t; turn: derivative of a = p.p."""
         one, half = w.dtype.type(1), w.dtype.type(0.5)
         for x in range(len(w)):
             now = (one - t[x]) * s[x] + t[x] * goal[x]
@@ -102,6 +106,7 @@ def _row_loops(form: type[ScalarForm]):
 
     @inner
     def add_potts(out, w, s, i, j):
+        """Add the edge's term of the energy."""
         one, half = w.dtype.type(1), w.dtype.type(0.5)
         for x in range(len(w)):
             out[x] += w[x] * value(s[x], i[x], j[x], one, half)
@@ -110,49 +115,17 @@ def _row_loops(form: type[ScalarForm]):
 
 
 def _choose(loops):
-    """Return one function (number, arguments) that calls the loop of that number."""
-    first = loops[0]
-    if len(loops) == 1:
+    """Return one function (relaxation, arguments) that calls the loop of that relaxation's number.
 
-        @inner
-        def last(number, arguments):
-            first(*arguments)
-
-        return last
-    others = _choose(loops[1:])
-
-    @inner
-    def chosen(number, arguments):
-        if number == 0:
-            first(*arguments)
-        else:
-            others(number - 1, arguments)
-
-    return chosen
+    Its chain of conditions is generated: compiled code cannot index functions, and a chain of calls would be slow.
+    """
+    lines = ["def chosen(relaxation, arguments):"]
+    for number in range(len(loops)):
+        lines += [f"    if relaxation == {number}:", f"        loop_{number}(*arguments)"]
+    functions: dict[str, Any] = {f"loop_{number}": loop for number, loop in enumerate(loops)}
+    exec("\n".join(lines), functions)
+    return inner(functions["chosen"])
 
 
-_slopes, _rises, _turns, _potts = map(_choose, zip(*map(_row_loops, FORMS.values()), strict=True))
-
-
-@inner
-def add_slopes(out, own, curvature, relaxation, w, s, i, j):
-    """Set the coefficients of one neighbour's label in the gradient; add to those of the label itself and the curvature."""
-    _slopes(relaxation, (out, own, curvature, w, s, i, j))
-
-
-@inner
-def add_rises(rise, relaxation, t, w, s, goal, i, moved, j):
-    """Add the change of one edge's term at t of the way, where products go from s to goal and impurities from i to moved."""
-    _rises(relaxation, (rise, t, w, s, goal, i, moved, j))
-
-
-@inner
-def add_turns(slope, relaxation, t, w, s, goal, moved, turn, j):
-    """Add the derivative of `add_rises` by t; turn: derivative of a = p.p."""
-    _turns(relaxation, (slope, t, w, s, goal, moved, turn, j))
-
-
-@inner
-def add_potts(out, relaxation, w, s, i, j):
-    """Add one edge's term of the energy."""
-    _potts(relaxation, (out, w, s, i, j))
+# Each is a function of a relaxation's number and a tuple, the arguments of the loop of this name in `_row_loops`
+add_slopes, add_rises, add_turns, add_potts = map(_choose, zip(*map(_row_loops, FORMS.values()), strict=True))

@@ -118,7 +118,7 @@ def _add_energy(grid, terms, image, row, column, line, total):
     for n in range(0, len(neighbors.starts), 2):
         product[:], value[:] = 0, 0
         add_products(product, labels, Row(labels.values, neighbors.starts[n], labels.stride), held[:alive])
-        add_potts(value, terms.relaxation, neighbors.weights[n], product, pixels.impurity, neighbors.impurity[n])
+        add_potts(terms.relaxation, (value, neighbors.weights[n], product, pixels.impurity, neighbors.impurity[n]))
         add_image_sums(total, value)
 
 

@@ -162,9 +162,8 @@ def _rise(rise, t, segment, terms):
         moved[x] = left * a.impurity[x] + t[x] * a.goal_impurity[x] + t[x] * left * a.square[x]
     rise[:] = 0
     for n in range(len(a.weights)):
-        add_rises(
-            rise, terms.relaxation, t, a.weights[n], a.products[n], a.goal_products[n], a.impurity, moved, a.others[n]
-        )
+        edge = (rise, t, a.weights[n], a.products[n], a.goal_products[n], a.impurity, moved, a.others[n])
+        add_rises(terms.relaxation, edge)
     add_unary_rise(rise, t, moved, segment, terms)
 
 
@@ -178,5 +177,6 @@ def _slope(slope, t, segment, terms):
         turn[x] = a.impurity[x] - a.goal_impurity[x] - (left - t[x]) * a.square[x]  # of p.p
     slope[:] = 0
     for n in range(len(a.weights)):
-        add_turns(slope, terms.relaxation, t, a.weights[n], a.products[n], a.goal_products[n], moved, turn, a.others[n])
+        edge = (slope, t, a.weights[n], a.products[n], a.goal_products[n], moved, turn, a.others[n])
+        add_turns(terms.relaxation, edge)
     add_unary_slope(slope, t, turn, segment, terms)

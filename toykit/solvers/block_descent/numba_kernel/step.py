@@ -98,10 +98,9 @@ def find_gradient(pixels, neighbors, terms, omega, kinds):
     for n in range(count):
         other = Row(labels.values, neighbors.starts[n], labels.stride)
         add_products(products[n], labels, other, kinds)
-        add_slopes(
-            others[n], own, curvature, terms.relaxation, neighbors.weights[n], products[n], pixels.impurity,
-            neighbors.impurity[n],
-        )  # fmt: skip
+        weights, impurity = neighbors.weights[n], neighbors.impurity[n]
+        edge = (others[n], own, curvature, weights, products[n], pixels.impurity, impurity)
+        add_slopes(terms.relaxation, edge)
     bending = unary_curvature(terms)
     pulling = terms.eta if terms.cross_entropy == Q else number(0)
     least = number(1e-3) * terms.eta + number(1e-12)

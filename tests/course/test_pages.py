@@ -51,9 +51,9 @@ def loaded(text):
 def site():
     """The gallery of the stored notebooks: file name -> text."""
     chapters = [pages.chapter(notebook, name) for name, notebook in COURSE]
-    pages = {f"{name}.html": pages.page(notebook, name, chapters) for name, notebook in COURSE}
+    texts = {f"{name}.html": pages.page(notebook, name, chapters) for name, notebook in COURSE}
     entries = [(c, notebook, Result(name, "ok", 100.0)) for c, (name, notebook) in zip(chapters, COURSE, strict=True)]
-    return pages | {"index.html": pages.index(entries)}
+    return texts | {"index.html": pages.index(entries)}
 
 
 def test_nothing_is_loaded_and_nothing_is_scripted(site):

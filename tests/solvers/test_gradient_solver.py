@@ -30,7 +30,7 @@ def test_energy_decreases(cross_entropy, relaxation, optimizer, make_problem, ch
 
 
 def recipe(logits, image, seeds, optimizer, steps, lr):
-    """Section A for H_CE and P_BL of one image, as the paper tells it, in plain tensors; labels and the trace."""
+    """Section A for H_CE and P_BL of one image, as the paper describes it, in plain tensors; labels and the trace."""
     classes, n = logits.shape[0], seeds.numel()
     ground_truth = seeds.flatten().tolist()
     sigma = logits.flatten(1).softmax(0)

@@ -86,9 +86,9 @@ def test_fewer_classes_do_not_end_below_all_of_them(make_problem):
 @pytest.mark.parametrize("backend", ["cg", "amg", "sor"])
 def test_iterative_backends_of_the_closed_form(make_problem, backend):
     logits, image, seeds, present = problem_of(make_problem)
-    exact, found = (random_walker(logits, image, seeds, present=present, backend=b) for b in ("direct", backend))
-    assert torch.allclose(exact.labels, found.labels, atol=1e-6)
-    assert found.energies.shape == (1, len(PRESENT))
+    exact, iterated = (random_walker(logits, image, seeds, present=present, backend=b) for b in ("direct", backend))
+    assert torch.allclose(exact.labels, iterated.labels, atol=1e-6)
+    assert iterated.energies.shape == (1, len(PRESENT))
 
 
 def test_rce_takes_no_number_of_the_logarithms_floor(make_problem):

@@ -37,16 +37,16 @@ def test_below_the_papers_solver_and_never_up(cross_entropy, relaxation, make_pr
 def test_the_convex_energy_by_a_dense_solve(exact, make_problem):
     logits, image, seeds = make_problem(batch=1, height=5, width=6, padding=True)
     energy = Energy("Q", "Q", 0.3, 0.5, Dense(25.0, 5.0, exact=exact))
-    found = solve(logits, image, seeds, energy, tolerance=1e-14, max_steps=500).labels
+    labels = solve(logits, image, seeds, energy, tolerance=1e-14, max_steps=500).labels
     units = torch.eye(30, dtype=torch.float64).view(1, 30, 5, 6)
     matrix = 0.5 * energy.neighborhood.edges(image, seeds == PADDING).laplacian(units).flatten(2)[0]
     free, known = (seeds[0].flatten() == UNLABELLED), (seeds[0].flatten() < PADDING)
     y = one_hot(seeds.where(seeds < PADDING, 0), 3, dtype=torch.float64).flatten(2)[0].T
     right = 0.6 * logits.softmax(1).flatten(2)[0].T[free] - matrix[free][:, known] @ y[known]
     expected = torch.linalg.solve(matrix[free][:, free] + 0.6 * torch.eye(int(free.sum())), right)
-    assert torch.allclose(found.flatten(2)[0].T[free], expected, atol=1e-5)
+    assert torch.allclose(labels.flatten(2)[0].T[free], expected, atol=1e-5)
     walker = random_walker(logits, image, seeds, 0.3, 0.5, energy.neighborhood, backend="cg")
-    assert torch.allclose(found, walker.labels, atol=1e-5)
+    assert torch.allclose(labels, walker.labels, atol=1e-5)
 
 
 @every_energy
@@ -96,11 +96,11 @@ def test_few_classes(make_problem, check_solution):
     seeds = seeds.where((seeds < 3) | (seeds == UNLABELLED), UNLABELLED)
     logits[:, 5:] -= 12  # likely nowhere
     energy = Energy("CCE", "Q", neighborhood=Dense(20.0, 5.0, exact=True))
-    found = solve(logits, image, seeds, energy, active_classes=0.01, tolerance=1e-7)
-    check_solution(found, energy, logits, image, seeds)
-    assert "at most 5 of 8 classes" in found.message
+    limited = solve(logits, image, seeds, energy, active_classes=0.01, tolerance=1e-7)
+    check_solution(limited, energy, logits, image, seeds)
+    assert "at most 5 of 8 classes" in limited.message
     everything = solve(logits, image, seeds, energy, tolerance=1e-7)
-    assert torch.allclose(found.energies[-1], everything.energies[-1], rtol=1e-3)
+    assert torch.allclose(limited.energies[-1], everything.energies[-1], rtol=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore::toykit.ConvergenceWarning")

@@ -24,8 +24,8 @@ def test_two_labels_are_cut_exactly(seed, lam, connectivity):
     solution = solve(*problem, energy, "graph_cut")
     best = float(energies_by_hand(all_labellings(problem[2], 2), *problem, energy, connectivity).min())
     assert solution.energies[-1].item() == pytest.approx(best, rel=1e-9, abs=1e-12)
-    found = solution.labels[0].argmax(0).where(problem[2][0] != PADDING, 0).view(1, -1)
-    assert float(energies_by_hand(found, *problem, energy, connectivity)) == pytest.approx(best, rel=1e-9, abs=1e-12)
+    classes = solution.labels[0].argmax(0).where(problem[2][0] != PADDING, 0).view(1, -1)
+    assert float(energies_by_hand(classes, *problem, energy, connectivity)) == pytest.approx(best, rel=1e-9, abs=1e-12)
     assert solution.steps <= 1
     assert solution.converged
 
@@ -40,10 +40,10 @@ def test_three_labels_end_where_no_expansion_helps_within_twice_the_optimum(seed
     last, free = solution.energies[-1].item(), problem[2].flatten() == UNLABELLED
     best = float(energies_by_hand(all_labellings(problem[2], 3), *problem, energy, connectivity).min())
     assert best - 1e-9 <= last <= 2 * best + 1e-9
-    found = solution.labels[0].argmax(0).flatten()
+    classes = solution.labels[0].argmax(0).flatten()
     subsets = torch.tensor(list(itertools.product([False, True], repeat=8))) & free
     for alpha in range(3):  # each subset of the free pixels moves to alpha
-        moved = energies_by_hand(torch.where(subsets, alpha, found), *problem, energy, connectivity)
+        moved = energies_by_hand(torch.where(subsets, alpha, classes), *problem, energy, connectivity)
         assert (moved >= last - 1e-9).all()
 
 
@@ -63,10 +63,10 @@ def test_what_every_solver_owes(cross_entropy, dtype, make_problem, check_soluti
 
 def test_all_relaxations_are_one_potts_model(make_problem):
     problem = make_problem(classes=3)
-    found = [solve(*problem, Energy("CE", name), "graph_cut") for name in RELAXATIONS]
-    for other in found[1:]:
-        assert torch.equal(other.labels, found[0].labels)
-        assert torch.equal(other.energies, found[0].energies)
+    solutions = [solve(*problem, Energy("CE", name), "graph_cut") for name in RELAXATIONS]
+    for other in solutions[1:]:
+        assert torch.equal(other.labels, solutions[0].labels)
+        assert torch.equal(other.energies, solutions[0].energies)
 
 
 def test_a_batch_is_its_images_one_by_one(make_problem):
@@ -165,10 +165,10 @@ def test_costs_at_vertices(cross_entropy, make_problem):
 def test_on_sparse_non_local_edges_two_labels_are_cut_exactly(make_problem):
     logits, image, seeds = make_problem(batch=2, classes=2, height=3, width=4)
     energy = Energy("CE", "BL", neighborhood=SparseNonLocal(30.0, far=2))
-    found = solve(logits, image, seeds, energy, "graph_cut")
+    solution = solve(logits, image, seeds, energy, "graph_cut")
     problem = energy.subproblem(logits, image, seeds)
     best = torch.full((2,), torch.inf, dtype=torch.float64)
     for bits in itertools.product((0, 1), repeat=12):
         classes = torch.tensor(bits).view(1, 3, 4).expand(2, 3, 4)
         best = torch.minimum(best, problem.value(harden(problem, classes)))
-    assert torch.allclose(found.energies[-1], best)
+    assert torch.allclose(solution.energies[-1], best)

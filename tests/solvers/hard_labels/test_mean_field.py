@@ -105,9 +105,9 @@ def test_what_every_solver_owes(cross_entropy, make_problem, check_solution):
 
 def test_never_below_the_graph_cut_and_near_it(make_problem):
     problem, energy = make_problem(classes=2, height=12, width=12), Energy("CE", "BL", 1.0, 1.0)
-    found, best = (solve(*problem, energy, method).energies[-1] for method in ("mean_field", "graph_cut"))
-    assert (found >= best - 1e-9).all()
-    assert (found <= 1.1 * best).all()
+    reached, best = (solve(*problem, energy, method).energies[-1] for method in ("mean_field", "graph_cut"))
+    assert (reached >= best - 1e-9).all()
+    assert (reached <= 1.1 * best).all()
 
 
 def test_each_option_matters(make_problem):

@@ -76,7 +76,7 @@ def test_the_hard_optimum_is_the_soft_one(seed, classes):
     best = float(energies_by_hand(all_labellings(inputs[2], classes), *inputs, energy).min())
     many = energy.subproblem(*(x.expand(60, *x.shape[1:]) for x in inputs))
     start = random_labels(many, seed, 3.0)
-    found = [many.value(start), many.value(round_greedily(many, start))]
+    energies = [many.value(start), many.value(round_greedily(many, start))]
     variables = start.clamp_min(1e-6).log().requires_grad_()
     descent = torch.optim.Adam([variables], lr=0.3)
     for _ in range(100):  # a local search from each start
@@ -84,9 +84,9 @@ def test_the_hard_optimum_is_the_soft_one(seed, classes):
         value = many.value(many.fix_seeds(variables.softmax(1)))
         value.sum().backward()
         descent.step()
-    found = torch.cat([*found, value.detach(), solve(*inputs, energy, "fast", kernel="torch").energies[-1]])
-    assert found.min() >= best - 1e-9
-    assert found.min().item() == pytest.approx(best, rel=1e-6)
+    energies = torch.cat([*energies, value.detach(), solve(*inputs, energy, "fast", kernel="torch").energies[-1]])
+    assert energies.min() >= best - 1e-9
+    assert energies.min().item() == pytest.approx(best, rel=1e-6)
 
 
 def test_the_quadratic_relaxation_is_not_tight():

@@ -55,7 +55,7 @@ def test_no_feasible_labels_cost_less(make_problem, generator):
         assert problem.value(torch.where(free, (1 - share) * solution.labels + share * other, solution.labels)) > best
 
 
-def test_gradient_solver_arrives_there(make_problem):
+def test_the_gradient_solver_converges_to_it(make_problem):
     problem, energy = make_problem(), Energy("Q", "Q")
     exact = solve(*problem, energy, method="closed_form")
     descent = solve(*problem, energy, "gradient", steps=1500, tolerance=1e-5)
@@ -99,7 +99,7 @@ def test_agrees_with_scikit_image_at_zero_unary(seed):
     logits = torch.zeros(1, 3, 32, 40)
     ours = random_walker(logits, image, seeds, eta=0.0, neighborhood=NearestNeighbors(bandwidth))
     assert np.abs(ours.labels[0].numpy() - expected).max() < 1e-6
-    # the oracle can tell a wrong bandwidth, and (our convention) a wrong factor
+    # the oracle detects a wrong bandwidth and, by our convention, a wrong factor
     wrong = random_walker(logits, image, seeds, eta=0.0, neighborhood=NearestNeighbors(bandwidth * 2))
     assert np.abs(wrong.labels[0].numpy() - expected).max() > 1e-3
 

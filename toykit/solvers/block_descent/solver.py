@@ -246,7 +246,7 @@ def _takes_numba(kernel: str) -> bool:
     return kernel == "numba" or (kernel == "auto" and importlib.util.find_spec("numba") is not None)
 
 
-def kernel_of(kernel: str, device: torch.device):
+def kernel_of(kernel: str, device: torch.device) -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
     """Return the kernel's two functions, sweep and energy."""
     if kernel == "auto":
         kernel = "numba" if device.type == "cpu" and _takes_numba(kernel) else "torch"

@@ -136,3 +136,18 @@ def test_reference_tables_hold_the_papers_best_numbers():
     assert len(rows("table5.csv")) == 23
     assert {r["dataset"] for r in rows("table6.csv")} == {"Cityscapes", "ADE20k"}
     assert len({r["id"] for r in rows("figures_text.csv")}) == len(rows("figures_text.csv"))
+
+
+def test_contributing_names_files_that_exist():
+    table = re.search(r"\*\*Where things are\.\*\*\n\n(.*?)\n\n", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)[1]
+    folder, named = ROOT / "toykit", []
+    for row in table.splitlines()[2:]:
+        parent = folder
+        for name in re.findall(r"`([\w/]+(?:\.py|/))`", row.split("|")[2]):
+            path = (
+                folder / name if (folder / name).exists() else parent / name
+            )  # a bare name: in the folder of the one before
+            assert path.exists(), name
+            parent = path.parent
+            named.append(name)
+    assert len(named) > 15

@@ -7,15 +7,6 @@ from toykit.potts import RELAXATIONS
 from toykit.seed_model import seed_logits
 from toykit.solvers import solve
 
-TITLES = {
-    "BL": "bi-linear",
-    "Q": "quadratic",
-    "NQ": "normalised quadratic",
-    "CCE": "collision cross-entropy",
-    "CD": "collision divergence",
-    "LQ": "log-quadratic",
-}
-
 
 def overview(name: str = "coffee", long_side: int = 300):
     """Draw photo, scribbles and the stand-in's prediction, and below them pseudo-labels under the six relaxations.
@@ -43,7 +34,7 @@ def overview(name: str = "coffee", long_side: int = 300):
         ),
         "prediction from the scribbles": soft_colors(logits.softmax(1)),
     }
-    for relaxation in RELAXATIONS:
+    for relaxation, potential in RELAXATIONS.items():
         labels = solve(logits, image, seeds, Energy(relaxation=relaxation), on_failure="ignore").labels
-        pictures[f"{relaxation}: {TITLES[relaxation]}"] = soft_colors(labels)
+        pictures[f"{relaxation}: {potential.__name__.replace('_', ' ')}"] = soft_colors(labels)
     return panels(pictures, columns=3, legend=sample.classes)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from toykit._shared.files import write_atomically
+from toykit._shared.files import write_text
 from toykit.training.checkpoint import NAME as CHECKPOINT
 from toykit.training.config import Config
 from toykit.training.load import load_config
@@ -120,22 +120,17 @@ def describe(folder: Path, config: Config) -> None:
         except metadata.PackageNotFoundError:
             versions[name] = None
     write_config(folder / "config.yaml", config)
-    _write_text(folder / "versions.json", json.dumps(versions, indent=1) + "\n")
+    write_text(folder / "versions.json", json.dumps(versions, indent=1) + "\n")
 
 
 def write_config(path: Path, config: Config) -> None:
     """Write a configuration that `load_config` reads."""
     from omegaconf import OmegaConf
 
-    _write_text(path, OmegaConf.to_yaml(OmegaConf.create(config.to_dict())))
+    write_text(path, OmegaConf.to_yaml(OmegaConf.create(config.to_dict())))
 
 
 def write_metrics(folder: Path, classes: Iterable[str], history: list[dict], finished: bool) -> None:
     """Write metrics.json."""
     metrics = {"finished": finished, "classes": list(classes), "history": history}
-    _write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Write text in UTF-8 as a whole or not at all."""
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")

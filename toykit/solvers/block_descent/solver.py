@@ -42,7 +42,7 @@ OMEGA, WARM_UP, WARM_UP_TOLERANCE = 1.75, 12, 0.005
 #: The share of eta in those sweeps. On photos, CD and CCE end lower on average with less of it: on the grid by a little, CCE on
 #: far edges by a tenth, but not on every photo. NQ and LQ reach the same energy, sooner with the full unary. BL is lower on
 #: some photos and higher on others.
-UNARY_SHARE = {"CD": 1 / 2, "CCE": 1 / 100, "BL": 1.0, "NQ": 1.0, "LQ": 1.0}
+UNARY_SHARE = {"CD": 1 / 2, "CCE": 1 / 100}
 #: Side by side: the largest number of classes of an image, and of pixels that images may fill together in a row.
 FEW_CLASSES, LONG_ROW = 8, 1024
 #: Sweeps between convergence checks on a GPU; each check synchronises.
@@ -189,7 +189,7 @@ class _Descent(Descent):
     def _warm_up(self) -> None:
         """Sweep on Q, as long as the energy changes much."""
         terms, total = self.problem.energy, torch.zeros_like(self.trace[0])
-        eta, x = terms.eta * UNARY_SHARE[terms.relaxation], replace(self.layout, free=self.layout.free.clone())
+        eta, x = terms.eta * UNARY_SHARE.get(terms.relaxation, 1.0), replace(self.layout, free=self.layout.free.clone())
         for _ in range(WARM_UP):
             change = self.sweep(x, terms.cross_entropy, "Q", eta, OMEGA)
             total = total + change

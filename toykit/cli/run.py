@@ -11,7 +11,7 @@ from toykit.cli.kernels import let_waiting_threads_sleep
 @click.command()
 @click.argument("notebooks", nargs=-1, metavar="[NOTEBOOK]...")
 @click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter (repeatable).")
-@click.option("--full", is_flag=True, help="Run at full size instead of smoke size.")
+@click.option("--full", is_flag=True, help="Run at full size instead of the small default size.")
 @click.option("-o", "output", type=click.Path(file_okay=False, path_type=Path), default="executed", show_default=True,
               help="Folder for executed notebooks, HTML and metrics.json.")  # fmt: skip
 @click.option("--in-place", is_flag=True, help="Also store the outputs in the notebooks themselves (for maintainers).")
@@ -54,5 +54,5 @@ def run(
     let_waiting_threads_sleep()
     results = runner.run(paths, plans, output, in_place=in_place, linked=linked)
     click.echo(runner.format_runs(results))
-    click.echo(f"\nexecuted notebooks, HTML and metrics.json: {output / 'index.html' if linked else output}")
+    click.echo(f"\nexecuted notebooks, HTML and metrics.json: {output}{'; start with index.html' if linked else ''}")
     sys.exit(any(r.status != "ok" for r in results))

@@ -86,7 +86,7 @@ class SegmentationSet:
         IndexError
             If there is no such sample.
         FileNotFoundError, ValueError
-            If a file is missing or faulty; names it.
+            If a file is missing or invalid; the message names it.
         """
         i = range(len(self.ids))[index(i)]
         image = read_image(self.entries[i].image)
@@ -142,7 +142,7 @@ class SegmentationSet:
         Raises
         ------
         FileNotFoundError, ValueError
-            If a file is missing or faulty; names it.
+            If a file is missing or invalid; the message names it.
         """
         supervision, name = self.supervision, self.ids[i]
         if supervision.kind in ("scribbles", "clicks"):

@@ -1,7 +1,8 @@
 """What a neighbourhood provides, and what its weighted edges provide to the energy and to the solvers.
 
-Energy and solvers use nothing else of a neighbourhood. A new one is therefore a file in this folder and a line in
-`toykit.neighborhoods.NEIGHBORHOODS`.
+The energy uses nothing else of a neighbourhood. A new one is a file in this folder and a line in
+`toykit.neighborhoods.NEIGHBORHOODS`. It returns one of the three kinds of edges, for which the solvers have layouts:
+`GridEdges`, `ListEdges`, or `DenseEdges`, which are available as a filter only.
 """
 
 from collections.abc import Callable

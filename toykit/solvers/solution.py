@@ -39,7 +39,8 @@ class Solution:
     labels : Tensor, float (B, K, H, W)
         Labels in the simplex: the ground truth's vertex on each seed, the prediction on padding.
     energies : Tensor, float (T + 1, B)
-        The sub-problem's value at the start and after each of T steps; one row from a direct solver.
+        The sub-problem's value at the start and after each of T steps; one row from a direct solver. For the fast solver, the
+        lowest value so far.
     steps : int
         T, the number of steps of the slowest image.
     residual : Tensor, float (B,)

@@ -162,7 +162,7 @@ def load_network(path: Path, network, config: dict) -> None:
     """
     state = _read(path)
     old = state["config"]
-    differ = [k for k in _differing_in_phase_one(old, config) if k.startswith(SHAPING_KEYS) and k not in FREE_KEYS]
+    differ = [k for k in _differing_in_phase_one(old, config) if k.startswith(SHAPING_KEYS)]
     remedy = "Choose the checkpoint of a run with this configuration"
     _check_none(differ, path, "of other data or another network", old, config, remedy)
     try:
@@ -193,7 +193,7 @@ def _differing(old: dict, new: dict) -> list[str]:
 
 def _differing_in_phase_one(old: dict, new: dict) -> list[str]:
     """List the differing keys that phase one depends on."""
-    return [key for key in _differing(old, new) if not key.startswith(PHASE_TWO_KEYS)]
+    return [key for key in _differing(old, new) if not key.startswith(PHASE_TWO_KEYS) and key not in FREE_KEYS]
 
 
 def _check_none(differ: Iterable[str], path: Path, problem: str, old: dict, new: dict, remedy: str) -> None:

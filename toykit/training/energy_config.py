@@ -66,9 +66,9 @@ class EnergyConfig:
     stride : int, default 1
         Side in pixels of the cells on which the terms are computed, see `toykit.energy.cells`; 1 is full resolution.
     balance : {"terms", "seeds"}, default "terms"
-        See `toykit.energy.balance`. Of soft and hard; phase one always has "terms".
+        See `toykit.energy.balance`. Used by the methods soft and hard only; phase one always has "terms".
     class_balance : bool, default False
-        See `toykit.energy.balance.class_weights`. Of soft and hard.
+        See `toykit.energy.balance.class_weights`. Used by the methods soft and hard only.
 
     Raises
     ------
@@ -104,7 +104,8 @@ class Solver:
     Parameters
     ----------
     method : str, default "fast"
-        A key of `toykit.solvers.SOLVERS`. The training method hard takes one with hard labels, the others one of the rest.
+        A key of `toykit.solvers.SOLVERS`. The training method hard needs a solver with hard labels; all other
+        methods need one with soft labels.
     options : dict, default {}
         Options of that solver, see `toykit.solve`, e.g. {"steps": 200, "lr": 0.075} of gradient. None: left out.
     predictions : {"training", "evaluation"}, default "training"
@@ -115,6 +116,8 @@ class Solver:
     ------
     ValueError
         For an unknown solver, an option that it does not have, or a value out of range.
+    ImportError
+        If the solver needs a library that is not installed.
     """
 
     method: str = "fast"
@@ -136,5 +139,5 @@ def _without_none(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _remedy(error: Exception) -> str:
-    """Return the error's message; for an unknown option, with the way to drop it."""
+    """Return the error's message; for an option that is unknown or of the wrong type, with the way to drop it."""
     return f"{error}; null leaves an option out" if isinstance(error, TypeError) else str(error)

@@ -75,7 +75,7 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = True, callback:
     ValueError
         Before the first step: the set has fewer photos than a batch, the processes do not divide the batch, batch
         normalisation would get one image per process, or the folder's run had another configuration. Later: a file cannot be
-        read or holds invalid values (the message names it), or the loss is no longer finite (the message names the step).
+        read or holds invalid values (the message names it), or the network's logits are no longer finite (the message names the step).
     FileNotFoundError
         Before the first step: a listed file does not exist.
     Exception
@@ -197,7 +197,7 @@ def mean_over_processes(run: TrainingRun, loss: Tensor) -> float:
 
 
 def share_buffers(run: TrainingRun) -> None:
-    """Give all processes the first one's batch-norm statistics, which are those that the checkpoint gets."""
+    """Copy the first process's batch-norm statistics to all processes; the checkpoint stores these."""
     if run.fabric.world_size > 1:
         for buffer in run.network.buffers():
             torch.distributed.broadcast(buffer, src=0)

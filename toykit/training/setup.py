@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class TrainingRun:
-    """A run ready for its next step; only `progress` and the weights change.
+    """A run ready for its next step. Training changes `progress`, the weights, the optimiser's state and the feature cache.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class TrainingRun:
     optimizer : Optimizer
         Inside Fabric's wrapper. Its groups are the body, unless it is frozen, and the head.
     lr_factors : list of float
-        Learning rate of each group over the schedule's.
+        Factor by which each group's learning rate differs from the schedule's.
     features : FeatureCache
         The maps of a frozen body; None where the body is trained.
     objective : Objective
@@ -244,7 +244,7 @@ def build_network(config: Config, num_classes: int) -> Network:
 
 
 def build_optimizer(network: Network, config: Config) -> tuple[torch.optim.Optimizer, list[float]]:
-    """Build the configured optimiser; also return each group's learning rate over the schedule's."""
+    """Build the configured optimiser; also return the factor between each group's learning rate and the schedule's."""
     schedule = config.schedule
     groups = parameter_groups(network, 1.0, config.model.head_factor)
     factors = [group["lr"] for group in groups]

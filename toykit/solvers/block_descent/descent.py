@@ -22,7 +22,7 @@ class Descent:
     start : Tensor, shape (B, K, H, W)
         Labels in the simplex, seeds fixed.
     threshold : float
-        Least probability of an active class; see `active_classes` of `toykit.solvers.block_descent.solver.fast_descent`.
+        Least probability of an active class; see `active_classes` of `toykit.solvers.FastOptions`.
     report : function of (step, descent)
         Called after each step; the descent stops when it returns True.
     """

@@ -1,4 +1,4 @@
-"""The fast solver: over-relaxed block descent in four colours, monotone by construction.
+"""The fast solver: over-relaxed block descent, monotone by construction. On the grid the blocks are four colours.
 
 The paper takes 200 steps of gradient descent on logits, by autograd. Here a quarter of the pixels, none a neighbour of another,
 moves at once towards its exact proximal step while the rest is held fixed (`toykit.solvers.layouts.four_colour_grid`); then the
@@ -10,7 +10,7 @@ next quarter moves. Five ideas make this fast:
 - steps 1.75 times as long (successive over-relaxation): the number of sweeps grows as the square root of the condition number;
 - a line search of a pixel's own energy, which has a closed form along its step: a pixel whose energy would rise moves less far
   or not at all, so the whole energy never rises beyond rounding, whatever the relaxation and the input;
-- nothing is computed for a class that no pixel of a row and none of its neighbours has (in the numba kernel).
+- classes that occur neither in a row of pixels nor among its neighbours are skipped (in the numba kernel).
 
 Relaxations other than Q begin with a few sweeps on Q, which is convex: this escapes poor local minima near the start.
 CD and CCE begin on a Q with less of the unary, that is, with more smoothing (`UNARY_SHARE`). On an image
@@ -37,11 +37,11 @@ from toykit.solvers.layouts.edge_list import list_edges
 from toykit.solvers.layouts.four_colour_grid import pack
 from toykit.solvers.solution import Solution
 
-#: Over-relaxation; sweeps on Q before the others, ended early below this relative decrease.
+#: Over-relaxation factor; largest number of warm-up sweeps on Q; relative decrease below which the warm-up stops.
 OMEGA, WARM_UP, WARM_UP_TOLERANCE = 1.75, 12, 0.005
-#: The share of eta in those sweeps. On photos, CD and CCE end lower on average with less of it: on the grid by a little, CCE on
-#: far edges by a tenth, but not on every photo. NQ and LQ reach the same energy, sooner with the full unary. BL is lower on
-#: some photos and higher on others.
+#: The share of eta in the warm-up; 1 for relaxations that are not listed. On photos, a smaller share gives CD and CCE a lower
+#: final energy on average (slightly lower on the grid, a tenth lower for CCE with far edges), though not on every photo. NQ and LQ
+#: reach the same energy, sooner with the full unary. BL is lower on some photos and higher on others.
 UNARY_SHARE = {"CD": 1 / 2, "CCE": 1 / 100}
 #: Side by side: the largest number of classes of an image, and of pixels that images may fill together in a row.
 FEW_CLASSES, LONG_ROW = 8, 1024
@@ -123,7 +123,11 @@ def _scaled(problem: Subproblem) -> tuple[float, Subproblem]:
 
 
 def _group_size(problem: Subproblem, options: FastOptions, has_callback: bool) -> int:
-    """Return the number of images to solve together: one fits the CPU's cache, all of them fill a GPU."""
+    """Return the number of images to solve together.
+
+    On the grid, all of them fill a GPU, and with `side_by_side` a few small ones fill long rows on the CPU. Otherwise each
+    image is solved alone: it fits the CPU's cache, and lists of edges and active classes differ between images.
+    """
     batch, num_classes, _, width = problem.sigma.shape
     together = options.active_classes == 0 and problem.edges.on_grid
     if together and problem.sigma.device.type == "cuda":

@@ -62,7 +62,7 @@ class Neighbors(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """The gradient of the pairwise terms, and of the quadratic part of the unary, as coefficients of labels."""
+    """The gradient of the pairwise terms, and of the quadratic part of the unary, as coefficients; and the step lengths."""
 
     products: np.ndarray  # (D, W), of the label with each neighbour's
     others: np.ndarray  # (D, W), coefficients of the neighbours' labels
@@ -74,8 +74,8 @@ class Gradient(NamedTuple):
 def update(pixels, neighbors, terms, options, held, alive, change):
     """Move the labels of a row by one step and return the classes that it may hold now.
 
-    held[:alive]: the classes that a pixel or a neighbour holds; held has room for all. change: the change of the energy is
-    added to it, one number for each image of the row.
+    held[:alive]: the classes that a pixel or a neighbour holds; `held` has room for all classes. The energy change of each
+    image in the row is added to `change`.
     """
     if terms.cross_entropy == RCE:  # its barrier keeps every class above zero
         held, alive = np.arange(len(held)), len(held)

@@ -75,7 +75,7 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = True, callback:
     ValueError
         Before the first step: the set has fewer photos than a batch, the processes do not divide the batch, batch
         normalisation would get one image per process, or the folder's run had another configuration. Later: a file cannot be
-        read or holds invalid values (the message names it), or the network's logits are no longer finite (the message names the step).
+        read or holds invalid values, or the network's logits are no longer finite (the message names the file or the step).
     FileNotFoundError
         Before the first step: a listed file does not exist.
     Exception

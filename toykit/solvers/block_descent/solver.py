@@ -40,8 +40,8 @@ from toykit.solvers.solution import Solution
 #: Over-relaxation factor; largest number of warm-up sweeps on Q; relative decrease below which the warm-up stops.
 OMEGA, WARM_UP, WARM_UP_TOLERANCE = 1.75, 12, 0.005
 #: The share of eta in the warm-up; 1 for relaxations that are not listed. On photos, a smaller share gives CD and CCE a lower
-#: final energy on average (slightly lower on the grid, a tenth lower for CCE with far edges), though not on every photo. NQ and LQ
-#: reach the same energy, sooner with the full unary. BL is lower on some photos and higher on others.
+#: final energy on average (slightly lower on the grid, a tenth lower for CCE with far edges), though not on every photo. NQ and
+#: LQ reach the same energy, sooner with the full unary. BL is lower on some photos and higher on others.
 UNARY_SHARE = {"CD": 1 / 2, "CCE": 1 / 100}
 #: Side by side: the largest number of classes of an image, and of pixels that images may fill together in a row.
 FEW_CLASSES, LONG_ROW = 8, 1024

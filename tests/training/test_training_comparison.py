@@ -93,6 +93,8 @@ def test_phase_one_is_gone_through_once_to_the_same_end(overrides, tmp_path, mon
     assert not checkpoint.adopt(tmp_path / "nowhere.pt", tmp_path / "newer", config)
     for changed in ({"run": config["run"] | {"seed": 1}}, {"schedule": config["schedule"] | {"pretrain_epochs": 2}}):
         assert not checkpoint.adopt(common, tmp_path / "newer", config | changed)
+    free = config | {"run": config["run"] | {"checkpoint_steps": 7}}  # a key that a resumed run may change as well
+    assert checkpoint.adopt(common, tmp_path / "free", free)
     torch.save(torch.load(common, weights_only=True) | {"progress": {"epoch": 1, "step": 1}}, common)
     assert not checkpoint.adopt(common, tmp_path / "newer", config)
     common.write_bytes(b"nothing")

@@ -188,7 +188,7 @@ def test_presets_are_what_their_sources_say():
     assert Dense.rloss() == Dense(bandwidth=15.0, spatial_bandwidth=100.0, downscale=2)
 
 
-@pytest.mark.parametrize("relaxation", [name for name in RELAXATIONS if name not in ("BL", "Q")])
+@pytest.mark.parametrize("relaxation", [name for name in potts.RELAXATIONS if name not in ("BL", "Q")])
 def test_other_relaxations_are_refused_with_the_reason(relaxation):
     with pytest.raises(ValueError, match=rf"\"BL\" or \"Q\", got '{relaxation}': only these are quadratic"):
         Energy("CCE", relaxation, neighborhood=Dense())

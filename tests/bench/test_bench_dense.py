@@ -10,9 +10,9 @@ from toykit.neighborhoods import Dense, bilateral
 
 
 def test_the_error_is_the_largest_of_the_photos():
-    found = bench_dense.errors()
-    assert set(found) == set(bench_dense.PRESETS)
-    assert all(1e-4 < error < 0.01 for error in found.values())
+    measured_errors = bench_dense.errors()
+    assert set(measured_errors) == set(bench_dense.PRESETS)
+    assert all(1e-4 < error < 0.01 for error in measured_errors.values())
 
 
 @pytest.mark.parametrize("preset", bench_dense.PRESETS)

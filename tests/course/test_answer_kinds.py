@@ -17,9 +17,9 @@ THREE = [0.5, 0.25, 0.25]
 )
 def test_numbers_come_in_any_form(value):
     for kind in (numbers(3), distribution(3)):
-        found = kind(value, "x")
-        assert found.dtype == torch.float64
-        assert found.tolist() == THREE
+        reading = kind(value, "x")
+        assert reading.dtype == torch.float64
+        assert reading.tolist() == THREE
     assert numbers(2, 3)([value, value], "x").tolist() == [THREE, THREE]
 
 

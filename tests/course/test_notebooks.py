@@ -157,9 +157,9 @@ def test_parameters_are_literals_with_their_types(tmp_path):
     ],
 )
 def test_values_take_the_type_of_their_default(text, default, value):
-    found = parse_value("x", text, default)
-    assert found == value
-    assert type(found) is type(value)
+    parsed = parse_value("x", text, default)
+    assert parsed == value
+    assert type(parsed) is type(value)
 
 
 @pytest.mark.parametrize(("text", "default"), [("abc", 200), ("0.5", 200), ("1", True), ("true", 1.0), ("3", (1, 2))])

@@ -40,11 +40,11 @@ class Tags(HTMLParser):
 
 def loaded(text):
     """What a browser would fetch for a page; data addresses are in it already."""
-    found = [attributes.get(LOADING[tag]) for tag, attributes in Tags(text).tags if tag in LOADING]
-    found += re.findall(
+    addresses = [attributes.get(LOADING[tag]) for tag, attributes in Tags(text).tags if tag in LOADING]
+    addresses += re.findall(
         r"url\(['\"]?([^)]*)|@import\s+([^;]+)", "".join(re.findall(r"<style>(.*?)</style>", text, re.DOTALL))
     )
-    return [address for address in found if not (isinstance(address, str) and address.startswith("data:"))]
+    return [address for address in addresses if not (isinstance(address, str) and address.startswith("data:"))]
 
 
 @pytest.fixture(scope="module")

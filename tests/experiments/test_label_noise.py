@@ -14,8 +14,8 @@ from toykit.experiments.label_noise import Cell, Settings, corrupt, interval, pu
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.floats(0, 1))
 def test_targets_are_the_captions(observed, eta):
-    found = targets(torch.tensor(observed), eta, 6)
-    for row, label in zip(found.tolist(), observed, strict=True):
+    soft_targets = targets(torch.tensor(observed), eta, 6)
+    for row, label in zip(soft_targets.tolist(), observed, strict=True):
         for k, value in enumerate(row):
             assert value == pytest.approx(eta * (1 / 6) + (1 - eta) * (k == label), abs=1e-6)
 
@@ -36,10 +36,10 @@ def test_pull_is_the_derivative_by_hand(eta, sure, classes):
 def test_corruption_has_the_rate_and_never_the_same_class(n, classes, share, seed):
     labels = torch.randint(classes, (n,), generator=torch.Generator().manual_seed(seed))
     kept = labels.clone()
-    found = corrupt(labels, share, classes, torch.Generator().manual_seed(seed))
+    corrupted = corrupt(labels, share, classes, torch.Generator().manual_seed(seed))
     assert torch.equal(labels, kept)
-    assert int((found != labels).sum()) == round(share * n)
-    assert 0 <= found.min() <= found.max() < classes
+    assert int((corrupted != labels).sum()) == round(share * n)
+    assert 0 <= corrupted.min() <= corrupted.max() < classes
 
 
 def test_wrong_classes_are_uniform_and_nested():

@@ -90,13 +90,13 @@ def test_quarters_hold_the_problem(size, connectivity, make_problem):
     for row in (0, 1):
         for column in (0, 1):
             for offset in x.offsets:
-                found = x.neighbor(row, column, offset)
-                for i in range(found.shape[1]):
-                    for j in range(found.shape[3]):
+                neighbor = x.neighbor(row, column, offset)
+                for i in range(neighbor.shape[1]):
+                    for j in range(neighbor.shape[3]):
                         r, c = 2 * i + row + offset[0], 2 * j + column + offset[1]
                         inside = 0 <= r < height and 0 <= c < width
                         expected = whole[:, :, r, c] if inside else torch.zeros_like(whole[:, :, 0, 0])
-                        assert torch.equal(found[:, i, :, j], expected)
+                        assert torch.equal(neighbor[:, i, :, j], expected)
     expected = problem.value(whole) - problem.constant()
     assert torch.allclose(torch_kernel.energy(x, "CCE", "CD", 0.3), expected, rtol=1e-10, atol=1e-12)
 
@@ -199,9 +199,9 @@ def test_no_sweep_raises_the_energy_of_unkind_inputs(kind, cross_entropy, relaxa
 def test_soft_jaccard_with_the_closed_form(make_problem):
     problem = make_problem(height=30, width=31, classes=4)
     exact = random_walker(*problem)
-    found = solve(*problem, Energy("Q", "Q"), tolerance=1e-9)
-    assert (soft_jaccard(found.labels, exact.labels) > 0.9999).all()
-    assert (found.energies[-1] >= exact.energies[0] * (1 - 1e-12)).all()
+    solution = solve(*problem, Energy("Q", "Q"), tolerance=1e-9)
+    assert (soft_jaccard(solution.labels, exact.labels) > 0.9999).all()
+    assert (solution.energies[-1] >= exact.energies[0] * (1 - 1e-12)).all()
 
 
 def test_each_image_is_solved_as_alone_and_twice_the_same(make_problem):
@@ -260,12 +260,12 @@ def test_other_backends_of_the_random_walker(backend, eta, make_problem):
     logits, image, seeds = make_problem(height=20, width=17, classes=4, padding=True)
     image = image / 8  # an even photo: eta = 0 is solvable by iteration too
     exact = random_walker(logits, image, seeds, eta)
-    found = random_walker(logits, image, seeds, eta, backend=backend, tolerance=1e-8)
-    assert found.converged
-    assert (found.residual <= 1e-8).all()
-    assert torch.allclose(found.labels, exact.labels, atol=1e-6)
+    walker = random_walker(logits, image, seeds, eta, backend=backend, tolerance=1e-8)
+    assert walker.converged
+    assert (walker.residual <= 1e-8).all()
+    assert torch.allclose(walker.labels, exact.labels, atol=1e-6)
     rough = random_walker(logits, image, seeds, eta, backend=backend, tolerance=1e-2)
-    assert (rough.residual > found.residual).all()
+    assert (rough.residual > walker.residual).all()
 
 
 def test_wrong_backend(make_problem):
@@ -288,9 +288,9 @@ def test_only_the_ratio_of_the_weights_matters(cross_entropy, relaxation, make_p
     problem = make_problem(height=8, width=9, dtype=torch.float32)
     expected = solve(*problem, Energy(cross_entropy, relaxation, 0.3, 6.0))
     for factor in (2.0**-100, 2.0**90):
-        found = solve(*problem, Energy(cross_entropy, relaxation, 0.3 * factor, 6.0 * factor))
-        assert torch.equal(found.labels, expected.labels)
-        assert torch.allclose(found.energies / factor, expected.energies, rtol=1e-6)
+        solution = solve(*problem, Energy(cross_entropy, relaxation, 0.3 * factor, 6.0 * factor))
+        assert torch.equal(solution.labels, expected.labels)
+        assert torch.allclose(solution.energies / factor, expected.energies, rtol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore::toykit.ConvergenceWarning")
@@ -322,13 +322,13 @@ def test_less_of_the_unary_on_the_way_ends_lower(relaxation, gain, monkeypatch):
     """On average over photos, on far edges."""
 
     def ends():
-        found = []
+        energies = []
         for sample in datasets.photos(64)[:4]:
             image, seeds = sample.tensors()
             logits = seed_logits(image, seeds, len(sample.classes))
             energy = Energy("CCE", relaxation, neighborhood=SparseNonLocal())
-            found.append(float(solve(logits, image, seeds, energy).energies[-1]))
-        return torch.tensor(found)
+            energies.append(float(solve(logits, image, seeds, energy).energies[-1]))
+        return torch.tensor(energies)
 
     lower = ends()
     monkeypatch.setitem(fast.UNARY_SHARE, relaxation, 1.0)
@@ -399,13 +399,13 @@ def test_active_classes(cross_entropy, make_problem, check_solution):
     logits[:, 5:] -= 12  # likely nowhere
     energy = Energy(cross_entropy, "Q")
     everything = solve(logits, image, seeds, energy, tolerance=1e-8)
-    found = solve(logits, image, seeds, energy, tolerance=1e-8, active_classes=0.01)
-    check_solution(found, energy, logits, image, seeds)
-    assert "at most 5 of 8 classes" in found.message
-    assert (found.labels[:, 5:].where((seeds == UNLABELLED)[:, None], 0) == 0).all()
-    assert (found.energies[-1] >= everything.energies[-1] * (1 - 1e-5)).all()
+    solution = solve(logits, image, seeds, energy, tolerance=1e-8, active_classes=0.01)
+    check_solution(solution, energy, logits, image, seeds)
+    assert "at most 5 of 8 classes" in solution.message
+    assert (solution.labels[:, 5:].where((seeds == UNLABELLED)[:, None], 0) == 0).all()
+    assert (solution.energies[-1] >= everything.energies[-1] * (1 - 1e-5)).all()
     if cross_entropy != "RCE":  # infinite without a class that is predicted at all
-        assert torch.allclose(found.energies[-1], everything.energies[-1], rtol=1e-2)
+        assert torch.allclose(solution.energies[-1], everything.energies[-1], rtol=1e-2)
     same = solve(logits, image, seeds, energy, tolerance=1e-8, active_classes=1e-300)
     assert torch.allclose(same.labels, everything.labels, atol=1e-6)
 

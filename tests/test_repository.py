@@ -151,3 +151,9 @@ def test_contributing_names_files_that_exist():
             parent = path.parent
             named.append(name)
     assert len(named) > 15
+
+
+def test_ci_names_tests_that_exist():
+    named = re.findall(r"\btests/[\w/]+\.py", (ROOT / ".ci" / "run").read_text())
+    assert named
+    assert all((ROOT / name).is_file() for name in named)

@@ -192,7 +192,7 @@ def test_no_sweep_raises_the_energy_of_unkind_inputs(kind, cross_entropy, relaxa
     for _ in range(4):
         numba_kernel.sweep(x, cross_entropy, relaxation, 0.3, OMEGA)
         after = torch_kernel.energy(x, cross_entropy, relaxation, 0.3)
-        assert (after <= before + 1e-9 * before.abs()).all()
+        assert (after <= before + 1e-9 * before.abs() + 1e-12).all()  # beyond rounding, also where it is 0
         before = after
 
 

@@ -107,9 +107,8 @@ def train_epoch(run: TrainingRun, report: Report, callback: Callback | None = No
     clock = now(fabric.device)
     for crops in run.loader.load(remaining_batches(run)):
         batch = Batch(*fabric.to_device(tuple(crops)))
-        torch.manual_seed(
-            seed_at(run.config.run.seed, progress.epoch, progress.step, fabric.global_rank)
-        )  # for dropout
+        # for dropout
+        torch.manual_seed(seed_at(run.config.run.seed, progress.epoch, progress.step, fabric.global_rank))
         lr = set_learning_rate(run)
         outcome = train_step(run, batch)
         progress.step += 1

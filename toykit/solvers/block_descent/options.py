@@ -33,7 +33,7 @@ class FastOptions:
         Labels in the simplex to start from, e.g. those of a similar problem; no sweeps on Q precede them. Default: the
         predictions.
     side_by_side : bool, default False
-        Solve small images of few classes several at a time, in long rows that suit the CPU: up to three times faster, e.g. for
+        Solve small images of few classes several at a time, in long rows that suit the CPU: about twice as fast, e.g. for
         the cells of a mini-batch. The labels are those of an image alone up to rounding and the tolerance. It has no effect on
         other neighbourhoods, with other kernels, or with a callback.
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from toykit.energy import Subproblem
 from toykit.energy.energy import at_pixels, select
 from toykit.simplex import softmax
-from toykit.solvers.solution import Solution
+from toykit.solvers.solution import Solution, join_traces
 
 
 def solve_present(
@@ -64,13 +64,11 @@ def solve_present(
         groups.append(images)
         solutions.append(_solve_group(solver, problem[images], classes, own, callback))
     order = torch.cat(groups).argsort()
-    steps, rows = max(s.steps for s in solutions), max(len(s.energies) for s in solutions)
-    traces = [torch.cat([s.energies, s.energies[-1:].expand(rows - len(s.energies), -1)]) for s in solutions]
     slowest = max(solutions, key=lambda s: (not s.converged, s.steps))
     return Solution(
         torch.cat([s.labels for s in solutions])[order],
-        torch.cat(traces, 1)[:, order],
-        steps,
+        join_traces([s.energies for s in solutions])[:, order],
+        max(s.steps for s in solutions),
         torch.cat([s.residual for s in solutions])[order],
         all(s.converged for s in solutions),
         slowest.message,

@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 #: What happens when an image does not converge: a `ConvergenceWarning`, nothing, or a `ConvergenceError`.
@@ -78,3 +79,9 @@ class Solution:
         if not self.converged and on_failure == "warn":
             warnings.warn(self.message, ConvergenceWarning, stacklevel=3)
         return self
+
+
+def join_traces(traces: list[Tensor]) -> Tensor:
+    """Put traces of energies (T_n + 1, B_n) side by side; shorter ones are continued with their last row."""
+    rows = max(map(len, traces))
+    return torch.cat([torch.cat([t, t[-1:].expand(rows - len(t), -1)]) for t in traces], 1)

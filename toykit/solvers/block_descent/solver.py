@@ -35,7 +35,7 @@ from toykit.solvers.block_descent.descent import Descent, relative_decrease
 from toykit.solvers.block_descent.options import FastOptions
 from toykit.solvers.layouts.edge_list import list_edges
 from toykit.solvers.layouts.four_colour_grid import pack
-from toykit.solvers.solution import Solution
+from toykit.solvers.solution import Solution, join_traces
 
 #: Over-relaxation factor; largest number of warm-up sweeps on Q; relative decrease below which the warm-up stops.
 OMEGA, WARM_UP, WARM_UP_TOLERANCE = 1.75, 12, 0.005
@@ -102,8 +102,8 @@ def fast_descent(
         residuals.append(run.residual)
         stopped, most_classes = stopped or run.stopped, max(most_classes, len(run.classes))
         del run  # the next one needs its memory
-    steps = max(map(len, traces)) - 1
-    energies = torch.cat([torch.cat([t, t[-1:].expand(steps + 1 - len(t), -1)]) for t in traces], 1) * scale
+    energies = join_traces(traces) * scale
+    steps = len(energies) - 1
     residual = torch.cat(residuals)
     late = ~(residual <= tolerance)  # NaN is late
     message = _describe(tolerance, steps, stopped, residual, late)

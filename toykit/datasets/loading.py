@@ -75,7 +75,7 @@ def load(
         supervision = Supervision("scribbles" if split == "train" else "full")
     root = folder(kind, root)
     dataset = FINDERS[kind](root, split, supervision)
-    if supervision.kind in ("scribbles", "clicks") and any(entry.marks is None for entry in dataset.entries):
+    if supervision.annotated and any(entry.marks is None for entry in dataset.entries):
         raise FileNotFoundError(
             f"{root}: {kind} has no {supervision.kind}; choose simulated, blocks or full supervision"
         )

@@ -145,12 +145,10 @@ class SegmentationSet:
             If a file is missing or invalid; the message names it.
         """
         supervision, name = self.supervision, self.ids[i]
-        if supervision.kind in ("scribbles", "clicks"):
+        self.check_mask(self.entries[i])
+        if supervision.annotated:
             return self._marked(self.entries[i], size)
-        if mask is None:
-            raise ValueError(
-                f"{self.entries[i].image}: has no mask, which supervision {supervision.kind!r} is made from"
-            )
+        assert mask is not None
         if supervision.kind == "simulated":
             if i not in self._simulated:
                 self._simulated[i] = simulated_seeds(mask, self.classes, name, supervision)
@@ -158,6 +156,11 @@ class SegmentationSet:
         if supervision.kind == "blocks":
             return blocks(mask, supervision.share, name, supervision.seed)
         return mask.copy()
+
+    def check_mask(self, entry: Entry) -> None:
+        """Raise ValueError if an image does not have the mask that its seeds are made from."""
+        if entry.mask is None and not self.supervision.annotated:
+            raise ValueError(f"{entry.image}: has no mask, which supervision {self.supervision.kind!r} is made from")
 
     def _marked(self, entry: Entry, size: tuple[int, int]) -> np.ndarray:
         """Return the seeds of an annotator's strokes, clicks or drawn map."""

@@ -55,6 +55,11 @@ class Supervision:
         check_number("supervision width", self.width, "[1, inf)")
         check_number("supervision share", self.share, "(0, 1]")
 
+    @property
+    def annotated(self) -> bool:
+        """Whether an annotator gives the seeds; otherwise they are made from the full mask."""
+        return self.kind in ("scribbles", "clicks")
+
 
 def random_generator(seed: int, name: str) -> np.random.Generator:
     """Return the random generator of one image: the same in every process, whatever was read before.

@@ -209,8 +209,7 @@ def load_sets(config: Config) -> tuple[SegmentationSet, SegmentationSet | None]:
 def check_files(samples: SegmentationSet) -> None:
     """Raise for a photo without the mask that its seeds are made from, or a listed file that does not exist."""
     for entry in samples.entries:
-        if entry.mask is None and samples.supervision.kind not in ("scribbles", "clicks"):
-            raise ValueError(f"{entry.image}: has no mask, which supervision {samples.supervision.kind!r} is made from")
+        samples.check_mask(entry)
         for path in (entry.image, entry.mask, entry.marks):
             if isinstance(path, Path) and not path.exists():
                 raise FileNotFoundError(f"{path}: no such file, though the set needs it; see: toykit data check")

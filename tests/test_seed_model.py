@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from toykit import PADDING, UNLABELLED
+from toykit import PADDING, UNLABELLED, seed_model
 from toykit.seed_model import ABSENT, NOISE, SHRINKAGE, seed_logits
 
 
@@ -58,6 +58,13 @@ def test_temperature_classes_without_seeds_and_images_without_any(halves):
     single = torch.full_like(seeds, UNLABELLED)
     single[0, 0, 0] = 1  # one pixel: a covariance of zero must not break it
     assert seed_logits(image, single, 2).isfinite().all()
+
+
+def test_rows_are_computed_a_few_at_a_time(halves, monkeypatch):
+    whole = seed_logits(*halves, 2)
+    for chunk in (1, 50):  # one row of 20 pixels at a time, and two
+        monkeypatch.setattr(seed_model, "CHUNK", chunk)
+        assert torch.allclose(seed_logits(*halves, 2), whole, rtol=1e-6)
 
 
 def test_images_of_a_batch_do_not_mix(halves):

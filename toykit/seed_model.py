@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from toykit._shared.arguments import check_number
-from toykit.conventions import PADDING, UNLABELLED, check_image, check_seeds
+from toykit.conventions import PADDING, check_image, check_seeds
 
 #: Weight of the pooled covariance in each class's own. Without it, a scribble of one shade would match only that shade.
 SHRINKAGE = 0.2
@@ -17,6 +17,8 @@ SHRINKAGE = 0.2
 ABSENT = 10.0
 #: Standard deviation added to every feature, as a share of its range.
 NOISE = 0.03
+#: Pixels that are computed at a time.
+CHUNK = 1 << 14
 
 
 def seed_logits(image: Tensor, seeds: Tensor, num_classes: int, temperature: float = 2.0) -> Tensor:
@@ -47,43 +49,63 @@ def seed_logits(image: Tensor, seeds: Tensor, num_classes: int, temperature: flo
         For wrong shapes or values, and for a temperature that is not a positive number.
     """
     check_number("temperature", temperature, "(0, inf)")
-    image, seeds = check_image(image, torch.float64), check_seeds(seeds, num_classes)
+    image, seeds = check_image(image), check_seeds(seeds, num_classes)
     batch, _, height, width = image.shape
     if seeds.shape != (batch, height, width):
         raise ValueError(f"seeds: expected {(batch, height, width)} like the image, got {tuple(seeds.shape)}")
-    y, x = torch.meshgrid(*(torch.linspace(0, 1, n, dtype=image.dtype) for n in (height, width)), indexing="ij")
-    position = torch.stack([x, y]).to(image.device)
     logits = torch.zeros(batch, num_classes, height, width, device=image.device)
-    for b in range(batch):
-        features = torch.cat([image[b] / 255, position]).flatten(1)
-        scores = _log_densities(features, seeds[b].flatten(), num_classes)
-        logits[b] = (scores.view(num_classes, height, width) / temperature).float()
+    rows = max(1, CHUNK // width)  # a few at a time: in float64 the features of a large photo would fill the memory
+    for photo, marks, out in zip(image, seeds, logits, strict=True):
+        if not (marks < PADDING).any():
+            continue
+        model = _ColourAndPosition(photo, marks)
+        for top in range(0, height, rows):
+            part = slice(top, top + rows)
+            scores = model.log_densities(_features(photo, part))
+            out[:, part] = (scores.min(0).values - ABSENT).div_(temperature)
+            out[model.present, part] = scores.div_(temperature).float()
     return logits
 
 
-def _log_densities(features: Tensor, seeds: Tensor, num_classes: int) -> Tensor:
-    """Compute Gaussian log-densities (K, N) of features (F, N) under each class, up to a constant."""
-    labelled = (seeds != UNLABELLED) & (seeds != PADDING)
-    scores = features.new_zeros(num_classes, features.shape[1])
-    if not labelled.any():
-        return scores
-    present = seeds[labelled].unique().tolist()
-    noise = NOISE**2 * torch.eye(len(features), dtype=features.dtype, device=features.device)
-    points = {k: features[:, seeds == k].T for k in present}
-    own = {k: _covariance(points[k]) for k in present}
-    pooled = sum(own.values()) / len(own)
-    for k in present:
-        spread = torch.linalg.cholesky((1 - SHRINKAGE) * own[k] + SHRINKAGE * pooled + noise)
-        # whitening all pixels by one product is much faster than solving with the triangular factor for each
-        whiten = torch.linalg.inv(spread)
-        whitened = torch.addmm(-(whiten @ points[k].mean(0))[:, None], whiten, features)
-        scores[k] = -whitened.square_().sum(0) / 2 - spread.diagonal().log().sum()
-    absent = [k for k in range(num_classes) if k not in present]
-    scores[absent] = scores[present].min(0).values - ABSENT
-    return scores
+class _ColourAndPosition:
+    """One Gaussian per class with seeds (H, W), over a photo's features there; `present` lists these classes."""
+
+    def __init__(self, photo: Tensor, seeds: Tensor):
+        rows, columns = (seeds < PADDING).nonzero(as_tuple=True)
+        features, labels = _features(photo, rows, columns), seeds[rows, columns]
+        self.present = labels.unique().tolist()
+        points = [features[:, labels == k] for k in self.present]
+        own = [torch.cov(x, correction=0) for x in points]
+        noise = NOISE**2 * torch.eye(len(features), dtype=features.dtype, device=features.device)
+        pooled = torch.stack(own).mean(0)
+        terms = [
+            _polynomial(x.mean(1), (1 - SHRINKAGE) * covariance + SHRINKAGE * pooled + noise)
+            for x, covariance in zip(points, own, strict=True)
+        ]
+        self.quadratic, self.linear, self.constant = (torch.stack(term) for term in zip(*terms, strict=True))
+
+    def log_densities(self, features: Tensor) -> Tensor:
+        """Compute the log-densities of features (F, ...) under each present class, up to a constant."""
+        flat = features.flatten(1)
+        products = (flat[:, None] * flat).flatten(0, 1)
+        scores = torch.addmm(self.constant[:, None], self.linear, flat).addmm_(self.quadratic, products)
+        return scores.unflatten(1, features.shape[1:])
 
 
-def _covariance(points: Tensor) -> Tensor:
-    """Return the covariance (F, F) of points (N, F), divided by N."""
-    centred = points - points.mean(0)
-    return centred.T @ centred / len(points)
+def _polynomial(mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return a Gaussian's log-density as a polynomial: the coefficients of f_a f_b (F^2,) and of f_a (F,), and the constant."""
+    root = torch.linalg.cholesky(covariance)
+    precision = torch.cholesky_inverse(root)
+    linear = precision @ mean
+    return -precision.flatten() / 2, linear, -linear @ mean / 2 - root.diagonal().log().sum()
+
+
+def _features(photo: Tensor, rows: Tensor | slice, columns: Tensor | None = None) -> Tensor:
+    """Return (R, G, B, x, y) in 0..1, float64, of some rows of a photo, (F, h, W), or of single pixels, (F, n)."""
+    height, width = photo.shape[1:]
+    y, x = (torch.linspace(0, 1, n, dtype=torch.float64, device=photo.device) for n in (height, width))
+    if columns is None:
+        y, x, colours = y[rows, None].expand(-1, width), x.expand(len(y[rows]), -1), photo[:, rows]
+    else:
+        y, x, colours = y[rows], x[columns], photo[:, rows, columns]
+    return torch.cat([colours.double() / 255, torch.stack([x, y])])

@@ -12,9 +12,13 @@ from toykit._shared.files import write_atomically
 from toykit.conventions import PADDING
 from toykit.datasets.sample import Sample, read_image
 from toykit.energy import Energy
+from toykit.energy.cells import cell_inputs
 from toykit.seed_model import seed_logits
 from toykit.solvers import Solution, solve
 from toykit.supervision import read_seeds, write_seeds
+
+#: Longer side of a photo in the picture, in pixels: a panel shows no more.
+LONGEST = 1000
 
 
 @dataclass(frozen=True)
@@ -188,12 +192,16 @@ def _write_picture(path: Path, sample: Sample, labels: Tensor, names: tuple[str,
     from toykit import plots
 
     plots.style()
+    stride = -(-max(sample.seeds.shape) // LONGEST)  # a large photo is drawn smaller
+    small, photo, seeds = (x[0] for x in cell_inputs(labels[None], *sample.tensors(), stride))
+    image = photo.round().byte().permute(1, 2, 0).numpy()
+    marks = seeds.numpy().astype(np.uint8)
     pictures = {
-        "photo and seeds": plots.overlay_seeds(sample.image, sample.seeds, len(names), fade=0.3),
-        "soft labels": plots.soft_colors(labels),
-        "their entropy (black: uncertain)": plots.entropy_map(labels),
-        "hard mask": plots.hard_colors(labels),
+        "photo and seeds": plots.overlay_seeds(image, marks, len(names), fade=0.3),
+        "soft labels": plots.soft_colors(small),
+        "their entropy (black: uncertain)": plots.entropy_map(small),
+        "hard mask": plots.hard_colors(small),
     }
-    figure = plots.panels(pictures, columns=2, legend=names, named={"photo and seeds": sample.seeds})
+    figure = plots.panels(pictures, columns=2, legend=names, named={"photo and seeds": marks})
     write_atomically(path, lambda file: figure.savefig(file, format="png"))
     plt.close(figure)

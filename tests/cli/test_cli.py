@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from helpers.notebooks import make_notebook
 from PIL import Image
 
-from toykit import Energy, NearestNeighbors, datasets, random_walker, solve
+import toykit.segment
+from toykit import Energy, NearestNeighbors, datasets, plots, random_walker, solve
 from toykit._shared.palette import voc_palette
 from toykit.cli import main
 from toykit.seed_model import seed_logits
@@ -61,6 +62,18 @@ def test_segment_writes_labels_mask_and_picture(files):
         assert np.allclose(np.array(mask.convert("RGB")) / 255, voc_palette(4)[labels[0].argmax(0)], atol=1 / 255)
     with Image.open(output / "cat_picture.png") as overview:
         assert min(overview.size) > 300
+
+
+def test_a_large_photo_is_drawn_smaller(files, monkeypatch):
+    sample, image, seeds, output = files
+    drawn = {}
+    panels = plots.panels
+    monkeypatch.setattr(plots, "panels", lambda pictures, **more: drawn.update(pictures) or panels(pictures, **more))
+    monkeypatch.setattr(toykit.segment, "LONGEST", 20)
+    assert call("segment", image, seeds, "-o", output).exit_code == 0
+    height, width = sample.seeds.shape  # 48 at most: cells of 3 pixels
+    assert {picture.shape[:2] for picture in drawn.values()} == {(-(-height // 3), -(-width // 3))}
+    assert load(output)[0].shape[2:] == (height, width)  # the files keep their size
 
 
 def test_segment_reads_json_scribbles(files):

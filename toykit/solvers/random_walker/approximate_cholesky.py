@@ -59,7 +59,7 @@ def solve_by_approximate_cholesky(
     y = known.copy()
     if not graph.free.any():
         return y, 0.0, 0
-    least = graph.w.max(initial=0.0) * np.array([LOOSE, CUT])
+    least = np.maximum(graph.w.max(initial=0.0) * np.array([LOOSE, CUT]), np.finfo(float).tiny)
     loose = _cut_off(graph, least[0])
     island, ends = _around(graph, loose)
     lost = np.zeros_like(loose)  # not even the iteration's affinities join them to a seed
@@ -74,7 +74,7 @@ def solve_by_approximate_cholesky(
     residual, steps = np.inf, 0
     for trial in range(MAX_ROUNDS):
         steps += _iterate(factor, iterated, x, tolerance / 2, max_steps, complete=trial > 0)
-        y[graph.free] = on_simplex(x.T)
+        y[graph.free & ~lost] = on_simplex(x.T[~lost[graph.free]])
         if loose.any():
             y[ends] = solve_walker(island, y[ends])[0]
         x = y[graph.free].T.copy()

@@ -7,14 +7,14 @@ iteration, Young's optimal
 
     omega = 2 / (1 + sqrt(1 - rho^2))
 
-reduces the error by a factor of about omega - 1 per sweep: some 40 sweeps give six digits at eta 0.3 and lam 6. (On 8 neighbours
-the bound holds but the optimality does not: some 50 sweeps.) At eta = 0 there is no such bound: use "direct" or
+reduces the error by a factor of about omega - 1 per sweep: some 40 sweeps give six digits at eta 0.3 and lam 6. (On 8
+neighbours the bound holds but the optimality does not: some 50 sweeps.) At eta = 0 there is no such bound: use "direct" or
 "approximate_cholesky" for a walker that has only seeds.
 
-Classes are independent. A few are swept at a time, several sweeps at once: each sweep follows the one before it two lines behind,
-which gives the same result as one after another, while the lines stay in the cache. Sweeps compute corrections in float32 from
-residuals in float64 (iterative refinement). Labels sum to one: the last class starts from one minus the others, and usually needs
-no sweep.
+Classes are independent. A few are swept at a time, several sweeps at once: each sweep follows the one before it two lines
+behind, which gives the same result as one after another, while the lines stay in the cache. Sweeps compute corrections in
+float32 from residuals in float64 (iterative refinement). Labels sum to one: the last class starts from one minus the others,
+and usually needs no sweep.
 """
 
 import math
@@ -105,12 +105,12 @@ class _System:
     def relax(
         self, classes: list[int], tolerance: float, max_steps: int, from_labels: bool = False
     ) -> tuple[float, int]:
-        """Solve for some classes in place, from zero or from their labels; return their largest relative residual, and the sweeps."""
+        """Solve for some classes in place, from zero or their labels; return the largest relative residual and the sweeps."""
         labels = self.x.labels[0][:, :, :, classes].contiguous()
         target = self.x.target[0][:, :, :, classes].contiguous().numpy()
         start = labels.clone()
         labels[:, :, 1:-1, :, 1:-1] *= 1 - self.x.free[0][:, :, :, None]
-        source, goal = self.residual(labels.numpy(), target)  # with zeros on the free pixels, this is the right-hand side
+        source, goal = self.residual(labels.numpy(), target)  # zeros on the free pixels give the right-hand side
         norms, steps, rate = goal, 0, math.log(max(self.omega - 1, 1e-3))
         if from_labels:
             labels = start
@@ -133,7 +133,7 @@ class _System:
     def residual(self, labels: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compute b - A y of some classes in float32, and its norm for each class."""
         left = np.empty(target.shape, np.float32)
-        squares = np.empty((*target.shape[:3], target.shape[3]))
+        squares = np.empty(target.shape[:4])
         _subtract(labels, target, self.weights, self.diagonal, self.free, self.offsets, self.eta, left, squares)
         return left, np.sqrt(squares.sum(axis=(0, 1, 2)))
 

@@ -130,7 +130,8 @@ def solve_walker(graph: PixelGraph, known: np.ndarray, tolerance: float | None =
 def on_simplex(solution: np.ndarray) -> np.ndarray:
     """Remove rounding errors, and an iteration's remaining errors: the exact solution is non-negative and sums to one."""
     solution = solution.clip(0)
-    return solution / solution.sum(axis=1, keepdims=True)
+    total = solution.sum(axis=1, keepdims=True)
+    return solution / np.where(total > 0, total, 1)
 
 
 def _factorise(graph: PixelGraph, matrix: csc_array, right_side: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -85,7 +85,7 @@ def measure(method: str, size: tuple[int, int], tolerance: float, parts: int, th
         See `walker`.
     """
     torch.set_num_threads(threads)
-    _, image, seeds = problems(1, *size, classes=2)
+    _, image, seeds = problems(1, *size, classes=8)
     columns = torch.arange(size[1]) * parts // size[1]
     labelled = seeds < PADDING
     ranks = torch.where(labelled, seeds * parts + columns, 0)[labelled].unique(return_inverse=True)

@@ -49,14 +49,18 @@ def test_labels_and_residual(backend, connectivity, eta, dtype, make_problem):
         assert solution.converged
         assert (solution.residual <= tolerance).all()
         left = residual_by_hand(solution.labels, problem, eta, 6.0, neighborhood)
-        assert torch.allclose(left, solution.residual, rtol=0.5, atol=1e-12)  # some report it before rounding is removed
+        assert torch.allclose(
+            left, solution.residual, rtol=0.5, atol=1e-12
+        )  # some report it before rounding is removed
     assert (solutions[0].residual > solutions[1].residual).all()
     assert solutions[0].steps < solutions[1].steps
     assert torch.allclose(solutions[1].labels, exact.labels, rtol=0, atol=1e-7)
     assert (solutions[1].labels >= 0).all()
     assert torch.allclose(solutions[1].labels.sum(1), torch.ones(()).double(), rtol=0, atol=1e-12)
     if eta == 0:
-        assert solutions[1].labels[:, 7][problem[2] != PADDING].max() <= (0 if backend == "approximate_cholesky" else 1e-9)
+        assert solutions[1].labels[:, 7][problem[2] != PADDING].max() <= (
+            0 if backend == "approximate_cholesky" else 1e-9
+        )
 
 
 @needs_apxchol

@@ -108,7 +108,7 @@ def _assemble(graph: PixelGraph, known: np.ndarray) -> tuple[csr_array, np.ndarr
     number = np.full(len(known), -1)
     number[free] = np.arange(len(free))
     weights = graph.lam * graph.w
-    degree = sum(np.bincount(end, weights, len(known)) for end in (graph.i, graph.j))
+    degree = np.bincount(graph.i, weights, len(known)) + np.bincount(graph.j, weights, len(known))
     a, b = number[graph.i], number[graph.j]
     inner = (a >= 0) & (b >= 0)
     a_inner, b_inner, flow = a[inner], b[inner], -weights[inner]

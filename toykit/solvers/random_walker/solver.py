@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # scipy is imported where it is used
 #: fastest with seeds only) or with algebraic multigrid (pyamg); "auto" chooses, see `choose_backend`.
 BACKENDS = ("direct", "sor", "cg", "approximate_cholesky", "amg", "auto")
 _NEEDS = {"sor": "numba", "amg": "pyamg", "approximate_cholesky": "apxchol"}
-#: With "auto", images of fewer pixels are factorised: a tenth of a second at most.
+#: With "auto", images of fewer pixels are factorised, which is quick.
 SMALL = 10_000
 #: With "auto", over-relaxation solves systems up to this ratio of lam d_i and 2 eta, d_i the largest degree: 200 sweeps.
 STEEPEST = 1e3

@@ -12,6 +12,8 @@ from toykit import __version__
 from toykit.course.notebooks import find
 
 ROOT = Path(__file__).parent.parent
+#: What conda-forge does not have.
+PIP_ONLY = ("apxchol",)
 CONDA_NAMES = {
     "torch": "pytorch",
     "matplotlib": "matplotlib-base",
@@ -30,11 +32,13 @@ def test_environment_yml_is_pyproject():
     extras = project["optional-dependencies"]
     for requirement in [*project["dependencies"], *extras["notebooks"], *extras["train"], *extras["dev"]]:
         name, version = re.fullmatch(r"([\w-]+)(?:\[[\w,]+\])?(.*)", requirement).groups()
-        if name != "toykit":
+        if name not in {"toykit", *PIP_ONLY}:
             wanted.add(CONDA_NAMES.get(name, name) + version)
     lines = (ROOT / "environment.yml").read_text().splitlines()
     listed = {line.strip()[2:] for line in lines if line.startswith("  - ")} - {"conda-forge", "pip", "pip:"}
     assert listed == wanted
+    by_pip = {line.strip()[2:] for line in lines if line.startswith("      - ")}
+    assert {requirement for requirement in extras["notebooks"] if requirement.startswith(PIP_ONLY)} <= by_pip
 
 
 def test_readme_maps_every_notebook_and_shows_its_picture():

@@ -21,9 +21,10 @@ from toykit.bench.quadratic import jaccard, quadratic
 from toykit.bench.race import draw, race, sparse
 from toykit.bench.scaling import copies, scaling
 from toykit.bench.training_step import step
+from toykit.bench.walker import walker
 
 #: Names of the benchmark's parts, in the order in which they run.
-PARTS = ("race", "copies", "quadratic", "jaccard", "scaling", "step", "sparse", "dense")
+PARTS = ("race", "copies", "quadratic", "walker", "jaccard", "scaling", "step", "sparse", "dense")
 
 
 @click.command(context_settings={"show_default": True})
@@ -55,6 +56,7 @@ def main(parts: tuple[str, ...], images: int, batch: int, size: tuple[int, int],
         "race": lambda: race(images, batch, height, width, click.echo),
         "copies": lambda: copies(height, width, click.echo),
         "quadratic": lambda: quadratic(375, 500, click.echo),
+        "walker": lambda: walker(((375, 500), (1500, 2000)), click.echo),
         "jaccard": lambda: jaccard(click.echo),
         "scaling": lambda: scaling(click.echo),
         "step": lambda: step(click.echo),

@@ -194,12 +194,14 @@ def random_walker(
         Default: `NearestNeighbors()`. A dense neighbourhood needs backend="cg" and eta > 0.
     present : Tensor, bool (B, K), optional
         The classes that may occur in each image, see `toykit.solve`. Default: all classes.
-    backend : {"direct", "sor", "cg", "amg"}, default "direct"
+    backend : {"direct", "sor", "cg", "approximate_cholesky", "amg", "auto"}, default "direct"
         "direct" is a sparse factorisation (scipy), exact to rounding; one factorisation per image serves all classes.
         "sor" is over-relaxation on the CPU, the fastest where eta is not small against lam; "cg" is conjugate gradients in
-        torch on the logits' device; "amg" is multigrid (pyamg).
+        torch on the logits' device; "approximate_cholesky" preconditions them by an approximate factor (apxchol), the fastest
+        for seeds only; "amg" does by multigrid (pyamg). "auto" chooses by size, conditioning and installed libraries
+        (`toykit.solvers.random_walker.solver.choose_backend`), and uses "direct" for images that do not converge.
     tolerance : float, default 1e-9
-        Relative residual, in (0, 1), at which the last three stop.
+        Relative residual, in (0, 1), at which the iterations stop.
     on_failure : {"warn", "ignore", "raise"}, default "warn"
         What to do if an image does not converge, see `toykit.solve`.
 

@@ -269,7 +269,9 @@ def test_other_backends_of_the_random_walker(backend, eta, make_problem):
 
 
 def test_wrong_backend(make_problem):
-    with pytest.raises(ValueError, match="backend: expected one of direct, sor, cg, amg; got 'lu'"):
+    with pytest.raises(
+        ValueError, match="backend: expected one of direct, sor, cg, approximate_cholesky, amg, auto; got 'lu'"
+    ):
         random_walker(*make_problem(), backend="lu")
     with pytest.raises(ValueError, match="tolerance: expected"):
         random_walker(*make_problem(), tolerance=0)

@@ -48,7 +48,7 @@ def solve_by_conjugate_gradients(
     # a seed's label flows to its neighbours
     right = (2 * eta * problem.sigma - lam * edges.laplacian(known * (1 - free))) * free
     goal = right.square().sum((2, 3)).sqrt()  # (B, K)
-    y = known * free
+    y = known * free * (goal > 0)[..., None, None]  # zero solves a class without seeds and prior
     residual = right - matrix(y)
     z = inverse * residual
     direction, slope = z.clone(), (residual * z).sum((2, 3), keepdim=True)

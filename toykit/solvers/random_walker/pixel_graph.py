@@ -118,19 +118,20 @@ def solve_walker(graph: PixelGraph, known: np.ndarray, tolerance: float | None =
     check_determined(graph)
     matrix, right_side = _equations(graph, _indicators(free, {}, len(known)), known)
     if tolerance is None:
-        y[free] = _on_simplex(_factorise(graph, matrix, right_side, known))
+        y[free] = on_simplex(_factorise(graph, matrix, right_side, known))
         size = abs(matrix) @ y[free] + np.abs(right_side)
         residual = (np.abs(matrix @ y[free] - right_side).max(axis=1) / size.max(axis=1)).max()
     else:
         solution, residual = _iterate(matrix, right_side, known[free], tolerance)
-        y[free] = _on_simplex(solution)
+        y[free] = on_simplex(solution)
     return y, float(residual)
 
 
-def _on_simplex(solution: np.ndarray) -> np.ndarray:
+def on_simplex(solution: np.ndarray) -> np.ndarray:
     """Remove rounding errors, and an iteration's remaining errors: the exact solution is non-negative and sums to one."""
     solution = solution.clip(0)
-    return solution / solution.sum(axis=1, keepdims=True)
+    total = solution.sum(axis=1, keepdims=True)
+    return solution / np.where(total > 0, total, 1)
 
 
 def _factorise(graph: PixelGraph, matrix: csc_array, right_side: np.ndarray, known: np.ndarray) -> np.ndarray:

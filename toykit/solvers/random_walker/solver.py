@@ -28,9 +28,14 @@ if TYPE_CHECKING:  # scipy is imported where it is used
     from toykit.solvers.random_walker.pixel_graph import PixelGraph
 
 #: How the system is solved: sparse direct (scipy, exact to rounding), successive over-relaxation (numba, the fastest with
-#: predictions), conjugate gradients (torch, any device), algebraic multigrid with conjugate gradients (pyamg).
-BACKENDS = ("direct", "sor", "cg", "amg")
-_NEEDS = {"sor": "numba", "amg": "pyamg"}
+#: predictions), conjugate gradients (torch, any device), conjugate gradients with an approximate Cholesky factor (apxchol, the
+#: fastest with seeds only) or with algebraic multigrid (pyamg); "auto" chooses, see `choose_backend`.
+BACKENDS = ("direct", "sor", "cg", "approximate_cholesky", "amg", "auto")
+_NEEDS = {"sor": "numba", "amg": "pyamg", "approximate_cholesky": "apxchol"}
+#: With "auto", images of fewer pixels are factorised, which is quick.
+SMALL = 10_000
+#: With "auto", over-relaxation solves systems up to this ratio of lam d_i and 2 eta, d_i the largest degree: 200 sweeps.
+STEEPEST = 1e3
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class ClosedFormOptions:
 
     Parameters
     ----------
-    backend : {"direct", "sor", "cg", "amg"}, default "direct"
+    backend : {"direct", "sor", "cg", "approximate_cholesky", "amg", "auto"}, default "direct"
         How the system is solved, see `toykit.random_walker`.
     tolerance : float, default 1e-9
         Relative residual, in (0, 1): the iterative backends stop there, and an image above it counts as not converged.
@@ -59,7 +64,7 @@ class ClosedFormOptions:
         check_choice("backend", self.backend, BACKENDS)
         check_number("tolerance", self.tolerance, "(0, 1)")
         library = _NEEDS.get(self.backend)
-        if library and importlib.util.find_spec(library) is None:
+        if library and not _installed(library):
             raise ImportError(f'backend="{self.backend}" needs {library}: pip install {library}, or take backend="cg"')
 
 
@@ -95,17 +100,19 @@ def solve_exactly(
             f'the closed form exists for cross_entropy="Q" and relaxation="Q" only, got {energy.cross_entropy!r} and '
             f'{energy.relaxation!r}; use method="fast"'
         )
-    _check_edges(problem, backend)
     problem = problem.double()
+    automatic = backend == "auto"
+    if automatic:
+        backend = choose_backend(problem)
+    _check_edges(problem, backend)
     largest = max(energy.eta, energy.lam) or 1.0  # only the ratio matters; this avoids over- and underflow
     eta, lam = energy.eta / largest, energy.lam / largest
-    if backend in ("cg", "sor"):
-        if eta == 0:  # otherwise each pixel has its prediction
-            _check_determined(problem, lam)
-        labels, residual, steps = _iteration(backend)(problem, eta, lam, tolerance)
-    else:
-        steps = 0
-        labels, residual = _solve_by_matrix(problem, eta, lam, None if backend == "direct" else tolerance)
+    labels, residual, steps = _solve_by(backend, problem, eta, lam, tolerance)
+    failed = ~(residual <= tolerance)  # NaN fails, too
+    if automatic and backend != "direct" and problem.edges.listed and failed.any():
+        images = failed.nonzero()[:, 0]
+        labels[images], residual[images], _ = _solve_by("direct", problem[images], eta, lam, tolerance)
+        backend += f", then direct for {len(images)} of {len(labels)} images"
     energies = problem.value(labels).detach()
     if callback is not None:
         callback(0, labels, energies)
@@ -117,18 +124,67 @@ def solve_exactly(
     return Solution(labels, energies[None], steps, residual, converged, message)
 
 
-def _solve_by_matrix(problem: Subproblem, eta: float, lam: float, tolerance: float | None) -> tuple[Tensor, Tensor]:
-    """Solve the sparse system of each image; return the labels (B, K, H, W) and the relative residuals (B,)."""
-    from toykit.solvers.random_walker.pixel_graph import solve_walker  # scipy is imported where it is used
+def choose_backend(problem: Subproblem) -> str:
+    """Choose the backend for "auto" by the edges, the device, the size, the conditioning, and which libraries are installed.
 
-    labels, residuals = [], []
+    Parameters
+    ----------
+    problem : Subproblem
+
+    Returns
+    -------
+    str
+        "cg" for dense neighbourhoods; on a GPU, too, unless eta is small against lam. "direct" for small images. "sor" on the
+        grid unless eta is small against lam (it needs numba). Otherwise "approximate_cholesky" (apxchol), or "direct".
+    """
+    energy, edges = problem.energy, problem.edges
+    steepness = 4 * energy.lam / energy.eta if energy.eta > 0 else float("inf")  # affinities are at most 1
+    if not edges.listed or (problem.sigma.device.type != "cpu" and steepness <= STEEPEST):
+        return "cg"
+    if problem.seeds[0].numel() < SMALL:
+        return "direct"
+    if edges.on_grid and steepness <= STEEPEST and problem.sigma.device.type == "cpu" and _installed("numba"):
+        return "sor"
+    return "approximate_cholesky" if _installed("apxchol") else "direct"
+
+
+def _installed(library: str) -> bool:
+    """Report whether a library can be imported, without importing it."""
+    return importlib.util.find_spec(library) is not None
+
+
+def _solve_by(
+    backend: str, problem: Subproblem, eta: float, lam: float, tolerance: float
+) -> tuple[Tensor, Tensor, int]:
+    """Solve by one backend; return the labels (B, K, H, W), the relative residuals (B,) and the number of steps."""
+    if backend in ("cg", "sor"):
+        if eta == 0:  # otherwise each pixel has its prediction
+            _check_determined(problem, lam)
+        return _iteration(backend)(problem, eta, lam, tolerance)
+    return _solve_by_matrix(backend, problem, eta, lam, tolerance)
+
+
+def _solve_by_matrix(
+    backend: str, problem: Subproblem, eta: float, lam: float, tolerance: float
+) -> tuple[Tensor, Tensor, int]:
+    """Solve the sparse system of each image."""
+    labels, residuals, steps = [], [], 0
     for image, given in enumerate(problem.fix_seeds(problem.sigma)):
         known = given.detach().flatten(1).T.cpu().numpy()
-        y, residual = solve_walker(_pixel_graph(problem, image, eta, lam), known, tolerance)
+        graph = _pixel_graph(problem, image, eta, lam)
+        if backend == "approximate_cholesky":  # libraries are imported where they are used
+            from toykit.solvers.random_walker.approximate_cholesky import solve_by_approximate_cholesky
+
+            y, residual, used = solve_by_approximate_cholesky(graph, known, tolerance)
+            steps = max(steps, used)
+        else:
+            from toykit.solvers.random_walker.pixel_graph import solve_walker
+
+            y, residual = solve_walker(graph, known, None if backend == "direct" else tolerance)
         labels.append(torch.from_numpy(y.T.reshape(given.shape)))
         residuals.append(residual)
     whole = torch.stack(labels).to(problem.sigma)
-    return whole, torch.tensor(residuals, dtype=whole.dtype, device=whole.device)
+    return whole, torch.tensor(residuals, dtype=whole.dtype, device=whole.device), steps
 
 
 def _check_determined(problem: Subproblem, lam: float) -> None:

@@ -19,11 +19,11 @@ from toykit.bench.dense import dense
 from toykit.bench.problems import CLASSES
 from toykit.bench.quadratic import jaccard, quadratic
 from toykit.bench.race import draw, race, sparse
-from toykit.bench.scaling import copies, scaling
+from toykit.bench.scaling import copies, long_range, scaling
 from toykit.bench.training_step import step
 
 #: Names of the benchmark's parts, in the order in which they run.
-PARTS = ("race", "copies", "quadratic", "jaccard", "scaling", "step", "sparse", "dense")
+PARTS = ("race", "copies", "quadratic", "jaccard", "scaling", "long_range", "step", "sparse", "dense")
 
 
 @click.command(context_settings={"show_default": True})
@@ -57,6 +57,7 @@ def main(parts: tuple[str, ...], images: int, batch: int, size: tuple[int, int],
         "quadratic": lambda: quadratic(375, 500, click.echo),
         "jaccard": lambda: jaccard(click.echo),
         "scaling": lambda: scaling(click.echo),
+        "long_range": lambda: long_range(height, width, click.echo),
         "step": lambda: step(click.echo),
         "sparse": lambda: sparse(height, width, click.echo),
         "dense": lambda: dense(threads, click.echo),

@@ -42,7 +42,7 @@ class FastOptions:
         that allows from 128 x 128 pixels on, and 0 below. The descent starts from the coarse labels only where they lead to
         less energy than the predictions, i.e. where these decide little (`toykit.solvers.block_descent.levels`); then
         `Solution.energies` begins there, and `Solution.message` reports it. `steps` does not count coarse sweeps. It has no
-        effect on other neighbourhoods, or with `start`.
+        effect on other neighbourhoods, with `start`, and with BL where the cross-entropy is Q or RCE.
 
     Raises
     ------

@@ -82,7 +82,7 @@ def fast_descent(
         If the kernel does not support the neighbourhood or the device, or `start` is not in the simplex.
     """
     tolerance, start, dtype = options.tolerance, options.start, problem.sigma.dtype
-    levels = number_of_levels(options.levels, problem.sigma.shape[2:]) if start is None else 0
+    levels = 0 if start is not None else number_of_levels(options.levels, problem.energy, problem.sigma.shape[2:])
     descent = _descent_of(problem.edges, options.kernel, problem.sigma.device, start is None, levels)
     scale, problem = _scaled(problem)
     if start is not None:

@@ -55,7 +55,7 @@ def test_edges_between_cells_by_hand(size, connectivity, make_problem):
 
 @every_energy
 @pytest.mark.parametrize("connectivity", [4, 8])
-def test_the_coarse_energy_is_a_quarter(cross_entropy, relaxation, connectivity, make_problem, generator):
+def test_the_coarse_terms_are_a_quarter(cross_entropy, relaxation, connectivity, make_problem, generator):
     """For labels equal in each cell, up to a constant.
 
     BL and CCE are 0 inside a cell only between vertices; CCE's unary adds up only where the predictions are equal, too.
@@ -68,9 +68,13 @@ def test_the_coarse_energy_is_a_quarter(cross_entropy, relaxation, connectivity,
     labels = [torch.rand(2, 3, 4, 5, generator=generator, dtype=torch.float64).softmax(1) for _ in range(2)]
     if relaxation in ("BL", "CCE"):
         labels = [0.999 * one_hot(y.argmax(1), 3, dtype=y.dtype) + 0.001 / 3 for y in labels]
-    by_cells, by_pixels = ([part.value(f(y)) for y in labels] for part, f in ((coarse, lambda y: y), (problem, repeat)))
     loose = 0.05 if relaxation in ("BL", "CCE") else 1e-9
-    assert torch.allclose(4 * (by_cells[0] - by_cells[1]), by_pixels[0] - by_pixels[1], rtol=loose)
+    soft = 1 if relaxation in ("BL", "CCE") else 2
+    for term in ("unary", "pairwise"):
+        cells = [getattr(coarse, term)(y) for y in labels]
+        pixels = [getattr(problem, term)(repeat(y)) for y in labels]
+        assert torch.allclose(4 * (cells[0] - cells[1]), pixels[0] - pixels[1], rtol=loose)
+    assert coarse.energy.lam == energy.lam / soft
 
 
 def test_seeds_survive_and_padding_does_not_count(make_problem):

@@ -9,10 +9,12 @@ travel from the seeds through the whole image, and their energy falls too slowly
 3. the labels of the cells of 2 x 2 pixels, interpolated, are the start on the image, if their energy is below that of the
    predictions. The descent then takes its usual sweeps, with its usual test of convergence.
 
-The energy of a cell stands for that of its pixels: a quarter of their sum, for equal labels in each cell. Hence an edge between
-two cells weighs a quarter of the sum of the edges that cross their boundary, the unary of CE takes the mean of the logits, and
-that of the others the mean of the predictions (exact for RCE and Q up to a constant). Seeds are pooled by
-`toykit.energy.cells`: a cell with a seed is a seed.
+The energy of a cell stands for a quarter of its pixels' sum. Hence an edge between two cells weighs a quarter of the sum of the
+edges that cross their boundary, the unary of CE takes the mean of the logits, and that of the others the mean of the predictions
+(exact for RCE and Q up to a constant). These sums are exact for labels that are equal in each cell. Where labels change evenly
+over many cells, their difference is spread over twice as many pixels, and the relaxations that are quadratic in small differences
+cost half as much: they keep half of lam from level to level (`SOFT`). Seeds are pooled by `toykit.energy.cells`: a cell with a
+seed is a seed.
 
 Where predictions decide, the coarse labels are no better than the predictions after a few sweeps, and for some relaxations
 they lead to a worse local minimum. So the cells of 4 x 4 pixels are a trial: unless the labels that come from coarser cells
@@ -36,8 +38,10 @@ from toykit.solvers.block_descent.descent import Descent
 
 #: Least number of cells along the shorter side of the coarsest grid, and least number of pixels of an image, with "auto".
 SMALLEST, LEAST_PIXELS = 8, 128 * 128
+#: The share of the pairwise weight that is left on the next coarser grid; 1 for relaxations that are not listed.
+SOFT = {"Q": 1 / 2, "NQ": 1 / 2, "CD": 1 / 2, "LQ": 1 / 2}
 #: Tolerance and largest number of sweeps on each coarser grid.
-COARSE_TOLERANCE, COARSE_SWEEPS = 1e-3, 40
+COARSE_TOLERANCE, COARSE_SWEEPS = 1e-4, 40
 #: Sweeps from the predictions with which the trial compares.
 TRIAL = 4
 #: Terms for which no levels are used: BL is concave, and with these unaries, which pull undecided labels towards undecided
@@ -95,7 +99,7 @@ def start_from_levels(problem: Subproblem, first: Tensor, levels: int, descent_o
 
 
 def coarsen(problem: Subproblem) -> Subproblem:
-    """Restrict a sub-problem on a grid to cells of 2 x 2 pixels; its energy is about a quarter.
+    """Restrict a sub-problem on a grid to cells of 2 x 2 pixels; its energy is about a quarter, see the top of this file.
 
     Parameters
     ----------
@@ -115,7 +119,8 @@ def coarsen(problem: Subproblem) -> Subproblem:
     pooled = pooled.where((seeds != PADDING)[:, None], 0 if logarithmic else 1 / pooled.shape[1])
     logits, sigma = (pooled, softmax(pooled)) if logarithmic else (extended_log(pooled), pooled)
     edges = coarse_edges(problem.edges, problem.seeds.shape[1:])
-    return replace(problem, logits=logits, sigma=sigma, image=image, seeds=seeds, edges=edges)
+    energy = replace(problem.energy, lam=problem.energy.lam * SOFT.get(problem.energy.relaxation, 1.0))
+    return replace(problem, energy=energy, logits=logits, sigma=sigma, image=image, seeds=seeds, edges=edges)
 
 
 def coarse_edges(edges: Edges, size: Sequence[int]) -> GridEdges:

@@ -10,11 +10,10 @@ travel from the seeds through the whole image, and their energy falls too slowly
    predictions. The descent then takes its usual sweeps, with its usual test of convergence.
 
 The energy of a cell stands for a quarter of its pixels' sum. Hence an edge between two cells weighs a quarter of the sum of the
-edges that cross their boundary, the unary of CE takes the mean of the logits, and that of the others the mean of the predictions
-(exact for RCE and Q up to a constant). These sums are exact for labels that are equal in each cell. Where labels change evenly
-over many cells, their difference is spread over twice as many pixels, and the relaxations that are quadratic in small differences
-cost half as much: they keep half of lam from level to level (`SOFT`). Seeds are pooled by `toykit.energy.cells`: a cell with a
-seed is a seed.
+edges that cross their boundary, the unary of CE takes the mean of the logits, and that of the others the mean of the
+predictions (exact for RCE and Q up to a constant). These sums are exact for labels that are equal in each cell. Where labels
+change evenly over many cells, the relaxations that are quadratic in small differences cost half as much: they keep half of lam
+from level to level (`SOFT`). Seeds are pooled by `toykit.energy.cells`: a cell with a seed is a seed.
 
 Where predictions decide, the coarse labels are no better than the predictions after a few sweeps, and for some relaxations
 they lead to a worse local minimum. So the cells of 4 x 4 pixels are a trial: unless the labels that come from coarser cells

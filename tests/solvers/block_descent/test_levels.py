@@ -191,8 +191,34 @@ def test_a_start_and_other_neighborhoods_have_no_levels(make_problem):
      (2, (240, 320), 2), (9, (240, 320), 5), (1, (16, 16), 1), (1, (14, 14), 0), (1, (15, 15), 1)],
 )  # fmt: skip
 def test_number_of_levels(option, size, expected):
-    assert number_of_levels(option, Energy(), size) == expected
-    assert number_of_levels(option, Energy("RCE", "BL"), size) == 0
+    logits, image, seeds = torch.zeros(1, 2, *size), torch.zeros(1, 3, *size), torch.full((1, *size), UNLABELLED)
+    assert number_of_levels(option, Energy().subproblem(logits, image, seeds)) == expected
+    assert number_of_levels(option, Energy("RCE", "BL").subproblem(logits, image, seeds)) == 0
+    far = Energy(neighborhood=SparseNonLocal(far=1))
+    if size == (16, 16):
+        assert number_of_levels(option, far.subproblem(logits, image, seeds)) == 0
+
+
+def test_auto_has_levels_where_predictions_hardly_decide():
+    """One image of the batch suffices: the trial sorts out the others."""
+    size = (128, 132)
+    certain = torch.zeros(1, 3, *size)
+    certain[:, 0] = 50.0
+    seeds = torch.full((2, *size), UNLABELLED)
+    seeds[:, ::3], seeds[1, 1] = 0, PADDING
+    image = torch.zeros(2, 3, *size)
+    for logits, eta, lam, pull, expected in (
+        (torch.cat([certain, certain]), 0.3, 6.0, [0.05, 0.05], 0),
+        (torch.cat([certain, 0 * certain]), 0.3, 6.0, [0.05, 0.0], 4),
+        (torch.cat([certain, certain]), 0.003, 6.0, [5e-4, 5e-4], 4),
+        (0 * torch.cat([certain, certain]), 0.3, 0.0, [float("inf")] * 2, 0),
+    ):
+        problem = Energy(eta=eta, lam=lam).subproblem(logits, image, seeds)
+        assert levels.pull(problem).tolist() == pytest.approx(pull, abs=1e-6)
+        assert number_of_levels("auto", problem) == expected
+    half = torch.log(torch.tensor([0.5, 0.25, 0.25])).view(1, 3, 1, 1).expand(1, 3, *size)
+    problem = Energy(eta=2.0, lam=4.0).subproblem(half, image[:1], seeds[:1])
+    assert levels.pull(problem).item() == pytest.approx(0.5 * (3 * 0.375 - 1) / 2)
 
 
 @pytest.mark.parametrize(

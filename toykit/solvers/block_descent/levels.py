@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from toykit.conventions import PADDING
-from toykit.energy import Energy, Subproblem
+from toykit.energy import Subproblem
 from toykit.energy.cells import cell_inputs, cell_size, to_pixels
 from toykit.neighborhoods import Edges, GridEdges
 from toykit.simplex import extended_log, softmax
@@ -37,6 +37,8 @@ from toykit.solvers.block_descent.descent import Descent
 
 #: Least number of cells along the shorter side of the coarsest grid, and least number of pixels of an image, with "auto".
 SMALLEST, LEAST_PIXELS = 8, 128 * 128
+#: Least `pull` of the predictions, with "auto": from there on a trial would cost time and hardly ever succeed.
+LEAST_PULL = 1e-3
 #: The share of the pairwise weight that is left on the next coarser grid; 1 for relaxations that are not listed.
 SOFT = {"Q": 1 / 2, "NQ": 1 / 2, "CD": 1 / 2, "LQ": 1 / 2}
 #: Tolerance and largest number of sweeps on each coarser grid.
@@ -44,22 +46,53 @@ COARSE_TOLERANCE, COARSE_SWEEPS = 1e-4, 40
 #: Sweeps from the predictions with which the trial compares.
 TRIAL = 4
 #: Terms for which no levels are used: BL is concave, and with these unaries, which pull undecided labels towards undecided
-#: predictions, it ended up to 42% above the descent from the predictions, in other local minima.
+#: predictions, it ended up to 60% above the descent from the predictions, in other local minima.
 WITHOUT_LEVELS = {("Q", "BL"), ("RCE", "BL")}
 #: Make the descent of a sub-problem from given labels.
 MakeDescent = Callable[[Subproblem, Tensor], Descent]
 
 
-def number_of_levels(levels: int | str, energy: Energy, size: Sequence[int]) -> int:
-    """Return the number of coarser grids for an image of `size` (H, W); `levels` as in `toykit.solvers.FastOptions`."""
-    if (energy.cross_entropy, energy.relaxation) in WITHOUT_LEVELS:
+def number_of_levels(levels: int | str, problem: Subproblem) -> int:
+    """Return the number of coarser grids.
+
+    Parameters
+    ----------
+    levels : int or "auto"
+        As in `toykit.solvers.FastOptions`.
+    problem : Subproblem
+        Of B images.
+
+    Returns
+    -------
+    int
+        At most as many as leave `SMALLEST` cells along the shorter side. With "auto", 0 for images of few pixels, and where
+        the predictions decide (`pull`).
+    """
+    energy, size = problem.energy, problem.sigma.shape[2:]
+    if (energy.cross_entropy, energy.relaxation) in WITHOUT_LEVELS or not problem.edges.on_grid:
         return 0
     fitting = 0
     while min(cell_size(size, 2 ** (fitting + 1))) >= SMALLEST:
         fitting += 1
     if isinstance(levels, int):
         return min(levels, fitting)
-    return fitting if size[0] * size[1] >= LEAST_PIXELS else 0
+    large = size[0] * size[1] >= LEAST_PIXELS
+    return fitting if large and bool((pull(problem) < LEAST_PULL).any()) else 0
+
+
+def pull(problem: Subproblem) -> Tensor:
+    """Compute how strongly predictions decide labels, against the pairwise term, per image: (B,), at least 0.
+
+    This is eta / lam times (K mean_i sigma_i.sigma_i - 1) / (K - 1), which is 0 for uniform predictions and eta / lam for
+    certain ones. The mean is that of every fourth unlabelled pixel of every fourth row.
+    """
+    energy, num_classes = problem.energy, problem.sigma.shape[1]
+    if energy.lam == 0:
+        return problem.sigma.new_full((len(problem.sigma),), float("inf"))
+    free = problem.unlabelled[:, ::4, ::4]
+    squares = problem.sigma[:, :, ::4, ::4].square().sum(1)
+    mean = squares.where(free, 0).flatten(1).sum(1) / free.flatten(1).sum(1).clamp_min(1)
+    return energy.eta / energy.lam * ((num_classes * mean - 1) / max(1, num_classes - 1)).clamp_min(0)
 
 
 def start_from_levels(problem: Subproblem, first: Tensor, levels: int, descent_of: MakeDescent) -> Tensor | None:

@@ -39,8 +39,9 @@ class FastOptions:
     levels : int or "auto", default "auto"
         Largest number of coarser grids, each of half the resolution, on which an image is solved first so that its labels
         cross it in few sweeps; 0 for none. The coarsest has at least 8 cells along its shorter side. "auto" is as many as
-        that allows from 128 x 128 pixels on, and 0 below. The descent starts from the coarse labels only where they lead to
-        less energy than the predictions, i.e. where these decide little (`toykit.solvers.block_descent.levels`); then
+        that allows where an image of at least 128 x 128 pixels has predictions that hardly decide (uniform ones, or a tiny
+        eta), else 0. The descent starts from the coarse labels only where they lead to less energy than the predictions
+        (`toykit.solvers.block_descent.levels`); then
         `Solution.energies` begins there, and `Solution.message` reports it. `steps` does not count coarse sweeps. It has no
         effect on other neighbourhoods, with `start`, and with BL where the cross-entropy is Q or RCE.
 

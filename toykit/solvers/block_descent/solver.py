@@ -82,7 +82,7 @@ def fast_descent(
         If the kernel does not support the neighbourhood or the device, or `start` is not in the simplex.
     """
     tolerance, start, dtype = options.tolerance, options.start, problem.sigma.dtype
-    levels = 0 if start is not None else number_of_levels(options.levels, problem.energy, problem.sigma.shape[2:])
+    levels = 0 if start is not None else number_of_levels(options.levels, problem)
     descent = _descent_of(problem.edges, options.kernel, problem.sigma.device, start is None, levels)
     scale, problem = _scaled(problem)
     if start is not None:
@@ -268,7 +268,7 @@ def _descent_of(
         if kernel not in ("auto", "torch"):
             raise ValueError(f'kernel={kernel!r} needs a list of edges; on dense neighbourhoods take kernel="torch"')
         return DenseDescent
-    return partial(_Descent, kernel_of(kernel, device), detour, levels=levels if edges.on_grid else 0)
+    return partial(_Descent, kernel_of(kernel, device), detour, levels=levels)
 
 
 def _takes_numba(kernel: str) -> bool:

@@ -19,12 +19,12 @@ from toykit.bench.dense import dense
 from toykit.bench.problems import CLASSES
 from toykit.bench.quadratic import jaccard, quadratic
 from toykit.bench.race import draw, race, sparse
-from toykit.bench.scaling import copies, scaling
+from toykit.bench.scaling import copies, long_range, scaling
 from toykit.bench.training_step import step
 from toykit.bench.walker import walker
 
 #: Names of the benchmark's parts, in the order in which they run.
-PARTS = ("race", "copies", "quadratic", "walker", "jaccard", "scaling", "step", "sparse", "dense")
+PARTS = ("race", "copies", "quadratic", "walker", "jaccard", "scaling", "long_range", "step", "sparse", "dense")
 
 
 @click.command(context_settings={"show_default": True})
@@ -59,6 +59,7 @@ def main(parts: tuple[str, ...], images: int, batch: int, size: tuple[int, int],
         "walker": lambda: walker(((375, 500), (1500, 2000)), click.echo),
         "jaccard": lambda: jaccard(click.echo),
         "scaling": lambda: scaling(click.echo),
+        "long_range": lambda: long_range(height, width, click.echo),
         "step": lambda: step(click.echo),
         "sparse": lambda: sparse(height, width, click.echo),
         "dense": lambda: dense(threads, click.echo),

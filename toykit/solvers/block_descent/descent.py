@@ -25,10 +25,15 @@ class Descent:
         Least probability of an active class; see `active_classes` of `toykit.solvers.FastOptions`.
     report : function of (step, descent)
         Called after each step; the descent stops when it returns True.
+
+    Attributes
+    ----------
+    from_coarser : int
+        Number of images that started from labels of coarser grids.
     """
 
     def __init__(self, problem: Subproblem, start: Tensor, threshold: float, report: Callable[[int, "Descent"], bool]):
-        self.whole, self.start, self.report, self.stopped = problem, start, report, False
+        self.whole, self.start, self.report, self.stopped, self.from_coarser = problem, start, report, False, 0
         self.between_seeds = problem.constant().double()
         self.narrow = threshold > 0
         if self.narrow:

@@ -36,6 +36,14 @@ class FastOptions:
         Solve small images of few classes several at a time, in long rows that suit the CPU: about twice as fast, e.g. for
         the cells of a mini-batch. The labels are those of an image alone up to rounding and the tolerance. It has no effect on
         other neighbourhoods, with other kernels, or with a callback.
+    levels : int or "auto", default "auto"
+        Largest number of coarser grids, each of half the resolution, on which an image is solved first so that its labels
+        cross it in few sweeps; 0 for none. The coarsest has at least 8 cells along its shorter side. "auto" is as many as
+        that allows where an image of at least 128 x 128 pixels has predictions that hardly decide (uniform ones, or a tiny
+        eta), else 0. The descent starts from the coarse labels only where they lead to less energy than the predictions
+        (`toykit.solvers.block_descent.levels`); then
+        `Solution.energies` begins there, and `Solution.message` reports it. `steps` does not count coarse sweeps. It has no
+        effect on other neighbourhoods, with `start`, and with BL where the cross-entropy is Q or RCE.
 
     Raises
     ------
@@ -51,6 +59,7 @@ class FastOptions:
     active_classes: float = 0.0
     start: Tensor | None = None
     side_by_side: bool = False
+    levels: int | str = "auto"
 
     def __post_init__(self):
         check_number("tolerance", self.tolerance, "[0, 1)")
@@ -60,5 +69,9 @@ class FastOptions:
         if self.start is not None and not torch.is_tensor(self.start):
             raise TypeError(f"start: expected labels (B, K, H, W) or None, got {type(self.start).__name__}")
         check_flag("side_by_side", self.side_by_side)
+        if isinstance(self.levels, str):
+            check_choice("levels", self.levels, ("auto",))
+        else:
+            check_whole("levels", self.levels, 0)
         if self.kernel == "numba" and importlib.util.find_spec("numba") is None:
             raise ImportError('kernel="numba" needs numba: pip install numba, or take kernel="torch"')

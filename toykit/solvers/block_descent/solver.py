@@ -16,6 +16,9 @@ Relaxations other than Q begin with a few sweeps on Q, which is convex: this esc
 CD and CCE begin on a Q with less of the unary, that is, with more smoothing (`UNARY_SHARE`). On an image
 where this ends above the start, the descent is repeated without them.
 
+Sweeps move labels by a few pixels each. On large images whose predictions decide little, the descent therefore starts from the
+labels of coarser grids (`toykit.solvers.block_descent.levels`).
+
 Two kernels do the same arithmetic: torch (any device) and numba (the CPU, where numba is installed; several times faster).
 """
 
@@ -32,9 +35,10 @@ from toykit.neighborhoods import Edges
 from toykit.solvers.block_descent import torch_kernel
 from toykit.solvers.block_descent.dense import DenseDescent
 from toykit.solvers.block_descent.descent import Descent, relative_decrease
+from toykit.solvers.block_descent.levels import number_of_levels, start_from_levels
 from toykit.solvers.block_descent.options import FastOptions
-from toykit.solvers.layouts.edge_list import list_edges
-from toykit.solvers.layouts.four_colour_grid import pack
+from toykit.solvers.layouts.edge_list import EdgeListProblem, list_edges
+from toykit.solvers.layouts.four_colour_grid import FourColourGrid, pack
 from toykit.solvers.solution import Solution, join_traces
 
 #: Over-relaxation factor; largest number of warm-up sweeps on Q; relative decrease below which the warm-up stops.
@@ -78,7 +82,8 @@ def fast_descent(
         If the kernel does not support the neighbourhood or the device, or `start` is not in the simplex.
     """
     tolerance, start, dtype = options.tolerance, options.start, problem.sigma.dtype
-    descent = _descent_of(problem.edges, options.kernel, problem.sigma.device, detour=start is None)
+    levels = 0 if start is not None else number_of_levels(options.levels, problem)
+    descent = _descent_of(problem.edges, options.kernel, problem.sigma.device, start is None, levels)
     scale, problem = _scaled(problem)
     if start is not None:
         problem.check_labels(start, "start")
@@ -92,7 +97,7 @@ def fast_descent(
             return False
         return callback(step, run.labels(), ((run.trace[-1] + run.constant) * scale).to(dtype)) is True
 
-    labels, traces, residuals, stopped, most_classes = [], [], [], False, 0
+    labels, traces, residuals, stopped, most_classes, coarse = [], [], [], False, 0, 0
     for first in range(0, len(start), size):
         group = slice(first, first + size)
         run = descent(problem[group], start[group], options.active_classes, report)
@@ -101,6 +106,7 @@ def fast_descent(
         traces.append(torch.stack(run.trace) + run.constant)
         residuals.append(run.residual)
         stopped, most_classes = stopped or run.stopped, max(most_classes, len(run.classes))
+        coarse += run.from_coarser
         del run  # the next one needs its memory
     energies = join_traces(traces) * scale
     steps = len(energies) - 1
@@ -109,6 +115,8 @@ def fast_descent(
     message = _describe(tolerance, steps, stopped, residual, late)
     if options.active_classes:
         message += f"; at most {most_classes} of {start.shape[1]} classes in an image"
+    if coarse:
+        message += f"; {coarse} of {len(start)} images started from the labels of coarser grids"
     return Solution(torch.cat(labels), energies.to(dtype), steps, residual.to(dtype), not bool(late.any()), message)
 
 
@@ -150,17 +158,35 @@ def _describe(tolerance: float, steps: int, stopped: bool, residual: Tensor, lat
 
 
 class _Descent(Descent):
-    """The descent of labels in the layout of their edges. detour: whether sweeps on Q may precede those on the relaxation."""
+    """The descent of labels in the layout of their edges.
 
-    def __init__(self, kernels, detour: bool, problem: Subproblem, start: Tensor, threshold: float, report):
+    detour: whether sweeps on Q may precede those on the relaxation. levels: number of coarser grids to start from.
+    """
+
+    def __init__(
+        self, kernels, detour: bool, problem: Subproblem, start: Tensor, threshold: float, report, levels: int = 0
+    ):
         super().__init__(problem, start, threshold, report)
         (self.sweep, self.energy_of), self.detour = kernels, detour
-        if problem.edges.on_grid:
-            grid = pack(self.problem, self.first)
-            self.layout = grid.side_by_side() if len(start) > 1 and start.device.type == "cpu" else grid
-        else:
-            self.layout = list_edges(self.problem, self.first)
-        self.begin(self.energy())
+        self.layout = self._lay_out(self.first)
+        energy = self.energy()
+        if levels:
+            without = self.layout
+            coarse = partial(_Descent, kernels, True, threshold=0.0, report=lambda *_: False)
+            labels = start_from_levels(self.problem, self.first, levels, coarse)
+            if labels is not None:
+                self.layout = self._lay_out(labels)
+                below = self.energy() < energy
+                self.layout.restore(without.labels, ~below)
+                energy, self.from_coarser = self.energy(), int(below.sum())
+        self.begin(energy)
+
+    def _lay_out(self, labels: Tensor) -> FourColourGrid | EdgeListProblem:
+        """Return the sub-problem with these labels in the layout of its edges."""
+        if not self.problem.edges.on_grid:
+            return list_edges(self.problem, labels)
+        grid = pack(self.problem, labels)
+        return grid.side_by_side() if len(labels) > 1 and labels.device.type == "cpu" else grid
 
     def energy(self) -> Tensor:
         """Compute the energy (B,), float64, without the constant."""
@@ -235,14 +261,14 @@ def _check_simplex(start: Tensor) -> None:
 
 
 def _descent_of(
-    edges: Edges, kernel: str, device: torch.device, detour: bool
+    edges: Edges, kernel: str, device: torch.device, detour: bool, levels: int
 ) -> "Callable[..., _Descent | DenseDescent]":
     """Return the constructor of the descent, to call with (problem, start, threshold, report)."""
     if not edges.listed:
         if kernel not in ("auto", "torch"):
             raise ValueError(f'kernel={kernel!r} needs a list of edges; on dense neighbourhoods take kernel="torch"')
         return DenseDescent
-    return partial(_Descent, kernel_of(kernel, device), detour)
+    return partial(_Descent, kernel_of(kernel, device), detour, levels=levels)
 
 
 def _takes_numba(kernel: str) -> bool:

@@ -1,0 +1,216 @@
+"""Levels of the fast solver: start from the solution on coarser grids, so that labels cross a large image in few sweeps.
+
+A sweep moves information by a few pixels. Where the predictions do not decide (untrained networks, eta near 0), labels have to
+travel from the seeds through the whole image, and their energy falls too slowly to notice that they still do. On cells of 2, 4,
+8, ... pixels the way is 2, 4, 8, ... times shorter:
+
+1. the sub-problem is restricted to cells of 2 x 2 pixels, and again, until the shorter side has about `SMALLEST` cells;
+2. the coarsest one is solved from its predictions; its labels, interpolated, are the start on the next finer grid; and so on;
+3. the labels of the cells of 2 x 2 pixels, interpolated, are the start on the image, if their energy is below that of the
+   predictions. The descent then takes its usual sweeps, with its usual test of convergence.
+
+The energy of a cell stands for a quarter of its pixels' sum. Hence an edge between two cells weighs a quarter of the sum of the
+edges that cross their boundary, the unary of CE takes the mean of the logits, and that of the others the mean of the
+predictions (exact for RCE and Q up to a constant). These sums are exact for labels that are equal in each cell. Where labels
+change evenly over many cells, the relaxations that are quadratic in small differences cost half as much: they keep half of lam
+from level to level (`SOFT`). Seeds are pooled by `toykit.energy.cells`: a cell with a seed is a seed.
+
+Where predictions decide, the coarse labels are no better than the predictions after a few sweeps, and for some relaxations
+they lead to a worse local minimum. So the cells of 4 x 4 pixels are a trial: unless the labels that come from coarser cells
+have less energy there than the predictions after `TRIAL` sweeps, the descent starts from the predictions, as without levels.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import product
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from toykit.conventions import PADDING
+from toykit.energy import Subproblem
+from toykit.energy.cells import cell_inputs, cell_size, to_pixels
+from toykit.neighborhoods import Edges, GridEdges
+from toykit.simplex import extended_log, softmax
+from toykit.solvers.block_descent.descent import Descent
+
+#: Least number of cells along the shorter side of the coarsest grid, and least number of pixels of an image, with "auto".
+SMALLEST, LEAST_PIXELS = 8, 128 * 128
+#: Least `pull` of the predictions, with "auto": from there on a trial would cost time and hardly ever succeed.
+LEAST_PULL = 1e-3
+#: The share of the pairwise weight that is left on the next coarser grid; 1 for relaxations that are not listed.
+SOFT = {"Q": 1 / 2, "NQ": 1 / 2, "CD": 1 / 2, "LQ": 1 / 2}
+#: Tolerance and largest number of sweeps on each coarser grid.
+COARSE_TOLERANCE, COARSE_SWEEPS = 1e-4, 40
+#: Sweeps from the predictions with which the trial compares.
+TRIAL = 4
+#: Terms for which no levels are used: BL is concave, and with these unaries, which pull undecided labels towards undecided
+#: predictions, it ended up to 60% above the descent from the predictions, in other local minima.
+WITHOUT_LEVELS = {("Q", "BL"), ("RCE", "BL")}
+#: Make the descent of a sub-problem from given labels.
+MakeDescent = Callable[[Subproblem, Tensor], Descent]
+
+
+def number_of_levels(levels: int | str, problem: Subproblem) -> int:
+    """Return the number of coarser grids.
+
+    Parameters
+    ----------
+    levels : int or "auto"
+        As in `toykit.solvers.FastOptions`.
+    problem : Subproblem
+        Of B images.
+
+    Returns
+    -------
+    int
+        At most as many as leave `SMALLEST` cells along the shorter side. With "auto", 0 for images of few pixels, and where
+        the predictions decide (`pull`).
+    """
+    energy, size = problem.energy, problem.sigma.shape[2:]
+    if (energy.cross_entropy, energy.relaxation) in WITHOUT_LEVELS or not problem.edges.on_grid:
+        return 0
+    fitting = 0
+    while min(cell_size(size, 2 ** (fitting + 1))) >= SMALLEST:
+        fitting += 1
+    if isinstance(levels, int):
+        return min(levels, fitting)
+    large = size[0] * size[1] >= LEAST_PIXELS
+    return fitting if large and bool((pull(problem) < LEAST_PULL).any()) else 0
+
+
+def pull(problem: Subproblem) -> Tensor:
+    """Compute how strongly predictions decide labels, against the pairwise term, per image: (B,), at least 0.
+
+    This is eta / lam times (K mean_i sigma_i.sigma_i - 1) / (K - 1), which is 0 for uniform predictions and eta / lam for
+    certain ones. The mean is that of every fourth unlabelled pixel of every fourth row.
+    """
+    energy, num_classes = problem.energy, problem.sigma.shape[1]
+    if energy.lam == 0:
+        return problem.sigma.new_full((len(problem.sigma),), float("inf"))
+    free = problem.unlabelled[:, ::4, ::4]
+    squares = problem.sigma[:, :, ::4, ::4].square().sum(1)
+    mean = squares.where(free, 0).flatten(1).sum(1) / free.flatten(1).sum(1).clamp_min(1)
+    return energy.eta / energy.lam * ((num_classes * mean - 1) / max(1, num_classes - 1)).clamp_min(0)
+
+
+def start_from_levels(problem: Subproblem, first: Tensor, levels: int, descent_of: MakeDescent) -> Tensor | None:
+    """Solve coarser sub-problems; return labels to start from.
+
+    Parameters
+    ----------
+    problem : Subproblem
+        Of B images, on the edges of a grid.
+    first : Tensor, float (B, K, H, W)
+        Labels for images on which the trial fails.
+    levels : int
+        Number of coarser grids, at least 1.
+    descent_of : callable
+        Makes the descent of a coarser sub-problem from given labels.
+
+    Returns
+    -------
+    Tensor, float (B, K, H, W), or None
+        None if the trial fails on all images.
+    """
+    grids = [problem]
+    while len(grids) <= levels:
+        grids.append(coarsen(grids[-1]))
+    trial, better = min(2, levels - 1), None
+    labels = _solve(grids[-1], _predictions(grids[-1]), descent_of)
+    for number in range(levels - 1, 0, -1):
+        labels = prolong(labels, grids[number])
+        if number == trial:
+            better = _below_predictions(grids[number], labels, descent_of)
+            if not bool(better.any()):
+                return None
+        labels = _solve(grids[number], labels, descent_of)
+    labels = prolong(labels, problem)
+    return labels if better is None else torch.where(better[:, None, None, None], labels, first)
+
+
+def coarsen(problem: Subproblem) -> Subproblem:
+    """Restrict a sub-problem on a grid to cells of 2 x 2 pixels; its energy is about a quarter, see the top of this file.
+
+    Parameters
+    ----------
+    problem : Subproblem
+        Of B images (H, W), on the edges of a grid.
+
+    Returns
+    -------
+    Subproblem
+        Of B images (ceil(H / 2), ceil(W / 2)).
+    """
+    logarithmic = problem.energy.cross_entropy == "CE"
+    pooled, image, seeds = cell_inputs(
+        problem.logits if logarithmic else problem.sigma, problem.image, problem.seeds, 2
+    )
+    # padding gets labels in the simplex, too: interpolation reaches it from the cells beside it
+    pooled = pooled.where((seeds != PADDING)[:, None], 0 if logarithmic else 1 / pooled.shape[1])
+    logits, sigma = (pooled, softmax(pooled)) if logarithmic else (extended_log(pooled), pooled)
+    edges = coarse_edges(problem.edges, problem.seeds.shape[1:])
+    energy = replace(problem.energy, lam=problem.energy.lam * SOFT.get(problem.energy.relaxation, 1.0))
+    return replace(problem, energy=energy, logits=logits, sigma=sigma, image=image, seeds=seeds, edges=edges)
+
+
+def coarse_edges(edges: Edges, size: Sequence[int]) -> GridEdges:
+    """Return the edges between cells of 2 x 2 pixels: a quarter of the sum of the edges that cross their boundary.
+
+    Parameters
+    ----------
+    edges : GridEdges
+        Of B images.
+    size : sequence of int
+        H and W of the images.
+
+    Returns
+    -------
+    GridEdges
+        With the same offsets. Edges between two pixels of a cell are left out: they cost nothing for equal labels.
+
+    Raises
+    ------
+    TypeError
+        For edges other than a grid's.
+    """
+    if not isinstance(edges, GridEdges):
+        raise TypeError(f"expected the edges of a grid, got {type(edges).__name__}")
+    height, width = cell_size(size, 2)
+    totals = {offset: edges.weights[0].new_zeros(len(edges.weights[0]), height, width) for offset in edges.offsets}
+    for (dy, dx), weight in zip(edges.offsets, edges.weights, strict=True):
+        left = max(0, -dx)
+        at_first = F.pad(weight, (left, 2 * width - left - weight.shape[2], 0, 2 * height - weight.shape[1]))
+        for row, column in product((0, 1), (0, 1)):  # of an edge's first end in its cell
+            crossing, offset = at_first[:, row::2, column::2], ((row + dy) // 2, (column + dx) // 2)
+            if offset == (0, -1):  # the cell to the left; counted from there
+                crossing, offset = crossing.roll(-1, 2), (0, 1)
+            if offset != (0, 0):
+                totals[offset] += crossing
+    weights = (total[:, : height - dy, max(0, -dx) : width - max(0, dx)] / 4 for (dy, dx), total in totals.items())
+    return GridEdges(edges.offsets, tuple(weights))
+
+
+def prolong(labels: Tensor, problem: Subproblem) -> Tensor:
+    """Interpolate labels of cells of 2 x 2 pixels at a sub-problem's pixels, bilinearly, with its seeds fixed."""
+    return problem.fix_seeds(to_pixels(labels, problem.seeds.shape[1:], 2).contiguous())
+
+
+def _predictions(problem: Subproblem) -> Tensor:
+    """Return the predictions as labels in the simplex; on active classes only, their sum is below 1."""
+    return problem.sigma / problem.sigma.sum(1, keepdim=True)
+
+
+def _solve(problem: Subproblem, start: Tensor, descent_of: MakeDescent) -> Tensor:
+    """Return the labels of a coarser sub-problem, loosely converged."""
+    run = descent_of(problem, problem.fix_seeds(start))
+    run.descend(COARSE_TOLERANCE, COARSE_SWEEPS)
+    return run.labels()
+
+
+def _below_predictions(problem: Subproblem, labels: Tensor, descent_of: MakeDescent) -> Tensor:
+    """Return whether labels have less energy than the predictions after `TRIAL` sweeps, bool (B,)."""
+    local = descent_of(problem, problem.fix_seeds(_predictions(problem)))
+    local.descend(0.0, TRIAL)
+    return descent_of(problem, labels).trace[0] < local.trace[-1]

@@ -16,22 +16,18 @@ SIZES = ("row", "column", "height", "width", "classes")
 
 
 @triton.jit
-def neighbors_start(row, column, dy: tl.constexpr, dx: tl.constexpr, height, width, classes):
+def start_of(row, column, dy: tl.constexpr, dx: tl.constexpr, height, width, classes):
     """Return where in an image's labels those of the pixels (dy, dx) away from a quarter's start; (0, 0): its own."""
     r, c = row + (dy + 2), column + (dx + 2)  # 2 more than it is: the division of a negative number would round up
     line = ((r % 2) * 2 + c % 2) * (height + 2) + r // 2
-    return line.to(tl.int64) * classes * (width + 2) + c // 2
+    return line.to(tl.int64) * (classes * (width + 2)) + c // 2
 
 
 @triton.jit
-def load_labels(labels, pixel, inside, row, column, dy: tl.constexpr, dx: tl.constexpr, height, width, classes,
-                CLASSES: tl.constexpr):  # fmt: skip
-    """Return the tile of the labels (dy, dx) away from some pixels, and its pointers and mask."""
-    k = tl.arange(0, CLASSES)[:, None]
-    start = neighbors_start(row, column, dy, dx, height, width, classes)
-    place = start + (pixel // width).to(tl.int64) * classes * (width + 2) + pixel % width
-    pointers, mask = (labels + place)[None, :] + k * (width + 2), (k < classes) & inside[None, :]
-    return tl.load(pointers, mask=mask, other=0), pointers, mask
+def label_places(pixel, width, classes, CLASSES: tl.constexpr):
+    """Return the places of the labels of some pixels after those of the first pixel of their quarter, a tile."""
+    place = (pixel // width).to(tl.int64) * (classes * (width + 2)) + pixel % width
+    return place[None, :] + tl.arange(0, CLASSES)[:, None] * (width + 2)
 
 
 @triton.jit
@@ -101,16 +97,19 @@ def move(labels, target, weights, pixel, inside, movable, quarter, eta, row, col
          SECANT_STEPS: tl.constexpr, NEIGHBORS: tl.constexpr, CLASSES: tl.constexpr,
          PIXELS: tl.constexpr):  # fmt: skip
     """Make the step of the movable pixels; return the change of their energy, float64."""
-    p, pointers, mask = load_labels(labels, pixel, inside, row, column, 0, 0, height, width, classes, CLASSES)
+    known = tl.arange(0, CLASSES)[:, None] < classes
+    mask, places = known & inside[None, :], label_places(pixel, width, classes, CLASSES)
+    pointers = labels + start_of(row, column, 0, 0, height, width, classes) + places
+    p = tl.load(pointers, mask=mask, other=0)
     s = load_target(target, quarter, pixel, mask, height, width, classes, CLASSES)
     one, edge = tl.full([1], 1, p.dtype), tl.arange(0, NEIGHBORS)[:, None]
-    places = (quarter * NEIGHBORS + edge) * height * width + pixel[None, :]
-    w = tl.load(weights + places, mask=inside[None, :] & (edge >= 0), other=0)
+    edges = (quarter * NEIGHBORS + edge) * (height * width) + pixel[None, :]
+    w = tl.load(weights + edges, mask=inside[None, :] & (edge >= 0), other=0)
     products, j, i = tl.zeros_like(w), tl.zeros_like(w), tl.sum(p * (1 - p), 0)
     gradient, curvature, own = tl.zeros_like(p), tl.zeros_like(i), tl.zeros_like(i)
     for n in tl.static_range(NEIGHBORS):
-        q, _, _ = load_labels(labels, pixel, inside, row, column, OFFSETS[2 * n], OFFSETS[2 * n + 1],
-                              height, width, classes, CLASSES)  # fmt: skip
+        start = start_of(row, column, OFFSETS[2 * n], OFFSETS[2 * n + 1], height, width, classes)
+        q = tl.load(labels + start + places, mask=mask, other=0)
         here, product, impurity = edge == n, tl.sum(p * q, 0), tl.sum(q * (1 - q), 0)
         weight = tl.sum(tl.where(here, w, 0), 0)
         by_s, by_a = SLOPES(product, i, impurity, one, one / 2)
@@ -127,7 +126,6 @@ def move(labels, target, weights, pixel, inside, movable, quarter, eta, row, col
         gradient += 2 * eta * (p - s)
         curvature += 2 * eta
     curvature = tl.maximum(curvature / OMEGA, 1e-3 * eta + 1e-12)
-    known = tl.arange(0, CLASSES)[:, None] < classes
     point = tl.where(known, p - gradient / curvature[None, :], ABSENT)
     if CROSS_ENTROPY == "CCE":
         goal = prox_collision(point, s, eta / curvature, PROJECTION_STEPS)
@@ -139,8 +137,8 @@ def move(labels, target, weights, pixel, inside, movable, quarter, eta, row, col
     # the energy along the segment follows from the products at its two ends and its length
     goals = tl.zeros_like(w)
     for n in tl.static_range(NEIGHBORS):
-        q, _, _ = load_labels(labels, pixel, inside, row, column, OFFSETS[2 * n], OFFSETS[2 * n + 1],
-                              height, width, classes, CLASSES)  # fmt: skip
+        start = start_of(row, column, OFFSETS[2 * n], OFFSETS[2 * n + 1], height, width, classes)
+        q = tl.load(labels + start + places, mask=mask, other=0)
         goals = tl.where(edge == n, tl.sum(goal * q, 0)[None, :], goals)
     goal_i, square = tl.sum(goal * (1 - goal), 0), tl.sum((goal - p) * (goal - p), 0)
     match, goal_match = tl.sum(p * s, 0), tl.sum(goal * s, 0)
@@ -188,14 +186,16 @@ def add_energy(labels, target, weights, free, value, scale, height, width, class
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     inside = pixel < height * width
     labels += image * 4 * (height + 2) * classes * (width + 2)
-    p, _, mask = load_labels(labels, pixel, inside, row, column, 0, 0, height, width, classes, CLASSES)
+    known = tl.arange(0, CLASSES)[:, None] < classes
+    mask, places = known & inside[None, :], label_places(pixel, width, classes, CLASSES)
+    p = tl.load(labels + start_of(row, column, 0, 0, height, width, classes) + places, mask=mask, other=0)
     s = load_target(target, quarter, pixel, mask, height, width, classes, CLASSES)
     one, i = tl.full([1], 1, p.dtype), tl.sum(p * (1 - p), 0)
     movable = tl.load(free + quarter * height * width + pixel, mask=inside, other=0)
     total = tl.load(scale) * unary(CROSS_ENTROPY, p, s) * movable
     for n in tl.static_range(NEIGHBORS):
-        q, _, _ = load_labels(labels, pixel, inside, row, column, OFFSETS[2 * n], OFFSETS[2 * n + 1],
-                              height, width, classes, CLASSES)  # fmt: skip
+        start = start_of(row, column, OFFSETS[2 * n], OFFSETS[2 * n + 1], height, width, classes)
+        q = tl.load(labels + start + places, mask=mask, other=0)
         weight = tl.load(weights + (quarter * NEIGHBORS + n) * height * width + pixel, mask=inside, other=0)
         edges = VALUE(tl.sum(p * q, 0), i, tl.sum(q * (1 - q), 0), one, one / 2)
         total += weight * edges / 2  # each undirected edge is met from both its ends

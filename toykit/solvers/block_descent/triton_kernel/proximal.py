@@ -26,17 +26,16 @@ def project(point, steps: tl.constexpr):
 @triton.jit
 def prox_collision(point, sigma, kappa, steps: tl.constexpr):
     """Return `proximal.prox_collision`; kappa: (pixels,)."""
-    use = _exists(point)
-    y = point
+    use, y = _exists(point), point
     for _ in range(steps):
-        count = tl.maximum(tl.sum(use, 0), 1)
-        total, mass = tl.sum(point * use, 0), tl.sum(sigma * use, 0)
-        alpha = tl.sum(sigma * point * use, 0) - (total - 1) * mass / count
-        beta = tl.maximum(tl.sum(sigma * sigma * use, 0) - mass * mass / count, 0)
+        used = use * sigma
+        count, total, mass = tl.maximum(tl.sum(use, 0), 1), tl.sum(use * point, 0), tl.sum(used, 0)
+        alpha = tl.sum(used * point, 0) - (total - 1) * mass / count
+        beta = tl.maximum(tl.sum(used * sigma, 0) - mass * mass / count, 0)
         root = tl.sqrt(alpha * alpha + 4 * kappa * beta)
         u = tl.where(alpha > 0, (alpha + root) / 2, 2 * kappa * beta / at_least_tiny(root - alpha))
         pull = kappa / at_least_floor(u)
-        y = point + pull[None, :] * sigma - ((total + pull * mass - 1) / count)[None, :]
+        y = (point + pull[None, :] * sigma) - ((total + pull * mass - 1) / count)[None, :]
         use = (y > 0).to(point.dtype)
     return _normalized(tl.maximum(y, 0))
 
@@ -77,4 +76,4 @@ def _first_shift(point):
 @triton.jit
 def _normalized(y):
     """Scale each label to the sum 1."""
-    return y / at_least_tiny(tl.sum(y, 0))[None, :]
+    return y * (1 / at_least_tiny(tl.sum(y, 0)))[None, :]

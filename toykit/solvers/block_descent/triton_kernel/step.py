@@ -24,17 +24,12 @@ def start_of(row, column, dy: tl.constexpr, dx: tl.constexpr, height, width, cla
 
 
 @triton.jit
-def label_places(pixel, width, classes, CLASSES: tl.constexpr):
-    """Return the places of the labels of some pixels after those of the first pixel of their quarter, a tile."""
-    place = (pixel // width).to(tl.int64) * (classes * (width + 2)) + pixel % width
-    return place[None, :] + tl.arange(0, CLASSES)[:, None] * (width + 2)
-
-
-@triton.jit
-def load_target(target, quarter, pixel, mask, height, width, classes, CLASSES: tl.constexpr):
-    """Return the tile of the target of some pixels; quarter: its number in the batch."""
-    place = (quarter * height + pixel // width) * classes * width + pixel % width
-    return tl.load((target + place)[None, :] + tl.arange(0, CLASSES)[:, None] * width, mask=mask, other=0)
+def load_tile(values, pixel, width, stride, classes, CLASSES: tl.constexpr):
+    """Return the values (lines, classes, stride) of some pixels as a tile, and its pointers."""
+    k = tl.arange(0, CLASSES)[:, None]
+    first = values + ((pixel // width).to(tl.int64) * (classes * stride) + pixel % width)[None, :]
+    pointers = first + k * stride
+    return tl.load(pointers, mask=k < classes, other=0), pointers
 
 
 @triton.jit
@@ -91,46 +86,43 @@ def search(SLOPES: tl.constexpr, DIFFERENCE: tl.constexpr, CROSS_ENTROPY: tl.con
 
 
 @triton.jit
-def move(labels, target, weights, pixel, inside, movable, quarter, eta, row, column, height, width, classes,
-         SLOPES: tl.constexpr, DIFFERENCE: tl.constexpr, CROSS_ENTROPY: tl.constexpr, OFFSETS: tl.constexpr,
-         OMEGA: tl.constexpr, ROUNDING: tl.constexpr, PROJECTION_STEPS: tl.constexpr, NEWTON_STEPS: tl.constexpr,
-         SECANT_STEPS: tl.constexpr, NEIGHBORS: tl.constexpr, CLASSES: tl.constexpr,
-         PIXELS: tl.constexpr):  # fmt: skip
+def move(labels, target, weights, pixel, movable, eta, row, column, height, width, classes, SLOPES: tl.constexpr,
+         DIFFERENCE: tl.constexpr, CROSS_ENTROPY: tl.constexpr, OFFSETS: tl.constexpr, OMEGA: tl.constexpr,
+         ROUNDING: tl.constexpr, PROJECTION_STEPS: tl.constexpr, NEWTON_STEPS: tl.constexpr, SECANT_STEPS: tl.constexpr,
+         NEIGHBORS: tl.constexpr, CLASSES: tl.constexpr):  # fmt: skip
     """Make the step of the movable pixels; return the change of their energy, float64."""
-    known = tl.arange(0, CLASSES)[:, None] < classes
-    mask, places = known & inside[None, :], label_places(pixel, width, classes, CLASSES)
-    pointers = labels + start_of(row, column, 0, 0, height, width, classes) + places
-    p = tl.load(pointers, mask=mask, other=0)
-    s = load_target(target, quarter, pixel, mask, height, width, classes, CLASSES)
+    own_start = start_of(row, column, 0, 0, height, width, classes)
+    p, pointers = load_tile(labels + own_start, pixel, width, width + 2, classes, CLASSES)
+    s, _ = load_tile(target, pixel, width, width, classes, CLASSES)
     one, edge = tl.full([1], 1, p.dtype), tl.arange(0, NEIGHBORS)[:, None]
-    edges = (quarter * NEIGHBORS + edge) * (height * width) + pixel[None, :]
-    w = tl.load(weights + edges, mask=inside[None, :] & (edge >= 0), other=0)
-    products, j, i = tl.zeros_like(w), tl.zeros_like(w), tl.sum(p * (1 - p), 0)
+    w = tl.load(weights + edge * (height * width) + pixel[None, :])
+    products, j, i = tl.zeros_like(w), tl.zeros_like(w), tl.sum(p - p * p, 0)
     gradient, curvature, own = tl.zeros_like(p), tl.zeros_like(i), tl.zeros_like(i)
     for n in tl.static_range(NEIGHBORS):
         start = start_of(row, column, OFFSETS[2 * n], OFFSETS[2 * n + 1], height, width, classes)
-        q = tl.load(labels + start + places, mask=mask, other=0)
-        here, product, impurity = edge == n, tl.sum(p * q, 0), tl.sum(q * (1 - q), 0)
-        weight = tl.sum(tl.where(here, w, 0), 0)
+        q, _ = load_tile(labels + start, pixel, width, width + 2, classes, CLASSES)
+        here, product, impurity = edge == n, tl.sum(p * q, 0), tl.sum(q - q * q, 0)
+        weight = tl.load(weights + n * (height * width) + pixel)
         by_s, by_a = SLOPES(product, i, impurity, one, one / 2)
         gradient += (weight * by_s)[None, :] * q
         curvature -= weight * by_s
         own += weight * by_a
         products, j = tl.where(here, product[None, :], products), tl.where(here, impurity[None, :], j)
 
-    gradient += 2 * own[None, :] * p
     if CROSS_ENTROPY == "CE":
         gradient -= eta * s
         curvature += eta
     elif CROSS_ENTROPY == "Q":
-        gradient += 2 * eta * (p - s)
+        gradient -= 2 * eta * s
         curvature += 2 * eta
-    curvature = tl.maximum(curvature / OMEGA, 1e-3 * eta + 1e-12)
-    point = tl.where(known, p - gradient / curvature[None, :], ABSENT)
+        own += eta
+    length = 1 / tl.maximum(curvature / OMEGA, 1e-3 * eta + 1e-12)
+    point = (1 - 2 * own * length)[None, :] * p - length[None, :] * gradient
+    point = tl.where(tl.arange(0, CLASSES)[:, None] < classes, point, ABSENT)
     if CROSS_ENTROPY == "CCE":
-        goal = prox_collision(point, s, eta / curvature, PROJECTION_STEPS)
+        goal = prox_collision(point, s, eta * length, PROJECTION_STEPS)
     elif CROSS_ENTROPY == "RCE":
-        goal = prox_reverse(point, s, eta / curvature, NEWTON_STEPS)
+        goal = prox_reverse(point, s, eta * length, NEWTON_STEPS)
     else:
         goal = project(point, PROJECTION_STEPS)
 
@@ -138,9 +130,9 @@ def move(labels, target, weights, pixel, inside, movable, quarter, eta, row, col
     goals = tl.zeros_like(w)
     for n in tl.static_range(NEIGHBORS):
         start = start_of(row, column, OFFSETS[2 * n], OFFSETS[2 * n + 1], height, width, classes)
-        q = tl.load(labels + start + places, mask=mask, other=0)
+        q, _ = load_tile(labels + start, pixel, width, width + 2, classes, CLASSES)
         goals = tl.where(edge == n, tl.sum(goal * q, 0)[None, :], goals)
-    goal_i, square = tl.sum(goal * (1 - goal), 0), tl.sum((goal - p) * (goal - p), 0)
+    goal_i, square = tl.sum(goal - goal * goal, 0), tl.sum((goal - p) * (goal - p), 0)
     match, goal_match = tl.sum(p * s, 0), tl.sum(goal * s, 0)
     lowest = rise(DIFFERENCE, CROSS_ENTROPY, tl.zeros_like(i) + 1, eta, w, j, products, goals, i, goal_i, square,
                   match, goal_match, p, goal, s)  # fmt: skip
@@ -151,7 +143,7 @@ def move(labels, target, weights, pixel, inside, movable, quarter, eta, row, col
         length, lowest = search(SLOPES, DIFFERENCE, CROSS_ENTROPY, SECANT_STEPS, whole, lowest, eta, w, j, products,
                                 goals, i, goal_i, square, match, goal_match, p, goal, s)  # fmt: skip
     label = (1 - length)[None, :] * p + length[None, :] * goal
-    tl.store(pointers, label, mask=mask & movable[None, :])
+    tl.store(pointers, label, mask=(tl.arange(0, CLASSES)[:, None] < classes) & movable[None, :])
     return tl.sum(tl.where(movable, lowest, 0).to(tl.float64), 0)
 
 
@@ -163,16 +155,16 @@ def update_quarter(labels, target, weights, free, change, scale, row, column, he
                    CLASSES: tl.constexpr, PIXELS: tl.constexpr):  # fmt: skip
     """Move the pixels of quarter (row, column); set the change (B, 4, programs). Programs: (pixels / PIXELS, images)."""
     image = tl.program_id(1).to(tl.int64)
-    quarter = image * 4 + row * 2 + column
-    pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
-    inside = pixel < height * width
-    movable = tl.load(free + quarter * height * width + pixel, mask=inside, other=0) > 0
-    total = tl.zeros([1], tl.float64).sum(0)
+    quarter, size = image * 4 + row * 2 + column, height * width
+    place = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
+    pixel = tl.minimum(place, size - 1)  # the last tile repeats the last pixel
+    movable = (tl.load(free + quarter * size + pixel) > 0) & (place < size)
+    total = tl.sum(tl.zeros([PIXELS], tl.float64), 0)
     if tl.max(movable.to(tl.int32), 0) > 0:  # none: an image that has converged costs no more than this
-        total += move(labels + image * 4 * (height + 2) * classes * (width + 2), target, weights, pixel, inside, movable,
-                      quarter, tl.load(scale), row, column, height, width, classes, SLOPES, DIFFERENCE, CROSS_ENTROPY,
-                      OFFSETS, OMEGA, ROUNDING, PROJECTION_STEPS, NEWTON_STEPS, SECANT_STEPS, NEIGHBORS, CLASSES,
-                      PIXELS)  # fmt: skip
+        total = move(labels + image * 4 * (height + 2) * classes * (width + 2), target + quarter * size * classes,
+                     weights + quarter * NEIGHBORS * size, pixel, movable, tl.load(scale), row, column, height, width,
+                     classes, SLOPES, DIFFERENCE, CROSS_ENTROPY, OFFSETS, OMEGA, ROUNDING, PROJECTION_STEPS, NEWTON_STEPS,
+                     SECANT_STEPS, NEIGHBORS, CLASSES)  # fmt: skip
     tl.store(change + quarter * tl.num_programs(0) + tl.program_id(0), total)
 
 
@@ -182,22 +174,20 @@ def add_energy(labels, target, weights, free, value, scale, height, width, class
                PIXELS: tl.constexpr):  # fmt: skip
     """Set the energy (B, 4, programs). Programs: (pixels / PIXELS, images, 4)."""
     image, row, column = tl.program_id(1).to(tl.int64), tl.program_id(2) // 2, tl.program_id(2) % 2
-    quarter = image * 4 + tl.program_id(2)
-    pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
-    inside = pixel < height * width
+    quarter, size = image * 4 + tl.program_id(2), height * width
+    place = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
+    pixel = tl.minimum(place, size - 1)
     labels += image * 4 * (height + 2) * classes * (width + 2)
-    known = tl.arange(0, CLASSES)[:, None] < classes
-    mask, places = known & inside[None, :], label_places(pixel, width, classes, CLASSES)
-    p = tl.load(labels + start_of(row, column, 0, 0, height, width, classes) + places, mask=mask, other=0)
-    s = load_target(target, quarter, pixel, mask, height, width, classes, CLASSES)
-    one, i = tl.full([1], 1, p.dtype), tl.sum(p * (1 - p), 0)
-    movable = tl.load(free + quarter * height * width + pixel, mask=inside, other=0)
-    total = tl.load(scale) * unary(CROSS_ENTROPY, p, s) * movable
+    start = start_of(row, column, 0, 0, height, width, classes)
+    p, _ = load_tile(labels + start, pixel, width, width + 2, classes, CLASSES)
+    s, _ = load_tile(target + quarter * size * classes, pixel, width, width, classes, CLASSES)
+    one, i = tl.full([1], 1, p.dtype), tl.sum(p - p * p, 0)
+    total = tl.load(scale) * unary(CROSS_ENTROPY, p, s) * tl.load(free + quarter * size + pixel)
     for n in tl.static_range(NEIGHBORS):
         start = start_of(row, column, OFFSETS[2 * n], OFFSETS[2 * n + 1], height, width, classes)
-        q = tl.load(labels + start + places, mask=mask, other=0)
-        weight = tl.load(weights + (quarter * NEIGHBORS + n) * height * width + pixel, mask=inside, other=0)
-        edges = VALUE(tl.sum(p * q, 0), i, tl.sum(q * (1 - q), 0), one, one / 2)
+        q, _ = load_tile(labels + start, pixel, width, width + 2, classes, CLASSES)
+        weight = tl.load(weights + (quarter * NEIGHBORS + n) * size + pixel)
+        edges = VALUE(tl.sum(p * q, 0), i, tl.sum(q - q * q, 0), one, one / 2)
         total += weight * edges / 2  # each undirected edge is met from both its ends
-    total = tl.sum(tl.where(inside, total, 0).to(tl.float64), 0)
+    total = tl.sum(tl.where(place < size, total, 0).to(tl.float64), 0)
     tl.store(value + quarter * tl.num_programs(0) + tl.program_id(0), total)

@@ -63,6 +63,17 @@ def is_interpreted() -> bool:
     return not isinstance(update_quarter, triton.JITFunction)
 
 
+def check(device: torch.device, on_grid: bool) -> None:
+    """Raise ValueError if the kernels cannot run on a device, or for edges other than a grid's."""
+    if not on_grid:
+        raise ValueError('kernel="triton" takes the edges of a grid, got a list of edges; take kernel="torch"')
+    if device.type != ("cpu" if is_interpreted() else "cuda"):
+        raise ValueError(
+            f'kernel="triton" runs on CUDA devices, or on the CPU with TRITON_INTERPRET=1 in the environment before Triton is '
+            f'imported; got labels on {device}, {"with" if is_interpreted() else "without"} the interpreter: take kernel="torch"'
+        )
+
+
 def _arguments(x: FourColourGrid, eta: float, pixels: int) -> tuple[tuple[Tensor, ...], Tensor]:
     """Return the tensors that a kernel takes; the last but one, numbers per program (B, 4, programs), also by itself."""
     programs = triton.cdiv(x.free.shape[3] * x.free.shape[4], pixels)

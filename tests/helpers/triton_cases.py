@@ -56,7 +56,9 @@ def compare(pair, problem, device, connectivity=4, start=None, frozen=()):
             torch_kernel.sweep(x, cross_entropy, relaxation, 0.3, OMEGA)
     energies = [k.energy(x, cross_entropy, relaxation, 0.3) for k, x in ((triton_kernel, ours), (torch_kernel, theirs))]
     before = ours.labels.clone()
-    changes = [k.sweep(x, cross_entropy, relaxation, 0.3, OMEGA) for k, x in ((triton_kernel, ours), (torch_kernel, theirs))]
+    changes = [
+        k.sweep(x, cross_entropy, relaxation, 0.3, OMEGA) for k, x in ((triton_kernel, ours), (torch_kernel, theirs))
+    ]
     rows["energy"] = float(((energies[0] - energies[1]) / energies[1].abs().clamp_min(1)).abs().max())
     rows["change"] = float((changes[0] - changes[1]).abs().max())
     rows["labels"] = float((ours.labels - theirs.labels).abs().max())

@@ -90,7 +90,14 @@ def test_the_kernels_compile_for_a_gpu_without_one():
         "OFFSETS": (0, 1, 0, -1, 1, 0, -1, 0), "NEIGHBORS": 4, "OMEGA": 1.75, "ROUNDING": 1e-7, "PROJECTION_STEPS": 3,
         "NEWTON_STEPS": 5, "SECANT_STEPS": 3, "CLASSES": 2, "PIXELS": 16,
     }  # fmt: skip
-    pointers = {"labels": "*fp32", "target": "*fp32", "weights": "*fp32", "free": "*fp32", "change": "*fp64", "scale": "*fp32"}
+    pointers = {
+        "labels": "*fp32",
+        "target": "*fp32",
+        "weights": "*fp32",
+        "free": "*fp32",
+        "change": "*fp64",
+        "scale": "*fp32",
+    }
     kernel = triton_kernel.update_quarter
     signature = {name: "constexpr" if name in constants else pointers.get(name, "i32") for name in kernel.arg_names}
     compiled = compile_kernel(

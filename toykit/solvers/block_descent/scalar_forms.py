@@ -9,8 +9,8 @@ With s = p.q, a = p.p, b = q.q and the impurities i = sum_k p^k (1 - p^k) = 1 - 
 autograd. Where the logarithm or its slope is singular, `toykit.simplex.smallest_probability` bounds the argument from below.
 
 A new relaxation is one more class here, registered in `FORMS`. The torch kernel calls its functions with tensors; the numba and
-Triton kernels compile them for numbers. They may therefore use arithmetic, `extended_log`, and the three helpers below. Literals
-would turn single precision into double in compiled code: use `one` and `half`, the numbers 1 and 1/2 in the arguments' type.
+Triton kernels compile them for numbers. They may therefore use arithmetic, `extended_log`, and the three helpers below.
+Literals would turn single precision into double in compiled code: use `one` and `half`, 1 and 1/2 in the arguments' type.
 """
 
 from typing import Any, Protocol

@@ -2,8 +2,9 @@
 
 A quarter is updated by one kernel, `step.update_quarter`: it reads labels, targets and neighbours, keeps the classes of a pixel
 in registers, and writes the labels. `proximal`, `unary` and `forms` are its formulas. Image sizes, classes and weights are
-arguments, so that crops of other sizes do not compile again; relaxation, cross-entropy, neighbourhood and the next power of two of
-the number of classes are compiled in. Nothing waits for the GPU.
+arguments, so that crops of other sizes do not compile again; relaxation, cross-entropy, neighbourhood and the next power of two
+of the number of classes are compiled in. Nothing waits for the GPU. The kernels were written and tested in the interpreter and
+compiled for GPUs; they have not yet been run on one.
 
 Triton's interpreter (`TRITON_INTERPRET=1` before Triton is imported) runs the kernels on the CPU, slowly: the tests use it.
 """
@@ -68,9 +69,10 @@ def check(device: torch.device, on_grid: bool) -> None:
     if not on_grid:
         raise ValueError('kernel="triton" takes the edges of a grid, got a list of edges; take kernel="torch"')
     if device.type != ("cpu" if is_interpreted() else "cuda"):
+        how = "with" if is_interpreted() else "without"
         raise ValueError(
-            f'kernel="triton" runs on CUDA devices, or on the CPU with TRITON_INTERPRET=1 in the environment before Triton is '
-            f'imported; got labels on {device}, {"with" if is_interpreted() else "without"} the interpreter: take kernel="torch"'
+            'kernel="triton" runs on CUDA devices, or on the CPU with TRITON_INTERPRET=1 in the environment before Triton is '
+            f'imported; got labels on {device}, {how} the interpreter: take kernel="torch"'
         )
 
 

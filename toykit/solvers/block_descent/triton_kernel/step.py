@@ -1,8 +1,8 @@
 """The kernels: a program makes the step of some pixels of a quarter of an image, or adds their energy.
 
-Tiles are (classes, pixels), numbers per edge (neighbours, pixels). The classes of a pixel stay in registers from the gradient to
-the step. The sizes of tiles are powers of two; classes and pixels beyond the image's are masked. `torch_kernel` explains the
-step; names are the same there.
+Tiles are (classes, pixels), numbers per edge (neighbours, pixels). The classes of a pixel stay in registers from the gradient
+to the step. The sizes of tiles are powers of two; classes beyond the image's are masked. `torch_kernel` explains the step; names
+are the same there.
 """
 
 import triton
@@ -40,9 +40,7 @@ def rise(RELAXATION: tl.constexpr, CROSS_ENTROPY: tl.constexpr, t, eta, w, j, pr
     moved = left * i + t * goal_i + t * left * square
     between = left[None, :] * products + t[None, :] * goals
     change = RELAXATION(products, between, i[None, :], moved[None, :], j, one, one / 2)
-    return tl.sum(w * change, 0) + eta * unary_rise(
-        CROSS_ENTROPY, t, i - moved, match, goal_match, p, goal, target
-    )
+    return tl.sum(w * change, 0) + eta * unary_rise(CROSS_ENTROPY, t, i - moved, match, goal_match, p, goal, target)
 
 
 @triton.jit
@@ -55,9 +53,7 @@ def slope_along(SLOPES: tl.constexpr, CROSS_ENTROPY: tl.constexpr, t, eta, w, j,
     turn = i - goal_i - (left - t) * square  # of p.p
     by_s, by_a = SLOPES(between, moved[None, :], j, one, one / 2)
     change = by_s * (goals - products) + by_a * turn[None, :]
-    return tl.sum(w * change, 0) + eta * unary_slope(
-        CROSS_ENTROPY, t, turn, match, goal_match, p, goal, target
-    )
+    return tl.sum(w * change, 0) + eta * unary_slope(CROSS_ENTROPY, t, turn, match, goal_match, p, goal, target)
 
 
 @triton.jit

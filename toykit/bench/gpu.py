@@ -1,7 +1,7 @@
 """`python -m toykit.bench --device cuda --quick`: the solvers on a GPU; needs torch, numpy and scipy only.
 
-First the results are compared with the CPU's for all pairs of terms, then times are measured. A part that fails is reported, and
-the others run.
+First the results are compared with the CPU's for all pairs of terms, then times are measured. A part that fails is reported,
+and the others run.
 """
 
 import argparse

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 from toykit import Energy, SparseNonLocal, solve
 from toykit.solvers.block_descent import kernels, torch_kernel
+from toykit.solvers.layouts.four_colour_grid import pack
 
 CASES = Path(__file__).parents[2] / "helpers" / "triton_cases.py"
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
@@ -77,33 +79,35 @@ def test_solve_takes_it(compared):
 
 
 @needs_triton
-def test_the_kernels_compile_for_a_gpu_without_one():
-    """The interpreter allows more than the compiler does, so that one variant is compiled."""
-    from triton import compile as compile_kernel
+def test_the_kernels_compile_once_for_all_sizes_of_images(make_problem, monkeypatch):
+    """For a GPU that is not there, without the launch; the compiler allows less than the interpreter does."""
     from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
+    from triton.runtime import driver
 
     from toykit.solvers.block_descent import triton_kernel
 
-    constants = {
-        "SLOPES": triton_kernel.SLOPES["CD"], "DIFFERENCE": triton_kernel.DIFFERENCE["CD"], "CROSS_ENTROPY": "CCE",
-        "OFFSETS": (0, 1, 0, -1, 1, 0, -1, 0), "NEIGHBORS": 4, "OMEGA": 1.75, "ROUNDING": 1e-7, "PROJECTION_STEPS": 3,
-        "NEWTON_STEPS": 5, "SECANT_STEPS": 3, "CLASSES": 2, "PIXELS": 16,
-    }  # fmt: skip
-    pointers = {
-        "labels": "*fp32",
-        "target": "*fp32",
-        "weights": "*fp32",
-        "free": "*fp32",
-        "change": "*fp64",
-        "scale": "*fp32",
-    }
-    kernel = triton_kernel.update_quarter
-    signature = {name: "constexpr" if name in constants else pointers.get(name, "i32") for name in kernel.arg_names}
-    compiled = compile_kernel(
-        ASTSource(kernel, signature, constants), target=GPUTarget("cuda", 80, 32), options={"num_warps": 1}
+    kernel, kinds = triton_kernel.update_quarter, (triton_kernel.update_quarter, triton_kernel.add_energy)
+    run = type(kernel).run
+    card = types.SimpleNamespace(
+        get_current_device=lambda: 0,
+        get_current_stream=lambda _: 0,
+        get_current_target=lambda: GPUTarget("cuda", 80, 32),
     )
-    assert "cubin" in compiled.asm
+    monkeypatch.setattr(driver, "_active", card)
+    monkeypatch.setattr(type(kernel), "run", lambda *args, **options: run(*args, **options | {"warmup": True}))
+    monkeypatch.setattr(triton_kernel, "MOST_PIXELS", 16)  # compiles sooner
+    for k in kinds:
+        k.device_caches.clear()
+    for height, width in ((5, 7), (2, 32), (32, 2)):
+        problem = Energy("CCE", "CD").subproblem(*make_problem(1, 2, height, width, torch.float32))
+        grid = pack(problem, problem.fix_seeds(problem.sigma))
+        for eta in (0.3, 1.0):
+            triton_kernel.sweep(grid, "CCE", "CD", eta, 1.75)
+            triton_kernel.energy(grid, "CCE", "CD", eta)
+    for k in kinds:
+        (compiled,) = k.device_caches[0][0].values()
+        assert "cubin" in compiled.asm
+        k.device_caches.clear()
 
 
 def test_what_triton_cannot_do_is_an_error(make_problem, monkeypatch):

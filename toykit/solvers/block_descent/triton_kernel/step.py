@@ -1,8 +1,8 @@
 """The kernels: a program makes the step of some pixels of a quarter of an image, or adds their energy.
 
 Tiles are (classes, pixels), numbers per edge (neighbours, pixels). The classes of a pixel stay in registers from the gradient
-to the step. The sizes of tiles are powers of two; classes beyond the image's are masked. `torch_kernel` explains the step; names
-are the same there.
+to the step. The sizes of tiles are powers of two; classes beyond the image's are masked. `torch_kernel` explains the step; the
+names are the same there.
 """
 
 import triton

@@ -49,7 +49,7 @@ def test_a_sweep_is_that_of_the_torch_kernel(cross_entropy, relaxation, compared
 
 
 @needs_triton
-@pytest.mark.parametrize("size", ["1 x 1", "1 x 5", "2 x 1", "4 x 6"])
+@pytest.mark.parametrize("size", ["1 x 1", "1 x 5", "4 x 6"])
 def test_small_sizes(size, compared):
     assert compared[size]["energy"] < 1e-12
     assert compared[size]["labels"] < 1e-6

@@ -41,7 +41,7 @@ def correctness(device: torch.device, scale: Scale, show: Show) -> dict[str, Any
         By "cross-entropy-relaxation": the largest relative difference of energies, that of labels, whether the energies agree
         (`AGREEMENT`), and the seconds, compilation included.
     """
-    inputs = generated(2, 33, 46, scale.classes, torch.device("cpu"))
+    inputs = generated(2, 17, 22, scale.classes, torch.device("cpu"))
     results = {}
     for cross_entropy, relaxation in product(CROSS_ENTROPIES, RELAXATIONS):
         start, ends = time.perf_counter(), []

@@ -6,9 +6,15 @@ Nothing here is asserted: other programs on the machine change seconds, and rati
 import json
 import os
 import platform
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__" and any(argument.startswith("--device") for argument in sys.argv):
+    from toykit.bench import gpu  # a GPU's machine may lack what the other parts need
+
+    sys.exit(gpu.main(sys.argv[1:]))
 
 import click
 import torch
@@ -40,7 +46,8 @@ PARTS = ("race", "copies", "quadratic", "walker", "jaccard", "scaling", "long_ra
 def main(parts: tuple[str, ...], images: int, batch: int, size: tuple[int, int], threads: int, output: Path) -> None:
     """Measure the solvers on this machine.
 
-    All parts take about 30 minutes on two cores, most of it in the paper's solver.
+    All parts take about 30 minutes on two cores, most of it in the paper's solver. With --device cuda, other parts
+    measure a GPU: see --device cuda --help.
     """
     output.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)

@@ -245,7 +245,7 @@ def test_callback_sees_each_sweep_and_can_stop(make_problem):
         ({"max_steps": 0}, "max_steps: expected a whole number, at least 1; got 0"),
         ({"max_steps": 2.5}, "max_steps: expected a whole number"),
         ({"active_classes": 2}, r"active_classes: expected a number in \[0, 1\], got 2"),
-        ({"kernel": "cuda"}, "kernel: expected one of auto, torch, compile, numba; got 'cuda'"),
+        ({"kernel": "cuda"}, "kernel: expected one of auto, torch, compile, numba, triton; got 'cuda'"),
     ],
 )
 def test_bad_options(options, message, make_problem):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from toykit._shared.arguments import check_choice, check_flag, check_number, check_whole
 
-KERNELS = ("auto", "torch", "compile", "numba")
+KERNELS = ("auto", "torch", "compile", "numba", "triton")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,9 +22,10 @@ class FastOptions:
         share.
     max_steps : int, default 200
         Largest number of sweeps.
-    kernel : {"auto", "numba", "torch", "compile"}, default "auto"
-        "auto" is numba on the CPU where it is installed, else torch. "compile" is the torch kernel through `torch.compile`,
-        which needs a compiler and some seconds at the first call.
+    kernel : {"auto", "numba", "torch", "compile", "triton"}, default "auto"
+        "auto" is numba on the CPU and, for grids, Triton on a CUDA device, where these are installed, else torch. "compile" is
+        the torch kernel through `torch.compile`, which needs a compiler and some seconds at the first call. "triton" needs a
+        CUDA device or Triton's interpreter; it compiles some seconds at the first call for each energy.
     active_classes : float, default 0
         A probability. 0 solves for all classes. Above 0, an image's labels are limited to classes that it has seeds of or that
         are predicted with at least this probability somewhere: faster where few of many classes occur, and not below the
@@ -50,7 +51,7 @@ class FastOptions:
     ValueError, TypeError
         For an option out of range, or of the wrong type.
     ImportError
-        If the kernel is "numba", and numba is not installed.
+        If the kernel is "numba" or "triton", and this is not installed.
     """
 
     tolerance: float = 1e-4
@@ -73,5 +74,7 @@ class FastOptions:
             check_choice("levels", self.levels, ("auto",))
         else:
             check_whole("levels", self.levels, 0)
-        if self.kernel == "numba" and importlib.util.find_spec("numba") is None:
-            raise ImportError('kernel="numba" needs numba: pip install numba, or take kernel="torch"')
+        if self.kernel in ("numba", "triton") and importlib.util.find_spec(self.kernel) is None:
+            raise ImportError(
+                f'kernel="{self.kernel}" needs {self.kernel}: pip install {self.kernel}, or take kernel="torch"'
+            )

@@ -1,4 +1,4 @@
-"""Every relaxation as a scalar function of three products, written once for both kernels.
+"""Every relaxation as a scalar function of three products, written once for all kernels.
 
 With s = p.q, a = p.p, b = q.q and the impurities i = sum_k p^k (1 - p^k) = 1 - a, j likewise of q,
 
@@ -8,9 +8,9 @@ With s = p.q, a = p.p, b = q.q and the impurities i = sum_k p^k (1 - p^k) = 1 - 
 (on the simplex 1 - P_Q = s + (i + j)/2, a sum of non-negative terms). So dP/dp = P_s q + 2 P_a p, and the solver needs no
 autograd. Where the logarithm or its slope is singular, `toykit.simplex.smallest_probability` bounds the argument from below.
 
-A new relaxation is one more class here, registered in `FORMS`. The torch kernel calls its functions with tensors; the numba
-kernel compiles them for numbers. They may therefore use arithmetic, `extended_log`, and the three helpers below. Literals
-would turn single precision into double in compiled code: use `one` and `half`, the numbers 1 and 1/2 in the arguments' type.
+A new relaxation is one more class here, registered in `FORMS`. The torch kernel calls its functions with tensors; the numba and
+Triton kernels compile them for numbers. They may therefore use arithmetic, `extended_log`, and the three helpers below.
+Literals would turn single precision into double in compiled code: use `one` and `half`, 1 and 1/2 in the arguments' type.
 """
 
 from typing import Any, Protocol

@@ -19,10 +19,10 @@ where this ends above the start, the descent is repeated without them.
 Sweeps move labels by a few pixels each. On large images whose predictions decide little, the descent therefore starts from the
 labels of coarser grids (`toykit.solvers.block_descent.levels`).
 
-Two kernels do the same arithmetic: torch (any device) and numba (the CPU, where numba is installed; several times faster).
+Three kernels do the same arithmetic: torch (any device), numba (the CPU, where numba is installed; several times faster) and
+Triton (grids on a CUDA device, where Triton is installed).
 """
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -32,9 +32,9 @@ from torch import Tensor
 
 from toykit.energy import Subproblem
 from toykit.neighborhoods import Edges
-from toykit.solvers.block_descent import torch_kernel
 from toykit.solvers.block_descent.dense import DenseDescent
 from toykit.solvers.block_descent.descent import Descent, relative_decrease
+from toykit.solvers.block_descent.kernels import kernel_of, takes_numba
 from toykit.solvers.block_descent.levels import number_of_levels, start_from_levels
 from toykit.solvers.block_descent.options import FastOptions
 from toykit.solvers.layouts.edge_list import EdgeListProblem, list_edges
@@ -140,7 +140,7 @@ def _group_size(problem: Subproblem, options: FastOptions, has_callback: bool) -
     together = options.active_classes == 0 and problem.edges.on_grid
     if together and problem.sigma.device.type == "cuda":
         return batch
-    in_rows = options.side_by_side and not has_callback and num_classes <= FEW_CLASSES and _takes_numba(options.kernel)
+    in_rows = options.side_by_side and not has_callback and num_classes <= FEW_CLASSES and takes_numba(options.kernel)
     return max(1, LONG_ROW // width) if together and in_rows else 1
 
 
@@ -268,24 +268,4 @@ def _descent_of(
         if kernel not in ("auto", "torch"):
             raise ValueError(f'kernel={kernel!r} needs a list of edges; on dense neighbourhoods take kernel="torch"')
         return DenseDescent
-    return partial(_Descent, kernel_of(kernel, device), detour, levels=levels)
-
-
-def _takes_numba(kernel: str) -> bool:
-    """Return whether a kernel's name means numba on the CPU."""
-    return kernel == "numba" or (kernel == "auto" and importlib.util.find_spec("numba") is not None)
-
-
-def kernel_of(kernel: str, device: torch.device) -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
-    """Return the kernel's two functions, sweep and energy."""
-    if kernel == "auto":
-        kernel = "numba" if device.type == "cpu" and _takes_numba(kernel) else "torch"
-    if kernel == "numba":
-        if device.type != "cpu":
-            raise ValueError(f'kernel="numba" runs on the CPU, got {device}; take kernel="torch" or "compile"')
-        from toykit.solvers.block_descent import numba_kernel
-
-        return numba_kernel.sweep, numba_kernel.energy
-    if kernel == "compile":
-        return torch.compile(torch_kernel.sweep, dynamic=True), torch.compile(torch_kernel.energy, dynamic=True)
-    return torch_kernel.sweep, torch_kernel.energy
+    return partial(_Descent, kernel_of(kernel, device, edges.on_grid), detour, levels=levels)

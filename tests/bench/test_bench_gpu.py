@@ -28,16 +28,22 @@ def run(monkeypatch, tmp_path, capsys):
 
 
 def test_the_parts_run_at_a_tiny_size(run):
-    status, printed, results = run("correctness", "copies", "race", "dense", "conjugate gradients")
+    status, printed, results = run("correctness", "copies", "dense", "conjugate gradients")
     assert status == 0, printed
     assert results["machine"]["torch"] == torch.__version__
     assert set(results["correctness"]["results"]) == {
         f"{c}-{r}" for c in ("CE", "RCE", "CCE", "Q") for r in ("Q", "CD")
     }
     assert results["copies"]["results"]["copy_gigabytes_per_second"] > 0
-    assert all(row["reached"] and row["ratio"] > 0 for row in results["race"]["results"].values())
     assert results["conjugate gradients"]["results"]["residual"] < 1e-6
     assert "4 of 4 pairs agree" in printed
+
+
+def test_the_race_at_a_tiny_size(run):
+    status, printed, results = run("race")
+    assert status == 0, printed
+    assert results["race"]["results"]["Q"]["reached"]
+    assert results["race"]["results"]["Q"]["ratio"] > 0
 
 
 def test_a_part_that_fails_does_not_stop_the_others(run, monkeypatch):

@@ -146,7 +146,7 @@ def test_images_of_one_kind(fill, make_problem):
         (
             {"method": "closed_form", "backend": "lu"},
             ValueError,
-            "backend: expected one of direct, sor, cg, amg; got 'lu'",
+            "backend: expected one of direct, sor, cg, approximate_cholesky, amg, auto; got 'lu'",
         ),
         ({"energy": "CCE"}, TypeError, "energy: expected a toykit.Energy, got 'CCE'"),
     ],

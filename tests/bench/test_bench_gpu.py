@@ -7,8 +7,9 @@ import sys
 import pytest
 import torch
 
-from toykit.bench import gpu, gpu_inputs, gpu_parts
+from toykit.bench import gpu, gpu_parts
 from toykit.bench.gpu_inputs import Scale, generated
+from toykit.bench.problems import best_time
 
 TINY = Scale(1, 3, 10, 32, 1)
 
@@ -77,7 +78,7 @@ def test_the_inputs_are_the_same_each_time_and_photos():
 def test_the_clock_takes_the_fastest_call_and_may_skip_the_first():
     for warm, calls in ((True, 3), (False, 2)):
         count = []
-        assert gpu_inputs.fastest(lambda: count.append(1), torch.device("cpu"), 2, warm) < 1  # noqa: B023
+        assert best_time(lambda: count.append(1), 2, torch.device("cpu"), warm) < 1  # noqa: B023
         assert len(count) == calls
 
 

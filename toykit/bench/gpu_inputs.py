@@ -1,7 +1,5 @@
-"""Sizes, generated sub-problems and the clock of `toykit.bench.gpu`."""
+"""Sizes and generated sub-problems of `toykit.bench.gpu`."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -65,40 +63,3 @@ def generated(count: int, height: int, width: int, classes: int, device: torch.d
     labelled = torch.rand(count, height, width, generator=generator) < 0.02
     seeds = region.where(labelled, UNLABELLED)
     return logits.float().to(device), image.to(device), seeds.to(device)
-
-
-def fastest(run: Callable[[], object], device: torch.device, repeats: int, warm: bool = True) -> float:
-    """Return the shortest time of several calls, in seconds; the device is waited for.
-
-    Parameters
-    ----------
-    run : callable
-        Takes no arguments.
-    device : torch.device
-        Where it computes.
-    repeats : int
-        Number of calls that are timed.
-    warm : bool, default True
-        Whether one more call, which is not counted, comes first.
-
-    Returns
-    -------
-    float
-        Seconds of the fastest call.
-    """
-    seconds = []
-    if warm:
-        run()
-    for _ in range(repeats):
-        _wait(device)
-        start = time.perf_counter()
-        run()
-        _wait(device)
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
-
-
-def _wait(device: torch.device) -> None:
-    """Wait until a GPU has finished."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

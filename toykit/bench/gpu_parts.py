@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from toykit import Dense, Energy, NearestNeighbors, SelfLabelingLoss, models, random_walker, solve
-from toykit.bench.gpu_inputs import Scale, fastest, generated
-from toykit.bench.problems import Show
+from toykit.bench.gpu_inputs import Scale, generated
+from toykit.bench.problems import Show, best_time
+from toykit.bench.scaling import sweeps_in_copies
 from toykit.conventions import UNLABELLED, seeded_classes
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
@@ -93,17 +94,17 @@ def race(device: torch.device, scale: Scale, show: Show) -> dict[str, Any]:
         energy = Energy("CCE", relaxation)
         constant = energy.subproblem(*inputs).constant().mean()
         ends = []
-        adam = fastest(
+        adam = best_time(
             lambda e=energy, out=ends: out.append(solve(*inputs, e, "gradient", on_failure="ignore").energies[-1]),
-            device, 1, warm=False,
+            1, device, warm=False,
         )  # fmt: skip
         trace = solve(*inputs, energy, "fast", kernel=kernel, on_failure="ignore").energies.mean(1) - constant
         reached = trace <= (ends[-1].mean() - constant) * 1.001
         steps = int(reached.float().argmax()) if bool(reached.any()) else len(trace) - 1
         sweeps = max(steps, 2 * WARM_UP)
-        seconds = fastest(
+        seconds = best_time(
             lambda e=energy, n=sweeps: solve(*inputs, e, kernel=kernel, max_steps=n, tolerance=0, on_failure="ignore"),
-            device, scale.repeats,
+            scale.repeats, device,
         )  # fmt: skip
         results[relaxation] = {"adam_seconds": adam, "fast_seconds": seconds, "sweeps": sweeps, "ratio": adam / seconds,
                                "reached": bool(reached.any())}  # fmt: skip
@@ -127,23 +128,10 @@ def copies(device: torch.device, scale: Scale, show: Show) -> dict[str, float]:
     dict
         Gigabytes per second of a copy; copies per sweep by relaxation and kernel.
     """
-    logits, image, seeds = generated(scale.images, scale.size, scale.size, scale.classes, device)
-    target = torch.empty_like(logits)
-    copy = fastest(lambda: target.copy_(logits), device, 10 * scale.repeats)
-    results = {"copy_seconds": copy, "copy_gigabytes_per_second": 2 * logits.numel() * 4 / copy / 1e9}
-    show(f"one copy of {tuple(logits.shape)}: {copy * 1e3:.2f} ms, {results['copy_gigabytes_per_second']:.0f} GB/s")
-    for relaxation in ("Q", "CD"):
-        problem = Energy("CCE", relaxation).subproblem(logits, image, seeds)
-        for kernel in KERNELS[device.type]:
-            grid = pack(problem, problem.fix_seeds(problem.sigma))
-            sweep, _ = kernel_of(kernel, device)
-            seconds = fastest(
-                lambda s=sweep, g=grid, r=relaxation: s(g, "CCE", r, 0.3, OMEGA), device, 3 * scale.repeats
-            )
-            name = sweep.__module__.rsplit(".", 1)[-1]
-            results[f"{relaxation}_{name}"] = seconds / copy
-            show(f"{relaxation:4} one sweep, {name}: {seconds / copy:.1f} copies ({seconds * 1e3:.2f} ms)")
-    return results
+    inputs = generated(scale.images, scale.size, scale.size, scale.classes, device)
+    sweeps = [kernel_of(kernel, device)[0] for kernel in KERNELS[device.type]]
+    names = {sweep.__module__.rsplit(".", 1)[-1]: sweep for sweep in sweeps}  # which one "auto" is
+    return sweeps_in_copies(inputs, names, show, 3 * scale.repeats)
 
 
 def step(device: torch.device, scale: Scale, show: Show) -> dict[str, Any]:
@@ -188,7 +176,9 @@ def step(device: torch.device, scale: Scale, show: Show) -> dict[str, Any]:
             loss(network(image)).backward()
             optimizer.step()
 
-        row = {key: fastest(lambda f=loss, go=train_step: go(f), device, scale.repeats) for key, loss in losses.items()}
+        row = {
+            key: best_time(lambda f=loss, go=train_step: go(f), scale.repeats, device) for key, loss in losses.items()
+        }
         row |= {f"ratio {key}": row[key] / row["seeds only"] for key in ("pixels", "cells")}
         results[name] = row
         show(f"training step of {name}, {scale.images} x {size} x {size}: seeds only {row['seeds only'] * 1e3:.0f} ms, ratio "
@@ -213,8 +203,8 @@ def dense(device: torch.device, scale: Scale, show: Show) -> dict[str, float]:
     """
     logits, image, _ = generated(1, scale.size, scale.size, scale.classes, device)
     y, edges = logits.softmax(1), Dense().edges(image)
-    row = {"build": fastest(lambda: Dense().edges(image), device, scale.repeats),
-           "forward": fastest(lambda: edges.filter(y), device, scale.repeats)}  # fmt: skip
+    row = {"build": best_time(lambda: Dense().edges(image), scale.repeats, device),
+           "forward": best_time(lambda: edges.filter(y), scale.repeats, device)}  # fmt: skip
     show(
         f"dense filter, {scale.size} x {scale.size}: grid {row['build'] * 1e3:.1f} ms, product {row['forward'] * 1e3:.1f} ms"
     )
@@ -237,10 +227,10 @@ def conjugate_gradients(device: torch.device, scale: Scale, show: Show) -> dict[
         "seconds", "steps" and "residual".
     """
     inputs, ends = generated(1, scale.size, scale.size, scale.classes, device), []
-    seconds = fastest(
+    seconds = best_time(
         lambda: ends.append(random_walker(*inputs, backend="cg", tolerance=1e-6, on_failure="ignore")),
-        device,
         scale.repeats,
+        device,
     )
     residual = ends[-1].residual
     row = {"seconds": seconds, "steps": ends[-1].steps, "residual": float(residual.max())}

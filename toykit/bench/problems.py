@@ -103,8 +103,10 @@ def timed(run: Callable[[], T]) -> tuple[T, float]:
     return result, time.perf_counter() - start
 
 
-def best_time(run: Callable[[], object], repeats: int = 3) -> float:
-    """Return the shortest time of several calls, in seconds, after one call that is not counted.
+def best_time(
+    run: Callable[[], object], repeats: int = 3, device: torch.device | None = None, warm: bool = True
+) -> float:
+    """Return the shortest time of several calls, in seconds.
 
     Parameters
     ----------
@@ -112,11 +114,26 @@ def best_time(run: Callable[[], object], repeats: int = 3) -> float:
         Takes no arguments.
     repeats : int, default 3
         Number of calls that are timed.
+    device : torch.device, optional
+        Where it computes; a GPU is waited for. Default: the CPU.
+    warm : bool, default True
+        Whether one more call, which is not counted, comes first.
 
     Returns
     -------
     float
         Seconds of the fastest call.
     """
-    run()
-    return min(timed(run)[1] for _ in range(repeats))
+
+    def wait() -> None:
+        if device is not None and device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    def call() -> None:
+        run()
+        wait()
+
+    if warm:
+        run()
+    wait()
+    return min(timed(call)[1] for _ in range(repeats))

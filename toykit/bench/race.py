@@ -11,6 +11,7 @@ from toykit import Energy, NearestNeighbors, SparseNonLocal, solve
 from toykit._shared.files import write_atomically
 from toykit.bench.problems import Inputs, Show, best_time, problems, take, timed
 from toykit.potts import RELAXATIONS
+from toykit.solvers.solution import join_traces
 
 OPPONENTS = ("gd", "adam")
 
@@ -154,13 +155,7 @@ def _opponent(energy: Energy, optimizer: str, batches: list[Inputs]) -> tuple[Te
 def _fast(energy: Energy, batches: list[Inputs]) -> tuple[Tensor, int]:
     """Run the fast solver; return its trace (T, B) of energies, and the largest number of sweeps."""
     solutions = [solve(*part, energy, "fast") for part in batches]
-    sweeps = max(solution.steps for solution in solutions)
-    return torch.cat([_pad(solution.energies, sweeps + 1) for solution in solutions], 1), sweeps
-
-
-def _pad(trace: Tensor, length: int) -> Tensor:
-    """Extend a trace (T, B) to `length` rows by repeating its last row."""
-    return torch.cat([trace, trace[-1:].expand(length - len(trace), -1)])
+    return join_traces([solution.energies for solution in solutions]), max(solution.steps for solution in solutions)
 
 
 def _compare(

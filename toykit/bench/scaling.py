@@ -1,5 +1,6 @@
 """The cost of the fast solver: sweeps in copies of the logits, as pixels and classes grow; and where labels have far to go."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -25,23 +26,47 @@ def copies(height: int, width: int, show: Show) -> dict[str, float]:
     dict
         Seconds and gigabytes per second of a copy; copies per sweep by relaxation and kernel.
     """
-    logits, image, seeds = problems(4, height, width)
+    sweeps = {f"{kernel} kernel": fast.kernel_of(kernel, torch.device("cpu"))[0] for kernel in ("numba", "torch")}
+    return sweeps_in_copies(problems(4, height, width), sweeps, show)
+
+
+def sweeps_in_copies(
+    inputs: Inputs, sweeps: Mapping[str, Callable[..., object]], show: Show, repeats: int = 3
+) -> dict[str, float]:
+    """Measure one sweep of some kernels in copies of the logits, on the device of the inputs.
+
+    Parameters
+    ----------
+    inputs : tuple of Tensor
+        (logits, image, seeds) of a batch; on the CPU its images are swept one by one.
+    sweeps : mapping of str to callable
+        Name -> the kernel's sweep.
+    show : callable
+        Prints a line.
+    repeats : int, default 3
+        Number of sweeps of which the fastest counts.
+
+    Returns
+    -------
+    dict
+        See `copies`; the keys of the sweeps are RELAXATION_NAME.
+    """
+    logits, device = inputs[0], inputs[0].device
     target = torch.empty_like(logits)
-    copy = best_time(lambda: target.copy_(logits), 20)
+    copy = best_time(lambda: target.copy_(logits), 6 * repeats, device)
     results = {"copy_seconds": copy, "copy_gigabytes_per_second": 2 * logits.numel() * 4 / copy / 1e9}
     show(f"one copy of {tuple(logits.shape)}: {copy * 1e3:.2f} ms, {results['copy_gigabytes_per_second']:.0f} GB/s")
     for relaxation in ("Q", "CD"):
-        problem = Energy("CCE", relaxation).subproblem(logits, image, seeds)
-        for kernel in ("numba", "torch"):
+        problem = Energy("CCE", relaxation).subproblem(*inputs)
+        for name, sweep in sweeps.items():
             grid = pack(problem, problem.fix_seeds(problem.sigma))
-            sweep, _ = fast.kernel_of(kernel, logits.device)
-            pieces = [grid[b : b + 1] for b in range(4)]
+            pieces = [grid[b : b + 1] for b in range(len(logits))] if device.type == "cpu" else [grid]
             seconds = best_time(
                 lambda sweep=sweep, pieces=pieces, r=relaxation: [sweep(p, "CCE", r, 0.3, fast.OMEGA) for p in pieces],
-                3,
-            )
-            results[f"{relaxation}_{kernel}"] = seconds / copy
-            show(f"{relaxation:4} one sweep, {kernel} kernel: {seconds / copy:.0f} copies ({seconds * 1e3:.0f} ms)")
+                repeats, device,
+            )  # fmt: skip
+            results[f"{relaxation}_{name.removesuffix(' kernel')}"] = seconds / copy
+            show(f"{relaxation:4} one sweep, {name}: {seconds / copy:.1f} copies ({seconds * 1e3:.2f} ms)")
     return results
 
 

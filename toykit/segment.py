@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toykit._shared.files import write_atomically
+from toykit._shared.files import check_writable, write_atomically
 from toykit.conventions import PADDING
 from toykit.datasets.sample import Sample, read_image
 from toykit.energy import Energy
@@ -168,9 +168,10 @@ def segment(
     TypeError, ValueError
         Those of `toykit.solve`; no file is written then.
     OSError
-        If the folder cannot be made.
+        If the folder cannot be made or written.
     """
-    Path(output).mkdir(parents=True, exist_ok=True)  # raise the error of an impossible folder before any work
+    check_writable(output)  # before any work
+    Path(output).mkdir(parents=True, exist_ok=True)
     image, seeds = sample.tensors()
     logits = seed_logits(image, seeds, len(sample.classes)) if logits is None else logits
     solution = solve(logits, image, seeds, energy, method, callback=callback, **options)

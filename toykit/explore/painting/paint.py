@@ -13,7 +13,8 @@ from toykit._shared.arguments import check_choice, check_number
 from toykit.conventions import PADDING, UNLABELLED
 from toykit.datasets.sample import Sample
 from toykit.supervision import Scribbles, Stroke, read_scribbles, read_seeds, write_scribbles, write_seeds
-from toykit.supervision.strokes import check_scales, line
+from toykit.supervision.rasterize import line, scale_points
+from toykit.supervision.strokes import check_scales
 
 Loaded = TypeVar("Loaded")
 
@@ -67,7 +68,7 @@ class Painting:
             seeds, marks = (blank if self.base is None else self.base.copy()), self.marks
         for mark in marks:
             if isinstance(mark, Erasure):
-                seeds[line(mark.points, max(1, round(mark.width)), self.size)] = UNLABELLED
+                seeds[line(mark.points, mark.width, self.size)] = UNLABELLED
             else:
                 mark.draw_on(seeds, self.classes.index(mark.label))
         return seeds
@@ -184,7 +185,7 @@ class Painting:
         """Scale strokes to the photo's size."""
         x, y = (own / theirs for own, theirs in zip(self.size, scribbles.size, strict=True))
         return tuple(
-            replace(s, width=s.width * (x + y) / 2, points=tuple((px * x, py * y) for px, py in s.points))
+            replace(s, width=s.width * (x + y) / 2, points=tuple(map(tuple, scale_points(s.points, (x, y)).tolist())))
             for s in scribbles.strokes
         )
 

@@ -117,7 +117,8 @@ def check_image(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     Parameters
     ----------
     image : Tensor, shape (B, C, H, W), any real dtype
-        Channels in 0..255, any number C of at least 1. Values from -0.5 to 255.5 are accepted: interpolation may overshoot a little.
+        Channels in 0..255, any number C of at least 1. Values from -0.5 to 255.5 are accepted: interpolation may overshoot a
+        little.
     dtype : torch.dtype, default torch.float32
         Dtype of the returned image.
 

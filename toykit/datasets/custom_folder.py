@@ -63,7 +63,8 @@ def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
         drawn, strokes = (files_by_name(root / "scribbles", (suffix,)) for suffix in (".png", ".json"))
         default = root / "scribbles"
         marks = {
-            name: _scribbles(strokes.get(name), drawn.get(name, default / f"{name}.png"), supervision.ratio) for name in ids
+            name: _scribbles(strokes.get(name), drawn.get(name, default / f"{name}.png"), supervision.ratio)
+            for name in ids
         }
     entries = tuple(Entry(images[name], masks.get(name), marks.get(name)) for name in ids)
     return SegmentationSet("folder", split, ids, classes, entries, plain_table(len(classes)), classes, supervision)

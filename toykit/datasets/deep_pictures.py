@@ -77,9 +77,13 @@ def read_tiff(path: str | Path) -> np.ndarray:
         if pages > 1:
             raise ValueError(f"it holds {pages} pictures; save the one that is meant by itself")
         if page.dtype is None or page.dtype.kind not in "ui":
-            raise ValueError(f"its values of type {page.dtype} have no fixed range; save it with 8 or 16 bits per channel")
+            raise ValueError(
+                f"its values of type {page.dtype} have no fixed range; save it with 8 or 16 bits per channel"
+            )
         if page.axes not in ("YX", "YXS", "SYX") or page.photometric > 2:
-            raise ValueError(f"axes {page.axes} and colours {page.photometric.name} are not supported; save it as grey or RGB")
+            raise ValueError(
+                f"axes {page.axes} and colours {page.photometric.name} are not supported; save it as grey or RGB"
+            )
         values = page.asarray()
         if page.photometric == 0:  # white is zero
             values = np.iinfo(values.dtype).max - values

@@ -110,7 +110,7 @@ def decode_text(content: bytes) -> str:
 
 
 def name_key(name: str) -> str:
-    """Return the form of an image's id by which files and lists are matched: accents composed (NFC), as macOS may split them."""
+    """Return the form of an id by which files and lists are matched: accents composed (NFC), where macOS splits them."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -202,7 +202,9 @@ def pictures(folder: Path, pattern: str = "*") -> list[Path]:
     """
     paths = sorted(p for p in folder.glob(pattern) if p.suffix.lower() in PICTURES and not p.name.startswith("."))
     if not paths:
-        raise FileNotFoundError(f"{folder}: no pictures ({', '.join(PICTURES)}){'' if pattern == '*' else f' named {pattern}'}")
+        raise FileNotFoundError(
+            f"{folder}: no pictures ({', '.join(PICTURES)}){'' if pattern == '*' else f' named {pattern}'}"
+        )
     twice = _repeated(name_key(str(path.with_suffix(""))) for path in paths)
     if twice:
         raise ValueError(f"{twice[0]}: there are two pictures of this name, with different suffixes")

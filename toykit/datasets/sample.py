@@ -113,8 +113,8 @@ def read_image(path: str | Path) -> np.ndarray:
     Returns
     -------
     ndarray, shape (H, W, 3), uint8
-        RGB. Grey values are repeated, CMYK is converted, transparent parts are drawn on white. Of 10 to 16 bits per channel, 255
-        stands for the largest number of the bits that the photo uses, see `toykit.datasets.deep_pictures`.
+        RGB. Grey values are repeated, CMYK is converted, transparent parts are drawn on white. With 10 to 16 bits per channel,
+        255 stands for the largest number of the bits that the photo uses, see `toykit.datasets.deep_pictures`.
 
     Raises
     ------

@@ -47,7 +47,8 @@ class Occurrence:
             names = ", ".join(absent[:8]) + (" ..." if len(absent) > 8 else "")
             holds = f"{', '.join(present[:8]) or 'no class'}{' ...' if len(present) > 8 else ''}"
             void = "void, left out of evaluation" if what == "mask" else "unlabelled"
-            text = f"{where}: {names} {'are' if len(absent) > 1 else 'is'} in no {what} (of {self.images[what]}), which hold {holds}"
+            text = f"{where}: class{'es' * (len(absent) > 1)} {names} {'are' if len(absent) > 1 else 'is'} in no {what}"
+            text += f" (of {self.images[what]}), which hold {holds}"
             if pixels[UNLABELLED]:
                 text += f" and {UNLABELLED}, which is {void}"
                 if what == "mask" or not present:

@@ -93,7 +93,7 @@ def map_findings(ids: np.ndarray) -> list[str]:
 
 
 def odd_ids(ids: np.ndarray) -> list[int]:
-    """Return the ids of a map (H, W) that look like soft edges: most pixels lie between a lower and a higher id, or few touch others."""
+    """Return the ids of a map (H, W) that look like soft edges: between a lower and a higher id, or rare and beside others."""
     values, between = ids.astype(np.int16), np.zeros(ids.shape, bool)
     for across, inner in ((values, between), (values.T, between.T)):
         before, here, after = across[:-2], across[1:-1], across[2:]
@@ -146,8 +146,8 @@ def class_findings(seeds: np.ndarray, classes: Sequence[str]) -> list[str]:
         cut_off = (seeds != PADDING) & ~np.isin(parts, np.unique(parts[seeds < PADDING]))
         if cut_off.any():
             findings.append(
-                f"{int(cut_off.sum())} pixels are cut off by padding ({PADDING}) and hold no seed, so no seed reaches them: draw "
-                f"a stroke there, mark them as padding, or keep the unary term (not --unary none)"
+                f"{int(cut_off.sum())} pixels are cut off by padding ({PADDING}) and hold no seed, so no seed reaches them: "
+                f"draw a stroke there, mark them as padding, or keep the unary term (not --unary none)"
             )
     return findings
 

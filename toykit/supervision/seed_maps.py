@@ -148,7 +148,9 @@ def read_drawn_map(
     _check_same_shape(path, own, size)
     scaled = scale_ids(ids, size)
     lost = sorted(set(np.unique(ids).tolist()) - set(np.unique(scaled).tolist()))
-    notes.append(f"the map of {own[0]} x {own[1]} pixels was scaled to the photo's {size[0]} x {size[1]} by nearest neighbour")
+    notes.append(
+        f"the map of {own[0]} x {own[1]} pixels was scaled to the photo's {size[0]} x {size[1]} by nearest neighbour"
+    )
     if lost:
         notes.append(f"ids {', '.join(map(str, lost))} have no pixel left after scaling; draw them wider")
     return scaled, notes
@@ -175,8 +177,8 @@ def scale_ids(ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _check_same_shape(path: str | Path, own: tuple[int, int], size: tuple[int, int]) -> None:
-    """Raise ValueError unless a map has a photo's shape: the same factor along both sides, and not a pixel or two more or less."""
-    close = max(abs(a - b) for a, b in zip(own, size, strict=True)) <= 3
+    """Raise ValueError unless a map is the photo scaled: the same factor along both sides, and not a few pixels more or less."""
+    close = all(abs(a - b) <= 3 and 2 * max(a, b) < 3 * min(a, b) for a, b in zip(own, size, strict=True))
     if close or abs(own[0] * size[1] - own[1] * size[0]) > max(*own, *size):
         reason = "which is cropped or padded, not scaled" if close else "which is another shape"
         raise ValueError(

@@ -6,7 +6,8 @@ A JSON file holds the strokes on one photo:
      "strokes": [{"class": NAME, "width": PIXELS, "points": [[x, y], ...], "kept": SHARE}, ...]}
 
 A class id is the position in "classes". x points right and y points down, in pixels of a photo of that size; whole numbers
-are pixel centres (`toykit.supervision.rasterize`). "kept" is optional. Later strokes cover earlier ones. Seed maps in PNG files: `toykit.supervision.seed_maps`.
+are pixel centres (`toykit.supervision.rasterize`). "kept" is optional. Later strokes cover earlier ones. Seed maps in PNG
+files: `toykit.supervision.seed_maps`.
 """
 
 import json

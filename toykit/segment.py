@@ -259,12 +259,13 @@ def _write_picture(path: Path, sample: Sample, labels: Tensor, names: dict[int, 
     plots.style()
     stride = -(-max(sample.seeds.shape) // LONGEST)  # a large photo is drawn smaller
     small, photo, seeds = (x[0] for x in cell_inputs(labels[None], *sample.tensors(), stride))
+    used = small.flatten(1).any(1)  # the largest entropy is that of the classes that take part
     image = photo.round().byte().permute(1, 2, 0).numpy()
     marks = seeds.numpy().astype(np.uint8)
     pictures = {
         "photo and seeds": plots.overlay_seeds(image, marks, len(labels), fade=0.3),
         "soft labels": plots.soft_colors(small),
-        "their entropy (black: uncertain)": plots.entropy_map(small),
+        "their entropy (black: uncertain)": plots.entropy_map(small[used] if used.sum() > 1 else small),
         "hard mask": plots.hard_colors(small),
     }
     figure = plots.panels(pictures, columns=2, legend=names, named={"photo and seeds": marks})

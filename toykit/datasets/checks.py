@@ -131,13 +131,13 @@ def _check_image(dataset: SegmentationSet, marked: list[SegmentationSet], i: int
     try:
         mask = dataset.mask(i, (width, height))
         if mask is not None:
-            occurrence.add("mask", mask)
+            occurrence.add("mask", dataset.entries[i].image, mask)
     except (ValueError, OSError) as error:
         problems.append(_message(error))
     for view in marked:
         try:
             seeds, notes = view.inspect(i, (width, height))
-            occurrence.add("seed map", seeds)
+            occurrence.add("seed map", dataset.entries[i].image, seeds)
             problems += notes
         except (ValueError, OSError) as error:
             problems.append(_message(error))

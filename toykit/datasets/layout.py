@@ -167,9 +167,10 @@ def read_list(path: Path, spaces: bool = False) -> tuple[str, ...]:
         raise ValueError(f"{path}: the list is empty; expected one id per line")
     other = [name for name in ids if _NO_ID.search(name) or (not spaces and len(name.split()) > 1)]
     if other:
+        more = f", and {len(other) - 1} more such lines" if len(other) > 1 else ""
         what = "pairs or columns" if len(other[0].split()) > 1 else "files"
         raise ValueError(
-            f"{path}: lists {what} ({other[0]!r}, and {len(other) - 1} more such lines); expected one id per line, the image's "
+            f"{path}: lists {what} ({other[0]!r}{more}); expected one id per line, the image's "
             f"name without folder and suffix, such as {_id_of(other[0])}"
         )
     twice = _repeated(ids)

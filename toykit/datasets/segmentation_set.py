@@ -19,7 +19,7 @@ from toykit.supervision import (
     read_scribbles,
     read_scribblesup,
 )
-from toykit.supervision.findings import map_findings, nothing_unlabelled, stroke_findings
+from toykit.supervision.findings import map_findings, stroke_findings
 from toykit.supervision.seed_files import simulated_seeds
 from toykit.supervision.seed_maps import read_drawn_map
 from toykit.supervision.strokes import check_scales
@@ -192,7 +192,6 @@ class SegmentationSet:
             notes += stroke_findings(scribbles)
         elif self.kind == "folder":
             notes += map_findings(values)
-            notes += [] if (values == UNLABELLED).any() else [nothing_unlabelled(values)]
         return self._decode_marks(path, values, scribbles is None), [f"{path}: {note}" for note in notes]
 
     def _marks(self, i: int, size: tuple[int, int]) -> tuple[Path, np.ndarray, list[str], Scribbles | None]:

@@ -28,12 +28,12 @@ class Occurrence:
 
     def __init__(self, kind: str, classes: Sequence[str], unlabelled: int = UNLABELLED):
         self.own, self.classes, self.unlabelled = kind == "folder", tuple(classes), unlabelled
-        self.images = {"mask": 0, "seed map": 0}
+        self.images: dict[str, set] = {"mask": set(), "seed map": set()}
         self.pixels = {what: np.zeros(256, np.int64) for what in self.images}
 
-    def add(self, what: str, ids: np.ndarray) -> None:
-        """Count the ids (H, W) of one image's "mask" or "seed map"."""
-        self.images[what] += 1
+    def add(self, what: str, image: object, ids: np.ndarray) -> None:
+        """Count the ids (H, W) of one image's "mask" or "seed map"; an image may be in two splits."""
+        self.images[what].add(image)
         self.pixels[what] += np.bincount(ids.ravel(), minlength=256)
 
     def findings(self, where: object) -> list[str]:
@@ -48,7 +48,7 @@ class Occurrence:
             holds = f"{', '.join(present[:8]) or 'no class'}{' ...' if len(present) > 8 else ''}"
             void = "void, left out of evaluation" if what == "mask" else "unlabelled"
             text = f"{where}: class{'es' * (len(absent) > 1)} {names} {'are' if len(absent) > 1 else 'is'} in no {what}"
-            text += f" (of {self.images[what]}), which hold {holds}"
+            text += f" (of {len(self.images[what])}), which hold {holds}"
             if pixels[UNLABELLED]:
                 text += f" and {UNLABELLED}, which is {void}"
                 if what == "mask" or not present:
@@ -89,16 +89,16 @@ def _notes(dataset: SegmentationSet, occurrence: Occurrence) -> Iterable[str]:
             seeds, notes = dataset.inspect(i, picture_size(entry.image))
         except (ValueError, OSError):
             continue
-        occurrence.add("seed map", seeds)
+        occurrence.add("seed map", entry.image, seeds)
         yield from notes
 
 
 def _add_masks(dataset: SegmentationSet, occurrence: Occurrence) -> None:
     """Count the ids of the masks."""
-    for i in range(len(dataset)):
+    for i, entry in enumerate(dataset.entries):
         try:
             mask = dataset.mask(i)
         except (ValueError, OSError):
             continue
         if mask is not None:
-            occurrence.add("mask", mask)
+            occurrence.add("mask", entry.image, mask)

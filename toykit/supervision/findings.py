@@ -35,19 +35,17 @@ def fatal_findings(ids: np.ndarray) -> list[str]:
     list of str
         Empty if it can be used.
     """
-    findings, odd, used = [], odd_ids(ids), np.unique(ids[ids != UNLABELLED])
-    if len(odd) >= 3 and 2 * len(odd) >= len(used):
-        findings.append(
-            f"{len(odd)} of {len(used)} ids look like the soft edges of strokes, not like classes ({_some(odd)}: they lie "
-            f"between other ids, or cover at most {HANDFUL} pixels beside them{_padding_too(odd)}); draw with a hard pencil, "
-            "without anti-aliasing, and resize by nearest neighbour"
-        )
-    elif not (ids == UNLABELLED).any():
-        findings.append(nothing_unlabelled(ids))
-    return findings
+    odd, used = odd_ids(ids), np.unique(ids[ids != UNLABELLED])
+    if len(odd) < 3 or 2 * len(odd) < len(used):
+        return []
+    return [
+        f"{len(odd)} of {len(used)} ids look like the soft edges of strokes, not like classes ({_some(odd)}: they lie between "
+        f"other ids, or cover at most {HANDFUL} pixels beside them{_padding_too(odd)}); draw with a hard pencil, without "
+        "anti-aliasing, and resize by nearest neighbour"
+    ]
 
 
-def nothing_unlabelled(ids: np.ndarray) -> str:
+def _nothing_unlabelled(ids: np.ndarray) -> str:
     """Describe a map (H, W) without an unlabelled pixel: its most frequent id may stand for "no label"."""
     counts = np.bincount(ids.ravel(), minlength=256)
     first = int(counts.argmax())
@@ -74,7 +72,9 @@ def map_findings(ids: np.ndarray) -> list[str]:
     counts = np.bincount(ids.ravel(), minlength=256)
     free, labels = counts[UNLABELLED], counts[:PADDING]
     first = int(labels.argmax())
-    if 0 < free < FEW * ids.size and labels[first] > MOST * ids.size:
+    if not free:
+        findings.append(_nothing_unlabelled(ids))
+    elif free < FEW * ids.size and labels[first] > MOST * ids.size:
         findings.append(
             f"only {free / ids.size:.1%} of the pixels are unlabelled ({UNLABELLED}), and id {first} covers "
             f"{labels[first] / ids.size:.1%}; if {first} means no label, pass --unlabelled {first}"

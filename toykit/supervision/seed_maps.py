@@ -63,8 +63,8 @@ def read_seeds(
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is unreadable, holds colours instead of ids, has another shape than the photo, has no unlabelled pixel or
-        soft edges instead of ids; names the file.
+        If the file is unreadable, holds colours instead of ids, has another shape than the photo, or soft edges instead of ids;
+        names the file.
 
     Warns
     -----
@@ -177,7 +177,7 @@ def scale_ids(ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _check_same_shape(path: str | Path, own: tuple[int, int], size: tuple[int, int]) -> None:
-    """Raise ValueError unless a map is the photo scaled: the same factor along both sides, and not a few pixels more or less."""
+    """Raise ValueError unless a map is the photo scaled: one factor along both sides, and not a few pixels more or less."""
     close = all(abs(a - b) <= 3 and 2 * max(a, b) < 3 * min(a, b) for a, b in zip(own, size, strict=True))
     if close or abs(own[0] * size[1] - own[1] * size[0]) > max(*own, *size):
         reason = "which is cropped or padded, not scaled" if close else "which is another shape"

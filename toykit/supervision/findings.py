@@ -133,9 +133,10 @@ def class_findings(seeds: np.ndarray, classes: Sequence[str]) -> list[str]:
     findings = []
     if len(present) == 1:
         name = classes[present[0]] or f"class {present[0]}"
+        lacking = f" (none of {_some(absent)})" if absent else ""
+        reserved = "" if any(classes) else f"; {UNLABELLED} is unlabelled, not a class"
         findings.append(
-            f"only one class has seeds, {name}, so all pixels get it{f' (none of {_some(absent)})' if absent else ''}; draw a "
-            "stroke in a second class"
+            f"only one class has seeds, {name}, so all pixels get it{lacking}{reserved}; draw a stroke in a second class"
         )
     elif absent and present:
         findings.append(f"no seed of {_some(absent)}")

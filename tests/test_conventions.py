@@ -67,12 +67,20 @@ def test_wrong_logits(wrong, error, message):
     [
         (None, TypeError, r"image: expected a torch.Tensor \(B, C, H, W\), got NoneType"),
         (torch.zeros(3, 2, 4), ValueError, r"image: expected \(B, C, H, W\), got shape \(3, 2, 4\)"),
-        (torch.zeros(1, 2, 4, 3), ValueError, r"got image \(1, 2, 4, 3\) \(channels are dim=1; call .movedim\(-1, 1\)\)"),
+        (
+            torch.zeros(1, 2, 4, 3),
+            ValueError,
+            r"got image \(1, 2, 4, 3\) \(channels are dim=1; call .movedim\(-1, 1\)\)",
+        ),
         (torch.zeros(1, 3, 0, 4), ValueError, r"image: expected at least one image, class and pixel"),
         (torch.zeros(1, 3, 2, 4).bool(), TypeError, r"image: expected numbers in 0..255, got torch.bool"),
         (torch.zeros(1, 3, 2, 4).cfloat(), TypeError, r"image: expected numbers in 0..255, got torch.complex64"),
         (torch.full((1, 3, 2, 4), math.inf), ValueError, r"image: 24 values are NaN or infinite"),
-        (torch.full((1, 3, 2, 4), -2.0), ValueError, r"image: expected channels in 0..255, got -2..-2; .*normalisation"),
+        (
+            torch.full((1, 3, 2, 4), -2.0),
+            ValueError,
+            r"image: expected channels in 0..255, got -2..-2; .*normalisation",
+        ),
         (torch.full((1, 3, 2, 4), 300.0), ValueError, r"image: expected channels in 0..255, got 300..300"),
         (torch.zeros(1, 3, 4, 2), ValueError, r"need image \(1, C, 2, 4\) .* got image \(1, 3, 4, 2\)"),
     ],

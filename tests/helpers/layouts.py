@@ -100,7 +100,11 @@ def make_folder(root):
     (root / "scribbles").mkdir()
     save(root / "scribbles" / "a.png", drawn)
     for name in ("b", "c"):
-        strokes = (Stroke("cat", 3, ((4, 5), (40, 5))), Stroke("sky", 1, ((4, 30), (40, 30))), Stroke("road", 1, ((4, 38),)))
+        strokes = (
+            Stroke("cat", 3, ((4, 5), (40, 5))),
+            Stroke("sky", 1, ((4, 30), (40, 30))),
+            Stroke("road", 1, ((4, 38),)),
+        )
         classes = ("cat", "sky", "road")
         write_scribbles(root / "scribbles" / f"{name}.json", Scribbles(name, (WIDTH, HEIGHT), classes, strokes))
     (root / "classes.txt").write_text("sky\ncat\nroad\n")

@@ -132,7 +132,7 @@ def test_the_value_of_unlabelled_can_be_chosen(tmp_path):
     notes = inspect_seeds(tmp_path / "s.png", SIZE, unlabelled=0).notes
     assert "s.png: 255 means unlabelled besides 0; 252 pixels hold it" in notes[0]
     assert "no pixel holds 9, which was given as unlabelled" in inspect_seeds(tmp_path / "s.png", SIZE, 9).notes[1]
-    with pytest.raises(ValueError, match="unlabelled: expected an id in 0..253, or 255; got 254"):
+    with pytest.raises(ValueError, match=r"unlabelled: expected an id in 0..253, or 255; got 254"):
         read_seeds(tmp_path / "s.png", SIZE, 254)
     write_seeds(tmp_path / "s.png", scribbled(1, 2, background=0))
     with pytest.warns(SeedWarning, match=r"s\.png: no pixel is unlabelled"):

@@ -12,7 +12,9 @@ def columns(points, width, own=(40, 40), size=None):
     return np.nonzero((seeds == 1).any(0))[0]
 
 
-@pytest.mark.parametrize(("width", "first", "last"), [(1, 20, 20), (2, 20, 21), (3, 19, 21), (4, 19, 22), (5, 18, 22), (0.2, 20, 20)])
+@pytest.mark.parametrize(
+    ("width", "first", "last"), [(1, 20, 20), (2, 20, 21), (3, 19, 21), (4, 19, 22), (5, 18, 22), (0.2, 20, 20)]
+)
 def test_a_click_lies_about_its_pixel(width, first, last):
     x = columns(((20, 20),), width)
     assert (x.min(), x.max()) == (first, last)

@@ -76,7 +76,9 @@ def test_a_map_of_another_size_is_scaled_by_nearest_neighbour(tmp_path):
     read = inspect_seeds(tmp_path / "seeds.png", (40, 30))
     rows, columns = ((np.arange(n) + 0.5) * 0.4 for n in (30, 40))  # the small map's pixel at each centre
     assert np.array_equal(read.seeds, small[rows.astype(int)[:, None], columns.astype(int)])
-    assert "seeds.png: the map of 16 x 12 pixels was scaled to the photo's 40 x 30 by nearest neighbour" in read.notes[0]
+    assert (
+        "seeds.png: the map of 16 x 12 pixels was scaled to the photo's 40 x 30 by nearest neighbour" in read.notes[0]
+    )
     small[small == 1] = 255
     small[0, 0] = 1
     write_seeds(tmp_path / "seeds.png", small)

@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
+#: The TIFF tag of the number of bits per channel.
+_BITS_PER_SAMPLE = 258
 #: The numbers of bits that a channel may use.
 BITS = (8, 10, 12, 14, 16)
 
 
 def is_deep(file) -> bool:
     """Return whether an opened picture of Pillow has more than 8 bits per channel."""
+    if file.format == "TIFF":
+        return max(file.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8
     raw = [str(tile[3][0] if isinstance(tile[3], tuple) and tile[3] else tile[3]) for tile in file.tile]
     return file.mode == "I" or file.mode.startswith("I;16") or any(";16" in mode for mode in raw)
 
@@ -34,22 +38,22 @@ def read_deep(path: str | Path, file) -> np.ndarray:
 
     Raises
     ------
-    ValueError, OSError, ImportError
+    ValueError, OSError
         If it cannot be read.
     """
     if file.format == "TIFF":
         return read_tiff(path)
     if file.format == "PNG" and not file.mode.startswith("I"):
-        import torch
-
-        from toykit._shared.torchvision import torchvision
-
-        content = torch.frombuffer(bytearray(Path(path).read_bytes()), dtype=torch.uint8)
         try:
-            decoded = torchvision().io.decode_image(content)
+            from imagecodecs import png_decode
+        except ImportError as error:
+            raise ValueError(
+                f"its 16 bits per channel need imagecodecs: pip install imagecodecs; or save it with 8 bits per channel ({error})"
+            ) from error
+        try:
+            return png_decode(Path(path).read_bytes())
         except RuntimeError as error:
             raise ValueError(f"its 16 bits per channel cannot be decoded: {error}") from error
-        return decoded.permute(1, 2, 0).numpy()
     return np.array(file)[..., None]
 
 

@@ -48,7 +48,7 @@ def read_deep(path: str | Path, file) -> np.ndarray:
             from imagecodecs import png_decode
         except ImportError as error:
             raise ValueError(
-                f"its 16 bits per channel need imagecodecs: pip install imagecodecs; or save it with 8 bits per channel ({error})"
+                f"its 16 bits per channel need imagecodecs ({error}): pip install imagecodecs, or save it with 8 bits"
             ) from error
         try:
             return png_decode(Path(path).read_bytes())

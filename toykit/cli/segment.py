@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from toykit import PADDING
+from toykit.cli.shown_warnings import shown_warnings
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
 from toykit.solvers import SOLVERS
@@ -30,6 +31,8 @@ class Bandwidth(click.ParamType):
 @click.argument("seeds", type=click.Path(dir_okay=False, exists=True, path_type=Path))
 @click.option("-o", "output", type=click.Path(file_okay=False, path_type=Path),
               help="Folder for the results.  [default: IMAGE's name + -segments]")  # fmt: skip
+@click.option("--unlabelled", type=click.IntRange(0, 255), default=255, show_default=True, metavar="ID",
+              help='Id in an indexed PNG that means "no label", besides 255.')  # fmt: skip
 @click.option("--relaxation", type=click.Choice(list(RELAXATIONS)),
               help="Potts relaxation P of the pairwise term.  [default: CD]")  # fmt: skip
 @click.option("--cross-entropy", type=click.Choice(list(CROSS_ENTROPIES)),
@@ -58,6 +61,7 @@ def segment(
     image: Path,
     seeds: Path,
     output: Path | None,
+    unlabelled: int,
     relaxation: str | None,
     cross_entropy: str | None,
     unary: str,
@@ -73,7 +77,8 @@ def segment(
     """Compute soft labels, a hard mask and a picture for one IMAGE with scribbles SEEDS.
 
     SEEDS is an indexed PNG (class ids, 255 = unlabelled, 254 = padding) or a JSON file of strokes (see
-    toykit/supervision/strokes.py). Writes NAME_labels.npz, NAME_mask.png and NAME_picture.png.
+    toykit/supervision/strokes.py), for the photo or for another size of it, which is scaled. Seeds that look as if something
+    else was meant are reported. Writes NAME_labels.npz, NAME_mask.png and NAME_picture.png.
     """
     import matplotlib
 
@@ -82,7 +87,7 @@ def segment(
 
     from toykit.energy import Energy
     from toykit.neighborhoods import NearestNeighbors
-    from toykit.segment import hard_mask, read_logits, read_sample
+    from toykit.segment import hard_mask, occurring_classes, read_logits, read_sample
     from toykit.segment import segment as segment_sample
 
     method = solver.replace("-", "_")
@@ -97,9 +102,11 @@ def segment(
     try:
         neighborhood = NearestNeighbors(bandwidth, int(connectivity))
         energy = Energy(**terms, eta=0.0 if unary == "none" else eta, lam=lam, neighborhood=neighborhood)
-        sample = read_sample(image, seeds)
+        with shown_warnings():
+            sample = read_sample(image, seeds, unlabelled)
         height, width = sample.seeds.shape
-        logits = None if unary in ("seeds", "none") else read_logits(unary, len(sample.classes), (width, height))
+        with shown_warnings():
+            logits = None if unary in ("seeds", "none") else read_logits(unary, len(sample.classes), (width, height))
         with tqdm(total=steps + 1 if options else None, desc="solving", unit="step", disable=None) as bar:
             segmentation = segment_sample(
                 sample, output or Path(f"{image.stem}-segments"), energy, method, logits=logits,
@@ -108,7 +115,7 @@ def segment(
     except (ValueError, TypeError, OSError) as error:
         raise click.ClickException(str(error)) from error
     mask = hard_mask(sample, segmentation.solution)
-    for number, name in enumerate(sample.classes):
+    for number, name in occurring_classes(sample, segmentation.solution).items():
         click.echo(f"{name}: {(mask[sample.seeds != PADDING] == number).mean():.1%} of the pixels")
     click.echo(segmentation.solution.message)
     for path in segmentation.files.values():

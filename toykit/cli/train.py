@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from toykit.cli.shown_warnings import shown_warnings
 from toykit.training.load import load_config, presets
 
 
@@ -57,7 +58,8 @@ def train(config: str, overrides: tuple[str, ...], run_dir: Path | None, resume:
             return
         from toykit.training import train as run_training
 
-        result = run_training(chosen, run_dir or Path("runs") / Path(config).stem, resume=resume)
+        with shown_warnings():
+            result = run_training(chosen, run_dir or Path("runs") / Path(config).stem, resume=resume)
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:  # errors of a device are RuntimeErrors
         raise click.ClickException(_message(error)) from error
     except KeyboardInterrupt:

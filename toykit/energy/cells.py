@@ -30,7 +30,7 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
     ----------
     logits : Tensor, float (B, K, H, W) or (B, K, h, w)
         At the pixels, or already at the cells, with h = ceil(H / stride) and w = ceil(W / stride). Differentiable.
-    image : Tensor, (B, 3, H, W)
+    image : Tensor, (B, C, H, W)
     seeds : Tensor, (B, H, W)
         See `toykit.conventions`.
     stride : int
@@ -39,7 +39,7 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
     Returns
     -------
     logits : Tensor, (B, K, h, w)
-    image : Tensor, (B, 3, h, w)
+    image : Tensor, (B, C, h, w)
     seeds : Tensor, int64 (B, h, w)
 
     Raises

@@ -95,7 +95,7 @@ class Dense(Neighborhood):
         return DenseEdges(tuple(filters), inside, self.downscale)
 
     def _features(self, image: Tensor, inside: Tensor) -> Tensor:
-        """Compute features (5, N) in bandwidths: row, column, colour along its principal axes. Padding gets the mean colour."""
+        """Compute features (2 + C, N) in bandwidths: row, column, colour along principal axes; in padding, the mean colour."""
         share = _pool(inside[None].to(image.dtype), self.downscale)
         colors = _pool(image * inside, self.downscale) / share.where(share > 0, 1)
         there = share.flatten() > 0

@@ -65,8 +65,8 @@ def solve(
     ----------
     logits : Tensor, float (B, K, H, W)
         The network's predictions before the softmax.
-    image : Tensor, float (B, 3, H, W)
-        RGB in 0..255.
+    image : Tensor, float (B, C, H, W)
+        C >= 1 channels in 0..255, e.g. RGB.
     seeds : Tensor, int64 (B, H, W)
         Class ids; 255 is unlabelled, 254 padding. See `toykit.conventions`.
     energy : Energy, optional
@@ -182,8 +182,8 @@ def random_walker(
     ----------
     logits : Tensor, float (B, K, H, W)
         The network's predictions before the softmax. With eta = 0 only K matters.
-    image : Tensor, float (B, 3, H, W)
-        RGB in 0..255.
+    image : Tensor, float (B, C, H, W)
+        C >= 1 channels in 0..255, e.g. RGB.
     seeds : Tensor, int64 (B, H, W)
         Class ids; 255 is unlabelled, 254 padding. See `toykit.conventions`.
     eta : float, default 0.3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -11,8 +12,11 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from toykit import datasets
+from toykit._shared.files import check_writable
 from toykit.datasets.segmentation_set import SegmentationSet, hold_out, limited
+from toykit.datasets.set_findings import training_findings
 from toykit.models import Network, build, parameter_groups
+from toykit.supervision import SeedWarning
 from toykit.training import checkpoint, run_folder
 from toykit.training.batches import CropLoader, Crops, check_whole_photos, class_frequency_weights, seed_at
 from toykit.training.checkpoint import Progress
@@ -121,6 +125,7 @@ def prepare(config: Config, folder: Path, resume: bool = True) -> TrainingRun:
     ValueError, FileNotFoundError
         See `toykit.training.train`.
     """
+    check_writable(folder)
     fabric = launch(config.run)
     training, validation = load_sets(config)
     check_batch(config.schedule, len(training), fabric.world_size)
@@ -188,6 +193,11 @@ def load_sets(config: Config) -> tuple[SegmentationSet, SegmentationSet | None]:
         A listed file does not exist.
     ValueError
         A photo has no mask where one is needed; or what `toykit.datasets.load` raises.
+
+    Warns
+    -----
+    SeedWarning
+        For seeds and masks that look as if something else was meant, see `toykit.datasets.set_findings`.
     """
     data, full = config.data, dataclasses.replace(config.supervision, kind="full")
     supervision = full if config.method == "full" else config.supervision
@@ -203,6 +213,8 @@ def load_sets(config: Config) -> tuple[SegmentationSet, SegmentationSet | None]:
     check_files(training)
     if validation is not None:
         check_files(validation)
+    for text in training_findings(training, validation):
+        warnings.warn(text, SeedWarning, stacklevel=2)
     return training, validation
 
 

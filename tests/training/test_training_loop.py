@@ -78,7 +78,16 @@ def test_every_method_trains_and_fills_the_folder(method, configure, tmp_path):
         assert (row["label_miou"] is not None) == (row["solver_share"] > 0) == labelled
     assert result.miou == result.history[-1]["val_miou"]
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"config.yaml", "versions.json", "metrics.json", "events", "pictures", "checkpoint.pt"}
+    assert names == {
+        "config.yaml",
+        "versions.json",
+        "metrics.json",
+        "events",
+        "pictures",
+        "checkpoint.pt",
+        "best.pt",
+        "last.pt",
+    }
     assert load_config(tmp_path / "run" / "config.yaml") == config
     assert (
         json.loads((tmp_path / "run" / "versions.json").read_text())["torch"].split("+")[0]

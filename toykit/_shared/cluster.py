@@ -53,12 +53,15 @@ def run_on_cluster(
         address: Any = scheduler
         if scheduler is None:
             assert workers is not None
-            address = stack.enter_context(
-                LocalCluster(
-                    n_workers=workers, threads_per_worker=1, memory_limit=MEMORY_LIMIT // workers,
-                    dashboard_address=None, silence_logs=logging.ERROR, env={"MPLBACKEND": "agg"},
-                )  # fmt: skip
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                memory_limit=MEMORY_LIMIT // workers,
+                dashboard_address=None,
+                silence_logs=logging.ERROR,
+                env={"MPLBACKEND": "agg"},
             )
+            address = stack.enter_context(cluster)
         client = stack.enter_context(_connect(Client, address))
         futures = client.map(function, items, pure=False)
         stack.callback(client.cancel, futures)

@@ -69,7 +69,7 @@ def quality(configs: Mapping[str, Config], networks: Path, seed: int, photos: in
     config = next(iter(configs.values()))
     samples = limited(load_sets(config)[0], photos)
     network = build_network(config, len(samples.classes))
-    checkpoint.load_network(networks / PHASE_ONE.format(seed=seed), network, config.to_dict())
+    checkpoint.load_weights(networks / PHASE_ONE.format(seed=seed), network, config.to_dict())
     network.eval()
     features = FeatureCache(network) if network.freeze_body else None
     device = torch.device("cpu")

@@ -13,10 +13,11 @@ import torch
 from toykit import datasets
 from toykit.datasets.segmentation_set import SegmentationSet, hold_out, limited
 from toykit.models import Network, build, parameter_groups
-from toykit.training import checkpoint, run_folder
+from toykit.supervision import Supervision
+from toykit.training import checkpoint, run_folder, weights
 from toykit.training.batches import CropLoader, Crops, check_whole_photos, class_frequency_weights, seed_at
 from toykit.training.checkpoint import Progress
-from toykit.training.config import Config, Run, Schedule
+from toykit.training.config import Config, Data, Run, Schedule
 from toykit.training.epoch_stats import Tally
 from toykit.training.features import FeatureCache
 from toykit.training.objective import Objective
@@ -99,6 +100,14 @@ class TrainingRun:
     def save(self) -> None:
         """Write the checkpoint; all processes must call this."""
         checkpoint.save(self.folder, self.fabric, self.network, self.optimizer, self.progress, self.config.to_dict())
+
+    def save_weights(self, row: dict) -> None:
+        """Write the weights at the end of an epoch, given the epoch's row of the history.
+
+        This comes before `save`: a run that is killed in between repeats the epoch.
+        """
+        if self.fabric.is_global_zero:
+            weights.save(self.folder, self.module, tuple(self.training.classes), self.config.to_dict(), row)
 
 
 def prepare(config: Config, folder: Path, resume: bool = True) -> TrainingRun:
@@ -189,21 +198,60 @@ def load_sets(config: Config) -> tuple[SegmentationSet, SegmentationSet | None]:
     ValueError
         A photo has no mask where one is needed; or what `toykit.datasets.load` raises.
     """
-    data, full = config.data, dataclasses.replace(config.supervision, kind="full")
-    supervision = full if config.method == "full" else config.supervision
-    common: dict[str, Any] = {"root": data.root, "merge": data.merge, "only": data.only, "others": data.others}
-    training = datasets.load(data.kind, "train", supervision=supervision, **common)
+    data = config.data
+    supervision = _full(config) if config.method == "full" else config.supervision
+    training = datasets.load(data.kind, "train", supervision=supervision, **_choice(data))
     validation = None
     if data.holdout:
         training, validation = hold_out(training, data.holdout)
-        validation = dataclasses.replace(limited(validation, data.val_limit), supervision=full)
-    elif config.run.eval_every:  # the seeds of the validation photos are not used
-        validation = datasets.load(data.kind, "val", supervision=full, limit=data.val_limit, **common)
+        validation = dataclasses.replace(limited(validation, data.val_limit), supervision=_full(config))
+    elif config.run.eval_every:
+        validation = load_masked(config, "val")
     training = limited(training, data.limit)
     check_files(training)
     if validation is not None:
         check_files(validation)
     return training, validation
+
+
+def load_masked(config: Config, split: str) -> SegmentationSet:
+    """Load a split to evaluate on; its seeds are not used.
+
+    Parameters
+    ----------
+    config : Config
+    split : str
+        One of `toykit.datasets.loading.splits`. With `data.holdout`, "val" is that share of the training photos, and "train"
+        the others.
+
+    Returns
+    -------
+    SegmentationSet
+        With masks as supervision.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        What `toykit.datasets.load` raises.
+    """
+    data = config.data
+    limit = data.limit if split == "train" else data.val_limit
+    if not data.holdout or split == "test":
+        return datasets.load(data.kind, split, supervision=_full(config), limit=limit, **_choice(data))
+    kept, held_out = hold_out(
+        datasets.load(data.kind, "train", supervision=_full(config), **_choice(data)), data.holdout
+    )
+    return limited(kept if split == "train" else held_out, limit)
+
+
+def _full(config: Config) -> Supervision:
+    """Return the supervision by whole masks."""
+    return dataclasses.replace(config.supervision, kind="full")
+
+
+def _choice(data: Data) -> dict[str, Any]:
+    """Return the arguments of `toykit.datasets.load` that choose folder and classes."""
+    return {"root": data.root, "merge": data.merge, "only": data.only, "others": data.others}
 
 
 def check_files(samples: SegmentationSet) -> None:

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from toykit import __version__
 from toykit._shared.photo_jobs import Job, list_photos, process, refuse_ambiguous
@@ -116,7 +116,11 @@ class Labelling:
     method: str
     options: Mapping[str, Any] = field(default_factory=dict)
     version: str = __version__
-    kinds: ClassVar[tuple[str, ...]] = FILES
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The results are the files NAME_KIND."""
+        return FILES
 
     def __call__(self, job: Job) -> dict:
         """Write the photo's files and return its columns of the summary."""

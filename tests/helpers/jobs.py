@@ -4,7 +4,6 @@ import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from toykit._shared.files import write_text
 from toykit._shared.photo_jobs import Job
@@ -19,7 +18,10 @@ class Copy:
 
     folder: Path
     deaths: tuple[str, ...] = ()
-    kinds: ClassVar[tuple[str, ...]] = ("copy.txt", "length.txt")
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return ("copy.txt", "length.txt")
 
     def __call__(self, job: Job) -> dict:
         with (self.folder / "calls.log").open("a") as log:

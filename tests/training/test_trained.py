@@ -19,6 +19,7 @@ from toykit.training.predict_folder import predict_photos
 
 COMMON = [
     *SMALL_STUDY, "model.name=light_mobilenetv2", "method=seeds_only", "data.eval_scale=0.9", "schedule.lr=0.05",
+    "run.eval_every=1",
 ]  # fmt: skip
 
 
@@ -144,8 +145,8 @@ def test_each_option_of_predict_matters_and_finished_photos_are_skipped(result, 
     assert "4 of 4 photos predicted" in call(*run, "-o", out)
     assert {path.name: path.stat().st_mtime_ns for path in out.glob("*.png")} == before
     masks = {"": read_indexed_png(out / "large_mask.png")}
-    for options in (("--flip",), ("--scale", 1, "--scale", 2), ("--tile", 128), ("--weights", "last")):
-        assert "other settings" in call(*run, "-o", out, *options, code=1) or options[0] == "--weights"
+    for options in (("--flip",), ("--scale", 1, "--scale", 2), ("--tile", 128), ("--soft",)):
+        assert "other settings" in call(*run, "-o", out, *options, code=1)
     for options in (("--flip",), ("--scale", 2), ("--tile", 128)):
         other = tmp_path / "-".join(map(str, options)).strip("-")
         call("predict", result.folder, tmp_path / "large.png", "--device", "cpu", "-o", other, *options)
@@ -184,5 +185,6 @@ def test_evaluate_refuses(result, tmp_path):
     run = ("evaluate", result.folder, "--device", "cpu", "-o", tmp_path)
     assert "energy.lam=2: an evaluation has the settings" in call(*run, "energy.lam=2", code=1)
     assert "nowhere: no such folder" in call(*run, "data.root=nowhere", code=1)
-    assert "the set's classes are" in call(*run, f"data.only=[{','.join(toy.CLASSES[:2])}]", code=1)
+    two = f"data.only=[{','.join(toy.CLASSES[:2])}]", f"data.others={toy.CLASSES[0]}"
+    assert "the set's classes are background, brick; the network's are" in call(*run, *two, code=1)
     assert not list(tmp_path.iterdir())

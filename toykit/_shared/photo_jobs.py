@@ -54,15 +54,12 @@ class Job:
 
 
 class Work(Protocol):
-    """What is done with each photo; other processes must be able to receive it.
+    """What is done with each photo; other processes must be able to receive it."""
 
-    Attributes
-    ----------
-    kinds : tuple of str
-        The results are the files NAME_KIND.
-    """
-
-    kinds: tuple[str, ...]
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The results are the files NAME_KIND."""
+        ...
 
     def __call__(self, job: Job) -> dict:
         """Write the photo's results and return its columns of the summary: texts, numbers and booleans."""

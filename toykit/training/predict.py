@@ -140,8 +140,14 @@ def predict_rows(
     rows = max(1, BAND // (len(seen[0][0].logits) * width))
     for first in range(0, height, rows):
         last = min(first + rows, height)
-        parts = (cells.rows(first, last).flip(2) if mirrored else cells.rows(first, last) for cells, mirrored in seen)
-        yield first, next(parts) if views.count == 1 else sum(x.softmax(0) for x in parts) / views.count
+        total = None
+        for cells, mirrored in seen:
+            scores = cells.rows(first, last)
+            scores = scores if views.count == 1 else scores.softmax(0) / views.count
+            scores = scores.flip(2) if mirrored else scores
+            total = scores if total is None else total.add_(scores)
+        assert total is not None
+        yield first, total
 
 
 def predict_mask(network, image: Tensor, views: Views | None = None, features: Features | None = None) -> Tensor:

@@ -39,7 +39,7 @@ class Prediction:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The results are the files NAME_KIND."""
-        return ("mask.png", "picture.png", "labels.npz")[: 2 + self.soft]
+        return ("mask.png", "picture.png", *(("labels.npz",) if self.soft else ()))
 
     def __call__(self, job: Job) -> dict:
         """Write the photo's files and return its columns of the summary."""

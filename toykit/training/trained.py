@@ -95,8 +95,13 @@ class TrainedNetwork:
         if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8 or not photo.size:
             raise ValueError(f"photo: expected uint8 (H, W, 3), RGB, got {photo.dtype} {photo.shape}")
         image = torch.from_numpy(np.ascontiguousarray(photo)).to(self.fabric.device).permute(2, 0, 1)[None].float()
-        with torch.no_grad(), self.fabric.autocast():
-            yield from predict_rows(self.network, image, views or self.views(), self.features)
+        rows = predict_rows(self.network, image, views or self.views(), self.features)
+        while True:
+            with self.fabric.autocast():  # for the network alone, not for the caller's code between two steps
+                part = next(rows, None)
+            if part is None:
+                return
+            yield part
 
     def mask(self, photo: np.ndarray, views: Views | None = None) -> np.ndarray:
         """Return the most likely class at each pixel, uint8 (H, W); see `rows` for the arguments."""
@@ -188,9 +193,9 @@ def evaluate_run(trained: TrainedNetwork, split: str = "val", overrides: Sequenc
         )
     check_files(samples)
     data = config.data
-    confusions = evaluate(
+    inside, near = evaluate(
         trained.fabric, trained.network, samples, len(trained.classes), data.workers, data.eval_scale, trained.features
     )
-    row = {name.removeprefix("val_"): value for name, value in evaluation_row(*confusions).items()}
+    row = {name.removeprefix("val_"): value for name, value in evaluation_row(inside, near).items()}
     about = {"split": split, "photos": len(samples), "weights": trained.path.name, "epoch": trained.epoch}
     return about | {"overrides": list(overrides), "classes": list(trained.classes)} | row

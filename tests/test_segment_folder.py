@@ -186,7 +186,7 @@ def test_another_version_on_a_worker_is_an_error(folders):
         work(segment_folder.Job("a", (photos / "a.png", seeds / "a.png")))
 
 
-@pytest.mark.parametrize(("solver", "option"), [("closed-form", "--max-steps"), ("gradient", "--tolerance")])
+@pytest.mark.parametrize(("solver", "option"), [("closed-form", "--max-steps"), ("mean-field", "--tolerance")])
 def test_limits_that_a_solver_does_not_have(folders, solver, option):
     photos, seeds, _ = folders
     text = call(
@@ -195,8 +195,17 @@ def test_limits_that_a_solver_does_not_have(folders, solver, option):
     assert f"{option}: has no effect with --solver {solver}" in text
 
 
-def test_limits_reach_the_solver(folders):
+def test_limits_reach_the_solver(folders, monkeypatch):
     photos, seeds, output = folders
-    run = (photos / "a.png", seeds / "a.png", "-o", output)
-    texts = {call(*run, *more) for more in ((), ("--max-steps", 1), ("--tolerance", 0.5))}
-    assert len(texts) == 3
+    given = {}
+
+    def note(*_, **options):
+        given.update(options)
+        raise ValueError("noted")
+
+    monkeypatch.setattr("toykit.segment.solve", note)
+    call(photos / "a.png", seeds / "a.png", "-o", output, "--max-steps", 7, "--tolerance", 0.25, code=1)
+    assert (given["max_steps"], given["tolerance"]) == (7, 0.25)
+    given.clear()
+    call(photos / "a.png", seeds / "a.png", "-o", output, code=1)
+    assert not {"max_steps", "tolerance"} & set(given)

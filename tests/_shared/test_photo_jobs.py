@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from helpers.jobs import Copy, make_jobs
 
-from toykit._shared import photo_jobs
+from toykit._shared import cluster, photo_jobs
 from toykit._shared.photo_jobs import Job, list_photos, process, refuse_ambiguous
 
 TESTS = Path(__file__).parent.parent
@@ -142,6 +142,27 @@ def test_two_workers_one_of_them_killed(tmp_path):
     assert times["photo_004"] == 2
     # what the dead worker had finished is not done again
     assert sum(times.values()) == count + 1
+
+
+def test_a_running_cluster(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as running:
+        run(tmp_path, scheduler=running.scheduler_address)
+        check_complete(tmp_path, 5)
+        jobs = make_jobs(tmp_path / "in", 6)
+        jobs[5].inputs[0].write_text("bad")
+        assert run(tmp_path, 6, scheduler=running.scheduler_address)[5]["error"]
+    assert calls(tmp_path) == {job.name: 1 for job in jobs}
+
+
+def test_no_scheduler_at_the_address(tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(cluster, "PATIENCE", 0.2)
+    with pytest.raises(OSError, match=r"tcp://127\.0\.0\.1:9: no Dask scheduler answers there"):
+        run(tmp_path, scheduler="tcp://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ImportError, match=r"pip install 'toykit\[cluster\]'"):
+        run(tmp_path, workers=2)
 
 
 def test_the_summary_is_there_after_an_interruption(tmp_path, monkeypatch):

@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+#: Seconds to wait for a scheduler's answer.
+PATIENCE = 20
 
 
 def run_on_cluster(
@@ -54,7 +56,7 @@ def run_on_cluster(
         if scheduler is None:
             assert workers is not None
             cluster = LocalCluster(
-                n_workers=workers,
+                n_workers=min(workers, len(items)),
                 threads_per_worker=1,
                 memory_limit=MEMORY_LIMIT // workers,
                 dashboard_address=None,
@@ -73,7 +75,7 @@ def run_on_cluster(
 def _connect(client: Any, address: Any) -> Any:
     """Connect to a scheduler. Raises: OSError if there is none."""
     try:
-        return client(address, timeout=20)
+        return client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:
         raise OSError(f"{address}: no Dask scheduler answers there ({error}); start one: dask scheduler") from error
 

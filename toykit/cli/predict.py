@@ -6,9 +6,7 @@ from pathlib import Path
 import click
 
 from toykit.cli.folders import finish_folder
-
-#: The default side of `--tile`; `toykit.training.predict` is imported only where the command runs.
-TILE = 2048
+from toykit.training.predict import LEAST_TILE, TILE
 
 
 @click.command(short_help="Apply a trained network to photos.")
@@ -23,7 +21,7 @@ TILE = 2048
               show_default=True,
               help="See each photo this many times as large as in evaluation; given several times, the probabilities are "
               "averaged.")  # fmt: skip
-@click.option("--tile", type=click.IntRange(min=128), default=TILE, show_default=True,
+@click.option("--tile", type=click.IntRange(min=LEAST_TILE), default=TILE, show_default=True,
               help="Photos of more than tile x tile pixels are computed in overlapping tiles of at most this side, a "
               "multiple of 16: smaller ones need less memory.")  # fmt: skip
 @click.option("--weights", type=click.Choice(["best", "last"]), default="best", show_default=True,

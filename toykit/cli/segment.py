@@ -65,7 +65,7 @@ class Bandwidth(click.ParamType):
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=0.075, show_default=True,
               help="Learning rate of the gradient solver.")  # fmt: skip
 @click.option("--tolerance", type=click.FloatRange(min=0, max=1, max_open=True),
-              help="Relative tolerance at which the solvers fast and closed-form stop.  [default: the solver's]")  # fmt: skip
+              help="Relative tolerance of the solvers fast, gradient and closed-form.  [default: the solver's]")  # fmt: skip
 @click.option("--max-steps", type=click.IntRange(min=1),
               help="Largest number of steps of the solver fast.  [default: the solver's]")  # fmt: skip
 def segment(

@@ -77,7 +77,7 @@ def find_pairs(photos: Path, seeds: Path) -> Pairs:
     refuse_ambiguous(by_name, f"{photos}: the results of photos with one name would collide")
     chosen: dict[str, list[Path]] = {name: [] for name in by_name}
     for path in marks:
-        for name in {_name(path), _painted_photo(path)}:
+        for name in sorted({_name(path), _painted_photo(path)}):
             if name in by_name:
                 chosen[name].append(path)
                 owners[path] += by_name[name]

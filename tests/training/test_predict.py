@@ -1,6 +1,8 @@
 """Tiles, views and rows against whole predictions and an independent interpolation."""
 
+import dataclasses
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,9 +10,12 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from lightning_fabric import Fabric
 from scipy.ndimage import map_coordinates
 
+from toykit.datasets.sample import Sample
 from toykit.models import MULTIPLE
+from toykit.training import evaluation
 from toykit.training import predict as module
 from toykit.training.predict import Views, most_likely, predict, predict_mask, predict_rows, tile_spans
 
@@ -29,7 +34,7 @@ class Local(torch.nn.Module):
         height, width = image.shape[-2:]
         self.seen.append((height, width))
         image = F.pad(image, (0, -width % MULTIPLE, 0, -height % MULTIPLE))
-        logits = F.conv2d(F.avg_pool2d(image, 4), self.weight)
+        logits = F.conv2d(F.avg_pool2d(image, 4) - 127.5, self.weight)
         if coarse:
             return logits[..., : -(-height // 4), : -(-width // 4)]
         pixels = F.interpolate(logits, scale_factor=4.0, mode="bilinear", align_corners=False)
@@ -107,6 +112,20 @@ def test_views_are_averaged(network, flip, factors):
         assert torch.allclose(whole(network, image, views).double(), torch.tensor(np.mean(expected, 0)), atol=1e-4)
     else:
         assert torch.equal(whole(network, image, views), predict(network, image, 0.8)[0])
+
+
+def test_an_evaluation_has_the_same_tiles(network, monkeypatch):
+    sample = Sample(
+        "tiled", photo(160, 240)[0].permute(1, 2, 0).byte().numpy(), np.zeros((160, 240), np.uint8), ("a", "b", "c")
+    )
+    mask = predict_mask(network, sample.tensors()[0], Views(tile=128))
+    assert len(mask.unique()) == 3
+    sample = dataclasses.replace(sample, mask=mask.byte().numpy())
+    monkeypatch.setattr(evaluation, "Views", partial(Views, tile=128))
+    network.seen.clear()
+    counts = evaluation.evaluate(Fabric(accelerator="cpu", devices=1), network, [sample], 3).sum(0)
+    assert torch.equal(counts.diag(), mask.flatten().bincount())
+    assert len(network.seen) > 1
 
 
 def test_rows_do_not_depend_on_how_many_there_are_at_once(network, monkeypatch):

@@ -59,7 +59,7 @@ def run_on_cluster(
                 n_workers=min(workers, len(items)),
                 threads_per_worker=1,
                 memory_limit=MEMORY_LIMIT // workers,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # any free port: several commands may run at once
                 silence_logs=logging.ERROR,
                 env={"MPLBACKEND": "agg"},
             )

@@ -39,6 +39,10 @@ def photos(root):
     return [root / "JPEGImages" / f"{name}.jpg" for name in toy_names(root)]
 
 
+#: Tests that do not depend on how the network was trained take one run.
+one_run = pytest.mark.parametrize("result", ["body"], indirect=True)
+
+
 def toy_names(root):
     return (root / "ImageSets" / "SegmentationAug" / "val.txt").read_text().split()
 
@@ -81,6 +85,7 @@ def test_masks_are_the_evaluations_and_evaluations_are_the_trainings(result, roo
         assert row[f"share of {last.classes[0]}"] == pytest.approx((mask == 0).mean(), abs=1e-6)
 
 
+@one_run
 def test_best_is_the_epoch_with_the_highest_miou(result):
     mious = [row["val_miou"] for row in result.history]
     best = load_network(result.folder, accelerator="cpu")
@@ -120,6 +125,7 @@ def test_weights_files(tmp_path):
         weights.read(tmp_path, "last")
 
 
+@one_run
 def test_each_option_of_predict_matters_and_finished_photos_are_skipped(result, photos, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -155,6 +161,7 @@ def test_each_option_of_predict_matters_and_finished_photos_are_skipped(result, 
         assert not any(np.array_equal(labels[-1], before) for before in labels[:-1]), options
 
 
+@one_run
 def test_predict_refuses_before_any_work(result, photos, tmp_path):
     shutil.copy(photos[0], tmp_path / f"{photos[0].stem}.png")
     run = ("predict", result.folder, "--device", "cpu")
@@ -166,6 +173,7 @@ def test_predict_refuses_before_any_work(result, photos, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@one_run
 def test_evaluate_prints_and_writes_the_same(result, root, tmp_path):
     text = call("evaluate", result.folder, "--weights", "last", "--device", "cpu", "-o", tmp_path)
     miou = result.history[-1]["val_miou"]
@@ -182,6 +190,7 @@ def test_evaluate_prints_and_writes_the_same(result, root, tmp_path):
     assert "mIoU on 6 photos (train)" in trained
 
 
+@one_run
 def test_evaluate_refuses(result, tmp_path):
     run = ("evaluate", result.folder, "--device", "cpu", "-o", tmp_path)
     assert "energy.lam=2: an evaluation has the settings" in call(*run, "energy.lam=2", code=1)

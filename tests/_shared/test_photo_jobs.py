@@ -141,6 +141,7 @@ def test_two_workers_one_of_them_killed(tmp_path):
     assert [row["error"] for row in summary(tmp_path)] == [row["error"] for row in rows]
     # what the dead worker had finished is not done again
     assert calls(tmp_path) == {job.name: 2 if job.name == "photo_004" else 1 for job in jobs}
+    assert not list(out.glob(".*"))
 
 
 def test_a_running_cluster(tmp_path):

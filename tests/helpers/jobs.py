@@ -34,6 +34,7 @@ class Copy:
         mark = self.folder / f"{job.name}.died"
         if job.name in self.deaths and not mark.exists():
             mark.touch()
+            (self.folder / f".{job.name}_copy.txt.half").touch()  # as if it were killed while writing
             os.kill(os.getpid(), signal.SIGKILL)
         return {"length": len(text)}
 

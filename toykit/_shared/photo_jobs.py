@@ -94,7 +94,7 @@ class ResultFolder:
         self.folder, self.kinds = Path(folder), kinds
 
     def prepare(self, settings: Mapping[str, object], fresh: bool) -> None:
-        """Make the folder and write the settings; remove files that a killed process left unfinished.
+        """Make the folder, write the settings, and `clear`.
 
         Parameters
         ----------
@@ -118,6 +118,10 @@ class ResultFolder:
         elif path.exists():
             _check_same(path, _read_json(path), new)
         write_text(path, json.dumps(new, indent=1) + "\n")
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove the files that killed processes left unfinished."""
         for folder, ending in [(self.folder, kind) for kind in self.kinds] + [(self.folder / RECORDS, "json")]:
             for unfinished in folder.glob(f".*{ending}.*"):
                 unfinished.unlink(missing_ok=True)
@@ -239,6 +243,7 @@ def process(
                     written = time.monotonic()
         finally:
             results.write_summary(_in_order(jobs, rows))
+    results.clear()  # a worker may have been killed
     return _in_order(jobs, rows)
 
 

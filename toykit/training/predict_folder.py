@@ -45,8 +45,9 @@ class Prediction:
         """Write the photo's files and return its columns of the summary."""
         photo = read_image(job.inputs[0])
         classes = self.trained.classes
-        mask = np.empty(photo.shape[:2], np.uint8)
-        labels = np.empty((len(classes), *mask.shape), np.float16) if self.soft else None
+        height, width = photo.shape[:2]
+        mask = np.empty((height, width), np.uint8)
+        labels = np.empty((len(classes), height, width), np.float16) if self.soft else None
         for first, scores in self.trained.rows(photo, self.views):
             own = slice(first, first + scores.shape[1])
             mask[own] = most_likely(scores).byte().cpu().numpy()
@@ -59,7 +60,7 @@ class Prediction:
             write_atomically(path, lambda file: np.savez_compressed(file, labels=labels, classes=names))
         counts = np.bincount(mask.ravel(), minlength=len(classes)) / mask.size
         shares = {f"share of {name}": round(float(share), 6) for name, share in zip(classes, counts, strict=True)}
-        return {"width": mask.shape[1], "height": mask.shape[0]} | shares
+        return {"width": width, "height": height} | shares
 
 
 def find_photos(paths: Sequence[Path]) -> list[Path]:

@@ -20,6 +20,8 @@ from toykit.supervision import SeedWarning, read_seeds, write_seeds
 
 #: Longer side of a photo in the picture, in pixels: a panel shows no more.
 LONGEST = 1000
+#: The files of one photo are NAME_KIND.
+FILES = ("labels.npz", "mask.png", "picture.png")
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,25 @@ def hard_mask(sample: Sample, solution: Solution) -> np.ndarray:
     return np.where(sample.seeds == PADDING, np.uint8(PADDING), classes)
 
 
+def class_shares(sample: Sample, solution: Solution) -> dict[str, float]:
+    """Return the share of the photo's pixels in the hard mask of each class that occurs, by class name.
+
+    Parameters
+    ----------
+    sample : Sample
+        The photo with its scribbles.
+    solution : Solution
+        Its soft labels.
+
+    Returns
+    -------
+    dict
+        Class name -> share in [0, 1], without padding.
+    """
+    mask = hard_mask(sample, solution)[sample.seeds != PADDING]
+    return {name: float((mask == number).mean()) for number, name in occurring_classes(sample, solution).items()}
+
+
 def segment(
     sample: Sample,
     output: str | Path,
@@ -242,7 +263,7 @@ def segment(
     labels = solution.labels[0]
     names = _names(sample, solution)
     stem = Path(output) / sample.name
-    files = {kind: stem.with_name(f"{stem.name}_{kind}") for kind in ("labels.npz", "mask.png", "picture.png")}
+    files = {kind: stem.with_name(f"{stem.name}_{kind}") for kind in FILES}
     array, classes = labels.float().cpu().numpy(), np.array(names)
     write_atomically(files["labels.npz"], lambda file: np.savez_compressed(file, labels=array, classes=classes))
     write_seeds(files["mask.png"], hard_mask(sample, solution))

@@ -11,7 +11,7 @@ from toykit.datasets import check, load
 from toykit.datasets.set_findings import training_findings
 from toykit.supervision import Scribbles, Stroke, Supervision, write_scribbles
 from toykit.training.config import Config, Data
-from toykit.training.setup import load_sets
+from toykit.training.sets import load_sets
 
 
 def two_sets(root, **options):

@@ -143,7 +143,7 @@ def adopt(common: Path, folder: Path, config: dict) -> bool:
     return True
 
 
-def load_network(path: Path, network, config: dict) -> None:
+def load_weights(path: Path, network, config: dict) -> None:
     """Load the weights of a checkpoint into a network.
 
     Parameters

@@ -1,7 +1,7 @@
 """Configurations from presets, YAML files and KEY=VALUE overrides."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -38,28 +38,51 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     ImportError
         Without the train extra.
     """
+    path = presets().get(str(source), Path(source))
+    if not path.is_file():
+        raise FileNotFoundError(f"{source}: neither a file nor a preset; the presets are {', '.join(presets())}")
+    return config_from({str(path): path}, overrides)
+
+
+def config_from(given: Mapping[str, Path | dict], overrides: Sequence[str] = ()) -> Config:
+    """Build a configuration from files or trees of values, then apply the overrides.
+
+    Parameters
+    ----------
+    given : mapping of str to Path or dict
+        Where it comes from, for messages -> a YAML file, or a tree as `Config.to_dict` returns it. Later ones win.
+    overrides : sequence of str, default ()
+        See `load_config`.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    ValueError, ImportError
+        See `load_config`.
+    """
     try:
         import yaml
         from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
     except ImportError as error:
         raise ImportError(f"training needs the train extra: pip install 'toykit[train]' ({error})") from error
-    path = presets().get(str(source), Path(source))
-    if not path.is_file():
-        raise FileNotFoundError(f"{source}: neither a file nor a preset; the presets are {', '.join(presets())}")
     for item in overrides:
         if "=" not in item:
             raise ValueError(f"{item}: expected KEY=VALUE, e.g. schedule.lr=0.001")
     try:
-        given = {str(path): OmegaConf.load(path), "overrides": OmegaConf.from_dotlist(list(overrides))}
+        trees = {name: OmegaConf.load(x) if isinstance(x, Path) else OmegaConf.create(x) for name, x in given.items()}
         merged = OmegaConf.structured(Config)
-        for origin, tree in given.items():
+        for origin, tree in (trees | {"overrides": OmegaConf.from_dotlist(list(overrides))}).items():
             _check_keys(OmegaConf.to_container(tree), Config, origin)
             merged = OmegaConf.merge(merged, tree)
         config = OmegaConf.to_object(merged)
     except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
         key = getattr(error, "full_key", None)
-        raise ValueError(f"{path}: {f'{key}: ' if key else ''}{str(error).splitlines()[0]}") from error
+        origin = ", ".join(given)
+        raise ValueError(f"{origin}: {f'{key}: ' if key else ''}{str(error).splitlines()[0]}") from error
     assert isinstance(config, Config)
     return config
 

@@ -101,9 +101,11 @@ def segment(
         height, width = sample.seeds.shape
         logits = None if unary in ("seeds", "none") else read_logits(unary, len(sample.classes), (width, height))
         with tqdm(total=steps + 1 if options else None, desc="solving", unit="step", disable=None) as bar:
+            # the fast solver's copies of labels for a callback would cost a large photo time and memory
+            move = {"progress": bar.update} if method == "fast" else {"callback": lambda *_: bar.update() and None}
             segmentation = segment_sample(
                 sample, output or Path(f"{image.stem}-segments"), energy, method, logits=logits,
-                callback=lambda *_: bar.update() and None, on_failure="ignore", **options,
+                on_failure="ignore", **move, **options,
             )  # fmt: skip
     except (ValueError, TypeError, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -177,27 +177,27 @@ class _Descent(Descent):
         levels: int = 0,
     ):
         super().__init__(problem, start, threshold, report)
-        (self.sweep, self.energy_of), self.detour = kernels, detour
+        (self.sweep, self.energy_of), self.detour, self.from_cells, coarse = kernels, detour, False, None
+        if levels:  # before the layout needs its memory
+            descent = partial(_Descent, kernels, True, threshold=0.0, report=lambda *_: False)
+            coarse = start_from_levels(self.problem, levels, descent)
         self.layout = self._lay_out(self.first())
         energy = self.energy()
-        if levels:
-            coarse = partial(_Descent, kernels, True, threshold=0.0, report=lambda *_: False)
-            energy = self._start_from(start_from_levels(self.problem, levels, coarse), energy)
-        self.begin(energy)
+        self.begin(energy if coarse is None else self._start_from(*coarse, energy))
 
-    def _start_from(self, coarse: tuple[Tensor, Tensor] | None, energy: Tensor) -> Tensor:
-        """Take the labels of coarser grids on images where they have less than the energy (B,); return the lower one."""
-        if coarse is None:
-            return energy
-        labels, better = coarse
+    def _start_from(self, labels: Tensor, better: Tensor, energy: Tensor) -> Tensor:
+        """Take coarse labels on the `better` images where they have less than the energy (B,); return the lower one."""
         self.layout.restore(labels, better)
         now = self.energy()
         below = now < energy
         if not bool(below.all()):
             labels = torch.where(below[:, None, None, None], labels, self.first())
             self.layout.restore(labels, ~below)
-        self.given, self.from_coarser = labels, int(below.sum())
-        self.detour = self.detour and not (is_large(self.problem) and bool(below.all()))
+        self.from_coarser, self.from_cells = int(below.sum()), is_large(self.problem) and bool(below.all())
+        if self.from_cells:  # no detour follows, so nothing will lead back to these labels: they are not kept
+            self.detour = False
+        else:
+            self.given = labels
         return torch.where(below, now, energy)
 
     def _lay_out(self, labels: Tensor) -> FourColourGrid | EdgeListProblem:
@@ -228,9 +228,10 @@ class _Descent(Descent):
                 self.residual[above] = torch.inf
         self._run(tolerance, max_steps)
         last = self.energy()
-        if bool((last > start).any()):  # stopped on a detour, or rounding
-            self.layout.restore(self.first(), last > start)
-        last = torch.minimum(last, start)
+        if not self.from_cells:
+            if bool((last > start).any()):  # stopped on a detour, or rounding
+                self.layout.restore(self.first(), last > start)
+            last = torch.minimum(last, start)
         # the trace adds up the changes that the line search computed; the energy itself contains their rounding errors
         self.trace = [torch.maximum(t, last) for t in self.trace]
         self.trace[-1] = last

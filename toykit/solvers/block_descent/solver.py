@@ -181,7 +181,7 @@ class _Descent(Descent):
         if levels:  # before the layout needs its memory
             descent = partial(_Descent, kernels, True, threshold=0.0, report=lambda *_: False)
             coarse = start_from_levels(self.problem, levels, descent)
-        self.layout = self._lay_out(self.first())
+        self.layout = self._lay_out()
         energy = self.energy()
         self.begin(energy if coarse is None else self._start_from(*coarse, energy))
 
@@ -200,12 +200,13 @@ class _Descent(Descent):
             self.given = labels
         return torch.where(below, now, energy)
 
-    def _lay_out(self, labels: Tensor) -> FourColourGrid | EdgeListProblem:
-        """Return the sub-problem with these labels in the layout of its edges."""
+    def _lay_out(self) -> FourColourGrid | EdgeListProblem:
+        """Return the sub-problem with its first labels in the layout of its edges."""
         if not self.problem.edges.on_grid:
-            return list_edges(self.problem, labels)
-        grid = pack(self.problem, labels)
-        return grid.side_by_side() if len(labels) > 1 and labels.device.type == "cpu" else grid
+            return list_edges(self.problem, self.first())
+        grid = pack(self.problem, self.first())  # which releases them as soon as it can
+        on_cpu = self.problem.sigma.device.type == "cpu"
+        return grid.side_by_side() if len(self.problem.sigma) > 1 and on_cpu else grid
 
     def energy(self) -> Tensor:
         """Compute the energy (B,), float64, without the constant."""

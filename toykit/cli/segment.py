@@ -73,7 +73,8 @@ def segment(
     """Compute soft labels, a hard mask and a picture for one IMAGE with scribbles SEEDS.
 
     SEEDS is an indexed PNG (class ids, 255 = unlabelled, 254 = padding) or a JSON file of strokes (see
-    toykit/supervision/strokes.py). Writes NAME_labels.npz, NAME_mask.png and NAME_picture.png.
+    toykit/supervision/strokes.py). Writes NAME_labels.npz, NAME_mask.png and NAME_picture.png. The fast
+    solver starts photos of more than 512 x 512 pixels from the labels of a smaller photo.
     """
     import matplotlib
 

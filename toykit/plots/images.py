@@ -230,16 +230,18 @@ def _write_names(axis, ids: np.ndarray, names: dict[int, str], tries: int = 40) 
 
     picture, placed = axis.get_window_extent(), []
     for k, name in names.items():
-        if not (ids == k).any():
+        rows, columns = (ids == k).nonzero()
+        if not len(rows):
             continue
-        depth = np.asarray(distance_transform_edt(np.pad(ids == k, 1)))[1:-1, 1:-1]
-        deepest = np.argsort(-depth, axis=None, kind="stable")[: int((ids == k).sum())]
-        some = deepest[:: max(1, len(deepest) // tries)]
+        top, left = rows.min(), columns.min()
+        inside = np.pad(ids[top : rows.max() + 1, left : columns.max() + 1] == k, 1)
+        depth = np.asarray(distance_transform_edt(inside))[rows - top + 1, columns - left + 1]
+        some = np.argsort(-depth, kind="stable")[:: max(1, len(rows) // tries)]
         text = axis.text(0, 0, name, color="black", fontsize=8, ha="center", va="center", clip_on=True,
                          path_effects=[withStroke(linewidth=2.5, foreground="white")])  # fmt: skip
         box = text.get_window_extent()
         half = np.array([box.width, box.height]) / 2
-        for row, column in zip(*np.unravel_index(some, ids.shape), strict=True):
+        for row, column in zip(rows[some], columns[some], strict=True):
             place = axis.transData.transform((column, row))
             place = np.maximum(picture.min + half, np.minimum(picture.max - half, place))  # moved into the picture
             x, y = axis.transData.inverted().transform(place)

@@ -129,7 +129,8 @@ def solve(
         raise TypeError(f"energy: expected a toykit.Energy, got {type(energy).__name__}")
     # ordinary tensors and full precision, also within a caller's inference mode or autocast
     with torch.inference_mode(False), torch.no_grad():
-        logits = logits.detach().clone() if torch.is_tensor(logits) else logits
+        if torch.is_tensor(logits):
+            logits = logits.clone() if logits.is_inference() else logits.detach()
         with torch.autocast(logits.device.type if torch.is_tensor(logits) else "cpu", enabled=False):
             problem = energy.subproblem(logits, image, seeds, present)
             solution = solve_problem(problem, method, checked, callback=callback)

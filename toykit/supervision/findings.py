@@ -10,7 +10,7 @@ import numpy as np
 
 from toykit.conventions import PADDING, UNLABELLED
 from toykit.supervision.rasterize import line
-from toykit.supervision.strokes import Scribbles
+from toykit.supervision.strokes import Scribbles, shares_instead_of_pixels
 
 #: An id that covers at most this many pixels is suspicious in a map where another covers at least PLENTY.
 HANDFUL, PLENTY = 5, 100
@@ -154,7 +154,7 @@ def class_findings(seeds: np.ndarray, classes: Sequence[str]) -> list[str]:
 
 
 def stroke_findings(scribbles: Scribbles) -> list[str]:
-    """Return which strokes lie outside of the photo, wholly or partly.
+    """Return which strokes lie outside of the photo, wholly or partly, and whether coordinates are in 0..1 instead of pixels.
 
     Parameters
     ----------
@@ -173,7 +173,10 @@ def stroke_findings(scribbles: Scribbles) -> list[str]:
         drawn = line(stroke.points, stroke.width, scribbles.size).any()
         text = f"stroke {number} ({stroke.label}; x {left:g}..{right:g}, y {top:g}..{bottom:g})"
         (partly if drawn else wholly).append(text)
-    return [
+    shares = shares_instead_of_pixels(
+        [point for stroke in scribbles.strokes for point in stroke.points], scribbles.size
+    )
+    return [shares] * bool(shares) + [
         f"{_some(texts)} {'lie' if len(texts) > 1 else 'lies'} {how}outside of the photo of {width} x {height} pixels; are the "
         "coordinates those of another size of it?"
         for texts, how in ((wholly, ""), (partly, "partly "))

@@ -214,7 +214,6 @@ def _check_scribbles(path: Path, scribbles: Scribbles) -> None:
             )
         if not 0 <= stroke.kept <= 1:
             raise ValueError(f'{path}: stroke {number}: expected "kept" in [0, 1], got {stroke.kept}')
-    check_pixels(path, [point for stroke in scribbles.strokes for point in stroke.points], scribbles.size)
 
 
 def check_pixels(path: str | Path, points: Sequence[tuple[float, float]], size: tuple[int, int] | None = None) -> None:
@@ -233,14 +232,22 @@ def check_pixels(path: str | Path, points: Sequence[tuple[float, float]], size: 
     ValueError
         If all of them lie in 0..1, some between these two, on a photo of more than 8 pixels.
     """
+    text = shares_instead_of_pixels(points, size)
+    if text:
+        raise ValueError(f"{path}: {text}")
+
+
+def shares_instead_of_pixels(points: Sequence[tuple[float, float]], size: tuple[int, int] | None = None) -> str:
+    """Return what is wrong with coordinates in 0..1, or an empty string; see `check_pixels`."""
     values = np.array(points, float)
     large = size is None or max(size) > 8
-    if values.size and large and values.min() >= 0 and values.max() <= 1 and (values % 1 > 0).any():
-        width, height = ("the photo's width", "its height") if size is None else size
-        raise ValueError(
-            f"{path}: all coordinates lie in 0..1, as if they were shares of the photo's sides; expected pixels: multiply x "
-            f"by {width} and y by {height}"
-        )
+    if not (values.size and large and values.min() >= 0 and values.max() <= 1 and (values % 1 > 0).any()):
+        return ""
+    width, height = ("the photo's width", "its height") if size is None else size
+    return (
+        f"all coordinates lie in 0..1, as if they were shares of the photo's sides; expected pixels: multiply x by {width} and "
+        f"y by {height}"
+    )
 
 
 def write_scribbles(path: str | Path, scribbles: Scribbles) -> None:

@@ -22,16 +22,21 @@ kept, and blurred in space. And the blur in colours, which does cross the empty 
 the box stays in the CPU's cache. Colours should be given along their own principal axes, where a photo's box is small.
 """
 
+import importlib.util
 import math
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding_bag, pad
 
-#: Side of a cell in standard deviations; shifts of the two grids in cells.
-CELL, SHIFTS = 0.7, (0.0, 0.5)
-#: The most nodes of a grid, unused ones included; the most values on used nodes at one time (classes are taken in groups).
-MOST_NODES, MOST_VALUES = 2**27, 2**26
+from toykit.neighborhoods.lattice import CELL, TAPS, Lattice
+
+#: Shifts of the two grids in cells.
+SHIFTS = (0.0, 0.5)
+#: The most values on used nodes at one time: `TorchGrid` takes classes in groups.
+MOST_VALUES = 2**26
 #: Values of the box of colours at one time: as many as fit in a CPU's cache, or keep a GPU busy.
 BOX_VALUES = {"cpu": 2**20, "cuda": 2**26}
 
@@ -71,7 +76,9 @@ class BruteForce:
 
 
 class BilateralGrid:
-    """The sums by splat, blur and slice; on photos within 1% of `BruteForce`. Uses about 1 kB per point.
+    """The sums by splat, blur and slice; on photos within 1% of `BruteForce`.
+
+    On the CPU, float32 and float64 are filtered by compiled loops where numba is installed, otherwise by torch.
 
     Parameters
     ----------
@@ -89,49 +96,57 @@ class BilateralGrid:
     def __init__(self, features: Tensor, spatial_axes: int = 2):
         self.dtype = features.dtype
         cells = (features - features.amin(1, keepdim=True)) / CELL
-        self.grids = [_Grid(cells + shift, spatial_axes) for shift in SHIFTS]
+        loops = _loops() if (len(features), spatial_axes) == (5, 2) and _is_plain(features) else None
+        grid = TorchGrid if loops is None else loops.CompiledGrid
+        self.width = None if loops is None else loops.WIDTH
+        self.grids = [grid(Lattice(cells + shift, spatial_axes)) for shift in SHIFTS]
 
     def __call__(self, values: Tensor) -> Tensor:
         """Sum values (N, K) over all other points: (N, K). K may differ between calls."""
-        group = max(1, MOST_VALUES // max(grid.nodes for grid in self.grids))
-        return torch.cat([self._filter(some.contiguous()) for some in values.split(group, 1)], 1)
-
-    def _filter(self, values: Tensor) -> Tensor:
-        """Average the grids' sums (N, K), less each point's own value."""
-        out = -values
-        for grid in self.grids:
-            out.add_(grid(values), alpha=1 / len(self.grids))
+        out = torch.empty_like(values)
+        width = self.width or max(1, MOST_VALUES // max(grid.nodes for grid in self.grids))
+        parts = range(0, values.shape[1], width)
+        if self.width is None or len(parts) == 1 or torch.get_num_threads() == 1:
+            for first in parts:
+                self._filter(values, out, first, width)
+        else:
+            with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+                list(threads.map(lambda first: self._filter(values, out, first, width), parts))
         return out
 
+    def _filter(self, values: Tensor, out: Tensor, first: int, width: int) -> None:
+        """Average the grids' sums of some classes, less each point's own value."""
+        some = values[:, first : first + width]
+        count = some.shape[1]
+        if self.width:  # compiled for this number of classes
+            some = pad(some, (0, width - count))
+        some = some.contiguous()
+        total = -some
+        for grid in self.grids:
+            grid.add(some, total, 1 / len(self.grids))
+        out[:, first : first + width] = total[:, :count]
 
-class _Grid:
-    """S B S^T of one grid.
 
-    points (D, N) are in cells from the lowest node, >= 0. The number of a node counts cells of the box of colours, and within
-    each of them the nodes in space.
+class TorchGrid:
+    """S B S^T of one grid, for any device. Uses about 500 bytes per point.
+
+    The number of a node counts cells of the box of colours, and within each of them the nodes in space.
+
+    Parameters
+    ----------
+    lattice : Lattice
     """
 
-    def __init__(self, points: Tensor, spatial_axes: int):
-        corner = points.floor()
-        x = points - corner
-        sizes = [int(last) + 2 for last in corner.amax(1).tolist()]
-        self.box, area = math.prod(sizes[spatial_axes:]), math.prod(sizes[:spatial_axes])
-        count = max(self.box * area, max(sizes) ** 2)  # all colours may lie on a line, whose blur is a matrix
-        if count > MOST_NODES:
-            raise ValueError(
-                f"the dense neighbourhood's grid would have {count:.1e} nodes, at most {MOST_NODES:.1e} are "
-                "possible; take larger bandwidths, or exact=True on a small image"
-            )
-        variance = 1 - CELL**2 / 3  # splat and slice add CELL^2 / 6 each
-        distances = torch.arange(max(sizes), dtype=points.dtype, device=points.device) * CELL
-        blur = (-(distances[:, None] - distances).square() / (2 * variance)).exp() / math.sqrt(variance)
+    def __init__(self, lattice: Lattice):
+        axes, x, sizes = lattice.spatial_axes, lattice.x, lattice.sizes
+        self.box, area = math.prod(sizes[axes:]), math.prod(sizes[:axes])
+        every = torch.arange(max(sizes), device=x.device)
+        taps = torch.cat([lattice.taps, lattice.taps.new_zeros(1)])
+        blur = taps[(every[:, None] - every).abs().clamp_max(TAPS + 1)]
         blurs = [blur[:size, :size].contiguous() for size in sizes]
-        self.spatial_blurs, self.color_blurs = blurs[:spatial_axes], blurs[spatial_axes:]
-        # a point's weight with itself is a product over axes of a quadratic form in its hats 1 - x and x
-        itself = (blur[0, 0] * ((1 - x).square() + x.square()) + 2 * blur[0, 1] * x * (1 - x)).prod(0)
-
-        colors, color_hats = _corners(corner[spatial_axes:].long(), x[spatial_axes:], sizes[spatial_axes:])
-        spots, spot_hats = _corners(corner[:spatial_axes].long(), x[:spatial_axes], sizes[:spatial_axes])
+        self.spatial_blurs, self.color_blurs = blurs[:axes], blurs[axes:]
+        colors, color_hats = _corners(lattice.corner[axes:], x[axes:], sizes[axes:])
+        spots, spot_hats = _corners(lattice.corner[:axes], x[:axes], sizes[:axes])
         used = torch.zeros(self.box, dtype=torch.bool, device=x.device)
         used[colors.flatten()] = True
         #: (C,), the cells of the box of colours that contain a node of a point, in order
@@ -140,7 +155,7 @@ class _Grid:
         compact = used.cumsum(0).sub_(1)[colors] * area
         #: (N, 2^D), the nodes of each point, and the values of the hats there, scaled
         self.nodes_of = (compact.int()[:, :, None] + spots.int()[:, None]).flatten(1)
-        self.hats = (color_hats[:, :, None] * (spot_hats * itself.rsqrt()[:, None])[:, None]).flatten(1)
+        self.hats = (color_hats[:, :, None] * (spot_hats * lattice.scale[:, None])[:, None]).flatten(1)
         self._transpose()
 
     def _transpose(self) -> None:
@@ -165,10 +180,11 @@ class _Grid:
         every = torch.arange(self.nodes, dtype=torch.int32, device=first.device)
         self.starts = torch.cat([end.new_zeros(1), end])[torch.searchsorted(nodes, every)].int()
 
-    def __call__(self, values: Tensor) -> Tensor:
-        """Sum values (N, K) over all points, each with itself included: (N, K)."""
+    def add(self, values: Tensor, out: Tensor, share: float) -> None:
+        """Add `share` times the sums of values (N, K) over all points, each with itself included, to `out`."""
         splat = embedding_bag(self.points_of, values, self.starts, mode="sum", per_sample_weights=self.hats_by_node)
-        return embedding_bag(self.nodes_of, self._blur(splat), mode="sum", per_sample_weights=self.hats)
+        sums = embedding_bag(self.nodes_of, self._blur(splat), mode="sum", per_sample_weights=self.hats)
+        out.add_(sums, alpha=share)
 
     def _blur(self, values: Tensor) -> Tensor:
         """Blur values (nodes, K) along the spatial axes in each cell of colours, then along the others through the box."""
@@ -197,3 +213,17 @@ def _along(blurs: list[Tensor], values: Tensor, width: int) -> Tensor:
         stride = math.prod(len(other) for other in blurs[axis + 1 :])
         values = blur @ values.view(-1, len(blur), stride * width)
     return values
+
+
+def _is_plain(features: Tensor) -> bool:
+    """Report whether the compiled loops filter this device and type."""
+    return features.device.type == "cpu" and features.dtype in (torch.float32, torch.float64)
+
+
+def _loops() -> ModuleType | None:
+    """Return the module of compiled loops; None without numba."""
+    if importlib.util.find_spec("numba") is None:
+        return None
+    from toykit.neighborhoods import bilateral_loops
+
+    return bilateral_loops

@@ -1,15 +1,18 @@
 """The bilateral grid of `toykit.neighborhoods.bilateral` as fused loops for the CPU (numba).
 
-Points are sorted by their cell of colours, so that the nodes of successive points are in the cache. Only those cells of the box
+Points are sorted by their cell of colours, so that the nodes of successive points are in the cache; values are put in this order
+once for both grids, because reading them from scattered places took most of the time. Only those cells of the box
 of colours are kept that contain a node of a point, and, during the blur, those on a path along the axes from one of them to
 another. The blur adds the cells that each cell reaches along one axis, from lists built once. Classes are taken `WIDTH` at a
 time: one vector register in float32. Every sum has a fixed order.
 """
 
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
+import torch
 from torch import Tensor
 
 from toykit.neighborhoods.vectors import WIDTH, plus, read, times, write
@@ -23,51 +26,70 @@ AT_ONCE = 3
 FAST = {"contract", "reassoc", "nsz"}
 
 
-class CompiledGrid:
-    """S B S^T of one grid, two axes in space and three in colours. Uses about 50 bytes per point.
+class CompiledGrids:
+    """The average of S B S^T over grids of two axes in space and three in colours. Uses about 100 bytes per point.
 
     Parameters
     ----------
-    lattice : Lattice
+    lattices : list of Lattice
+        One per grid; their points are sorted in place.
     """
 
-    def __init__(self, lattice: "Lattice"):
-        taps = lattice.taps.numpy()
-        (rows, columns), box = lattice.sizes[:2], lattice.sizes[2:]
-        first = lattice.number(slice(2, 5)).numpy()
-        held = np.zeros(np.prod(box), bool)
-        held[first] = True
-        group = _ranks(held)[first]
-        # numpy sorts 16 bits in linear time
-        order = np.argsort(group.astype(np.uint16) if group.max() < 2**16 else group, kind="stable")
-        used = held.reshape(box)
-        for axis in range(3):
-            used = _spread(used, axis, range(2))
-        number, strides = _ranks(used), (box[1] * box[2], box[2], 1)
-        corners = [
-            sum(step * stride for step, stride in zip(steps, strides, strict=True)) for steps in np.ndindex(2, 2, 2)
-        ]
-        nodes = number[np.flatnonzero(held)[:, None] + corners] * (rows * columns)
-        starts = np.concatenate([[0], np.bincount(group).cumsum()])
-        self.groups = (starts.astype(np.int32), nodes.astype(np.int32))
-        y, x, *colors = lattice.x.numpy()[:, order]
-        scale = lattice.scale.numpy()[order]
-        hats = [scale * (1 - y) * (1 - x), scale * (1 - y) * x, scale * y * (1 - x), scale * y * x]
-        hats += [side for color in colors for side in (1 - color, color)]
-        spots = lattice.number(slice(0, 2)).numpy()[order]
-        self.points = (order.astype(np.int32), spots.astype(np.int32), np.stack(hats, 1))
-        reach = range(1 - len(taps), len(taps))
-        across = _spread(used, 0, reach)
-        between = [_spread(used, 2, reach) & _spread(across, 1, reach)]
-        between.append(_spread(between[0], 1, reach) & across)
-        stages = zip((used, *between), (*between, used), (2, 1, 0), strict=True)
-        self.passes = tuple(_links(source, target, axis, taps) for source, target, axis in stages)
-        self.shape, self.taps = (int(used.sum()), rows, columns), taps
+    def __init__(self, lattices: "list[Lattice]"):
+        self.order = _sorted(lattices[0].number(slice(2, 5)).numpy())
+        for lattice in lattices:  # those of the first grid are in order, those of the others in long runs
+            lattice.permute(torch.from_numpy(self.order))
+        self.grids = tuple(_grid(lattice) for lattice in lattices)
 
-    def add(self, values: Tensor, out: Tensor, share: float) -> None:
-        """Add `share` times the sums of values (N, WIDTH) over all points, each with itself included, to `out`."""
-        share = self.taps.dtype.type(share)
-        _filter(values.numpy(), out.numpy(), share, self.shape, self.taps, self.points, self.groups, self.passes)
+    def __call__(self, values: Tensor) -> Tensor:
+        """Sum values (K, N) over all other points: (K, N)."""
+        out = torch.empty_like(values)
+        given, taken = values.numpy(), out.numpy()
+        workers = min(torch.get_num_threads(), -(-len(values) // WIDTH))
+        if workers == 1:
+            _filter(given, taken, self.order, self.grids, 0, 1)
+            return out
+        with ThreadPoolExecutor(workers) as threads:
+            every = range(workers)
+            list(threads.map(lambda n: _filter(given, taken, self.order, self.grids, n, workers), every))
+        return out
+
+
+def _grid(lattice: "Lattice") -> tuple[Any, ...]:
+    """Return a grid: the number of its cells; points in order of their cells; nodes of these; links of the blur."""
+    taps = lattice.taps.numpy()
+    space, box = lattice.sizes[:2], lattice.sizes[2:]
+    first = lattice.number(slice(2, 5)).numpy()
+    held = np.zeros(np.prod(box), bool)
+    held[first] = True
+    order = _sorted(_ranks(held)[first])
+    used = held.reshape(box)
+    for axis in range(3):
+        used = _spread(used, axis, range(2))
+    corners = np.array(list(np.ndindex(2, 2, 2))) @ [box[1] * box[2], box[2], 1]
+    nodes = _ranks(used)[np.flatnonzero(held)[:, None] + corners] * np.prod(space)
+    starts = np.concatenate([[0], np.bincount(_ranks(held)[first]).cumsum()])
+    y, x, *colors = lattice.x.numpy()[:, order]
+    scale = lattice.scale.numpy()[order]
+    hats = [scale * (1 - y) * (1 - x), scale * (1 - y) * x, scale * y * (1 - x), scale * y * x]
+    hats += [side for color in colors for side in (1 - color, color)]
+    spots = lattice.number(slice(0, 2)).numpy()[order]
+    points = (order.astype(np.int32), spots.astype(np.int32), np.stack(hats, 1))
+    reach, everywhere = range(1 - len(taps), len(taps)), np.ones(space, bool)
+    across = _spread(used, 0, reach)
+    between = [_spread(used, 2, reach) & _spread(across, 1, reach)]
+    between.append(_spread(between[0], 1, reach) & across)
+    in_space = tuple(_links(everywhere, everywhere, axis, taps) for axis in (1, 0))
+    stages = zip((used, *between), (*between, used), (2, 1, 0), strict=True)
+    in_colors = tuple(_links(source, target, axis, taps) for source, target, axis in stages)
+    groups = (starts.astype(np.int32), nodes.astype(np.int32))
+    return int(used.sum()), points, space[1], groups, in_space, in_colors
+
+
+def _sorted(numbers: np.ndarray) -> np.ndarray:
+    """Return the order of numbers >= 0, equal ones as they come."""
+    few = numbers.max() < 2**16  # numpy sorts 16 bits in linear time
+    return np.argsort(numbers.astype(np.uint16) if few else numbers, kind="stable")
 
 
 def _ranks(mask: np.ndarray) -> np.ndarray:
@@ -101,58 +123,83 @@ def _links(
     spare = -len(steps) % AT_ONCE
     weight = np.pad(np.where(linked, weight, 0), ((0, 0), (0, spare)))
     index = np.pad(np.where(linked, _ranks(source)[there], 0), ((0, 0), (0, spare)))
-    return index, weight, -(-linked.sum(1) // AT_ONCE)
+    return index.astype(np.int32), weight, -(-linked.sum(1) // AT_ONCE)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def _filter(values, out, share, shape, taps, points, groups, passes):
-    """Splat, blur and slice; add `share` times the result to `out`."""
-    cells, rows, columns = shape
-    table = np.zeros((cells * rows * columns, WIDTH), values.dtype)
-    _splat(table, columns, points, groups, values)
-    _blur_space(table, cells, rows, columns, taps)
-    wide = table.reshape((cells, rows * columns * WIDTH))
-    for index, weight, blocks in passes:
-        wide = _blur_colors(wide, index, weight, blocks)
-    table = wide.reshape((cells * rows * columns, WIDTH))
-    _slice(table, columns, points, groups, out, share)
+def _filter(values, out, order, grids, worker, workers):
+    """Filter every n-th group of WIDTH classes (K, N): the average of the grids, less each point's own values."""
+    own, total = np.zeros((len(order), WIDTH), values.dtype), np.empty((len(order), WIDTH), values.dtype)
+    size = 0
+    for cells, _, _, _, in_space, in_colors in grids:
+        for index, _, _ in in_colors:
+            size = max(size, cells * len(in_space[0][0]), len(index) * len(in_space[0][0]))
+    tables, share = np.empty((2, size * WIDTH), values.dtype), values.dtype.type(1 / len(grids))
+    for first in range(worker * WIDTH, len(values), workers * WIDTH):
+        count = min(WIDTH, len(values) - first)
+        for p in range(len(order)):
+            for k in range(count):
+                own[p, k] = values[first + k, order[p]]
+                total[p, k] = -own[p, k]
+        for cells, points, columns, groups, in_space, in_colors in grids:
+            width = len(in_space[0][0]) * WIDTH
+            table = tables[0, : cells * width].reshape((-1, WIDTH))
+            table[:] = 0
+            _splat(table, columns, points, groups, own)
+            _blur_space(table, in_space)
+            near, far = tables[0], tables[1]
+            for links in in_colors:
+                _blur_colors(near, far, width, links)
+                near, far = far, near
+            _slice(near[: cells * width].reshape((-1, WIDTH)), columns, points, groups, total, share)
+        for p in range(len(order)):
+            for k in range(count):
+                out[first + k, order[p]] = total[p, k]
 
 
 @numba.njit(error_model="numpy", fastmath=FAST)
-def _blur_space(table, cells, rows, columns, taps):
+def _blur_space(table, links):
     """Blur each cell's values along both axes in space, in place."""
-    reach, area = len(taps), rows * columns
-    half = np.empty((area, WIDTH), table.dtype)
-    for first in range(0, cells * area, area):
-        half[:] = 0
-        for row in range(0, area, columns):
-            for column in range(columns):
-                for near in range(max(0, column + 1 - reach), min(columns, column + reach)):
-                    part = plus(read(half, row + column), taps[abs(near - column)], read(table, first + row + near))
-                    write(half, row + column, part)
-        table[first : first + area] = 0
-        for row in range(rows):
-            for near in range(max(0, row + 1 - reach), min(rows, row + reach)):
-                for column in range(columns):
-                    n, source = first + row * columns + column, read(half, near * columns + column)
-                    write(table, n, plus(read(table, n), taps[abs(near - row)], source))
+    area = len(links[0][0])
+    half, whole = np.empty((area, WIDTH), table.dtype), np.empty((area, WIDTH), table.dtype)
+    for first in range(0, len(table), area):
+        _add_linked(half, table, first, links[0])
+        _add_linked(whole, half, 0, links[1])
+        table[first : first + area] = whole
 
 
 @numba.njit(error_model="numpy", fastmath=FAST)
-def _blur_colors(values, index, weight, blocks):
-    """Add up the linked cells' values."""
-    out = np.empty((len(index), values.shape[1]), values.dtype)
+def _add_linked(out, rows, first, links):
+    """Add up the linked rows, counted from `first`."""
+    index, weight, blocks = links
+    for n in range(len(out)):
+        total = times(weight[n, 0], read(rows, first + index[n, 0]))
+        total = plus(total, weight[n, 1], read(rows, first + index[n, 1]))
+        write(out, n, plus(total, weight[n, 2], read(rows, first + index[n, 2])))
+        for block in range(1, blocks[n]):
+            m = block * AT_ONCE
+            total = plus(read(out, n), weight[n, m], read(rows, first + index[n, m]))
+            total = plus(total, weight[n, m + 1], read(rows, first + index[n, m + 1]))
+            write(out, n, plus(total, weight[n, m + 2], read(rows, first + index[n, m + 2])))
+
+
+@numba.njit(error_model="numpy", fastmath=FAST)
+def _blur_colors(values, out, width, links):
+    """Add up the linked cells' values, `width` numbers per cell."""
+    index, weight, blocks = links
     for cell in range(len(index)):
-        total, near, w = out[cell], index[cell], weight[cell]
-        a, b, c = values[near[0]], values[near[1]], values[near[2]]
-        for x in range(len(total)):
-            total[x] = w[0] * a[x] + w[1] * b[x] + w[2] * c[x]
-        for block in range(1, blocks[cell]):
+        total = out[cell * width : (cell + 1) * width]
+        for block in range(blocks[cell]):
             n = block * AT_ONCE
-            a, b, c, w_a, w_b, w_c = values[near[n]], values[near[n + 1]], values[near[n + 2]], w[n], w[n + 1], w[n + 2]
-            for x in range(len(total)):
-                total[x] += w_a * a[x] + w_b * b[x] + w_c * c[x]
-    return out
+            a, b, c = index[cell, n] * width, index[cell, n + 1] * width, index[cell, n + 2] * width
+            one, two, three = values[a : a + width], values[b : b + width], values[c : c + width]
+            w_a, w_b, w_c = weight[cell, n], weight[cell, n + 1], weight[cell, n + 2]
+            if block == 0:
+                for x in range(len(total)):
+                    total[x] = w_a * one[x] + w_b * two[x] + w_c * three[x]
+            else:
+                for x in range(len(total)):
+                    total[x] += w_a * one[x] + w_b * two[x] + w_c * three[x]
 
 
 @numba.njit(error_model="numpy", fastmath=FAST)

@@ -23,7 +23,7 @@ class Lattice:
 
     Attributes
     ----------
-    corner : Tensor, int64 (D, N)
+    corner : Tensor, int32 (D, N)
         The lowest node of the cell of each point.
     x : Tensor, float (D, N)
         The place of each point in its cell, in [0, 1).
@@ -52,7 +52,7 @@ class Lattice:
                 f"the dense neighbourhood's grid would have {count:.1e} nodes, at most {MOST_NODES:.1e} are "
                 "possible; take larger bandwidths, or exact=True on a small image"
             )
-        self.corner, self.spatial_axes = corner.long(), spatial_axes
+        self.corner, self.spatial_axes = corner.int(), spatial_axes
         variance = 1 - CELL**2 / 3  # splat and slice add CELL^2 / 6 each
         distances = torch.arange(TAPS + 1, dtype=points.dtype, device=points.device) * CELL
         self.taps = (-distances.square() / (2 * variance)).exp() / math.sqrt(variance)
@@ -67,3 +67,8 @@ class Lattice:
         for corner, size in zip(self.corner[axes], self.sizes[axes], strict=True):
             number = number * size + corner
         return number
+
+    def permute(self, order: Tensor) -> None:
+        """Put the points into another order."""
+        self.corner, self.x = self.corner.index_select(1, order), self.x.index_select(1, order)
+        self.scale = self.scale[order]

@@ -1,10 +1,10 @@
 """The bilateral grid of `toykit.neighborhoods.bilateral` as fused loops for the CPU (numba).
 
-Points are sorted by their cell of colours, so that the nodes of successive points are in the cache; values are put in this order
-once for both grids, because reading them from scattered places took most of the time. Only those cells of the box
-of colours are kept that contain a node of a point, and, during the blur, those on a path along the axes from one of them to
-another. The blur adds the cells that each cell reaches along one axis, from lists built once. Classes are taken `WIDTH` at a
-time: one vector register in float32. Every sum has a fixed order.
+Points are sorted by their cell of colours, so that the nodes of successive points are in the cache. Values are put in this
+order once for both grids: reading them from scattered places took most of the time. Only those cells of the box of colours are
+kept that contain a node of a point, and, during the blur, those on a path along the axes from one of them to another. The blur
+adds the cells that each cell reaches along one axis, from lists built once. Classes are taken `WIDTH` at a time: one vector
+register in float32. Every sum has a fixed order, whatever the number of threads.
 """
 
 from concurrent.futures import ThreadPoolExecutor

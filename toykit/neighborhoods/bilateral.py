@@ -17,11 +17,11 @@ second choice the single grids erred by up to 2-11%. A permutohedral lattice was
 are a standard deviation wide.
 
 The blur is cut off at `TAPS` cells, which did not change these errors (12 photos and bandwidths, 0.5-0.7%; cells of 0.8 had up
-to 1.1%). On the CPU, `toykit.neighborhoods.bilateral_loops` filters. Elsewhere, and without numba, torch does
-(`TorchGrid`). There, splat and slice are sums of weighted rows, torch's `embedding_bag`, over lists built once: of nodes by point, and of points by
-node. Few cells of the box of colours contain a point, a quarter on the photos: only these are kept, and blurred in space. The
-blur in colours crosses the empty cells, too, and takes a few columns at a time, so that the box stays in the cache. Colours
-should be given along their own principal axes, where a photo's box is small.
+to 1.1%). On the CPU, `toykit.neighborhoods.bilateral_loops` filters. Elsewhere, and without numba, torch does (`TorchGrid`).
+There, splat and slice are sums of weighted rows, torch's `embedding_bag`, over lists built once: of nodes by point, and of
+points by node. Few cells of the box of colours contain a point, a quarter on the photos: only these are kept, and blurred in
+space. The blur in colours crosses the empty cells, too, and takes a few columns at a time, so that the box stays in the cache.
+Colours should be given along their own principal axes, where a photo's box is small.
 """
 
 import importlib.util

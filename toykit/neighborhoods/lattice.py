@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-#: Side of a cell in standard deviations; the blur reaches this many cells to each side, 3.1 of its standard deviations.
-CELL, TAPS = 0.7, 4
+#: Side of a cell in standard deviations; the blur reaches this many cells to each side, 3.8 of its standard deviations.
+CELL, TAPS = 0.7, 5
 #: The most nodes of a grid, unused ones included.
 MOST_NODES = 2**27
 

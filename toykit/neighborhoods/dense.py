@@ -195,10 +195,13 @@ class _Filter(torch.autograd.Function):
         for b, (values, inside, filter) in enumerate(zip(y, edges.inside, edges.filters, strict=True)):
             values = values * inside
             pooled = _pool(values, edges.downscale)
-            sums = filter(pooled.flatten(1).T.contiguous()).T.reshape(pooled.shape) + pooled
-            for axis in (1, 2):
-                sums = sums.repeat_interleave(edges.downscale, axis)
-            out[b] = (sums[:, :height, :width] - values) * inside
+            sums = filter(pooled.flatten(1).T).T.reshape(pooled.shape)
+            if edges.downscale > 1:
+                sums = sums + pooled
+                for axis in (1, 2):
+                    sums = sums.repeat_interleave(edges.downscale, axis)
+                sums = sums[:, :height, :width] - values
+            torch.mul(sums, inside, out=out[b])
         return out
 
     @staticmethod

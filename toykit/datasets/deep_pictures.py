@@ -86,7 +86,7 @@ def read_tiff(path: str | Path) -> np.ndarray:
             )
         if page.axes not in ("YX", "YXS", "SYX") or page.photometric > 2:
             raise ValueError(
-                f"axes {page.axes} and colours {page.photometric.name} are not supported; save it as grey or RGB"
+                f"axes {page.axes} and colours {page.photometric!s} are not supported; save it as grey or RGB"
             )
         values = page.asarray()
         if page.photometric == 0:  # white is zero

@@ -13,7 +13,7 @@ from toykit.conventions import PADDING
 from toykit.datasets.sample import Sample, read_image
 from toykit.energy import Energy
 from toykit.energy.cells import cell_inputs
-from toykit.seed_model import seed_logits
+from toykit.mixture_model import ROUNDS, Backbone, mixture_logits
 from toykit.solvers import Solution, solve
 from toykit.supervision import read_seeds, write_seeds
 
@@ -140,6 +140,8 @@ def segment(
     method: str = "fast",
     *,
     logits: Tensor | None = None,
+    rounds: int = ROUNDS,
+    features: str | Path | None = None,
     callback: Callable[..., object] | None = None,
     **options,
 ) -> Segmentation:
@@ -155,8 +157,12 @@ def segment(
     energy, method, callback, **options
         See `toykit.solve`.
     logits : Tensor, float (1, K, H, W), optional
-        A network's logits. By default those of a model that is fitted on the seeds, `toykit.seed_model.seed_logits`; with
+        A network's logits. By default those of a model that is fitted on the seeds, `toykit.mixture_model.mixture_logits`; with
         eta = 0 the solver only starts from them.
+    rounds : int, default `toykit.mixture_model.ROUNDS`
+        Largest number of refits of that model to soft labels; no effect with `logits`.
+    features : str or Path, optional
+        A pre-trained network for that model, see `toykit.mixture_model.Backbone`; no effect with `logits`.
 
     Returns
     -------
@@ -166,13 +172,15 @@ def segment(
     Raises
     ------
     TypeError, ValueError
-        Those of `toykit.solve`; no file is written then.
+        Those of `toykit.solve` and `toykit.mixture_model.Backbone`; no file is written then.
     OSError
         If the folder cannot be made.
     """
     Path(output).mkdir(parents=True, exist_ok=True)  # raise the error of an impossible folder before any work
     image, seeds = sample.tensors()
-    logits = seed_logits(image, seeds, len(sample.classes)) if logits is None else logits
+    if logits is None:
+        maps = None if features is None else Backbone(features)
+        logits = mixture_logits(image, seeds, len(sample.classes), energy=energy, rounds=rounds, features=maps)
     solution = solve(logits, image, seeds, energy, method, callback=callback, **options)
     labels = solution.labels[0]
     names = sample.classes + tuple(f"class {k}" for k in range(len(sample.classes), len(labels)))

@@ -7,6 +7,7 @@ import click
 
 from toykit import PADDING
 from toykit.cross_entropy import CROSS_ENTROPIES
+from toykit.mixture_model import ROUNDS
 from toykit.potts import RELAXATIONS
 from toykit.solvers import SOLVERS
 from toykit.solvers.gradient import OPTIMIZERS
@@ -35,8 +36,13 @@ class Bandwidth(click.ParamType):
 @click.option("--cross-entropy", type=click.Choice(list(CROSS_ENTROPIES)),
               help="Cross-entropy H of the unary term.  [default: CCE]")  # fmt: skip
 @click.option("--unary", default="seeds", show_default=True, metavar="seeds|none|FILE.npy",
-              help="Predictions of the unary term: a colour-and-position model fitted on the seeds; none (eta = 0: the "
-              "solver only starts from that model); or a network's logits.")  # fmt: skip
+              help="Predictions of the unary term: a colour-and-position model fitted on the seeds; none (eta = 0: seeds "
+              "and edges alone decide); or a network's logits.")  # fmt: skip
+@click.option("--refine", "rounds", type=click.IntRange(min=0), default=ROUNDS, show_default=True,
+              help="Largest number of times that the model of the seeds is refitted to soft labels (self-labelling).")  # fmt: skip
+@click.option("--features", metavar="NAME|FILE",
+              help="Add a pre-trained network to the model of the seeds: a timm model, or a file of weights in the layout of "
+              "torchvision (MobileNetV2, ResNet-101) or timm (ViT-B/16).")  # fmt: skip
 @click.option("--eta", type=click.FloatRange(min=0), default=0.3, show_default=True, help="Weight of the unary term.")
 @click.option("--lambda", "lam", type=click.FloatRange(min=0), default=6.0, show_default=True,
               help="Weight of the pairwise term.")  # fmt: skip
@@ -61,6 +67,8 @@ def segment(
     relaxation: str | None,
     cross_entropy: str | None,
     unary: str,
+    rounds: int,
+    features: str | None,
     eta: float,
     lam: float,
     bandwidth: float | str,
@@ -78,6 +86,7 @@ def segment(
     import matplotlib
 
     matplotlib.use("agg")
+    import torch
     from tqdm import tqdm
 
     from toykit.energy import Energy
@@ -87,6 +96,7 @@ def segment(
 
     method = solver.replace("-", "_")
     _refuse_unused(unary == "none", "--unary none", ["eta"])
+    _refuse_unused(unary != "seeds", f"--unary {unary}", ["refine", "features"])
     _refuse_unused(method != "gradient", f"--solver {solver}", ["optimizer", "steps", "lr"])
     _refuse_unused(SOLVERS[method].hard, f"--solver {solver}, which uses BL", ["relaxation"])
     terms = {"cross_entropy": "Q", "relaxation": "Q"} if method == "closed_form" else {}
@@ -99,10 +109,13 @@ def segment(
         energy = Energy(**terms, eta=0.0 if unary == "none" else eta, lam=lam, neighborhood=neighborhood)
         sample = read_sample(image, seeds)
         height, width = sample.seeds.shape
-        logits = None if unary in ("seeds", "none") else read_logits(unary, len(sample.classes), (width, height))
+        classes = len(sample.classes)
+        logits = torch.zeros(1, classes, height, width) if unary == "none" else None
+        logits = read_logits(unary, classes, (width, height)) if unary not in ("seeds", "none") else logits
         with tqdm(total=steps + 1 if options else None, desc="solving", unit="step", disable=None) as bar:
             segmentation = segment_sample(
                 sample, output or Path(f"{image.stem}-segments"), energy, method, logits=logits,
+                rounds=rounds, features=features,
                 callback=lambda *_: bar.update() and None, on_failure="ignore", **options,
             )  # fmt: skip
     except (ValueError, TypeError, OSError) as error:
@@ -118,6 +131,6 @@ def segment(
 def _refuse_unused(condition: bool, because: str, names: list[str]) -> None:
     """Raise a usage error if an option was given that has no effect."""
     source = click.get_current_context().get_parameter_source
-    given = [f"--{name}" for name in names if source(name) == click.core.ParameterSource.COMMANDLINE]
+    given = [f"--{name}" for name in names if source({"refine": "rounds"}.get(name, name)) == click.core.ParameterSource.COMMANDLINE]
     if condition and given:
         raise click.UsageError(f"{', '.join(given)}: has no effect with {because}; leave it out")

@@ -46,9 +46,9 @@ class Bandwidth(click.ParamType):
 @click.option("--eta", type=click.FloatRange(min=0), default=0.3, show_default=True, help="Weight of the unary term.")
 @click.option("--lambda", "lam", type=click.FloatRange(min=0), default=6.0, show_default=True,
               help="Weight of the pairwise term.")  # fmt: skip
-@click.option("--bandwidth", type=Bandwidth(), default=9.0, show_default=True,
+@click.option("--bandwidth", type=Bandwidth(), default="auto", show_default=True,
               help="Colour bandwidth in units of 0..255, or auto.")  # fmt: skip
-@click.option("--connectivity", type=click.Choice(["4", "8"]), default="4", show_default=True,
+@click.option("--connectivity", type=click.Choice(["4", "8"]), default="8", show_default=True,
               help="Number of neighbours of a pixel.")  # fmt: skip
 @click.option("--solver", type=click.Choice([name.replace("_", "-") for name in SOLVERS]), default="fast",
               show_default=True,
@@ -131,6 +131,10 @@ def segment(
 def _refuse_unused(condition: bool, because: str, names: list[str]) -> None:
     """Raise a usage error if an option was given that has no effect."""
     source = click.get_current_context().get_parameter_source
-    given = [f"--{name}" for name in names if source({"refine": "rounds"}.get(name, name)) == click.core.ParameterSource.COMMANDLINE]
+    given = [
+        f"--{name}"
+        for name in names
+        if source({"refine": "rounds"}.get(name, name)) == click.core.ParameterSource.COMMANDLINE
+    ]
     if condition and given:
         raise click.UsageError(f"{', '.join(given)}: has no effect with {because}; leave it out")

@@ -81,12 +81,18 @@ def _from_timm(name: str) -> tuple[nn.Module, Tensor, Tensor]:
         raise ImportError(f"features={name!r} needs the train extra: pip install 'toykit[train]' ({error})") from error
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name[:6]}*", pretrained=True)[:5])
-        raise ValueError(f"features: expected a file of weights or a timm model, got {name!r}; close names: {near or 'none'}")
+        raise ValueError(
+            f"features: expected a file of weights or a timm model, got {name!r}; close names: {near or 'none'}"
+        )
     try:
         body = timm.create_model(name, pretrained=True, features_only=True).eval()
     except RuntimeError as error:
-        raise ValueError(f"features: {name} gives no maps or has no weights ({error}); choose another timm model") from error
+        raise ValueError(
+            f"features: {name} gives no maps or has no weights ({error}); choose another timm model"
+        ) from error
     except OSError as error:
-        raise OSError(f"{name}: its weights could not be downloaded ({error}); give a file of weights instead") from error
+        raise OSError(
+            f"{name}: its weights could not be downloaded ({error}); give a file of weights instead"
+        ) from error
     mean, std = (255 * torch.tensor(body.pretrained_cfg[key])[:, None, None] for key in ("mean", "std"))
     return body, mean, std

@@ -31,7 +31,7 @@ NOISE = 0.02
 #: Share of the pooled covariance in the prior.
 POOLED = 0.1
 #: Largest number of EM steps of `fit`, and the share of the loss below which it stops.
-STEPS, TOLERANCE = 50, 1e-4
+STEPS, TOLERANCE = 25, 1e-4
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ class Bandwidth(click.ParamType):
 @click.option("--unary", default="seeds", show_default=True, metavar="seeds|none|FILE.npy",
               help="Predictions of the unary term: a colour-and-position model fitted on the seeds; none (eta = 0: seeds "
               "and edges alone decide); or a network's logits.")  # fmt: skip
-@click.option("--refine", "rounds", type=click.IntRange(min=0), default=ROUNDS, show_default=True,
-              help="Largest number of times that the model of the seeds is refitted to soft labels (self-labelling).")  # fmt: skip
+@click.option("--refine", type=click.IntRange(min=0), default=ROUNDS, show_default=True,
+              help="Largest number of refits of the model of the seeds to soft labels (self-labelling).")  # fmt: skip
 @click.option("--features", metavar="NAME|FILE",
               help="Add a pre-trained network to the model of the seeds: a timm model, or a file of weights in the layout of "
               "torchvision (MobileNetV2, ResNet-101) or timm (ViT-B/16).")  # fmt: skip
@@ -67,7 +67,7 @@ def segment(
     relaxation: str | None,
     cross_entropy: str | None,
     unary: str,
-    rounds: int,
+    refine: int,
     features: str | None,
     eta: float,
     lam: float,
@@ -115,7 +115,7 @@ def segment(
         with tqdm(total=steps + 1 if options else None, desc="solving", unit="step", disable=None) as bar:
             segmentation = segment_sample(
                 sample, output or Path(f"{image.stem}-segments"), energy, method, logits=logits,
-                rounds=rounds, features=features,
+                rounds=refine, features=features,
                 callback=lambda *_: bar.update() and None, on_failure="ignore", **options,
             )  # fmt: skip
     except (ValueError, TypeError, OSError) as error:
@@ -131,10 +131,6 @@ def segment(
 def _refuse_unused(condition: bool, because: str, names: list[str]) -> None:
     """Raise a usage error if an option was given that has no effect."""
     source = click.get_current_context().get_parameter_source
-    given = [
-        f"--{name}"
-        for name in names
-        if source({"refine": "rounds"}.get(name, name)) == click.core.ParameterSource.COMMANDLINE
-    ]
+    given = [f"--{name}" for name in names if source(name) == click.core.ParameterSource.COMMANDLINE]
     if condition and given:
         raise click.UsageError(f"{', '.join(given)}: has no effect with {because}; leave it out")

@@ -2,9 +2,9 @@
 
     python -m toykit.experiments.photo_labels -o DIR [--features FILE] [--long-side 320]
 
-The maps are those of `toykit.datasets.grabcut`: two scribble maps of each photo. The defaults were chosen on the photos in
-`CHOSEN_ON` and on simulated scribbles over VOC; the other photos are the split "unseen". The score is the IoU of the object over
-all pixels that the ground truth decides. Seconds are CPU time in one process.
+The maps are those of `toykit.datasets.grabcut`: two scribble maps per photo. The defaults were chosen on the photos in
+`CHOSEN_ON` and on simulated scribbles over VOC; the other photos are the split "unseen". The score is the IoU of the object
+over all pixels that the ground truth decides. Seconds are CPU time in one process with one thread.
 """
 
 import importlib.util

@@ -1,11 +1,11 @@
 """Predictions for one photo without a network, made to be right: what `toykit segment` and the painter start from.
 
-    logits = mixture_logits(image, seeds, num_classes)                      # colour and position
-    logits = mixture_logits(image, seeds, num_classes, energy=energy)       # refitted to the sub-problem's soft labels
+    logits = mixture_logits(image, seeds, num_classes)                     # colour and position
+    logits = mixture_logits(image, seeds, num_classes, energy=energy)      # refitted to the soft labels of eq. (8)
     logits = mixture_logits(image, seeds, num_classes, features=Backbone("weights.pt"))
 
-The course's notebooks and the benchmark use `toykit.seed_model` instead, a single Gaussian per class that imitates a network with
-its mistakes.
+The course's notebooks and the benchmark use `toykit.seed_model` instead, a single Gaussian per class that imitates a network,
+mistakes included.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def mixture_logits(
     num_classes : int
         Number of classes K.
     energy : Energy, optional
-        The sub-problem whose soft labels the mixtures are refitted to, see `toykit.mixture_model.refine`. Default: not refitted.
+        The sub-problem to whose soft labels the mixtures are refitted, see `toykit.mixture_model.refine`. Default: no refit.
     rounds : int, default `ROUNDS`
         Largest number of refits; 0 for none. It has no effect without `energy`.
     features : callable, optional

@@ -51,7 +51,7 @@ class Backbone:
         scale = min(ENLARGE, SIDE / max(height, width))
         size = tuple(max(1, round(n * scale / MULTIPLE)) * MULTIPLE for n in (height, width))
         image = F.interpolate(photo.float()[None], size, mode="bilinear", antialias=True)
-        maps = self.body(((image - self.mean) / self.std))
+        maps = self.body((image - self.mean) / self.std)
         maps = [maps] if torch.is_tensor(maps) else list(maps)[-LEVELS:]
         return [x[0] for x in maps]
 

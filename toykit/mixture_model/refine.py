@@ -1,15 +1,15 @@
 """Self-labelling without a network: eq. (8) with the mixtures in the network's place.
 
-The paper's network and its pseudo-labels minimise one loss in turn. Here the network is the model of `toykit.mixture_model.model`,
-whose colour mixtures theta are refitted to the soft labels y of the sub-problem (grabCut's idea, soft and for many classes):
+The paper's network and its pseudo-labels minimise one loss in turn. Here the network is `toykit.mixture_model.model`, whose
+colour mixtures theta are refitted to the soft labels y of the sub-problem (grabCut's idea, soft and for many classes):
 
     F(y, theta) = eta (|U| / |S|) sum_{i in S} -ln P_i^{y_i}  +  eta sum_{i in U} -ln sum_k y_i^k P_i^k
                   + lam sum_{ij in N} w_ij P(y_i, y_j)  +  eta prior(theta).
 
 P_i^k is the density of pixel i under class k, not its posterior. So the second term is the collision cross-entropy of y and the
-posterior sigma, less ln sum_k P_i^k, which does not depend on y: a step in y is the sub-problem of eq. (8) with H_CCE. A step in
-theta is EM for the likelihood of the pixels, given y as the prior of each pixel's class. Neither raises F. Seeds count as much as
-unlabelled pixels, as in a network's loss, where each sum has its own mean. Distances and scores on features stay as they are.
+posterior sigma, less ln sum_k P_i^k, which does not depend on y: a step in y is the sub-problem of eq. (8) with H_CCE. A step
+in theta is EM for the likelihood of the pixels, given y as the prior of each pixel's class. Neither raises F. Seeds count as
+much as unlabelled pixels, as in a network's loss, where each sum has its own mean. Distances and scores on features stay.
 
 All of it runs on the cells of the model. On cells of s pixels an edge stands for s edges and a cell for s^2 pixels, so lam is
 divided by s.

@@ -32,6 +32,7 @@ def disk(side=64, radius=17, noise=6.0):
     inside = (y - side / 2 + 0.5) ** 2 + (x - side / 2 + 0.5) ** 2 <= radius**2
     image = torch.where(inside, 150.0, 100.0).expand(1, 3, -1, -1).clone()
     image = image + noise * torch.randn(image.shape, generator=torch.Generator().manual_seed(1))
+    image = image.clamp(0, 255)
     seeds = torch.full((1, side, side), UNLABELLED)
     seeds[:, side // 2, side // 2 - 10 : side // 2 + 10] = 1
     seeds[:, 4, 4:-4] = 0

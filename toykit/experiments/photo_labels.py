@@ -33,78 +33,83 @@ CHOSEN_ON = ("106024", "153093", "21077", "326038")
 OLD = Energy(eta=0.3, lam=6.0, neighborhood=NearestNeighbors(9.0))
 NEW = Energy(eta=0.3, lam=6.0, neighborhood=NearestNeighbors("auto", 8))
 
-Method = Callable[[Sample], np.ndarray]
+Predict = Callable[[Sample], Tensor]
+Segment = Callable[[Sample], np.ndarray]
 
 
-def methods(features: str | Path | None = None) -> dict[str, Method]:
-    """Return the methods that are installed: name -> f(sample) -> classes (H, W).
+def predictions(features: str | Path | None = None) -> dict[str, Predict]:
+    """Return the predictions to compare, each with one step more than the one before: name -> f(sample) -> logits.
 
     Parameters
     ----------
     features : str or Path, optional
-        A network for `toykit.mixture_model.Backbone`; adds the methods with features.
+        A network for `toykit.mixture_model.Backbone`; adds the predictions with features.
 
     Returns
     -------
     dict from str to callable
     """
-    chosen: dict[str, Method] = {
-        "stand-in": lambda s: _classes(_stand_in(s)),
-        "stand-in, old weights (old default)": lambda s: _solved(s, _stand_in(s), OLD),
-        "stand-in, new weights": lambda s: _solved(s, _stand_in(s), NEW),
-        "uniform, new weights": lambda s: _solved(s, torch.zeros(1, 2, *s.seeds.shape), replace(NEW, eta=0.0)),
-        "colour": lambda s: _classes(_colour(s)),
-        "colour, new weights": lambda s: _solved(s, _colour(s), NEW),
-        "colour and position": lambda s: _classes(_mixture(s)),
-        "colour and position, new weights": lambda s: _solved(s, _mixture(s), NEW),
-        "refitted": lambda s: _classes(_mixture(s, energy=NEW)),
-        "refitted, new weights": lambda s: _solved(s, _mixture(s, energy=NEW), NEW),
-        "colour and position, alpha-expansion": lambda s: _solved(
-            s, _mixture(s), replace(NEW, relaxation="BL"), "graph_cut"
-        ),
-        "scikit-image random_walker": _random_walker,
+    chosen: dict[str, Predict] = {
+        "stand-in": lambda s: seed_logits(*s.tensors(), len(s.classes)),
+        "colour": _colour,
+        "colour, position": _mixture,
+        "colour, position, refits": lambda s: _mixture(s, energy=NEW),
     }
-    if importlib.util.find_spec("cv2") is not None:
-        chosen["OpenCV grabCut"] = _grab_cut
     if features is not None:
         body = Backbone(features)
         chosen |= {
-            "features": lambda s: _classes(_mixture(s, features=body)),
-            "features, new weights": lambda s: _solved(s, _mixture(s, features=body), NEW),
-            "features, refitted, new weights": lambda s: _solved(s, _mixture(s, features=body, energy=NEW), NEW),
+            "colour, position, features": lambda s: _mixture(s, features=body),
+            "colour, position, features, refits": lambda s: _mixture(s, features=body, energy=NEW),
         }
     return chosen
 
 
-def measure(samples: Sequence[Sample], chosen: dict[str, Method], callback: Callable[[Rows], object]) -> Rows:
-    """Run every method on every map.
+def solvers(name: str) -> dict[str, tuple[Energy, str]]:
+    """Return what is done with predictions: name -> energy and method of `toykit.solve`."""
+    chosen = {"solved": (NEW, "fast")}
+    if name == "stand-in":
+        chosen["solved, old weights"] = (OLD, "fast")
+    if name == "colour, position":
+        chosen["alpha-expansion"] = (replace(NEW, relaxation="BL"), "graph_cut")
+    return chosen
+
+
+def other_tools() -> dict[str, Segment]:
+    """Return the tools that are installed: name -> f(sample) -> classes (H, W)."""
+    cv2 = {"OpenCV grabCut": _grab_cut} if importlib.util.find_spec("cv2") is not None else {}
+    return {"scikit-image random_walker": _random_walker, **cv2}
+
+
+def measure(sample: Sample, predict: dict[str, Predict], tools: dict[str, Segment]) -> Rows:
+    """Run every method on a map. The time of solved predictions includes that of the predictions.
 
     Parameters
     ----------
-    samples : sequence of Sample
-        With masks, of the classes background and object.
-    chosen : dict from str to callable
-        From `methods`. Each first runs once on a small part of the first map, so that no time includes compiling.
-    callback : callable
-        callback(rows) after each map, with all rows until then.
+    sample : Sample
+        With a mask, of the classes background and object.
+    predict, tools : dict from str to callable
+        From `predictions` and `other_tools`.
 
     Returns
     -------
     list of dict
-        One row per map and method, the columns of `toykit.experiments.results.MEASURED["photo_labels"]`.
+        One row per method, the columns of `toykit.experiments.results.MEASURED["photo_labels"]`.
     """
-    rows = []
-    for method in chosen.values():
-        method(_small(samples[0]))
-    for sample in samples:
-        split = "chosen on" if sample.name.split("/")[0] in CHOSEN_ON else "unseen"
-        for name, method in chosen.items():
-            start = time.process_time()
-            classes = method(sample)
-            row = {"split": split, "map": sample.name, "method": name, "iou": 100 * object_iou(classes, sample.mask)}
-            row["seconds"] = time.process_time() - start
-            rows.append(row | {"iou": round(row["iou"], 2), "seconds": round(row["seconds"], 3)})
-        callback(rows)
+    split = "chosen on" if sample.name.split("/")[0] in CHOSEN_ON else "unseen"
+    rows: Rows = []
+
+    def add(method: str, classes: np.ndarray, seconds: float) -> None:
+        iou = round(100 * object_iou(classes, sample.mask), 2)
+        rows.append({"split": split, "map": sample.name, "method": method, "iou": iou, "seconds": round(seconds, 3)})
+
+    for name, function in predict.items():
+        logits, first = _timed(function, sample)
+        add(name, _classes(logits), first)
+        for solver, (energy, method) in solvers(name).items():
+            solution, second = _timed(solve, logits, *sample.tensors(), energy, method, on_failure="ignore")
+            add(f"{name}: {solver}", _classes(solution.labels), first + second)
+    for name, tool in tools.items():
+        add(name, *_timed(tool, sample))
     return rows
 
 
@@ -157,15 +162,17 @@ def format_table(rows: Rows) -> str:
 
 
 def _small(sample: Sample) -> Sample:
-    """Return a small sample with both classes in it."""
-    seeds = sample.seeds[:24, :32].copy()
+    """Return a small part of a sample with both classes in it."""
+    seeds, mask = sample.seeds[:24, :32].copy(), np.ones((24, 32), np.uint8)
     seeds[0, 0], seeds[-1, -1] = 0, 1
-    return replace(sample, image=sample.image[:24, :32], seeds=seeds)
+    return replace(sample, image=sample.image[:24, :32], seeds=seeds, mask=mask)
 
 
-def _stand_in(sample: Sample) -> Tensor:
-    """Return the logits of the course's stand-in."""
-    return seed_logits(*sample.tensors(), len(sample.classes))
+def _timed(function: Callable, *arguments, **options) -> tuple:
+    """Return a function's result and its CPU seconds."""
+    start = time.process_time()
+    result = function(*arguments, **options)
+    return result, time.process_time() - start
 
 
 def _mixture(sample: Sample, **options) -> Tensor:
@@ -178,11 +185,6 @@ def _colour(sample: Sample) -> Tensor:
     image, seeds = sample.tensors()
     model = fit_photo(image[0], seeds[0])
     return replace(model, evidence=torch.zeros_like(model.evidence)).logits(image[0], len(sample.classes))[None]
-
-
-def _solved(sample: Sample, logits: Tensor, energy: Energy, method: str = "fast") -> np.ndarray:
-    """Return the classes of the sub-problem's labels."""
-    return _classes(solve(logits, *sample.tensors(), energy, method, on_failure="ignore").labels)
 
 
 def _classes(labels: Tensor) -> np.ndarray:
@@ -226,8 +228,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not samples:
         parser.error("grabcut_seeds/ was not found under TOYKIT_DATA; see toykit/datasets/grabcut.py for its layout")
     torch.set_num_threads(1)
-    samples.sort(key=lambda sample: sample.name.split("/")[0] in CHOSEN_ON)
-    rows = measure(samples, methods(options.features), lambda rows: write("photo_labels", rows, options.output))
+    predict, tools = predictions(options.features), other_tools()
+    measure(_small(samples[0]), predict, tools)  # kernels compile here
+    rows: Rows = []
+    for sample in sorted(samples, key=lambda sample: sample.name.split("/")[0] in CHOSEN_ON):
+        rows += measure(sample, predict, tools)
+        write("photo_labels", rows, options.output)
     print(format_table(rows))
 
 

@@ -1,5 +1,6 @@
 """A linear classifier of a network's features, fitted to the seeds: multinomial logistic regression with a ridge."""
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -43,22 +44,30 @@ def linear_scores(features: list[Tensor], seeds: Tensor, present: list[int], str
         columns.append(c[chosen])
         labels.append(torch.full_like(r[chosen], number))
     x, y = points[:, torch.cat(rows), torch.cat(columns)].T, torch.cat(labels)
-    share = 1 / (len(present) * torch.bincount(y).double())[y]
-    weight = x.new_zeros(len(present), x.shape[1], requires_grad=True)
-    bias = x.new_zeros(len(present), requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
+    weights = _logistic_regression(x.cpu().numpy(), y.cpu().numpy(), len(present))
+    weight, bias = torch.from_numpy(weights).to(points.device).split([x.shape[1], 1], dim=1)
+    return (torch.tensordot(weight, points, 1) + bias[:, :, None]).log_softmax(0)
 
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        nll = F.cross_entropy(F.linear(x, weight, bias), y, reduction="none")
-        value = (share * nll).sum() + RIDGE / 2 * weight.square().sum()
-        value.backward()
-        return value
 
-    with torch.inference_mode(False), torch.enable_grad():
-        optimizer.step(loss)  # pyright: ignore[reportArgumentType] # the closure may return a tensor
-    scores = torch.tensordot(weight.detach(), points, 1) + bias.detach()[:, None, None]
-    return scores.log_softmax(0)
+def _logistic_regression(x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
+    """Return the weights of features x (N, C) and, in the last column, the biases: (classes, C + 1)."""
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
+
+    x = np.concatenate([x, np.ones((len(x), 1))], 1)
+    truth = np.eye(classes)[y]
+    share = (truth / truth.sum(0) / classes).sum(1)
+    ridge = RIDGE * np.append(np.ones(x.shape[1] - 1), 0)  # none on the biases
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = flat.reshape(classes, -1)
+        scores = log_softmax(x @ weights.T, axis=1)
+        value = -share @ scores[np.arange(len(y)), y] + (ridge * weights**2).sum() / 2
+        slope = (share[:, None] * (np.exp(scores) - truth)).T @ x + ridge * weights
+        return float(value), slope.ravel()
+
+    start = np.zeros(classes * x.shape[1])
+    return minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x.reshape(classes, -1)
 
 
 def _at_cells(x: Tensor, height: int, width: int) -> Tensor:

@@ -26,7 +26,7 @@ from toykit.seed_model import ABSENT
 #: Power of the distance, and the distance below which all pixels are equally near.
 POWER, NEAR = 3.0, 0.03
 #: Seeds per class that the mixture is fitted to, taken at even intervals.
-SEEDS = 1000
+SEEDS = 500
 #: Pixels that are computed at a time.
 CHUNK = 1 << 16
 

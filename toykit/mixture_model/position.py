@@ -2,8 +2,8 @@
 
 The geodesic distance of two neighbouring cells is their difference in colour plus a small step. A stroke therefore reaches all
 of a uniform region, however far it extends, and stops at edges (Bai and Sapiro 2007). As a class's share falls with a power of
-its distance, only ratios of distances count: beside a stroke its class is sure, and far from all strokes the ratio is near 1 and
-no class is. Nothing is extrapolated along the direction of a stroke.
+its distance, only ratios of distances count: beside a stroke its class is sure, and far from all strokes the ratio is near 1
+and no class is. Nothing is extrapolated along the direction of a stroke.
 
 Distances are computed on cells, so that texture adds up alike in small and large photos, and interpolated at the pixels.
 """

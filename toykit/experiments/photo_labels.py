@@ -8,6 +8,7 @@ over all pixels that the ground truth decides. Seconds are CPU time in one proce
 """
 
 import importlib.util
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -155,7 +156,8 @@ def format_table(rows: Rows) -> str:
     for name in names:
         line = f"{name:{wide}}"
         for split in splits:
-            mean, half = interval([r["iou"] for r in rows if r["method"] == name and r["split"] == split])
+            scores = [r["iou"] for r in rows if r["method"] == name and r["split"] == split]
+            mean, half = interval(scores) if scores else (math.nan, math.nan)
             line += f"{mean:10.1f} ±{half:4.1f}"
         lines.append(line + f"{np.median([r['seconds'] for r in rows if r['method'] == name]):10.2f}")
     return "\n".join(lines)
@@ -218,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from toykit.datasets.grabcut import grabcut_seeds
 
     parser = argparse.ArgumentParser(
-        prog="python -m toykit.experiments.photo_labels", description=__doc__.split("\n")[0]
+        prog="python -m toykit.experiments.photo_labels", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("-o", "--output", required=True, help="folder of photo_labels.csv")
     parser.add_argument("--features", help="a timm model, or a file of weights")

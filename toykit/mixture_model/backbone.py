@@ -1,6 +1,7 @@
 """The feature maps of a pre-trained network: the optional evidence beside colour and position."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -85,7 +86,7 @@ def _from_timm(name: str) -> tuple[nn.Module, Tensor, Tensor]:
             f"features: expected a file of weights or a timm model, got {name!r}; close names: {near or 'none'}"
         )
     try:
-        body = timm.create_model(name, pretrained=True, features_only=True).eval()
+        body: Any = timm.create_model(name, pretrained=True, features_only=True).eval()
     except RuntimeError as error:
         raise ValueError(
             f"features: {name} gives no maps or has no weights ({error}); choose another timm model"

@@ -132,7 +132,7 @@ def _start(points: Tensor, number: int, prior: Tensor) -> Mixture:
     for _ in range(number - 1):
         distance = torch.minimum(distance, (points - points[chosen[-1]]).square().sum(1))
         chosen.append(int(distance.argmax()))
-    means = points[chosen]
+    means, nearest = points[chosen], torch.zeros(len(points), dtype=torch.long, device=points.device)
     for _ in range(5):  # k-means: farthest points are outliers
         nearest = torch.cdist(points, means).argmin(1)
         counts = torch.bincount(nearest, minlength=number)

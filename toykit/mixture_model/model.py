@@ -70,7 +70,7 @@ class PhotoModel:
         return logits
 
 
-def fit_photo(photo: Tensor, seeds: Tensor, features: Tensor | None = None) -> PhotoModel:
+def fit_photo(photo: Tensor, seeds: Tensor, features: list[Tensor] | None = None) -> PhotoModel:
     """Fit the model to one photo.
 
     Parameters
@@ -78,8 +78,8 @@ def fit_photo(photo: Tensor, seeds: Tensor, features: Tensor | None = None) -> P
     photo : Tensor, float32 (3, H, W)
     seeds : Tensor, int64 (H, W)
         At least one class.
-    features : Tensor, float (C, h, w), optional
-        A network's maps of the photo, on any grid.
+    features : list of Tensor, float (C, h, w), optional
+        A network's maps of the photo, each on any grid.
 
     Returns
     -------

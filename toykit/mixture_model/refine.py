@@ -16,6 +16,7 @@ divided by s.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,7 +75,7 @@ def refine(
     labels, losses = None, []
     for _ in range(rounds):
         logits = _log_densities(model, points).T.unflatten(1, image.shape[2:])[None].float()
-        start = {} if labels is None else {"start": labels}
+        start: dict[str, Any] = {} if labels is None else {"start": labels}
         solution = solve(
             logits, image, marks, coarse, on_failure="ignore", tolerance=SOLVER_TOLERANCE, kernel=kernel, **start
         )

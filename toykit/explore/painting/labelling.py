@@ -8,9 +8,9 @@ from torch import Tensor
 
 from toykit.energy import Energy
 from toykit.explore.painting.paint import Painting
+from toykit.mixture_model import mixture_logits
 from toykit.neighborhoods import NearestNeighbors
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, soft_colors
-from toykit.seed_model import seed_logits
 from toykit.solvers import solve
 from toykit.supervision.findings import class_findings
 
@@ -97,7 +97,7 @@ def label(
     classes = len(painting.classes)
     if not (painting.seeds < classes).any():
         raise ValueError("paint a stroke in each of two classes: without seeds there is nothing to distinguish them")
-    logits = seed_logits(image, seeds, classes)
+    logits = mixture_logits(image, seeds, classes)
     options = {"tolerance": TOLERANCE, "kernel": kernel} if settings.solver == "fast" else {}
     if preview and settings.solver == "fast":
         options["max_steps"] = PREVIEW_SWEEPS

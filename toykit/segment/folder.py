@@ -20,7 +20,8 @@ from toykit import __version__
 from toykit._shared.photo_jobs import Job, list_photos, process, refuse_ambiguous
 from toykit.conventions import UNLABELLED
 from toykit.energy import Energy
-from toykit.segment import FILES, class_shares, read_logits, read_sample, segment
+from toykit.segment.labelling import FILES, class_shares, segment
+from toykit.segment.reading import read_logits, read_sample
 from toykit.solvers import check_options
 from toykit.supervision import SeedWarning
 

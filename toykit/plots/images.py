@@ -29,18 +29,20 @@ def soft_colors(labels: Tensor) -> np.ndarray:
     ValueError
         If `labels` has another shape.
     """
-    labels = _single(labels)
+    labels = single(labels)
     colors = torch.from_numpy(voc_palette(labels.shape[0]))
     return torch.einsum("khw,kc->hwc", labels.detach().double().cpu(), colors).clamp(0, 1).numpy()
 
 
-def hard_colors(labels: Tensor) -> np.ndarray:
+def hard_colors(labels: Tensor, colors: np.ndarray | None = None) -> np.ndarray:
     """Return a picture of each pixel's most likely class.
 
     Parameters
     ----------
     labels : Tensor, shape (K, H, W) or (1, K, H, W)
         Soft labels.
+    colors : ndarray of float, shape (K, 3), optional
+        The classes' colours. Default: VOC's.
 
     Returns
     -------
@@ -52,8 +54,9 @@ def hard_colors(labels: Tensor) -> np.ndarray:
     ValueError
         If `labels` has another shape.
     """
-    labels = _single(labels)
-    return voc_palette(labels.shape[0])[labels.argmax(0).cpu().numpy()]
+    labels = single(labels)
+    colors = voc_palette(labels.shape[0]) if colors is None else colors
+    return colors[labels.argmax(0).cpu().numpy()]
 
 
 def entropy_map(labels: Tensor) -> np.ndarray:
@@ -74,11 +77,13 @@ def entropy_map(labels: Tensor) -> np.ndarray:
     ValueError
         If `labels` has another shape.
     """
-    labels = _single(labels).detach().cpu()
+    labels = single(labels).detach().cpu()
     return (entropy(labels[None])[0] / np.log(labels.shape[0])).clamp(0, 1).numpy()
 
 
-def overlay_seeds(image: np.ndarray, seeds: np.ndarray, num_classes: int, fade: float = 0.55) -> np.ndarray:
+def overlay_seeds(
+    image: np.ndarray, seeds: np.ndarray, num_classes: int, fade: float = 0.55, colors: np.ndarray | None = None
+) -> np.ndarray:
     """Draw the seeds in their class colours, with a thin white rim, on the photo faded towards white.
 
     Parameters
@@ -91,6 +96,8 @@ def overlay_seeds(image: np.ndarray, seeds: np.ndarray, num_classes: int, fade: 
         The number of classes K.
     fade : float, default 0.55
         The share of white in [0, 1].
+    colors : ndarray of float, shape (K, 3), optional
+        The classes' colours. Default: VOC's.
 
     Returns
     -------
@@ -104,7 +111,7 @@ def overlay_seeds(image: np.ndarray, seeds: np.ndarray, num_classes: int, fade: 
         for shift in (-1, 1):
             rim |= np.roll(seeded, shift, axis)
     picture[rim] = 1
-    picture[seeded] = voc_palette(num_classes)[seeds[seeded]]
+    picture[seeded] = (voc_palette(num_classes) if colors is None else colors)[seeds[seeded]]
     return picture
 
 
@@ -114,6 +121,7 @@ def panels(
     width: float = 9.5,
     legend: tuple[str, ...] = (),
     named: dict[str, np.ndarray] | None = None,
+    colors: np.ndarray | None = None,
 ):
     """Draw a grid of pictures with titles.
 
@@ -131,6 +139,8 @@ def panels(
     named : dict of str to ndarray of int, optional
         Title -> class ids (H, W), such as seeds. The class names are also written on that picture, because not every
         reader can distinguish VOC's green from its olive.
+    colors : ndarray of float, shape (K, 3), optional
+        The classes' colours in the legend. Default: VOC's.
 
     Returns
     -------
@@ -162,7 +172,8 @@ def panels(
         axis.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
         axis.set_title(title)
     if legend:
-        _add_legend(figure, legend, _occurring(pictures, named or {}, len(legend)))
+        colors = voc_palette(len(legend)) if colors is None else colors
+        _add_legend(figure, legend, colors, _occurring(pictures, named or {}, colors))
     if named:
         figure.draw_without_rendering()  # the layout determines the room for a name
         for axis, title in zip(axes.flat, pictures, strict=False):
@@ -171,7 +182,7 @@ def panels(
     return figure
 
 
-def _add_legend(figure, names: tuple[str, ...], occurring: list[int]) -> None:
+def _add_legend(figure, names: tuple[str, ...], colors: np.ndarray, occurring: list[int]) -> None:
     """Add a legend below the pictures, at most as wide as the figure if possible.
 
     The figure grows by the height of the legend, so that the pictures keep their size. `occurring` lists the class ids to show
@@ -179,9 +190,7 @@ def _add_legend(figure, names: tuple[str, ...], occurring: list[int]) -> None:
     """
     from matplotlib.patches import Patch
 
-    patches = [
-        Patch(facecolor=c, edgecolor="0.5", label=n) for c, n in zip(voc_palette(len(names)), names, strict=True)
-    ]
+    patches = [Patch(facecolor=c, edgecolor="0.5", label=n) for c, n in zip(colors, names, strict=True)]
     columns = min(LEGEND_COLUMNS, len(names))
     while True:
         handles, places = patches, columns * LEGEND_ROWS
@@ -201,16 +210,16 @@ def _add_legend(figure, names: tuple[str, ...], occurring: list[int]) -> None:
     figure.set_size_inches(width, height + size.height / figure.dpi + 0.07)
 
 
-def _occurring(pictures: dict, named: dict[str, np.ndarray], num_classes: int) -> list[int]:
+def _occurring(pictures: dict, named: dict[str, np.ndarray], colors: np.ndarray) -> list[int]:
     """Return the class ids in `named` and those whose colour occurs in a picture, the most frequent first."""
-    colors = _color_codes(voc_palette(num_classes))
+    num_classes, codes_of = len(colors), _color_codes(colors)
     counts = np.zeros(num_classes, int)
     for ids in named.values():
         counts += np.bincount(ids[ids < num_classes].astype(int).ravel(), minlength=num_classes)
     for picture in pictures.values():
         if np.ndim(picture) == 3:
             codes, numbers = np.unique(_color_codes(np.asarray(picture)), return_counts=True)
-            counts += np.array([numbers[codes == color].sum() for color in colors])
+            counts += np.array([numbers[codes == code].sum() for code in codes_of])
     order = np.argsort(-counts, kind="stable")
     return order[: int((counts > 0).sum())].tolist()
 
@@ -251,7 +260,7 @@ def _write_names(axis, ids: np.ndarray, names: tuple[str, ...], tries: int = 40)
             text.remove()
 
 
-def _single(labels: Tensor) -> Tensor:
+def single(labels: Tensor) -> Tensor:
     """Return labels as (K, H, W), or raise ValueError."""
     if labels.ndim == 4 and labels.shape[0] == 1:
         labels = labels[0]

@@ -8,6 +8,7 @@ import torch
 from helpers.vision import VIEWS, seen
 from skimage.color import deltaE_cie76, rgb2gray
 
+from toykit.plots.images import overlay_seeds
 from toykit.plots.label_picture import APART, BACKGROUND, HUES, OPACITY, certainty, class_tints, label_picture
 
 
@@ -105,3 +106,12 @@ def test_errors_name_the_shapes(photo):
     ):
         with pytest.raises(ValueError, match=message):
             label_picture(*arguments)
+
+
+def test_strokes_in_light_colours_have_a_dark_rim():
+    seeds = np.full((3, 7), 255)
+    seeds[1, 1], seeds[1, 5] = 0, 1
+    picture = overlay_seeds(np.full((3, 7, 3), 128, np.uint8), seeds, 2, colors=class_tints(2))
+    assert picture[1, 1] == pytest.approx(BACKGROUND)
+    assert picture[1, 2].max() < 0.3
+    assert picture[1, 6].min() == picture[0, 5].min() == 1

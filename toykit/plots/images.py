@@ -7,6 +7,10 @@ from torch import Tensor
 from toykit._shared.palette import voc_palette
 from toykit.cross_entropy import entropy
 
+#: Weights of red, green and blue in a colour's luminance (Rec. 709).
+LUMINANCE = np.array([0.2125, 0.7154, 0.0721])
+#: Strokes lighter than this get a rim of this grey.
+LIGHT, DARK_RIM = 0.8, 0.25
 #: A legend of `panels` takes at most this many rows and columns.
 LEGEND_ROWS, LEGEND_COLUMNS = 4, 6
 
@@ -84,7 +88,9 @@ def entropy_map(labels: Tensor) -> np.ndarray:
 def overlay_seeds(
     image: np.ndarray, seeds: np.ndarray, num_classes: int, fade: float = 0.55, colors: np.ndarray | None = None
 ) -> np.ndarray:
-    """Draw the seeds in their class colours, with a thin white rim, on the photo faded towards white.
+    """Draw the seeds in their class colours, with a thin rim, on the photo faded towards white.
+
+    The rim is white, around light colours dark.
 
     Parameters
     ----------
@@ -106,12 +112,14 @@ def overlay_seeds(
     """
     seeded = seeds < num_classes
     picture = (1 - fade) * image / 255 + fade
-    rim = seeded.copy()
+    colors = voc_palette(num_classes) if colors is None else colors
+    light = colors @ LUMINANCE > LIGHT
     for axis in (0, 1):
         for shift in (-1, 1):
-            rim |= np.roll(seeded, shift, axis)
-    picture[rim] = 1
-    picture[seeded] = (voc_palette(num_classes) if colors is None else colors)[seeds[seeded]]
+            beside = np.roll(seeds, shift, axis)
+            rim = (beside < num_classes) & ~seeded
+            picture[rim] = np.where(light, DARK_RIM, 1.0)[beside[rim], None]
+    picture[seeded] = colors[seeds[seeded]]
     return picture
 
 

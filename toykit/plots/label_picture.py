@@ -8,12 +8,12 @@ Ito ("Color Universal Design", 2008) on a light grey background.
 import numpy as np
 from torch import Tensor
 
-from toykit.plots.images import single
+from toykit.plots.images import LUMINANCE, single
 
 #: Light grey, for the background.
 BACKGROUND = (0.86, 0.86, 0.86)
-#: Okabe and Ito's hues: orange, blue, green, purple, sky blue, vermilion, yellow. The first three differ in grey, too.
-HUES = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+#: Okabe and Ito's hues: orange, blue, green, purple, yellow, vermilion, sky blue. The first three differ in grey, too.
+HUES = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#56B4E9")
 #: Shares of white and of black in the shades that follow the hues themselves.
 WHITE, BLACK = 0.55, 0.45
 #: Distance in CIE Lab that the colours of two classes should have where they meet.
@@ -123,7 +123,7 @@ def label_picture(
     tints = class_tints(len(labels), mask=hard) if tints is None else tints
     if tints.shape != (len(labels), 3):
         raise ValueError(f"tints: expected {(len(labels), 3)}, one colour per class, got {tints.shape}")
-    grey = (image @ (0.2125, 0.7154, 0.0721) / 255)[..., None]
+    grey = (image @ LUMINANCE / 255)[..., None]
     return grey + opacity * certainty(labels)[..., None] * (tints[hard] - grey)
 
 

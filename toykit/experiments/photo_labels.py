@@ -204,7 +204,7 @@ def _random_walker(sample: Sample) -> np.ndarray:
 
 def _grab_cut(sample: Sample) -> np.ndarray:
     """Run OpenCV's grabCut, five iterations from the scribbles; unlabelled pixels start as probable background."""
-    import cv2
+    import cv2  # pyright: ignore[reportMissingImports]
 
     mask = np.array([cv2.GC_BGD, cv2.GC_FGD, *[cv2.GC_PR_BGD] * 254], np.uint8)[sample.seeds]
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))

@@ -66,7 +66,7 @@ def _grid(lattice: "Lattice") -> tuple[Any, ...]:
     used = held.reshape(box)
     for axis in range(3):
         used = _spread(used, axis, range(2))
-    corners = np.array(list(np.ndindex(2, 2, 2))) @ [box[1] * box[2], box[2], 1]
+    corners = np.ravel_multi_index(tuple(np.indices((2, 2, 2)).reshape(3, 8)), box)
     nodes = _ranks(used)[np.flatnonzero(held)[:, None] + corners] * np.prod(space)
     starts = np.concatenate([[0], np.bincount(_ranks(held)[first]).cumsum()])
     y, x, *colors = lattice.x.numpy()[:, order]

@@ -41,6 +41,11 @@ def by_hand(weights, y, relaxation):
     return float((weights[i, j] * RELAXATIONS[relaxation](flat[None, :, i], flat[None, :, j])[0]).sum())
 
 
+def assert_close(found, expected, tolerance):
+    """Compare with the largest of the expected numbers: the grid's error in a small sum is that of the others' order."""
+    assert (found - expected).abs().max() <= tolerance * expected.abs().max() + 1e-12
+
+
 @every_relaxation
 @pytest.mark.parametrize("size", [(5, 6), (1, 7), (4, 1), (1, 1), (2, 3)])
 @pytest.mark.parametrize("padded", [False, True])
@@ -57,10 +62,10 @@ def test_the_energy_is_the_sum_over_all_pairs(relaxation, size, padded, make_pro
             weights = weights_by_hand(image[b], 20.0, 3.0, padding[b])
             assert float(values[b]) == pytest.approx(by_hand(weights, y[b], relaxation), rel=tolerance, abs=1e-12)
             sums = (weights @ y[b].flatten(1).T).T.view_as(y[b])
-            assert torch.allclose(edges.filter(y)[b], sums, rtol=tolerance, atol=tolerance)
-            assert torch.allclose(edges.degree()[b].flatten(), weights.sum(1), rtol=tolerance, atol=tolerance)
+            assert_close(edges.filter(y)[b], sums, tolerance)
+            assert_close(edges.degree()[b].flatten(), weights.sum(1), tolerance)
             flow = (weights.sum(1) * y[b].flatten(1)).view_as(y[b]) - sums
-            assert torch.allclose(edges.laplacian(y)[b], flow, rtol=tolerance, atol=tolerance)
+            assert_close(edges.laplacian(y)[b], flow, tolerance)
 
 
 @pytest.mark.parametrize("name", ["chelsea", "coffee", "rocket", "astronaut"])

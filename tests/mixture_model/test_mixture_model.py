@@ -11,6 +11,7 @@ from toykit.mixture_model import Backbone, fit_photo, mixture_logits, refine
 from toykit.mixture_model.colour import cielab
 from toykit.mixture_model.linear import linear_scores
 from toykit.mixture_model.mixture import OUTLIERS, fit
+from toykit.mixture_model.model import cell_colours
 from toykit.mixture_model.position import geodesic_distances
 from toykit.seed_model import ABSENT, seed_logits
 
@@ -212,3 +213,21 @@ def test_a_backbone_reads_files_and_names_what_it_cannot(tmp_path):
     ):
         with pytest.raises(error, match=words):
             Backbone(source)
+
+
+def test_seeds_take_part_in_the_cells_colours():
+    """Only padding is left out: a cell that a stroke fills has its photo's colour."""
+    photo = torch.full((3, 8, 8), 200.0)
+    seeds = torch.full((8, 8), UNLABELLED)
+    seeds[:4, :4] = 1
+    seeds[4:, 4:] = PADDING
+    cells = cell_colours(photo, seeds, 4)
+    light = cielab(photo)[:, :1, :1]
+    assert torch.allclose(cells[:, :1, :1], light)
+    assert torch.allclose(cells[:, 0, 1], light[:, 0, 0])
+
+
+def test_only_rgb_is_modelled():
+    for channels in (1, 2, 4):
+        with pytest.raises(ValueError, match=f"image: expected the 3 channels of RGB, got {channels}"):
+            mixture_logits(torch.zeros(1, channels, 4, 4), torch.zeros(1, 4, 4, dtype=torch.long), 2)

@@ -16,7 +16,7 @@ def overview(name: str = "astronaut", long_side: int = 300):
 
     Parameters
     ----------
-    name : str, default "coffee"
+    name : str, default "astronaut"
         A key of `toykit.datasets.PHOTOS`.
     long_side : int, default 300
         The photo's longer side in pixels.

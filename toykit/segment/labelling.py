@@ -205,13 +205,15 @@ def _write_picture(path: Path, sample: Sample, labels: Tensor, names: dict[int, 
     used = small.flatten(1).any(1)  # the largest entropy is that of the classes that take part
     image = photo.round().byte().permute(1, 2, 0).numpy()
     marks = seeds.numpy().astype(np.uint8)
+    padding = marks == PADDING
+    hard = np.where(padding, np.uint8(PADDING), small.argmax(0).numpy().astype(np.uint8))
     background = next((k for k, name in names.items() if name == "background"), None)
-    tints = plots.class_tints(len(labels), background, small.argmax(0).numpy())
+    tints = plots.class_tints(len(labels), background, hard)
     pictures = {
         "photo and seeds": plots.overlay_seeds(image, marks, len(labels), 0.3, tints),
         "soft labels (a bare photo: undecided)": plots.label_picture(image, small, tints),
         "their entropy (black: uncertain)": plots.entropy_map(small[used] if used.sum() > 1 else small),
-        "hard mask": plots.hard_colors(small, tints),
+        "hard mask": np.where(padding[..., None], 1.0, plots.hard_colors(small, tints)),
     }
     figure = plots.panels(pictures, columns=2, legend=names, named={"photo and seeds": marks}, colors=tints)
     write_atomically(path, lambda file: figure.savefig(file, format="png"))

@@ -1,6 +1,7 @@
 """Read what `toykit segment` gets: a photo, its scribbles, and perhaps a network's logits."""
 
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def read_logits(path: str | Path, num_classes: int, size: tuple[int, int]) -> Te
     try:
         with open(path, "rb") as file:
             array = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, MemoryError, zipfile.BadZipFile) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise ValueError(f"{path}: cannot be read as an NPY file ({error})") from error

@@ -75,8 +75,7 @@ ONE = "one number"
 PAIRS = "two pairs ((p0, q0), (p1, q1)) of labels of two numbers each"
 #: What an exercise wants, in words: of an answer, or (arguments, result) of a function.
 WANTED = {
-    **dict.fromkeys(("00.1", "00.3", "05.1", "07.2", "09.1", "09.4"), ONE),
-    "00.2": "3 numbers",
+    **dict.fromkeys(("00.1", "00.2", "00.3", "05.1", "07.2", "09.1", "09.4"), ONE),
     "02.2": "2 numbers",
     "02.3": PAIRS,
     "01.2": simplex(4),
@@ -107,7 +106,7 @@ CE = tk.cross_entropy
 #: What a learner might well answer, and is wrong: a factor, a sign, the other argument, a mean in place of a sum.
 PLAUSIBLE = {
     "00.1": [3.0, 0.9],
-    "00.2": [[0.5, 0.25, 0.25], [64, 64, 0]],
+    "00.2": [0.5, 0.75, 1.04, [0.25] * 3],
     "00.3": [math.exp(-1), math.exp(-0.5), math.exp(-3), 0.0, [math.exp(-1.5)]],
     "01.1": [lambda s, a, b: a + b - 2 * s, lambda s, a, b: (a + b) / 2 + s, lambda s, a, b: 1 - s],
     "01.2": [[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0.5] * 4, [1 / 3] * 3],

@@ -9,7 +9,8 @@ from helpers.vision import VIEWS, seen
 from skimage.color import deltaE_cie76, rgb2gray
 
 from toykit.plots.images import overlay_seeds
-from toykit.plots.label_picture import APART, BACKGROUND, HUES, OPACITY, certainty, class_tints, label_picture
+from toykit.plots.label_picture import OPACITY, certainty, label_picture
+from toykit.plots.tints import APART, BACKGROUND, HUES, class_tints
 
 
 def labels_of(*pixels):

@@ -37,7 +37,9 @@ def test_soft_colors_are_convex_combinations():
     assert picture.shape == (3, 5, 3)
     assert picture[1, 2] == pytest.approx(sum(float(y[k, 1, 2]) * colors[k] for k in range(4)), abs=1e-6)
     assert np.array_equal(plots.soft_colors(y[None]), picture)
-    assert (plots.hard_colors(y)[1, 2] == colors[int(y[:, 1, 2].argmax())]).all()
+    best = int(y[:, 1, 2].argmax())
+    assert (plots.hard_colors(y)[1, 2] == plots.class_tints(4)[best]).all()
+    assert (plots.hard_colors(y, colors)[1, 2] == colors[best]).all()
     with pytest.raises(ValueError, match=r"labels: expected \(K, H, W\)"):
         plots.soft_colors(torch.rand(2, 4, 3, 5))
 
@@ -51,7 +53,7 @@ def test_seeds_lie_over_the_faded_photo():
     image, seeds = np.full((9, 9, 3), 100, np.uint8), np.full((9, 9), 255, np.uint8)
     seeds[4, 4], seeds[0, 8] = 1, 254
     picture = plots.overlay_seeds(image, seeds, 2, fade=0.5)
-    assert picture[4, 4] == pytest.approx(voc_palette(2)[1])
+    assert picture[4, 4] == pytest.approx(plots.class_tints(2)[1])
     assert (picture[3, 4] == 1).all()  # the rim
     assert picture[0, 8] == pytest.approx(0.5 * 100 / 255 + 0.5)  # padding is no seed
     assert image.max() == 100  # the photo itself is left alone
@@ -88,7 +90,8 @@ def test_names_are_written_inside_their_classes():
 def test_a_legend_of_any_length_leaves_the_pictures_their_size(classes, width):
     ids = np.arange(600).reshape(20, 30) % min(classes, 60)
     names = tuple(f"class {k}" for k in range(classes))
-    figure = plots.panels({"mask": voc_palette(classes)[ids]}, width=width, legend=names)
+    colors = voc_palette(classes)
+    figure = plots.panels({"mask": colors[ids]}, width=width, legend=names, colors=colors)
     figure.draw_without_rendering()
     (axis,), (legend,) = figure.axes, figure.legends
     picture, box = axis.get_window_extent(), legend.get_window_extent()
@@ -110,9 +113,14 @@ def test_a_short_legend_lists_the_classes_that_occur():
     ids, seeds = np.full((20, 30), 140), np.full((20, 30), 255)
     ids[:, :3], seeds[4, 4] = 77, 149
     names = tuple(f"class {k}" for k in range(150))
-    pictures = {"mask": voc_palette(150)[ids], "seeds": np.ones((20, 30, 3)), "entropy": np.zeros((20, 30))}
-    listed = plots.panels(pictures, legend=names, named={"seeds": seeds}).legends[0].get_texts()
+    colors = voc_palette(150)
+    pictures = {"mask": colors[ids], "seeds": np.ones((20, 30, 3)), "entropy": np.zeros((20, 30))}
+    listed = plots.panels(pictures, legend=names, named={"seeds": seeds}, colors=colors).legends[0].get_texts()
     assert [text.get_text() for text in listed] == ["class 77", "class 140", "class 149", "... and 147 more"]
+    # tints repeat, and a colour does not tell which class it is
+    pictures["mask"] = plots.class_tints(150)[ids]
+    listed = plots.panels(pictures, legend=names, named={"seeds": seeds}).legends[0].get_texts()
+    assert [text.get_text() for text in listed] == ["class 149", "... and 149 more"]
 
 
 @pytest.mark.usefixtures("_styled")
@@ -177,6 +185,8 @@ def test_descent_fields_point_downhill():
 def test_landscapes_mark_the_label():
     figure = plots.landscapes(torch.tensor([0.2, 0.2, 0.6]), ("BL", "Q"), columns=2)
     assert [axis.get_title() for axis in figure.axes[:2]] == ["$P_{BL}(p, q)$", "$P_{Q}(p, q)$"]
+    rows = plots.landscapes(torch.tensor([0.2, 0.2, 0.6]), ("BL", "CCE"), columns=1)
+    assert [axis.get_ylim()[1] for axis in rows.axes if not axis.get_title()] == [1, 2]  # each row its own colour bar
     for axis in figure.axes[:2]:
         (dot,) = axis.lines
         assert (dot.get_xdata()[0], dot.get_ydata()[0]) == pytest.approx((0.5, 0.6 * 3**0.5 / 2))
@@ -222,9 +232,13 @@ def test_style_changes_what_figures_look_like():
 def test_the_readmes_picture_can_be_made_anew():
     from toykit.plots.overview import overview
 
-    figure = overview("chelsea", long_side=24)
-    assert len(figure.axes) == 9
-    assert figure.axes[8].get_title() == "CD: collision divergence"
+    figure = overview("chelsea", long_side=40, part=(0.5, 0.0, 0.5))
+    shown = [axis.get_images()[0].get_array() for axis in figure.axes]
+    assert [axis.get_title()[:2] for axis in figure.axes[2:4]] == ["BL", "CD"]
+    for whole, enlarged in zip(shown[:4], shown[4:], strict=True):
+        inner = enlarged[2:-2, 2:-2]  # without the frame
+        assert inner.size
+        assert np.array_equal(whole[2 : 2 + len(inner), 22:-2], inner)
 
 
 def test_training_curves_show_means_ranges_and_the_phases():

@@ -13,7 +13,8 @@ from toykit.explore.controls import choice, selected, slider
 from toykit.explore.frame import explorer, pictures, text
 from toykit.neighborhoods import NearestNeighbors
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds
-from toykit.plots.label_picture import class_tints, label_picture
+from toykit.plots.label_picture import label_picture
+from toykit.plots.tints import class_tints
 from toykit.potts import RELAXATIONS
 from toykit.seed_model import seed_logits
 from toykit.solvers import solve

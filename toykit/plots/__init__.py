@@ -6,12 +6,13 @@ Needs matplotlib. Each function draws into given axes, or creates a figure and r
 from toykit.plots.curves import convergence_curves, label_curves, loss_curves
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, panels, soft_colors
 from toykit.plots.label_noise import noise_curves, scene_gallery
-from toykit.plots.label_picture import certainty, class_tints, label_picture
+from toykit.plots.label_picture import certainty, label_picture
 from toykit.plots.neighborhoods import affinity_panels, discount_curves, shape_curves
 from toykit.plots.potentials import contours, descent_fields, surfaces
 from toykit.plots.results import dot_rows, length_curves
 from toykit.plots.simplex import landscapes, move_figure, simplex_path, triangle
 from toykit.plots.style import figure_format, style
+from toykit.plots.tints import class_tints
 from toykit.plots.training import training_curves
 
 __all__ = [

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from toykit._shared.palette import voc_palette
 from toykit.cross_entropy import entropy
+from toykit.plots.tints import class_tints
 
 #: Weights of red, green and blue in a colour's luminance (Rec. 709).
 LUMINANCE = np.array([0.2125, 0.7154, 0.0721])
@@ -16,7 +17,9 @@ LEGEND_ROWS, LEGEND_COLUMNS = 4, 6
 
 
 def soft_colors(labels: Tensor) -> np.ndarray:
-    """Return Fig. 4's picture of soft labels: each pixel mixes the class colours, weighted by its label.
+    """Return the paper's picture of soft labels (Fig. 4): each pixel mixes VOC's class colours, weighted by its label.
+
+    `toykit.plots.label_picture` is easier to read.
 
     Parameters
     ----------
@@ -46,7 +49,7 @@ def hard_colors(labels: Tensor, colors: np.ndarray | None = None) -> np.ndarray:
     labels : Tensor, shape (K, H, W) or (1, K, H, W)
         Soft labels.
     colors : ndarray of float, shape (K, 3), optional
-        The classes' colours. Default: VOC's.
+        The classes' colours. Default: `class_tints`.
 
     Returns
     -------
@@ -59,7 +62,7 @@ def hard_colors(labels: Tensor, colors: np.ndarray | None = None) -> np.ndarray:
         If `labels` has another shape.
     """
     labels = single(labels)
-    colors = voc_palette(labels.shape[0]) if colors is None else colors
+    colors = class_tints(labels.shape[0]) if colors is None else colors
     return colors[labels.argmax(0).cpu().numpy()]
 
 
@@ -103,7 +106,7 @@ def overlay_seeds(
     fade : float, default 0.55
         The share of white in [0, 1].
     colors : ndarray of float, shape (K, 3), optional
-        The classes' colours. Default: VOC's.
+        The classes' colours. Default: `class_tints`.
 
     Returns
     -------
@@ -112,7 +115,7 @@ def overlay_seeds(
     """
     seeded = seeds < num_classes
     picture = (1 - fade) * image / 255 + fade
-    colors = voc_palette(num_classes) if colors is None else colors
+    colors = class_tints(num_classes) if colors is None else colors
     light = colors @ LUMINANCE > LIGHT
     for axis in (0, 1):
         for shift in (-1, 1):
@@ -146,10 +149,10 @@ def panels(
         `LEGEND_ROWS` rows, the legend lists the classes that occur in the pictures, and its last entry states how many more
         there are.
     named : dict of str to ndarray of int, optional
-        Title -> class ids (H, W), such as seeds. The class names are also written on that picture, because not every
-        reader can distinguish VOC's green from its olive.
+        Title -> class ids (H, W), such as seeds. The class names are also written on that picture, because with many
+        classes the colours repeat.
     colors : ndarray of float, shape (K, 3), optional
-        The classes' colours in the legend. Default: VOC's.
+        The classes' colours in the legend. Default: `class_tints`.
 
     Returns
     -------
@@ -182,7 +185,7 @@ def panels(
         axis.set_title(title)
     names = legend if isinstance(legend, dict) else dict(enumerate(legend))
     if names:
-        colors = voc_palette(max(names) + 1) if colors is None else colors
+        colors = class_tints(max(names) + 1) if colors is None else colors
         _add_legend(figure, names, colors, _occurring(pictures, named or {}, names, colors))
     if named:
         figure.draw_without_rendering()  # the layout determines the room for a name
@@ -221,14 +224,15 @@ def _add_legend(figure, names: dict[int, str], colors: np.ndarray, occurring: li
 
 
 def _occurring(pictures: dict, named: dict[str, np.ndarray], names: dict[int, str], colors: np.ndarray) -> list[int]:
-    """Return the class ids in `named` and those whose colour occurs in a picture, the most frequent first."""
+    """Return the class ids in `named` and, unless colours repeat, those whose colour occurs; the most frequent first."""
     listed = np.array(list(names))
     codes_of = _color_codes(colors[listed])
     counts = np.zeros(len(listed), int)
     for ids in named.values():
         counts += np.bincount(ids.astype(int).ravel(), minlength=256)[listed]
+    distinct = len(set(codes_of)) == len(codes_of)
     for picture in pictures.values():
-        if np.ndim(picture) == 3:
+        if distinct and np.ndim(picture) == 3:
             codes, numbers = np.unique(_color_codes(np.asarray(picture)), return_counts=True)
             counts += np.array([numbers[codes == code].sum() for code in codes_of])
     order = np.argsort(-counts, kind="stable")

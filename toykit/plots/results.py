@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from toykit._shared.palette import LINE_COLORS, LINE_STYLES
 from toykit.experiments.results import Rows
+from toykit.potts import RELAXATIONS
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
@@ -26,7 +27,8 @@ def length_curves(rows: Rows):
     curves: dict[str, dict[float, float]] = {}
     for row in rows:
         curves.setdefault(row["relaxation"], {})[row["scribble_length_ratio"]] = row["miou"]
-    for number, (name, curve) in enumerate(curves.items()):
+    for name, curve in curves.items():
+        number = list(RELAXATIONS).index(name)  # a relaxation has the same line in all figures
         for axis, base in zip(axes, (dict.fromkeys(curve, 0.0), curves["BL"]), strict=True):
             axis.plot(
                 list(curve), [curve[x] - base[x] for x in curve], color=LINE_COLORS[number], label=name,

@@ -1,5 +1,7 @@
 """Draw the triangle Delta^3, paths on it, and Fig. 1 with the potentials along its moves."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -104,7 +106,7 @@ def move_figure(move: str, at: float | None = None):
 def landscapes(p: Tensor, names: tuple[str, ...] = tuple(RELAXATIONS), columns: int = 3, ceiling: float = 3.0):
     """Draw P(p, q) over the triangle of all labels q, for one label p; one panel per relaxation.
 
-    Dark colours are low values, a black dot marks p, and lines are drawn at every quarter.
+    Dark colours are low values, a black dot marks p, and lines are drawn at every quarter. Each row has a scale of its own.
 
     Parameters
     ----------
@@ -125,14 +127,17 @@ def landscapes(p: Tensor, names: tuple[str, ...] = tuple(RELAXATIONS), columns: 
 
     rows = -(-len(names) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(9.5, 2.7 * rows), squeeze=False)
-    levels, fills = torch.arange(0, ceiling + 0.01, 0.25).tolist(), []
-    for axis, name in zip(axes.flat, names, strict=False):
-        q, values = landscape(name, p, 60)
-        triangle(axis)
-        x, y = to_triangle(q).unbind(1)
-        fills.append(axis.tricontourf(x, y, values.clamp(0, ceiling), levels=levels, cmap="cividis", zorder=1))
-        axis.tricontour(x, y, values.clamp(0, ceiling), levels=levels, colors="white", linewidths=0.5, zorder=1.2)
-        axis.plot(*to_triangle(p.double()), "o", color="black", markeredgecolor="white", markersize=9, zorder=3)
-        axis.set_title(f"$P_{{{name}}}(p, q)$")
-    figure.colorbar(fills[-1], ax=axes, shrink=0.6, ticks=range(int(ceiling) + 1))
+    for number, row in enumerate(axes):
+        drawn = {name: landscape(name, p, 60) for name in names[number * columns : (number + 1) * columns]}
+        highest = max(float(values[values.isfinite()].max()) for _, values in drawn.values())
+        top = min(ceiling, math.ceil(highest))
+        levels = torch.arange(0, top + 0.01, 0.25).tolist()
+        for axis, (name, (q, values)) in zip(row, drawn.items(), strict=False):
+            triangle(axis)
+            x, y = to_triangle(q).unbind(1)
+            fill = axis.tricontourf(x, y, values.clamp(0, top), levels=levels, cmap="cividis", zorder=1)
+            axis.tricontour(x, y, values.clamp(0, top), levels=levels, colors="white", linewidths=0.5, zorder=1.2)
+            axis.plot(*to_triangle(p.double()), "o", color="black", markeredgecolor="white", markersize=9, zorder=3)
+            axis.set_title(f"$P_{{{name}}}(p, q)$")
+        figure.colorbar(fill, ax=row, shrink=0.8, ticks=range(int(top) + 1))
     return figure

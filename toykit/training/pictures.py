@@ -1,4 +1,4 @@
-"""Sample pictures: photo, seeds, pseudo-label and prediction side by side (Fig. 4's colours), one PNG file per epoch."""
+"""Sample pictures: photo, seeds, pseudo-label and prediction side by side, as tints on the photo; one PNG file per epoch."""
 
 from __future__ import annotations
 
@@ -47,11 +47,13 @@ def picture(
     """
     image, seeds = (tensor.to(device) for tensor in sample.tensors())
     logits = predict(network, image, scale, features)
-    panels = [sample.image / 255, plots.overlay_seeds(sample.image, sample.seeds, len(sample.classes))]
+    tints = plots.class_tints(len(sample.classes))  # the same in all panels, and in each epoch
+    panels = [sample.image / 255, plots.overlay_seeds(sample.image, sample.seeds, len(sample.classes), colors=tints)]
     if objective.has_labels:
         allowed = torch.from_numpy(sample.present(present))[None].to(device)
-        panels.append(plots.soft_colors(objective.pseudo_labels(logits, image, seeds, allowed)))
-    panels.append(plots.soft_colors(logits.softmax(1)))
+        labels = objective.pseudo_labels(logits, image, seeds, allowed)
+        panels.append(plots.label_picture(sample.image, labels, tints))
+    panels.append(plots.label_picture(sample.image, logits.softmax(1), tints))
     gap = np.ones((len(sample.image), GAP, 3))
     return (255 * np.hstack([part for panel in panels for part in (panel, gap)][:-1])).round().astype(np.uint8)
 

@@ -2,11 +2,11 @@
 
 import torch
 
-from toykit.course.answer_kinds import number, numbers
+from toykit.course.answer_kinds import number
 from toykit.course.exercises.registry import close, exercise
 from toykit.datasets import photo
 from toykit.neighborhoods import NearestNeighbors
-from toykit.plots import soft_colors
+from toykit.plots import certainty
 
 
 @exercise("00.1", number)
@@ -15,11 +15,11 @@ def _seeded_share(answer):
     return None if abs(answer - true) < 1e-3 else "Count pixels of rocket.seeds that are not 255, over all pixels."
 
 
-@exercise("00.2", numbers(3))
-def _soft_color(answer):
+@exercise("00.2", number)
+def _certainty(answer):
     y = torch.tensor([0.5, 0.25, 0.25], dtype=torch.float64)
-    true = torch.from_numpy(soft_colors(y[:, None, None])[0, 0])
-    return close(answer, true, "Weigh the rows of voc_palette(3) by the label and add them up.", 1e-3)
+    true = torch.from_numpy(certainty(y[:, None, None]))[0, 0]
+    return close(answer, true, "How far is the most likely class ahead of the second?", 1e-3)
 
 
 @exercise("00.3", number)

@@ -11,7 +11,8 @@ from toykit.explore.painting.paint import Painting
 from toykit.mixture_model import mixture_logits
 from toykit.neighborhoods import NearestNeighbors
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds
-from toykit.plots.label_picture import class_tints, label_picture
+from toykit.plots.label_picture import label_picture
+from toykit.plots.tints import class_tints
 from toykit.seed_model import seed_logits
 from toykit.solvers import solve
 from toykit.supervision.findings import class_findings

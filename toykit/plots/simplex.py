@@ -131,13 +131,13 @@ def landscapes(p: Tensor, names: tuple[str, ...] = tuple(RELAXATIONS), columns: 
         drawn = {name: landscape(name, p, 60) for name in names[number * columns : (number + 1) * columns]}
         highest = max(float(values[values.isfinite()].max()) for _, values in drawn.values())
         top = min(ceiling, math.ceil(highest))
-        levels = torch.arange(0, top + 0.01, 0.25).tolist()
+        levels, fills = torch.arange(0, top + 0.01, 0.25).tolist(), []
         for axis, (name, (q, values)) in zip(row, drawn.items(), strict=False):
             triangle(axis)
             x, y = to_triangle(q).unbind(1)
-            fill = axis.tricontourf(x, y, values.clamp(0, top), levels=levels, cmap="cividis", zorder=1)
+            fills.append(axis.tricontourf(x, y, values.clamp(0, top), levels=levels, cmap="cividis", zorder=1))
             axis.tricontour(x, y, values.clamp(0, top), levels=levels, colors="white", linewidths=0.5, zorder=1.2)
             axis.plot(*to_triangle(p.double()), "o", color="black", markeredgecolor="white", markersize=9, zorder=3)
             axis.set_title(f"$P_{{{name}}}(p, q)$")
-        figure.colorbar(fill, ax=row, shrink=0.8, ticks=range(int(top) + 1))
+        figure.colorbar(fills[-1], ax=row, shrink=0.8, ticks=range(int(top) + 1))
     return figure

@@ -238,6 +238,20 @@ def test_the_first_cell_is_taken_apart():
     assert "number" in pages.page(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("number")]), "bare")
 
 
+def test_tagged_code_is_folded_and_its_output_is_not():
+    cells = [
+        nbformat.v4.new_code_cell("import os", metadata={"tags": ["hide-input"]}),
+        nbformat.v4.new_code_cell("1 + 1"),
+    ]
+    cells[0].outputs = [nbformat.v4.new_output("stream", name="stdout", text="shown")]
+    text = pages.page(nbformat.v4.new_notebook(cells=cells), "n", [])
+    folded = re.findall(r'<details class="folded">(.*?)</details>', text, re.DOTALL)
+    assert len(folded) == 1
+    assert "import" in folded[0]
+    assert "shown" not in folded[0]
+    assert "shown" in text
+
+
 def test_links_become_pages_or_plain_names():
     text = (
         "[next](01_b.ipynb#end), [gone](02_c.ipynb), [code](../toykit/energy/energy.py), [paper](https://example.org)"

@@ -16,7 +16,7 @@ STYLE = {
     "lines.linewidth": 1.8,
 }
 #: Resolution of figures of photos.
-PHOTO_DPI = 120
+PHOTO_DPI = 100
 
 
 def style() -> None:
@@ -43,6 +43,6 @@ def figure_format(kind: str) -> None:
 
     check_choice("kind", kind, ("png", "jpeg"))
     if kind == "jpeg":
-        set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85}, dpi=PHOTO_DPI)
+        set_matplotlib_formats("jpeg", pil_kwargs={"quality": 75}, dpi=PHOTO_DPI)
     else:
         set_matplotlib_formats("retina")

@@ -55,47 +55,64 @@ def line(
     inside = np.zeros(size[::-1], bool)
     places, radius = scale_points(points, scale) + TIE, max(width, 1) / 2
     with np.errstate(all="ignore"):  # coordinates may be huge, and a segment may have no length
-        for start, end in zip(places, places[1:] if len(places) > 1 else places, strict=False):
-            _add_segment(inside, start, end, radius)
+        rows, first, stop = _intervals(
+            places[: max(len(places) - 1, 1)], places[1:] if len(places) > 1 else places, radius, size
+        )
         nearest = np.floor(places + 0.5)
+    if len(rows):
+        top, left = rows.min(), first.min()
+        changes = np.zeros((rows.max() + 1 - top, stop.max() + 1 - left), np.int32)
+        np.add.at(changes, (rows - top, first - left), 1)
+        np.add.at(changes, (rows - top, stop - left), -1)
+        covered = np.cumsum(changes, axis=1, out=changes)[:, :-1] > 0
+        inside[top : top + len(covered), left : left + covered.shape[1]] = covered
     nearest = nearest[((nearest >= 0) & (nearest < size)).all(1)].astype(int)
     inside[nearest[:, 1], nearest[:, 0]] = True
     return inside
 
 
-def _add_segment(inside: np.ndarray, start: np.ndarray, end: np.ndarray, radius: float) -> None:
-    """Set the pixels closer than `radius` to a segment. In each row they are one interval, of two discs and a rectangle."""
-    height, width = inside.shape
-    low, high = np.minimum(start, end) - radius, np.maximum(start, end) + radius
-    if not (low < (width, height)).all() or not (high >= 0).all():
-        return
-    top, bottom = max(0, int(np.floor(low[1]))), min(height, int(min(high[1], height)) + 1)
-    rows = np.arange(top, bottom, dtype=float)
+def _intervals(
+    starts: np.ndarray, ends: np.ndarray, radius: float, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find the pixels closer than `radius` to segments: in each row one interval a segment, of two discs and a rectangle.
+
+    Returns rows, first columns, and the columns after the last, as integers; empty intervals are left out.
+    """
+    width, height = size
+    low, high = np.minimum(starts, ends) - radius, np.maximum(starts, ends) + radius
+    reaching = (low < size).all(1) & (high >= 0).all(1)
+    starts, ends = starts[reaching], ends[reaching]
+    top = np.clip(np.floor(low[reaching, 1]), 0, height).astype(int)
+    counts = np.clip(np.floor(high[reaching, 1]) + 1, 0, height).astype(int) - top
+    segment = np.repeat(np.arange(len(top)), counts)  # one entry for each row of each segment
+    rows = np.arange(len(segment)) + np.repeat(top - np.cumsum(counts) + counts, counts)
+
     left, right = np.full(len(rows), np.inf), np.full(len(rows), -np.inf)
-    for x, y in (start, end):
+    for x, y in (starts[segment].T, ends[segment].T):
         half = np.sqrt(radius**2 - (rows - y) ** 2)  # NaN outside of the disc, which fmin and fmax leave out
         half[half == 0] = np.nan
         left, right = np.fmin(left, x - half), np.fmax(right, x + half)
-    along = end - start
-    length = np.hypot(*along)
-    if length > 0:
-        along = along / length
-        # |across . p| < radius and 0 < along . p < length, for p = (column, row) - start
-        first, last = np.full(len(rows), -np.inf), np.full(len(rows), np.inf)
-        for (dx, dy), least, most in (((-along[1], along[0]), -radius, radius), (along, 0.0, length)):
-            rest = dy * (rows - start[1])
-            if abs(dx) < 1e-12:
-                outside = (rest <= least) | (rest >= most)
-                first[outside], last[outside] = np.inf, -np.inf
-                continue
-            ends = np.stack([(least - rest) / dx, (most - rest) / dx]) + start[0]
-            first, last = np.fmax(first, ends.min(0)), np.fmin(last, ends.max(0))
-        crossed = first < last
-        left, right = np.where(crossed, np.fmin(left, first), left), np.where(crossed, np.fmax(right, last), right)
-    left, right = np.floor(left) + 1, np.ceil(right) - 1  # the pixels strictly between
-    begin, end_column = max(0, int(max(low[0], 0))), min(width, int(min(high[0], width)) + 1)
-    columns = np.arange(begin, end_column)
-    inside[top:bottom, begin:end_column] |= (columns >= left[:, None]) & (columns <= right[:, None])
+    way = ends - starts
+    length = np.hypot(*way.T)
+    dx, dy = (way / length[:, None])[segment].T
+    x, y = starts[segment].T
+    # |across . p| < radius and 0 < along . p < length, for p = (column, row) - start
+    first, last = np.full(len(rows), -np.inf), np.full(len(rows), np.inf)
+    for a, b, least, most in ((-dy, dx, -radius, radius), (dx, dy, 0.0, length[segment])):
+        rest = b * (rows - y)
+        bounds = np.stack([(least - rest) / a, (most - rest) / a]) + x
+        level = abs(a) < 1e-12  # all columns of the row, or none
+        none = level & ((rest <= least) | (rest >= most))
+        first = np.where(level, np.where(none, np.inf, first), np.fmax(first, bounds.min(0)))
+        last = np.where(level, np.where(none, -np.inf, last), np.fmin(last, bounds.max(0)))
+    crossed = (first < last) & (length[segment] > 0)
+    left = np.where(crossed, np.fmin(left, first), left)
+    right = np.where(crossed, np.fmax(right, last), right)
+
+    first = np.clip(np.floor(left) + 1, 0, width).astype(int)  # the pixels strictly between
+    stop = np.clip(np.ceil(right), 0, width).astype(int)
+    kept = first < stop
+    return rows[kept], first[kept], stop[kept]
 
 
 def under_dots(dots: np.ndarray, width: float, size: tuple[int, int]) -> np.ndarray:

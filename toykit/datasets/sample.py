@@ -11,7 +11,7 @@ from torch import Tensor
 
 from toykit._shared.arguments import check_choice
 from toykit.conventions import UNLABELLED
-from toykit.datasets.deep_pictures import is_deep, read_deep, read_tiff, to_rgb, turn_upright
+from toykit.datasets.deep_pictures import is_deep, read_deep, read_tiff, to_rgb
 from toykit.supervision.spec import PRESENT
 
 
@@ -136,7 +136,7 @@ def read_image(path: str | Path) -> np.ndarray:
                 if pages > 1 and file.format in _PAGED:
                     raise ValueError(f"it holds {pages} pictures; save the one that is meant by itself")
                 if is_deep(file):
-                    return to_rgb(turn_upright(read_deep(path, file), file.getexif().get(_ORIENTATION, 1)))
+                    return to_rgb(*read_deep(path, file))
                 if file.mode == "F":
                     raise ValueError("its mode F has no fixed range; save it with 8 or 16 bits per channel")
                 picture = ImageOps.exif_transpose(file)
@@ -148,7 +148,7 @@ def read_image(path: str | Path) -> np.ndarray:
             with open(path, "rb") as file:
                 if file.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
                     raise
-            return to_rgb(read_tiff(path))  # Pillow reads only some kinds of TIFF
+            return to_rgb(*read_tiff(path))  # Pillow reads only some kinds of TIFF
     except FileNotFoundError:
         raise
     except (Image.DecompressionBombError, OSError, ValueError, *_DAMAGE) as error:

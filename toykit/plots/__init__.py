@@ -6,7 +6,7 @@ Needs matplotlib. Each function draws into given axes, or creates a figure and r
 from toykit.plots.curves import convergence_curves, label_curves, loss_curves
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, panels, soft_colors
 from toykit.plots.label_noise import noise_curves, scene_gallery
-from toykit.plots.label_picture import certainty, class_tints, label_picture
+from toykit.plots.label_picture import background_class, certainty, class_tints, label_picture
 from toykit.plots.neighborhoods import affinity_panels, discount_curves, shape_curves
 from toykit.plots.potentials import contours, descent_fields, surfaces
 from toykit.plots.results import dot_rows, length_curves
@@ -16,6 +16,7 @@ from toykit.plots.training import training_curves
 
 __all__ = [
     "affinity_panels",
+    "background_class",
     "certainty",
     "class_tints",
     "contours",

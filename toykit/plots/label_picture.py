@@ -5,6 +5,8 @@ colour-blind readers. Here an undecided pixel shows the bare photo, a decided on
 Ito ("Color Universal Design", 2008) on a light grey background.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from torch import Tensor
 
@@ -46,6 +48,23 @@ def certainty(labels: Tensor) -> np.ndarray:
         return labels[0].numpy()
     first, second = labels.topk(2, dim=0).values
     return (first - second).clamp(0, 1).numpy()
+
+
+def background_class(names: Mapping[int, str] | Sequence[str]) -> int | None:
+    """Return the id of the class called "background", which is drawn in light grey.
+
+    Parameters
+    ----------
+    names : sequence of str, or mapping from int to str
+        Class names by id.
+
+    Returns
+    -------
+    int or None
+        None if no class has this name.
+    """
+    items = names.items() if isinstance(names, Mapping) else enumerate(names)
+    return next((k for k, name in items if name == "background"), None)
 
 
 def class_tints(num_classes: int, background: int | None = 0, mask: np.ndarray | None = None) -> np.ndarray:

@@ -9,7 +9,16 @@ from helpers.vision import VIEWS, seen
 from skimage.color import deltaE_cie76, rgb2gray
 
 from toykit.plots.images import overlay_seeds
-from toykit.plots.label_picture import APART, BACKGROUND, HUES, OPACITY, certainty, class_tints, label_picture
+from toykit.plots.label_picture import (
+    APART,
+    BACKGROUND,
+    HUES,
+    OPACITY,
+    background_class,
+    certainty,
+    class_tints,
+    label_picture,
+)
 
 
 def labels_of(*pixels):
@@ -20,6 +29,12 @@ def labels_of(*pixels):
 @pytest.fixture
 def photo():
     return np.random.default_rng(0).integers(0, 256, (1, 3, 3), dtype=np.uint8)
+
+
+def test_the_class_called_background():
+    assert background_class(("cat", "background")) == 1
+    assert background_class({3: "cat", 7: "background"}) == 7
+    assert background_class(("cat", "dog")) is None
 
 
 def test_certainty_is_the_lead_of_the_most_likely_class():

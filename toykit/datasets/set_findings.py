@@ -63,7 +63,7 @@ class Occurrence:
                 if what == "mask" or not present:
                     text += f"; if {UNLABELLED} stands for {absent[0]}, write {self.classes.index(absent[0])} there"
             findings.append(text)
-        if self.own and 2 * len(self.poor) >= max(1, len(self.images["seed map"])):
+        if self.own and 2 * len(self.poor) > len(self.images["seed map"]):
             some = ", ".join(f"{getattr(image, 'name', image)}: {name}" for image, name in list(self.poor.items())[:8])
             findings.append(
                 f"{where}: {len(self.poor)} of {len(self.images['seed map'])} seed maps hold only one class or none ({some}"
@@ -98,6 +98,7 @@ def training_findings(training: SegmentationSet, validation: SegmentationSet | N
     for dataset in (training, validation):
         if dataset is not None:
             notes += _mask_notes(limited(dataset, most), occurrence)
+    notes = list(dict.fromkeys(notes))  # an image may be in both sets
     more = [f"... and {len(notes) - 8} more such files: see toykit data check"] if len(notes) > 8 else []
     return notes[:8] + more + occurrence.findings(f"{training.kind} ({training.entries[0].image.parent.parent})")
 

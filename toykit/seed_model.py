@@ -52,10 +52,8 @@ def seed_logits(image: Tensor, seeds: Tensor, num_classes: int, temperature: flo
         For wrong shapes or values, and for a temperature that is not a positive number.
     """
     check_number("temperature", temperature, "(0, inf)")
-    image, seeds = check_image(image), check_seeds(seeds, num_classes)
+    image, seeds = check_photos(image, seeds, num_classes)
     batch, _, height, width = image.shape
-    if seeds.shape != (batch, height, width):
-        raise ValueError(f"seeds: expected {(batch, height, width)} like the image, got {tuple(seeds.shape)}")
     logits = torch.zeros(batch, num_classes, height, width, device=image.device)
     rows = max(1, CHUNK // width)  # a few at a time: in float64 the features of a large photo would fill the memory
     for photo, marks, out in zip(image, seeds, logits, strict=True):
@@ -68,6 +66,15 @@ def seed_logits(image: Tensor, seeds: Tensor, num_classes: int, temperature: flo
             out[:, part] = (scores.min(0).values - ABSENT).div_(temperature)
             out[model.present, part] = scores.div_(temperature).float()
     return logits
+
+
+def check_photos(image: Tensor, seeds: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+    """Return image and seeds as float32 and int64, or raise TypeError or ValueError."""
+    image, seeds = check_image(image), check_seeds(seeds, num_classes)
+    expected = (len(image), *image.shape[-2:])
+    if seeds.shape != expected:
+        raise ValueError(f"seeds: expected {expected} like the image, got {tuple(seeds.shape)}")
+    return image, seeds
 
 
 class _ColourAndPosition:

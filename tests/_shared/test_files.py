@@ -1,5 +1,10 @@
 """Files are written completely or not at all."""
 
+import hashlib
+import os
+import subprocess
+import sys
+
 import pytest
 
 from toykit._shared import files
@@ -18,6 +23,34 @@ def test_files_appear_whole_or_not_at_all(tmp_path):
         files.write_atomically(target, fail)
     assert target.read_bytes() == b"first"
     assert [path.name for path in target.parent.iterdir()] == ["file.bin"]
+
+
+def test_only_what_dead_processes_left_is_removed(tmp_path):
+    def look(file):
+        files.remove_unfinished(tmp_path, ".*")  # as a second command does while this one writes
+        file.write(b"whole")
+
+    files.write_atomically(tmp_path / "file.bin", look)
+    assert (tmp_path / "file.bin").read_bytes() == b"whole"
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    here, gone = files._machine(), child.pid
+    stay = [f".a.{here}-{os.getpid()}.x", f".a.ffffffff-{gone}.x", ".a.other", "a.bin"]
+    old = [f".a.{here}-{os.getpid()}.y"]
+    for name in (*stay, *old, f".a.{here}-{gone}.x", ".a.old", f".a.ffffffff-{gone}.old"):
+        (tmp_path / name).touch()
+        if "old" in name or name in old:
+            os.utime(tmp_path / name, (1, 1))
+    files.remove_unfinished(tmp_path, ".a.*")
+    assert {path.name for path in tmp_path.iterdir()} == {*stay, *old, "file.bin"}
+
+
+def test_a_fingerprint_is_that_of_the_content(tmp_path):
+    content = bytes(range(256)) * 5000
+    (tmp_path / "a").write_bytes(content)
+    assert files.fingerprint(tmp_path / "a") == f"{len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}"
+    (tmp_path / "b").write_bytes(content[::-1])
+    assert files.fingerprint(tmp_path / "b") != files.fingerprint(tmp_path / "a")
 
 
 def test_text_is_written_as_utf_8_with_its_line_ends(tmp_path):

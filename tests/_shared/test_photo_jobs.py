@@ -13,12 +13,13 @@ import pytest
 from helpers.jobs import Copy, make_jobs
 
 from toykit._shared import cluster, photo_jobs
-from toykit._shared.photo_jobs import Job, list_photos, process, refuse_ambiguous
+from toykit._shared.photo_jobs import JobOptions, list_photos, process, refuse_ambiguous, refuse_colliding
+from toykit._shared.result_folder import Job
 
 
 def run(tmp_path, count=5, settings=None, **more):
     jobs, out = make_jobs(tmp_path / "in", count), tmp_path / "out"
-    return process(Copy(out), jobs, out, settings or {"a": 1}, report=lambda text: None, **more)
+    return process(Copy(out), jobs, out, settings or {"a": 1}, JobOptions(**more, report=lambda text: None))
 
 
 def summary(tmp_path):
@@ -75,13 +76,13 @@ def test_a_photo_that_fails_is_reported_and_tried_again(tmp_path):
     jobs, out = make_jobs(tmp_path / "in", 3), tmp_path / "out"
     jobs[1].inputs[0].write_text("bad")
     lines = []
-    rows = process(Copy(out), [*jobs, Job("gone", (tmp_path / "gone",))], out, {}, report=lines.append)
+    rows = process(Copy(out), [*jobs, Job("gone", (tmp_path / "gone",))], out, {}, JobOptions(report=lines.append))
     assert [bool(row["error"]) for row in rows] == [False, True, False, True]
     assert lines[0] == f"photo_001: {jobs[1].inputs[0]}: it is bad"
     assert "No such file" in lines[1]
     assert [row["error"] for row in summary(tmp_path)] == [row["error"] for row in rows]
     jobs[1].inputs[0].write_text("xx")
-    process(Copy(out), jobs, out, {}, report=lines.append)
+    process(Copy(out), jobs, out, {}, JobOptions(report=lines.append))
     check_complete(tmp_path, 3)
     assert calls(tmp_path) == {"photo_000": 1, "photo_001": 2, "photo_002": 1}
 
@@ -120,6 +121,9 @@ def test_killed_twice_and_rerun_nothing_is_lost_and_nothing_done_twice(tmp_path)
     (tmp_path / "out").mkdir()
     half = tmp_path / "out" / ".photo_000_copy.txt.abc"  # a writer was killed
     half.write_text("x")
+    os.utime(half, (1, 1))
+    fresh = tmp_path / "out" / ".photo_000_copy.txt.def"  # perhaps another machine writes it
+    fresh.write_text("x")
     killed_run(tmp_path, count, "photo_003")
     assert len(list((tmp_path / "out" / "records").iterdir())) == 3
     killed_run(tmp_path, count, "photo_006")
@@ -127,7 +131,7 @@ def test_killed_twice_and_rerun_nothing_is_lost_and_nothing_done_twice(tmp_path)
     check_complete(tmp_path, count)
     twice = {name for name, times in calls(tmp_path).items() if times > 1}
     assert twice == {"photo_003", "photo_006"}  # those in which it was killed
-    assert not half.exists()
+    assert [path.name for path in (tmp_path / "out").glob(".*")] == [fresh.name]
 
 
 def test_two_workers_one_of_them_killed(tmp_path):
@@ -135,7 +139,7 @@ def test_two_workers_one_of_them_killed(tmp_path):
     jobs, out = make_jobs(tmp_path / "in", 12), tmp_path / "out"
     jobs[7].inputs[0].write_text("bad")
     out.mkdir()
-    rows = process(Copy(out, ("photo_004",)), jobs, out, {"a": 1}, workers=2, report=lambda text: None)
+    rows = process(Copy(out, ("photo_004",)), jobs, out, {"a": 1}, JobOptions(workers=2, report=lambda text: None))
     assert [row["photo"] for row in rows] == [job.name for job in jobs]
     assert [row["photo"] for row in rows if row["error"]] == ["photo_007"]
     assert [row["error"] for row in summary(tmp_path)] == [row["error"] for row in rows]
@@ -206,6 +210,13 @@ def test_names_that_collide_are_listed():
     refuse_ambiguous({"a": [Path("a.png")], "b": []}, "twice")
     with pytest.raises(ValueError, match=r"twice; rename .* a: a.png, a.jpg; .* and 2 more"):
         refuse_ambiguous({name: [Path(f"{name}.png"), Path(f"{name}.jpg")] for name in "abcdefghij"}, "twice")
+
+
+def test_names_that_collide_on_some_disks_are_listed():
+    refuse_colliding([Path("a.png"), Path("b.png")], "collide")
+    for first, second in (("a.png", "A.jpg"), ("straße.png", "STRASSE.png"), ("\u00e9.png", "E\u0301.png")):
+        with pytest.raises(ValueError, match=f"collide; rename .*{first}, {second}"):
+            refuse_colliding([Path(first), Path(second)], "collide")
 
 
 def test_settings_are_stored_as_json(tmp_path):

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -181,6 +182,68 @@ def test_the_command_makes_a_set_that_loads(tmp_path):
     assert (found[:2] == 0).all()
     again = CliRunner().invoke(main, arguments)
     assert "scribbles: is not empty; give a new folder" in again.output
+
+
+def two_photos(root):
+    for name in "ab":
+        labelme(root / f"{name}.json", {"label": "cat", "points": SQUARE}, name=f"{name}.jpg")
+        Image.new("RGB", (WIDTH, HEIGHT), "red").save(root / f"{name}.jpg")
+    return root
+
+
+def content(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_fault_in_a_late_photo_leaves_the_folder_as_it_was(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    root, out = two_photos(tmp_path / "in"), tmp_path / "out"
+
+    def fail(path, seeds):
+        if path.stem == "b":
+            raise OSError("disk full")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    monkeypatch.setattr(sys.modules[convert.__module__], "write_seeds", fail)
+    for _ in range(2):
+        with pytest.raises(OSError, match="disk full"):
+            convert(root, out, "floor", photos=root)
+        assert not out.exists() or list(out.iterdir()) == []
+        assert {path.name for path in tmp_path.iterdir()} <= {"in", "out"}
+        out.mkdir(exist_ok=True)
+    monkeypatch.undo()
+    assert convert(root, out, "floor", photos=root)[0] == 2
+    assert {str(path) for path in content(out)} == {
+        "classes.txt", "images/a.jpg", "images/b.jpg", "scribbles/a.png", "scribbles/b.png",
+    }  # fmt: skip
+
+
+def test_files_of_the_folder_are_not_replaced_by_others(tmp_path):
+    (tmp_path / "in").mkdir()
+    root, out = two_photos(tmp_path / "in"), tmp_path / "out"
+    (out / "images").mkdir(parents=True)
+    (out / "classes.txt").write_text("cat\nfloor\n")
+    before = content(out)
+    with pytest.raises(ValueError, match=r"classes\.txt: lists cat, floor; the classes of .* are floor, cat"):
+        convert(root, out, "floor", photos=root)
+    assert content(out) == before
+    (out / "classes.txt").write_bytes(b"\xef\xbb\xbffloor\r\ncat\r\n")  # the same list, as another editor writes it
+    Image.new("RGB", (WIDTH, HEIGHT), "blue").save(out / "images" / "b.png")
+    before = content(out)
+    with pytest.raises(ValueError, match=r"b\.png: differs from .*b\.jpg"):
+        convert(root, out, "floor", photos=root)
+    assert content(out) == before
+    (out / "images" / "b.png").write_bytes((root / "b.jpg").read_bytes())
+    assert convert(root, out, "floor", photos=root)[0] == 2
+    assert sorted(path.name for path in (out / "images").iterdir()) == ["a.jpg", "b.png"]
+
+
+def test_names_in_another_case_are_refused(tmp_path):
+    for name in ("a", "b"):
+        labelme(tmp_path / f"{name}.json", {"label": "cat", "points": SQUARE}, name="x.jpg" if name == "a" else "X.jpg")
+    with pytest.raises(ValueError, match="two photos are called X and x; rename one"):
+        convert(tmp_path, tmp_path / "out", "floor")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from toykit.datasets import read_image
 from toykit.datasets.sample import picture_size
@@ -98,6 +98,46 @@ def test_deep_photos_are_turned_upright_as_others(tmp_path, orientation):
     deep, flat = read_image(tmp_path / "deep.png"), read_image(tmp_path / "flat.png")
     assert np.array_equal(deep, flat)
     assert picture_size(tmp_path / "deep.png") == picture_size(tmp_path / "flat.png") == flat.shape[1::-1]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_deep_tiffs_are_turned_upright_as_others(tmp_path, orientation):
+    values = np.linspace(0, 255, 24).round().astype(np.uint8).reshape(4, 6)
+    tag = [(274, "H", 1, orientation, True)]
+    tifffile.imwrite(tmp_path / "flat.tif", values, photometric="minisblack", extratags=tag)
+    deep = values.astype(np.uint16) * 257
+    tifffile.imwrite(
+        tmp_path / "deep.tif", np.stack([deep] * 3), photometric="rgb", planarconfig="separate", extratags=tag
+    )
+    opaque = np.stack([deep, np.full_like(deep, 65535)], -1)
+    tifffile.imwrite(
+        tmp_path / "only.tif",
+        opaque,
+        photometric="minisblack",
+        extrasamples=["unassalpha"],
+        planarconfig="contig",
+        extratags=tag,
+    )
+    with pytest.raises(UnidentifiedImageError):
+        Image.open(tmp_path / "only.tif")
+    with (tmp_path / "flat.tif").open("rb") as opened, Image.open(opened) as file:
+        expected = np.array(ImageOps.exif_transpose(file).convert("RGB"))
+    for name in ("flat.tif", "deep.tif", "only.tif"):
+        assert np.array_equal(read_image(tmp_path / name), expected)
+        assert picture_size(tmp_path / name) == expected.shape[1::-1]
+
+
+def test_a_tiff_that_only_tifffile_reads_has_the_same_limit_of_pixels(tmp_path, monkeypatch):
+    path = tmp_path / "half.tif"
+    tifffile.imwrite(path, np.zeros((20, 30), np.float16))  # Pillow does not identify it
+    with pytest.raises(UnidentifiedImageError):
+        Image.open(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 299)
+    with pytest.raises(ValueError, match=r"half\.tif: .*30 x 20 pixels; expected at most 598"):
+        read_image(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
+    with pytest.raises(ValueError, match="type float16"):
+        read_image(path)
 
 
 @pytest.mark.parametrize(

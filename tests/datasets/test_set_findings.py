@@ -9,7 +9,7 @@ from helpers.layouts import HEIGHT, WIDTH, halves, make_folder, make_voc, photo,
 
 from toykit.datasets import check, load
 from toykit.datasets.set_findings import training_findings
-from toykit.supervision import Scribbles, Stroke, Supervision, write_scribbles
+from toykit.supervision import Scribbles, SeedWarning, Stroke, Supervision, write_scribbles
 from toykit.training.config import Config, Data
 from toykit.training.sets import load_sets
 
@@ -67,6 +67,83 @@ def test_strokes_outside_and_maps_of_another_size(tmp_path):
     assert "a.png: the map of 96 x 80 pixels was scaled to the photo's 48 x 40" in small
     assert "b.json: stroke 2 (road; x 500..500, y 5..5) lies outside of the photo" in outside
     assert (load("folder", "train", tmp_path)[0].seeds[5:10, 5:10] == 2).all()
+
+
+def soft_strokes(*values, background=255):
+    """Two strokes whose edges are blended with the background."""
+    drawn = np.full((HEIGHT, WIDTH), background, float)
+    for k, value in enumerate(values):
+        drawn[6 + 16 * k : 9 + 16 * k, 4:44] = value
+    blended = (np.roll(drawn, 1, 0) + 2 * drawn + np.roll(drawn, -1, 0)) / 4
+    return blended.round().astype(np.uint8)
+
+
+def two_strokes(first, second):
+    drawn = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    drawn[6:9, 4:44], drawn[22:25, 4:44] = first, second
+    return drawn
+
+
+def sole_problem(root, words):
+    """Return the one problem with these words of `data check`; training warns of the same, before its first step."""
+    (problem,) = {text for text in check("folder", root) if words in text}  # an image may be in both splits
+    said = problem.removeprefix(f"{root}: ")
+    assert any(text.endswith(said) for text in training_findings(*two_sets(root)))
+    with pytest.warns(SeedWarning) as caught:
+        load_sets(Config(data=Data(kind="folder", root=str(root))))
+    assert any(str(warning.message).endswith(said) for warning in caught)
+    return problem
+
+
+def test_soft_edges_are_named_as_such(tmp_path):
+    make_folder(tmp_path)
+    save(tmp_path / "scribbles" / "a.png", soft_strokes(0, 2))
+    assert sole_problem(tmp_path, "soft edges").startswith(f"{tmp_path / 'scribbles' / 'a.png'}: ")
+    save(tmp_path / "scribbles" / "a.png", two_strokes(0, 1))
+    save(tmp_path / "masks" / "c.png", soft_strokes(1, 2, background=0))
+    save(tmp_path / "masks" / "b.png", soft_strokes(1, 200, background=0))
+    problem = sole_problem(tmp_path, "soft edges")
+    assert problem.startswith(f"{tmp_path / 'masks' / 'b.png'}: holds [")
+    assert "expected class ids among 0..2, 255; " in problem
+
+
+def test_a_single_id_beside_strokes_is_named_with_its_likely_cause(tmp_path):
+    make_folder(tmp_path)
+    drawn = two_strokes(0, 1)
+    drawn[5, 4:44] = drawn[9, 4:44] = 128  # between 255 and 0
+    save(tmp_path / "scribbles" / "a.png", drawn)
+    problem = sole_problem(tmp_path, "holds [128]")
+    assert "id 128 may be soft edges of strokes" in problem
+    save(tmp_path / "scribbles" / "a.png", np.where(two_strokes(0, 1) == 255, np.uint8(7), two_strokes(0, 1)))
+    assert "Is 7 your unlabelled?" in sole_problem(tmp_path, "holds [7]")
+
+
+def test_masks_of_many_classes_with_soft_edges(tmp_path):
+    make_folder(tmp_path)
+    (tmp_path / "classes.txt").write_text("".join(f"class {k}\n" for k in range(200)) + "sky\ncat\nroad\n")
+    save(tmp_path / "masks" / "c.png", soft_strokes(100, 180, background=0))
+    assert "masks/c.png: 4 of 7 ids look like the soft edges" in sole_problem(tmp_path, "soft edges").replace("\\", "/")
+
+
+def test_maps_of_one_class_or_none(tmp_path):
+    make_folder(tmp_path)
+    assert not [text for text in check("folder", tmp_path) if "only one class" in text]  # one of three
+    save(tmp_path / "scribbles" / "a.png", two_strokes(2, 2))
+    (tmp_path / "scribbles" / "b.json").unlink()
+    save(tmp_path / "scribbles" / "b.png", two_strokes(255, 255))
+    problem = sole_problem(tmp_path, "only one class or none")
+    assert problem.startswith(f"{tmp_path}: 2 of 3 seed maps hold only one class or none (a.png: road, b.jpg: none)")
+
+
+def test_unlabelled_where_it_has_no_effect(tmp_path):
+    make_folder(tmp_path / "own")
+    (tmp_path / "own" / "scribbles" / "a.png").unlink()
+    (tmp_path / "own" / "images" / "a.png").unlink()
+    (problem,) = check("folder", tmp_path / "own", unlabelled=0)
+    assert "unlabelled=0 has no effect, because all scribbles are strokes (JSON)" in problem
+    make_voc(tmp_path / "voc")
+    with pytest.raises(ValueError, match="unlabelled=0: has no effect with voc"):
+        load("voc", "train", tmp_path / "voc", Supervision(unlabelled=0))
 
 
 def test_a_published_set_may_be_a_part_of_itself(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from toykit.datasets.sample import Sample
-from toykit.experiments.photo_labels import format_table, measure, object_iou, other_tools, predictions
+from toykit.experiments.photo_labels import bootstrap, format_table, measure, object_iou, other_tools, predictions
 from toykit.experiments.results import MEASURED
 
 
@@ -36,4 +36,13 @@ def test_every_method_gets_a_row_and_a_line():
     assert "stand-in: solved, old weights" in scores
     both = rows + [row | {"map": "b", "iou": 50.0} for row in rows]
     line = next(line for line in format_table(both).splitlines() if line.startswith("colour, position: solved"))
-    assert "75.0 ±" in line
+    assert line.split()[-5:-1] == ["75.0", "50.0..100.0", "75.0", "50.0..100.0"]
+
+
+def test_the_bootstrap_interval_is_that_of_the_mean():
+    scores = np.random.default_rng(1).normal(70, 10, 400).tolist()
+    low, high = bootstrap(scores)
+    half = 1.96 * np.std(scores) / 20  # many scores: the mean is normal
+    assert (low, high) == pytest.approx((np.mean(scores) - half, np.mean(scores) + half), abs=0.1)
+    assert bootstrap([5.0]) == (5, 5)
+    assert np.isnan(bootstrap([])).all()

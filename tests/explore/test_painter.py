@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from toykit import solve
+from toykit.explore.painting import labelling
 from toykit.explore.painting.labelling import VIEWS, Settings, label, picture
 from toykit.explore.painting.paint import Painting
 from toykit.explore.painting.session import Session
@@ -156,13 +157,35 @@ def test_idle_controls_change_nothing_and_others_do():
         assert (first - other).abs().max() > 1e-3, name
 
 
+def test_only_classes_with_a_stroke_get_pixels():
+    for settings in (Settings(), Settings(eta=0.0), Settings(solver="closed_form"), Settings(solver="graph_cut")):
+        labels, _ = label(two_strokes(), settings, kernel="torch")
+        assert (labels[:, 2] == 0).all(), settings
+        preview, _ = label(two_strokes(), settings, last=labels, preview=True, kernel="torch")
+        assert (preview[:, 2] == 0).all(), settings
+    one, message = label(painted([("sand", 3, [(2, 2), (2, 15)])]), Settings(), kernel="torch")
+    assert (one[:, 1] == 1).all()
+    assert "only one class has seeds, sand" in message
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_without_a_unary_term_nothing_is_predicted(monkeypatch, preview):
+    for name in ("mixture_logits", "seed_logits"):
+        monkeypatch.setattr(labelling, name, lambda *_: pytest.fail("predictions without weight"))
+    painting = two_strokes()
+    labels, _ = label(painting, Settings(eta=0.0), preview=preview, kernel="torch")
+    assert torch.allclose(labels.sum(1), torch.ones(1, HEIGHT, WIDTH), atol=1e-5)
+
+
 def test_closed_form_is_that_of_solve():
     painting = two_strokes()
     settings = Settings(solver="closed_form")
     image, seeds = painting.sample.tensors()
     from toykit.mixture_model import mixture_logits
 
-    expected = solve(mixture_logits(image, seeds, 3), image, seeds, settings.energy(), "closed_form").labels
+    present = torch.tensor([[True, True, False]])
+    logits = mixture_logits(image, seeds, 3)
+    expected = solve(logits, image, seeds, settings.energy(), "closed_form", present=present).labels
     assert torch.equal(label(painting, settings)[0], expected)
 
 

@@ -5,15 +5,15 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from toykit._shared.files import write_text
-from toykit._shared.photo_jobs import Job
+from toykit._shared.files import write_atomically, write_text
+from toykit._shared.result_folder import Job
 
 
 @dataclass(frozen=True)
 class Copy:
     """Copy a text file. Each call appends the name to the folder's `calls.log`; "bad" as content is an error.
 
-    The process kills itself once for each name in `deaths`, after the results are written and before the record is.
+    The process kills itself once for each name in `deaths`, while it writes a result again and before it writes the record.
     """
 
     folder: Path
@@ -34,8 +34,7 @@ class Copy:
         mark = self.folder / f"{job.name}.died"
         if job.name in self.deaths and not mark.exists():
             mark.touch()
-            (self.folder / f".{job.name}_copy.txt.half").touch()  # as if it were killed while writing
-            os.kill(os.getpid(), signal.SIGKILL)
+            write_atomically(self.folder / f"{job.name}_copy.txt", lambda file: os.kill(os.getpid(), signal.SIGKILL))
         return {"length": len(text)}
 
 

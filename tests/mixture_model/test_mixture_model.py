@@ -203,6 +203,10 @@ def test_a_backbone_reads_files_and_names_what_it_cannot(tmp_path):
     maps = Backbone(tmp_path / "weights.pt")(photo)
     assert [x.shape[0] for x in maps] == [32, 96, 320]
     assert all(x.isfinite().all() for x in maps)
+    assert Backbone(tmp_path / "weights.pt").body is Backbone(str(tmp_path / "weights.pt")).body  # built once
+    torch.manual_seed(1)
+    torch.save(mobilenet_v2(weights=None).state_dict(), tmp_path / "weights.pt")
+    assert not torch.equal(Backbone(tmp_path / "weights.pt")(photo)[0], maps[0])
     torch.save({"other.weight": torch.zeros(3)}, tmp_path / "other.pt")
     (tmp_path / "broken.pt").write_bytes(b"x")
     for source, error, words in (

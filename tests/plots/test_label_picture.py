@@ -10,7 +10,7 @@ from skimage.color import deltaE_cie76, rgb2gray
 
 from toykit.plots.images import overlay_seeds
 from toykit.plots.label_picture import OPACITY, certainty, label_picture
-from toykit.plots.tints import APART, BACKGROUND, HUES, class_tints
+from toykit.plots.tints import APART, BACKGROUND, HUES, background_class, class_tints
 
 
 def labels_of(*pixels):
@@ -21,6 +21,12 @@ def labels_of(*pixels):
 @pytest.fixture
 def photo():
     return np.random.default_rng(0).integers(0, 256, (1, 3, 3), dtype=np.uint8)
+
+
+def test_the_class_called_background():
+    assert background_class(("cat", "background")) == 1
+    assert background_class({3: "cat", 7: "background"}) == 7
+    assert background_class(("cat", "dog")) is None
 
 
 def test_certainty_is_the_lead_of_the_most_likely_class():

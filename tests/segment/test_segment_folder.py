@@ -12,7 +12,7 @@ from toykit import Energy
 from toykit.cli import main
 from toykit.segment import find_pairs
 from toykit.segment import folder as labelling
-from toykit.supervision import read_indexed_png, write_seeds
+from toykit.supervision import Scribbles, Stroke, read_indexed_png, write_scribbles, write_seeds
 
 
 def call(*arguments, code=0):
@@ -64,6 +64,7 @@ def test_accents_composed_and_decomposed_are_one_name(tmp_path):
     ("photos", "seeds", "message"),
     [
         (("a.jpg", "a.png"), ("a.json",), r"photos with one name would collide; .* a: .*a\.jpg, .*a\.png"),
+        (("a.jpg", "A.png"), ("a.json",), r"photos with one name would collide; .*A\.png, .*a\.jpg"),
         (("a.jpg",), ("a.png", "a.json"), r"more than one file of seeds for a photo; .* a: .*a\.json, .*a\.png"),
         (("a.jpg",), ("a.png", "a_scribbles.png"), "more than one file of seeds"),
         (("a.jpg", "a_scribbles.jpg"), ("a_scribbles.png",), r"photos share their seeds; .*a\.jpg, .*a_scribbles\.jpg"),
@@ -155,6 +156,50 @@ def test_logits_of_each_photo(folders):
     assert "expected a folder with NAME.npy" in call(*run, logits / "a.npy", code=1)
 
 
+def test_logits_are_found_however_their_accents_are_written(folders, monkeypatch):
+    photos, seeds, output = folders
+    composed, split = (unicodedata.normalize(form, "\u00e9") for form in ("NFC", "NFD"))
+    (photos / "a.png").rename(photos / f"{composed}.png")
+    (seeds / "a.png").rename(seeds / f"{composed}.png")
+    found = []
+    monkeypatch.setattr(labelling, "process", lambda work, jobs, *_: found.extend(jobs) or [])
+    logits = touch(photos.parent / "logits", f"{split}.npy")
+    labelling.segment_folder(photos, seeds, labelling.Labelling(output, Energy()), logits=logits)
+    assert {job.name: job.inputs[2].name for job in found} == {composed: f"{split}.npy", "b": "b.npy", "c": "c.npy"}
+
+
+def test_changed_weights_are_other_settings(folders, monkeypatch):
+    photos, seeds, output = folders
+    monkeypatch.setattr(labelling, "Backbone", lambda source: None)
+    monkeypatch.setattr(labelling, "process", lambda work, jobs, folder, settings, options: settings["features"])
+    weights = photos.parent / "weights.pt"
+
+    def features(content, path=weights):
+        path.write_bytes(content)
+        return labelling.segment_folder(
+            photos, seeds, labelling.Labelling(output, Energy(), options={"features": str(path)})
+        )
+
+    first = features(b"one")
+    assert first.startswith("3 bytes, sha256 ")
+    assert features(b"two") != first
+    assert features(b"one", photos.parent / "moved.pt") == first
+
+
+def test_unlabelled_with_strokes_only_is_refused(folders, tmp_path):
+    photos, seeds, output = folders
+    strokes = tmp_path / "strokes"
+    strokes.mkdir()
+    both = (Stroke("a", 1, ((2, 2),)), Stroke("b", 1, ((12, 8),)))
+    write_scribbles(strokes / "a.json", Scribbles("a", (16, 12), ("a", "b"), both))
+    run = ("-o", output, "--solver", "closed-form", "--unlabelled", 0)
+    assert "unlabelled=0: has no effect" in call(photos, strokes, *run, code=1)
+    assert "unlabelled=0 has no effect on strokes" in call(photos / "a.png", strokes / "a.json", *run, code=1)
+    (seeds / "b.png").rename(strokes / "b.png")  # with a map beside them it has an effect
+    (photos / "c.png").unlink()
+    call(photos, strokes, *run)
+
+
 def test_refused_before_any_work(folders):
     photos, seeds, output = folders
     assert "expected two files or two folders" in call(photos, seeds / "a.png", code=2)
@@ -166,18 +211,20 @@ def test_refused_before_any_work(folders):
         assert "expected a folder of its own" in call(photos, seeds, "-o", folder, code=1)
     assert not output.exists()
     with pytest.raises(TypeError, match="has no option max_steps"):
-        labelling.segment_folder(photos, seeds, output, Energy("Q", "Q"), "closed_form", max_steps=3)
+        labelling.segment_folder(
+            photos, seeds, labelling.Labelling(output, Energy("Q", "Q"), "closed_form", options={"max_steps": 3})
+        )
     assert not output.exists()
 
 
 def test_workers_and_scheduler_are_passed_on(folders, monkeypatch):
-    given = {}
-    monkeypatch.setattr(labelling, "process", lambda *_, **more: given.update(more) or [])
+    given = []
+    monkeypatch.setattr(labelling, "process", lambda *arguments: given.append(arguments[-1]) or [])
     photos, seeds, output = folders
     call(photos, seeds, "-o", output, "--workers", 3)
-    assert (given["workers"], given["scheduler"], given["fresh"]) == (3, None, False)
+    assert (given[-1].workers, given[-1].scheduler, given[-1].fresh) == (3, None, False)
     call(photos, seeds, "-o", output, "--scheduler", "tcp://127.0.0.1:1", "--fresh")
-    assert (given["workers"], given["scheduler"], given["fresh"]) == (None, "tcp://127.0.0.1:1", True)
+    assert (given[-1].workers, given[-1].scheduler, given[-1].fresh) == (None, "tcp://127.0.0.1:1", True)
 
 
 def test_another_version_on_a_worker_is_an_error(folders):

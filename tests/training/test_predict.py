@@ -114,6 +114,20 @@ def test_views_are_averaged(network, flip, factors):
         assert torch.equal(whole(network, image, views), predict(network, image, 0.8)[0])
 
 
+def test_a_large_photo_seen_small_is_interpolated_some_rows_at_a_time(network, monkeypatch):
+    image, views = photo(200, 240), Views(0.4, tile=128)
+    monkeypatch.setattr(module, "BAND", 3 * 240 * 16)
+    parts = list(predict_rows(network, image, views))
+    assert max(scores.shape[1] for _, scores in parts) == 16
+    scores = torch.cat([scores for _, scores in parts], 1)
+    expected = predict(network, image, 0.4)[0]
+    assert torch.allclose(scores, expected, atol=1e-5)
+    assert network.seen == [(80, 96)] * 2  # the view at once, as before
+    differ = predict_mask(network, image, views) != most_likely(expected)
+    best = expected.topk(2, 0).values
+    assert (best[0] - best[1])[differ].numel() == 0 or (best[0] - best[1])[differ].max() < 1e-5
+
+
 def test_an_evaluation_has_the_same_tiles(network, monkeypatch):
     sample = Sample(
         "tiled", photo(160, 240)[0].permute(1, 2, 0).byte().numpy(), np.zeros((160, 240), np.uint8), ("a", "b", "c")

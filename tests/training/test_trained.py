@@ -193,7 +193,12 @@ def test_evaluate_prints_and_writes_the_same(result, root, tmp_path):
 @one_run
 def test_evaluate_refuses(result, tmp_path):
     run = ("evaluate", result.folder, "--device", "cpu", "-o", tmp_path)
-    assert "energy.lam=2: an evaluation has the settings" in call(*run, "energy.lam=2", code=1)
+    for item in ("energy.lam=2", "run.devices=2", "data.crop=64", "data.limit=1", "data.eval_scaled=1"):
+        assert f"{item}: no effect on an evaluation of val; leave it out" in call(*run, item, code=1)
+    assert "data.val_limit=1: no effect" in call(*run, "--split", "train", "data.val_limit=1", code=1)
+    (tmp_path / "file").touch()
+    assert "below: not writable" in call(*run[:-1], tmp_path / "file" / "below", code=1)
+    (tmp_path / "file").unlink()
     assert "nowhere: no such folder" in call(*run, "data.root=nowhere", code=1)
     two = f"data.only=[{','.join(toy.CLASSES[:2])}]", f"data.others={toy.CLASSES[0]}"
     assert "the set's classes are background, brick; the network's are" in call(*run, *two, code=1)

@@ -1,10 +1,21 @@
 """Files that are written completely or not at all."""
 
+import contextlib
+import hashlib
 import os
+import platform
+import re
 import tempfile
+import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
+
+#: Ends of the names of temporary files: the machine and the process that write them.
+_WRITER = re.compile(r"\.([0-9a-f]{8})-(\d+)\.[^.]*$")
+#: Seconds for which a temporary file stays where it is unknown whether its process lives.
+FRESH = 3600.0
 
 
 def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
@@ -19,7 +30,7 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{_machine()}-{os.getpid()}.")
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
@@ -45,6 +56,75 @@ def write_text(path: str | Path, text: str) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
+def remove_unfinished(folder: str | Path, pattern: str) -> None:
+    """Remove the temporary files of `write_atomically` that killed processes left.
+
+    Parameters
+    ----------
+    folder : str or Path
+    pattern : str
+        Which files, for glob: ".NAME.*" are those of the file NAME. Files that a living process writes stay. Where that is
+        unknown (another machine, Windows, a name of another program), those stay that changed in the last hour.
+    """
+    for path in Path(folder).glob(pattern):
+        with contextlib.suppress(FileNotFoundError):
+            if not _in_use(path):
+                path.unlink()
+
+
+def _in_use(path: Path) -> bool:
+    """Return whether another process may still write a temporary file."""
+    writer = _WRITER.search(path.name)
+    if writer is None or writer[1] != _machine() or os.name != "posix":
+        return time.time() - path.stat().st_mtime < FRESH
+    try:
+        os.kill(int(writer[2]), 0)  # sends nothing
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def _machine() -> str:
+    """Return eight digits that distinguish this machine from others."""
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def fingerprint(path: str | Path) -> str:
+    """Return a file's size and the SHA-256 of its content.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    str
+    """
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        for part in iter(lambda: file.read(1 << 20), b""):
+            digest.update(part)
+        return f"{file.tell()} bytes, sha256 {digest.hexdigest()}"
+
+
+def nearest_folder(path: str | Path) -> Path:
+    """Return a path itself if it exists, else the nearest one above it that does.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    Path
+        Absolute.
+    """
+    path = Path(path).absolute()
+    return next(nearest for nearest in (path, *path.parents) if nearest.exists())
+
+
 def check_writable(folder: str | Path) -> None:
     """Check that a folder can be written, or made, before any work; nothing is left behind.
 
@@ -59,7 +139,7 @@ def check_writable(folder: str | Path) -> None:
         If it, or the nearest folder above it that exists, is no folder or may not be written; names it.
     """
     folder = Path(folder)
-    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    nearest = nearest_folder(folder)
     try:
         with tempfile.TemporaryFile(dir=nearest):
             pass

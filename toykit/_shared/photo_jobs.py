@@ -1,56 +1,49 @@
 """Process many photos into one folder: a rerun skips finished photos, and a photo that fails does not stop the others.
 
-NAME_KIND             the results of one photo
-records/NAME.json     the row of a finished photo, written after its results
-settings.json         the settings; a rerun with others is refused
-summary.csv           one row per photo, finished or failed
-
-All files are written in one step. A photo is finished if its record and all its results are there, and if its inputs have
-the size and the time of change that the record holds. After any interruption, the same command completes the folder.
+`toykit._shared.result_folder` writes the folder, each file in one step. A photo is finished if its record and all its results
+are there, and if its inputs have the size and the time of change that the record holds. After any interruption, the same
+command completes the folder.
 """
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import io
-import json
 import time
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from toykit._shared.files import check_writable, write_text
+from toykit._shared.result_folder import Job, ResultFolder
 
 #: Suffixes, in lower case, of the files of a folder that count as photos.
 PHOTO_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-SUMMARY, SETTINGS, RECORDS = "summary.csv", "settings.json", "records"
-#: First columns of the summary. The columns of the work follow.
-COLUMNS = ("photo", "error", "seconds")
 #: Seconds between two writings of the summary during the work.
 EVERY = 30.0
 
 
 @dataclass(frozen=True)
-class Job:
-    """One photo to process.
+class JobOptions:
+    """How photos are processed; it does not change the results.
 
     Attributes
     ----------
-    name : str
-        The results' names begin with it.
-    inputs : tuple of Path
-        The files that the results depend on.
+    fresh : bool, default False
+        Process all photos again, also with other settings. Otherwise finished photos are skipped, and a folder with results of
+        other settings is an error.
+    workers : int, optional
+        Number of processes on this machine, with one thread each. Default: this process, with all its threads.
+    scheduler : str, optional
+        Address of a running Dask scheduler, e.g. "tcp://10.0.0.1:8786", instead of `workers`. Its workers need the same
+        version of toykit, and the folders at the same paths.
+    report : callable, default print
+        Receives lines of text, such as each photo that failed.
     """
 
-    name: str
-    inputs: tuple[Path, ...]
-
-    def stamp(self) -> list:
-        """Return name, size and time of change of each input. Raises: OSError if one is missing."""
-        states = [(path.name, path.stat()) for path in self.inputs]
-        return [[name, state.st_size, state.st_mtime_ns] for name, state in states]
+    fresh: bool = False
+    workers: int | None = None
+    scheduler: str | None = None
+    report: Callable[[str], object] = print
 
 
 class Work(Protocol):
@@ -72,87 +65,25 @@ def list_photos(folder: Path) -> list[Path]:
     return sorted(path for path in paths if not path.name.startswith("."))
 
 
+def result_key(path: Path) -> str:
+    """Return the form of a photo's name in which results collide: disks may ignore case, and the way accents are written."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path.stem).casefold())
+
+
+def refuse_colliding(photos: Iterable[Path], problem: str) -> None:
+    """Raise ValueError that lists the photos whose results would collide, if there are any; see `refuse_ambiguous`."""
+    groups: dict[str, list[Path]] = {}
+    for photo in photos:
+        groups.setdefault(result_key(photo), []).append(photo)
+    refuse_ambiguous({paths[0].stem: paths for paths in groups.values()}, problem)
+
+
 def refuse_ambiguous(groups: Mapping[str, Sequence[Path]], problem: str) -> None:
     """Raise ValueError that lists the names with more than one file, if there are any."""
     twice = [f"{name}: {', '.join(map(str, paths))}" for name, paths in groups.items() if len(paths) > 1]
     if twice:
         more = f"; and {len(twice) - 8} more" if len(twice) > 8 else ""
         raise ValueError(f"{problem}; rename or remove all but one of {'; '.join(twice[:8])}{more}")
-
-
-class ResultFolder:
-    """The folder of the results.
-
-    Parameters
-    ----------
-    folder : str or Path
-    kinds : tuple of str
-        See `Work`.
-    """
-
-    def __init__(self, folder: str | Path, kinds: tuple[str, ...]):
-        self.folder, self.kinds = Path(folder), kinds
-
-    def prepare(self, settings: Mapping[str, object], fresh: bool) -> None:
-        """Make the folder, write the settings, and `clear`.
-
-        Parameters
-        ----------
-        settings : mapping of str to object
-            Everything that determines the results, as JSON can hold it.
-        fresh : bool
-            Forget what is finished; the files are replaced one by one.
-
-        Raises
-        ------
-        ValueError
-            The folder has results of other settings; the message lists them.
-        OSError
-            The folder cannot be written.
-        """
-        check_writable(self.folder)
-        path = self.folder / SETTINGS
-        new = json.loads(json.dumps(settings))
-        if fresh:
-            for record in (self.folder / RECORDS).glob("*.json"):
-                record.unlink()
-        elif path.exists():
-            _check_same(path, _read_json(path), new)
-        write_text(path, json.dumps(new, indent=1) + "\n")
-        self.clear()
-
-    def clear(self) -> None:
-        """Remove the files that killed processes left unfinished."""
-        for folder, ending in [(self.folder, kind) for kind in self.kinds] + [(self.folder / RECORDS, "json")]:
-            for unfinished in folder.glob(f".*{ending}.*"):
-                unfinished.unlink(missing_ok=True)
-
-    def row(self, job: Job) -> dict | None:
-        """Return the row of a finished photo, None for one that is not finished."""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            record = json.loads(self._record(job).read_text(encoding="utf-8"))
-            files = (self.folder / f"{job.name}_{kind}" for kind in self.kinds)
-            if record["inputs"] == job.stamp() and all(file.is_file() for file in files):
-                return dict(record["row"])
-        return None
-
-    def finish(self, job: Job, stamp: list, row: dict) -> None:
-        """Record a photo as finished; its inputs had this stamp before the work began."""
-        write_text(self._record(job), json.dumps({"inputs": stamp, "row": row}) + "\n")
-
-    def write_summary(self, rows: Iterable[dict]) -> None:
-        """Write the rows to summary.csv."""
-        rows = list(rows)
-        columns = list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)]))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(self.folder / SUMMARY, text.getvalue())
-
-    def _record(self, job: Job) -> Path:
-        """Return the file of a photo's record."""
-        return self.folder / RECORDS / f"{job.name}.json"
 
 
 @dataclass(frozen=True)
@@ -189,11 +120,7 @@ def process(
     jobs: Sequence[Job],
     folder: Path,
     settings: Mapping[str, object],
-    *,
-    fresh: bool = False,
-    workers: int | None = None,
-    scheduler: str | None = None,
-    report: Callable[[str], object] = print,
+    options: JobOptions | None = None,
 ) -> list[dict]:
     """Process photos into a folder, with a progress bar and the remaining time.
 
@@ -206,12 +133,8 @@ def process(
         Where the results go.
     settings : mapping of str to object
         See `ResultFolder.prepare`.
-    fresh : bool, default False
-        Process all photos again, also with other settings.
-    workers, scheduler
-        See `toykit._shared.cluster.run_on_cluster`. Default: this process.
-    report : callable, default print
-        Receives a line of text for each photo that failed.
+    options : JobOptions, optional
+        Default: `JobOptions()`.
 
     Returns
     -------
@@ -225,19 +148,20 @@ def process(
     """
     from tqdm import tqdm
 
+    options = options or JobOptions()
     results = ResultFolder(folder, work.kinds)
-    results.prepare(settings, fresh)
+    results.prepare(settings, options.fresh)
     rows = {job.name: row for job in jobs if (row := results.row(job)) is not None}
     pending = [job for job in jobs if job.name not in rows]
     written = time.monotonic()
     # disable=None: no bar where the output is not a terminal
     with tqdm(total=len(jobs), initial=len(rows), unit="photo", disable=None, smoothing=0.05) as bar:
         try:
-            for row in _run(_RunJob(work, folder), pending, workers, scheduler):
+            for row in _run(_RunJob(work, folder), pending, options):
                 rows[row["photo"]] = row
                 if row["error"]:
                     with bar.external_write_mode():
-                        report(f"{row['photo']}: {row['error']}")
+                        options.report(f"{row['photo']}: {row['error']}")
                 bar.update()
                 if time.monotonic() > written + EVERY:
                     results.write_summary(_in_order(jobs, rows))
@@ -248,39 +172,17 @@ def process(
     return _in_order(jobs, rows)
 
 
-def _run(run_job: _RunJob, jobs: Sequence[Job], workers: int | None, scheduler: str | None) -> Iterator[dict]:
+def _run(run_job: _RunJob, jobs: Sequence[Job], options: JobOptions) -> Iterator[dict]:
     """Yield the rows of photos, each as soon as it is there."""
-    if not jobs or (workers is None and scheduler is None):
+    if not jobs or (options.workers is None and options.scheduler is None):
         yield from map(run_job, jobs)
         return
     from toykit._shared.cluster import run_on_cluster
 
-    for job, outcome in run_on_cluster(run_job, jobs, workers=workers, scheduler=scheduler):
+    for job, outcome in run_on_cluster(run_job, jobs, workers=options.workers, scheduler=options.scheduler):
         yield failed(job, outcome) if isinstance(outcome, BaseException) else outcome
 
 
 def _in_order(jobs: Sequence[Job], rows: Mapping[str, dict]) -> list[dict]:
     """Return the rows that are there, in the order of the jobs."""
     return [rows[job.name] for job in jobs if job.name in rows]
-
-
-def _read_json(path: Path) -> dict:
-    """Read the settings. Raises: ValueError if the file is damaged."""
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: cannot be read as JSON ({error}); choose another folder, or --fresh") from error
-    if not isinstance(settings, dict):
-        raise ValueError(f"{path}: expected settings, got {settings!r}; choose another folder, or --fresh")
-    return settings
-
-
-def _check_same(path: Path, old: dict, new: dict) -> None:
-    """Raise ValueError that lists the settings that differ, if there are any."""
-    differ = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
-    if differ:
-        changes = ", ".join(f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in differ)
-        raise ValueError(
-            f"{path}: the results here are of other settings: {changes}. Use the old settings, choose another folder, or "
-            "process all photos again (--fresh)"
-        )

@@ -8,6 +8,7 @@ import click
 from toykit import datasets
 from toykit._shared.files import check_writable
 from toykit._shared.resources import data_root
+from toykit.conventions import UNLABELLED
 from toykit.datasets import toy
 from toykit.datasets.fetch import fetch_voc
 from toykit.datasets.loading import FOLDERS
@@ -59,6 +60,8 @@ def check(kind: str, root: Path | None, split: str | None, unlabelled: int) -> N
     """
     from tqdm import tqdm
 
+    if unlabelled != UNLABELLED and kind != "folder":
+        raise click.UsageError(f"--unlabelled: has no effect with {kind}, whose maps have a fixed layout; leave it out")
     try:
         with tqdm(desc=kind, unit="image", disable=None) as bar:
 

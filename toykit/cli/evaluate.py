@@ -3,12 +3,11 @@
 import csv
 import io
 import json
-import tempfile
 from pathlib import Path
 
 import click
 
-from toykit._shared.files import write_text
+from toykit._shared.files import check_writable, write_text
 
 
 @click.command(short_help="Compute a trained network's mIoU.")
@@ -32,9 +31,7 @@ def evaluate(run: Path, overrides: tuple[str, ...], split: str, output: Path | N
     try:
         from toykit.training import evaluate_run, load_network
 
-        output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output):  # raises the error of a read-only folder before any work
-            pass
+        check_writable(output)
         result = evaluate_run(load_network(run, weights, device), split, overrides)
         _write(output / f"evaluation_{split}", result)
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:  # errors of a device are RuntimeErrors

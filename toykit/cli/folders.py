@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from toykit._shared.photo_jobs import SUMMARY
+from toykit._shared.result_folder import SUMMARY
 
 
 def finish_folder(rows: list[dict], output: Path, done: str) -> None:

@@ -1,11 +1,13 @@
 """The command `toykit segment`: soft labels, a hard mask and a picture for one photo, or for a folder of photos."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from toykit._shared.photo_jobs import JobOptions
 from toykit.cli.folders import finish_folder
 from toykit.cli.shown_warnings import shown_warnings
 from toykit.cross_entropy import CROSS_ENTROPIES
@@ -13,6 +15,8 @@ from toykit.energy import Energy
 from toykit.mixture_model import ROUNDS
 from toykit.neighborhoods import NearestNeighbors
 from toykit.potts import RELAXATIONS
+from toykit.segment import Labelling, class_shares, read_logits, read_sample, segment_folder
+from toykit.segment import segment as segment_sample
 from toykit.solvers import SOLVERS
 from toykit.solvers.gradient import OPTIMIZERS
 
@@ -140,42 +144,31 @@ def segment(
     try:
         neighborhood = NearestNeighbors(bandwidth, int(connectivity))
         energy = Energy(**terms, eta=0.0 if unary == "none" else eta, lam=lam, neighborhood=neighborhood)
+        work = Labelling(output, energy, method, unlabelled, options)
         if folders:
-            _label_folder(
-                image, seeds, output, energy, method, logits, unlabelled, not resume, workers, scheduler, options
-            )
+            report = partial(click.echo, err=True)
+            _label_folder(image, seeds, work, logits, JobOptions(not resume, workers, scheduler, report))
         else:
-            _label_photo(image, seeds, output, energy, method, logits, unlabelled, options)
+            _label_photo(image, seeds, work, logits)
     except (ValueError, TypeError, OSError, ImportError) as error:
         raise click.ClickException(str(error)) from error
 
 
-def _label_photo(
-    image: Path,
-    seeds: Path,
-    output: Path,
-    energy: Energy,
-    method: str,
-    logits: Path | None,
-    unlabelled: int,
-    options: dict[str, Any],
-) -> None:
+def _label_photo(image: Path, seeds: Path, work: Labelling, logits: Path | None) -> None:
     """Label one photo and print its classes' shares, the solver's message and the files."""
     from tqdm import tqdm
 
-    from toykit.segment import class_shares, read_logits, read_sample
-    from toykit.segment import segment as segment_sample
-
     with shown_warnings():
-        sample = read_sample(image, seeds, unlabelled)
+        sample = read_sample(image, seeds, work.unlabelled)
         height, width = sample.seeds.shape
         scores = None if logits is None else read_logits(logits, len(sample.classes), (width, height))
-    total = options["steps"] + 1 if method == "gradient" else None
+    total = work.options["steps"] + 1 if work.method == "gradient" else None
     with tqdm(total=total, desc="solving", unit="step", disable=None) as bar:
         # the fast solver's copies of labels for a callback would cost a large photo time and memory
-        move = {"progress": bar.update} if method == "fast" else {"callback": lambda *_: bar.update() and None}
+        move = {"progress": bar.update} if work.method == "fast" else {"callback": lambda *_: bar.update() and None}
+        options = {**work.options, **move}
         segmentation = segment_sample(
-            sample, output, energy, method, logits=scores, on_failure="ignore", **move, **options
+            sample, work.output, work.energy, work.method, logits=scores, on_failure="ignore", **options
         )
     for name, share in class_shares(sample, segmentation.solution).items():
         click.echo(f"{name}: {share:.1%} of the pixels")
@@ -184,33 +177,16 @@ def _label_photo(
         click.echo(path)
 
 
-def _label_folder(
-    photos: Path,
-    seeds: Path,
-    output: Path,
-    energy: Energy,
-    method: str,
-    logits: Path | None,
-    unlabelled: int,
-    fresh: bool,
-    workers: int | None,
-    scheduler: str | None,
-    options: dict[str, Any],
-) -> None:
+def _label_folder(photos: Path, seeds: Path, work: Labelling, logits: Path | None, jobs: JobOptions) -> None:
     """Label a folder of photos, print how many are finished, and exit with 1 if a photo failed."""
-    from toykit.segment import segment_folder
-
     if logits is not None and not logits.is_dir():
         raise NotADirectoryError(f"--unary {logits}: expected a folder with NAME.npy for each photo")
     try:
-        rows = segment_folder(
-            photos, seeds, output, energy, method, logits=logits, unlabelled=unlabelled, fresh=fresh, workers=workers,
-            scheduler=scheduler, report=lambda text: click.echo(text, err=True), **options,
-        )  # fmt: skip
+        rows = segment_folder(photos, seeds, work, logits=logits, jobs=jobs)
     except KeyboardInterrupt:
         click.echo("interrupted; rerun the command to label the other photos", err=True)
         sys.exit(130)
-    finish_folder(rows, output, "labelled")
+    finish_folder(rows, work.output, "labelled")
 
 
 def _refuse_unused(condition: bool, because: str, names: list[str]) -> None:

@@ -11,7 +11,7 @@ from toykit.datasets.layout import name_key, pictures
 from toykit.datasets.loading import FINDERS, folder, splits
 from toykit.datasets.sample import read_image
 from toykit.datasets.segmentation_set import SegmentationSet
-from toykit.datasets.set_findings import Occurrence
+from toykit.datasets.set_findings import Occurrence, mask_findings
 from toykit.supervision import Supervision
 
 #: Number of images in the published sets; a toy set may have any number.
@@ -132,6 +132,7 @@ def _check_image(dataset: SegmentationSet, marked: list[SegmentationSet], i: int
         mask = dataset.mask(i, (width, height))
         if mask is not None:
             occurrence.add("mask", dataset.entries[i].image, mask)
+            problems += mask_findings(dataset, i, mask)
     except (ValueError, OSError) as error:
         problems.append(_message(error))
     for view in marked:

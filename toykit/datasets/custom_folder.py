@@ -11,7 +11,7 @@ train.txt, val.txt               optional: one id per line. Without lists, all i
 
 from pathlib import Path
 
-from toykit.conventions import PADDING
+from toykit.conventions import PADDING, UNLABELLED
 from toykit.datasets.layout import files_by_name, name_key, pictures, plain_table, read_lines, read_list
 from toykit.datasets.segmentation_set import Entry, SegmentationSet
 from toykit.supervision import Supervision
@@ -66,6 +66,11 @@ def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
             name: _scribbles(strokes.get(name), drawn.get(name, default / f"{name}.png"), supervision.ratio)
             for name in ids
         }
+        if supervision.unlabelled != UNLABELLED and not any(path.suffix.lower() == ".png" for path in marks.values()):
+            raise ValueError(
+                f"{default}: unlabelled={supervision.unlabelled} has no effect, because all scribbles are strokes (JSON); "
+                "leave it out"
+            )
     entries = tuple(Entry(images[name], masks.get(name), marks.get(name)) for name in ids)
     return SegmentationSet("folder", split, ids, classes, entries, plain_table(len(classes)), classes, supervision)
 

@@ -11,6 +11,8 @@ import numpy as np
 
 #: The TIFF tag of the number of bits per channel.
 _BITS_PER_SAMPLE = 258
+#: The TIFF tag of the orientation, as in EXIF.
+_ORIENTATION = 274
 #: The TIFF tag of the channels besides grey or RGB: 0 not said, 1 transparency that colours are multiplied by, 2 transparency.
 _EXTRA_SAMPLES = 338
 #: The numbers of bits that a channel may use.
@@ -26,8 +28,8 @@ def is_deep(file) -> bool:
     return file.mode == "I" or file.mode.startswith("I;16") or any(";16" in mode for mode in raw)
 
 
-def read_deep(path: str | Path, file) -> np.ndarray:
-    """Read all bits of an opened picture of Pillow.
+def read_deep(path: str | Path, file) -> tuple[np.ndarray, bool]:
+    """Read all bits of an opened picture of Pillow, turned upright.
 
     Parameters
     ----------
@@ -37,7 +39,9 @@ def read_deep(path: str | Path, file) -> np.ndarray:
 
     Returns
     -------
-    ndarray of integers, shape (H, W, C)
+    values : ndarray of integers, shape (H, W, C)
+    transparent : bool
+        Whether the last channel is transparency.
 
     Raises
     ------
@@ -46,6 +50,7 @@ def read_deep(path: str | Path, file) -> np.ndarray:
     """
     if file.format == "TIFF":
         return read_tiff(path)
+    values = np.array(file)[..., None]
     if file.format == "PNG" and not file.mode.startswith("I"):
         try:
             from imagecodecs import png_decode
@@ -54,14 +59,15 @@ def read_deep(path: str | Path, file) -> np.ndarray:
                 f"its 16 bits per channel need imagecodecs ({error}): pip install imagecodecs, or save it with 8 bits"
             ) from error
         try:
-            return png_decode(Path(path).read_bytes())
+            values = png_decode(Path(path).read_bytes())
         except RuntimeError as error:
             raise ValueError(f"its 16 bits per channel cannot be decoded: {error}") from error
-    return np.array(file)[..., None]
+        values = values.reshape(*values.shape[:2], -1)
+    return turn_upright(values, file.getexif().get(_ORIENTATION, 1)), values.shape[2] in (2, 4)
 
 
-def read_tiff(path: str | Path) -> np.ndarray:
-    """Read a TIFF file of one picture.
+def read_tiff(path: str | Path) -> tuple[np.ndarray, bool]:
+    """Read a TIFF file of one picture, turned upright.
 
     Parameters
     ----------
@@ -69,20 +75,28 @@ def read_tiff(path: str | Path) -> np.ndarray:
 
     Returns
     -------
-    ndarray of integers, shape (H, W, C)
+    values : ndarray of integers, shape (H, W, C)
+    transparent : bool
+        Whether the last channel is transparency.
 
     Raises
     ------
     ValueError, OSError
-        If it holds something else; states what.
+        If it holds something else, or more pixels than Pillow opens; states what.
     """
     import tifffile
+    from PIL import Image
 
     with tifffile.TiffFile(path) as file:
         pages = len(file.pages)
         page = file.pages.first
         if pages > 1:
             raise ValueError(f"it holds {pages} pictures; save the one that is meant by itself")
+        most = 2 * (Image.MAX_IMAGE_PIXELS or page.size)
+        if page.imagewidth * page.imagelength > most:
+            raise ValueError(
+                f"it has {page.imagewidth} x {page.imagelength} pixels; expected at most {most} altogether"
+            )
         if page.dtype is None or page.dtype.kind not in "ui":
             raise ValueError(
                 f"its values of type {page.dtype} have no fixed range; save it with 8 or 16 bits per channel"
@@ -97,6 +111,7 @@ def read_tiff(path: str | Path) -> np.ndarray:
                 f"it has {page.samplesperpixel} channels, of which {len(extra)} are neither colours nor said to be transparency"
                 "; save it as grey or RGB (the library's tk.solve takes any number of channels)"
             )
+        orientation = int(page.tags.valueof(_ORIENTATION, default=1))
         values = page.asarray()
         if page.photometric == 0:  # white is zero
             values = np.iinfo(values.dtype).max - values
@@ -105,16 +120,18 @@ def read_tiff(path: str | Path) -> np.ndarray:
         alpha = values[..., -1:].astype(float) / np.iinfo(values.dtype).max
         colors = np.divide(values[..., :-1], alpha, out=np.zeros(values[..., :-1].shape), where=alpha > 0)
         values = np.concatenate([colors.clip(0, np.iinfo(values.dtype).max).astype(values.dtype), values[..., -1:]], 2)
-    return values
+    return turn_upright(values, orientation), bool(extra)
 
 
-def to_rgb(values: np.ndarray) -> np.ndarray:
+def to_rgb(values: np.ndarray, transparent: bool) -> np.ndarray:
     """Scale whole numbers to 8 bits, and convert grey values and transparency to RGB.
 
     Parameters
     ----------
     values : ndarray of integers, shape (H, W, C)
-        Grey values or RGB, with transparency as last channel where C is 2 or 4. Transparent parts are drawn on white.
+        Grey values or RGB, and perhaps transparency.
+    transparent : bool
+        Whether the last channel is transparency. Transparent parts are drawn on white.
 
     Returns
     -------
@@ -125,18 +142,19 @@ def to_rgb(values: np.ndarray) -> np.ndarray:
     ValueError
         For another number of channels, and for values outside 0..65535.
     """
-    channels = values.shape[2]
-    if not 1 <= channels <= 4:
+    channels = values.shape[2] - transparent
+    if channels not in (1, 3):
         raise ValueError(
-            f"it has {channels} channels; a photo has grey values or RGB (the library's tk.solve takes any number of channels)"
+            f"it has {channels} channels of colours; a photo has grey values or RGB (the library's tk.solve takes any number "
+            "of channels)"
         )
     if values.min() < 0 or values.max() > 65535:
         raise ValueError(
             f"its values {values.min()}..{values.max()} have no fixed range; save it with 8 or 16 bits per channel"
         )
-    colors = values[..., : channels - 1 + channels % 2].astype(np.float64)
+    colors = values[..., :channels].astype(np.float64)
     colors /= 2.0 ** next(bits for bits in BITS if colors.max() < 2**bits) - 1
-    if channels % 2 == 0:
+    if transparent:
         alpha = values[..., -1:] / max(np.iinfo(values.dtype).max if values.dtype.kind == "u" else 65535, 1)
         colors = colors * alpha + (1 - alpha)
     return np.broadcast_to((255 * colors).round().astype(np.uint8), (*values.shape[:2], 3)).copy()

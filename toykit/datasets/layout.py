@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from toykit.conventions import UNLABELLED
+from toykit.supervision.findings import edge_findings
 
 #: Suffixes of photos, in lower case; files with others are left out.
 PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
@@ -230,14 +231,14 @@ def decode_ids(values: np.ndarray, table: np.ndarray, path: Path) -> np.ndarray:
     Raises
     ------
     ValueError
-        For values that the table refuses; names the file and these values.
+        For values that the table refuses; names the file, these values and, where they look like soft edges, this cause.
     """
     ids = table[values]
     if (ids == REFUSED).any():
         allowed = np.flatnonzero(table != REFUSED)
-        raise ValueError(
-            f"{path}: holds {np.unique(values[ids == REFUSED])[:8].tolist()}; expected class ids among {_ranges(allowed)}"
-        )
+        refused = np.unique(values[ids == REFUSED])[:8].tolist()
+        problem = f"holds {refused}; expected class ids among {_ranges(allowed)}"
+        raise ValueError("; ".join([f"{path}: {problem}", *edge_findings(values)]))
     return ids.astype(np.uint8)
 
 

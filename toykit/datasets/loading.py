@@ -5,6 +5,7 @@ from pathlib import Path
 
 from toykit._shared.arguments import check_choice, check_whole
 from toykit._shared.resources import data_root
+from toykit.conventions import UNLABELLED
 from toykit.datasets import ade20k, camvid, cityscapes, custom_folder, toy, voc
 from toykit.datasets.classes import DROP, keep_classes, merge_classes
 from toykit.datasets.segmentation_set import SegmentationSet, limited
@@ -71,6 +72,10 @@ def load(
     check_choice("split", split, splits(kind))
     if limit is not None:
         check_whole("limit", limit)
+    if supervision is not None and supervision.unlabelled != UNLABELLED and kind != "folder":
+        raise ValueError(
+            f"unlabelled={supervision.unlabelled}: has no effect with {kind}, whose maps have a fixed layout"
+        )
     if supervision is None:
         supervision = Supervision("scribbles" if split == "train" else "full")
     root = folder(kind, root)

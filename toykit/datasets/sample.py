@@ -11,7 +11,7 @@ from torch import Tensor
 
 from toykit._shared.arguments import check_choice
 from toykit.conventions import UNLABELLED
-from toykit.datasets.deep_pictures import is_deep, read_deep, read_tiff, to_rgb, turn_upright
+from toykit.datasets.deep_pictures import is_deep, read_deep, read_tiff, to_rgb
 from toykit.supervision.spec import PRESENT
 
 
@@ -99,8 +99,8 @@ class Sample:
         return float((labels.argmax(1)[0].cpu().numpy() == self.mask)[judged].mean())
 
 
-#: The EXIF tag of the orientation.
-_ORIENTATION = 0x0112
+#: The EXIF tag of the orientation, and the TIFF tags of the stored size.
+_ORIENTATION, _WIDTH, _HEIGHT = 0x0112, 256, 257
 #: What decoders raise for damaged files, besides ValueError and OSError.
 _DAMAGE = (IndexError, MemoryError, SyntaxError, struct.error, zlib.error)
 #: Formats that hold several pictures as animations or pages; a JPEG's further pictures are thumbnails of the same photo.
@@ -131,12 +131,13 @@ def read_image(path: str | Path) -> np.ndarray:
 
     try:
         try:
-            with Image.open(path) as file:
+            # Pillow 13 maps a turned TIFF that it opens by its path to the wrong shape
+            with open(path, "rb") as opened, Image.open(opened) as file:
                 pages = getattr(file, "n_frames", 1)
                 if pages > 1 and file.format in _PAGED:
                     raise ValueError(f"it holds {pages} pictures; save the one that is meant by itself")
                 if is_deep(file):
-                    return to_rgb(turn_upright(read_deep(path, file), file.getexif().get(_ORIENTATION, 1)))
+                    return to_rgb(*read_deep(path, file))
                 if file.mode == "F":
                     raise ValueError("its mode F has no fixed range; save it with 8 or 16 bits per channel")
                 picture = ImageOps.exif_transpose(file)
@@ -148,7 +149,7 @@ def read_image(path: str | Path) -> np.ndarray:
             with open(path, "rb") as file:
                 if file.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
                     raise
-            return to_rgb(read_tiff(path))  # Pillow reads only some kinds of TIFF
+            return to_rgb(*read_tiff(path))  # Pillow reads only some kinds of TIFF
     except FileNotFoundError:
         raise
     except (Image.DecompressionBombError, OSError, ValueError, *_DAMAGE) as error:
@@ -172,11 +173,15 @@ def picture_size(path: str | Path) -> tuple[int, int]:
         See `read_image`.
     """
     from PIL import Image
+    from PIL.TiffImagePlugin import TiffImageFile
 
     try:
         with Image.open(path) as file:
             turned = file.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-            return (file.height, file.width) if turned else file.size
+            width, height = file.size
+            if isinstance(file, TiffImageFile):  # some versions of Pillow give the size after turning
+                width, height = file.tag_v2[_WIDTH], file.tag_v2[_HEIGHT]
+            return (height, width) if turned else (width, height)
     except FileNotFoundError:
         raise
     except (Image.DecompressionBombError, SyntaxError, OSError, ValueError):

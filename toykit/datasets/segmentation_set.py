@@ -192,7 +192,11 @@ class SegmentationSet:
             notes += stroke_findings(scribbles)
         elif self.kind == "folder":
             notes += map_findings(values)
-        return self._decode_marks(path, values, scribbles is None), [f"{path}: {note}" for note in notes]
+        try:
+            seeds = self._decode_marks(path, values, scribbles is None)
+        except ValueError as error:  # what is suspicious may be the cause
+            raise ValueError("; ".join([str(error), *(note for note in notes if note not in str(error))])) from error
+        return seeds, [f"{path}: {note}" for note in notes]
 
     def _marks(self, i: int, size: tuple[int, int]) -> tuple[Path, np.ndarray, list[str], Scribbles | None]:
         """Return the file of an image's marks, the values that it holds or draws, remarks on reading it, and its strokes."""

@@ -1,12 +1,16 @@
-"""What is suspicious about a set as a whole: classes that no mask, or no scribble, holds. For `data check` and for training."""
+"""What is suspicious about a set as a whole, for `data check` and for training.
+
+Classes that no mask, or no scribble, holds; seed maps of one class; masks with soft edges; what single files look like.
+"""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from toykit.conventions import UNLABELLED
+from toykit.conventions import PADDING, UNLABELLED
 from toykit.datasets.sample import picture_size
 from toykit.datasets.segmentation_set import SegmentationSet, limited
+from toykit.supervision.findings import fatal_findings
 
 #: The most images of a set that are read before training, in a user's folder and otherwise; `toykit data check` reads all.
 MOST_READ, MOST_PUBLISHED = 200, 20
@@ -30,11 +34,16 @@ class Occurrence:
         self.own, self.classes, self.unlabelled = kind == "folder", tuple(classes), unlabelled
         self.images: dict[str, set] = {"mask": set(), "seed map": set()}
         self.pixels = {what: np.zeros(256, np.int64) for what in self.images}
+        self.poor: dict[object, str] = {}
 
     def add(self, what: str, image: object, ids: np.ndarray) -> None:
         """Count the ids (H, W) of one image's "mask" or "seed map"; an image may be in two splits."""
+        counts = np.bincount(ids.ravel(), minlength=256)
         self.images[what].add(image)
-        self.pixels[what] += np.bincount(ids.ravel(), minlength=256)
+        self.pixels[what] += counts
+        classes = np.flatnonzero(counts[:PADDING])
+        if what == "seed map" and len(classes) < 2:
+            self.poor[image] = self.classes[classes[0]] if len(classes) else "none"
 
     def findings(self, where: object) -> list[str]:
         """Return the classes that do not occur, after all images were added; each finding begins with `where`."""
@@ -54,7 +63,19 @@ class Occurrence:
                 if what == "mask" or not present:
                     text += f"; if {UNLABELLED} stands for {absent[0]}, write {self.classes.index(absent[0])} there"
             findings.append(text)
+        if self.own and 2 * len(self.poor) > len(self.images["seed map"]):
+            some = ", ".join(f"{getattr(image, 'name', image)}: {name}" for image, name in list(self.poor.items())[:8])
+            findings.append(
+                f"{where}: {len(self.poor)} of {len(self.images['seed map'])} seed maps hold only one class or none ({some}"
+                f"{', ...' if len(self.poor) > 8 else ''}), so nothing there shows where the class ends; draw a stroke in a "
+                "second class, or is it stored as 255, which is unlabelled?"
+            )
         return findings
+
+
+def mask_findings(dataset: SegmentationSet, i: int, mask: np.ndarray) -> list[str]:
+    """Return what is suspicious about the mask of a user's i-th image; each finding begins with the file."""
+    return [f"{dataset.entries[i].mask}: {text}" for text in fatal_findings(mask) if dataset.kind == "folder"]
 
 
 def training_findings(training: SegmentationSet, validation: SegmentationSet | None) -> list[str]:
@@ -68,14 +89,16 @@ def training_findings(training: SegmentationSet, validation: SegmentationSet | N
     Returns
     -------
     list of str
-        The findings of single files begin with the file, at most eight of them; faulty files are left to training itself.
+        The findings of single files begin with the file, at most eight of them; so do the faults for which training will refuse
+        a file.
     """
     occurrence = Occurrence(training.kind, training.classes, training.supervision.unlabelled)
     most = MOST_READ if training.kind == "folder" else MOST_PUBLISHED
     notes = list(_notes(limited(training, most), occurrence))
     for dataset in (training, validation):
         if dataset is not None:
-            _add_masks(limited(dataset, most), occurrence)
+            notes += _mask_notes(limited(dataset, most), occurrence)
+    notes = list(dict.fromkeys(notes))  # an image may be in both sets
     more = [f"... and {len(notes) - 8} more such files: see toykit data check"] if len(notes) > 8 else []
     return notes[:8] + more + occurrence.findings(f"{training.kind} ({training.entries[0].image.parent.parent})")
 
@@ -87,18 +110,21 @@ def _notes(dataset: SegmentationSet, occurrence: Occurrence) -> Iterable[str]:
     for i, entry in enumerate(dataset.entries):
         try:
             seeds, notes = dataset.inspect(i, picture_size(entry.image))
-        except (ValueError, OSError):
+        except (ValueError, OSError) as error:
+            yield str(error)
             continue
         occurrence.add("seed map", entry.image, seeds)
         yield from notes
 
 
-def _add_masks(dataset: SegmentationSet, occurrence: Occurrence) -> None:
-    """Count the ids of the masks."""
+def _mask_notes(dataset: SegmentationSet, occurrence: Occurrence) -> Iterable[str]:
+    """Yield the findings of each image's mask, and count its ids."""
     for i, entry in enumerate(dataset.entries):
         try:
             mask = dataset.mask(i)
-        except (ValueError, OSError):
+        except (ValueError, OSError) as error:
+            yield str(error)
             continue
         if mask is not None:
             occurrence.add("mask", entry.image, mask)
+            yield from mask_findings(dataset, i, mask)

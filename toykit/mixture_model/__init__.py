@@ -20,8 +20,9 @@ from toykit._shared.arguments import check_whole
 from toykit.conventions import PADDING
 from toykit.energy import Energy
 from toykit.mixture_model.backbone import Backbone
-from toykit.mixture_model.model import PhotoModel, check_photos, fit_photo
+from toykit.mixture_model.model import PhotoModel, fit_photo
 from toykit.mixture_model.refine import refine
+from toykit.seed_model import check_photos
 
 __all__ = ["ROUNDS", "Backbone", "PhotoModel", "fit_photo", "mixture_logits", "refine"]
 
@@ -73,6 +74,8 @@ def mixture_logits(
     """
     check_whole("rounds", rounds, 0)
     image, seeds = check_photos(image, seeds, num_classes)
+    if image.shape[1] != 3:
+        raise ValueError(f"image: expected the 3 channels of RGB, got {image.shape[1]}")
     logits = torch.zeros(len(image), num_classes, *seeds.shape[1:], device=image.device)
     for photo, marks, out in zip(image, seeds, logits, strict=True):
         if not (marks < PADDING).any():

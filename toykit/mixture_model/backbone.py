@@ -1,5 +1,6 @@
 """The feature maps of a pre-trained network: the optional evidence beside colour and position."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ SIDE, ENLARGE = 640, 2.0
 
 
 class Backbone:
-    """A frozen network: ``Backbone(source)(photo)`` returns the photo's maps.
+    """A frozen network: ``Backbone(source)(photo)`` returns the photo's maps. The last one that was built is kept.
 
     Parameters
     ----------
@@ -39,11 +40,9 @@ class Backbone:
     """
 
     def __init__(self, source: str | Path):
-        if Path(source).is_file() or Path(source).suffix in (".pt", ".pth", ".bin"):
-            network = build(_layout(source), 2, weights=source, freeze_body=True).eval()
-            self.body, self.mean, self.std = network.body, network.mean, network.std
-        else:
-            self.body, self.mean, self.std = _from_timm(str(source))
+        state = Path(source).stat() if Path(source).is_file() else None
+        changed = None if state is None else (state.st_size, state.st_mtime_ns)
+        self.body, self.mean, self.std = _build(str(source), changed)
 
     @torch.no_grad()
     def __call__(self, photo: Tensor) -> list[Tensor]:
@@ -55,6 +54,15 @@ class Backbone:
         maps = self.body((image - self.mean) / self.std)
         maps = [maps] if torch.is_tensor(maps) else list(maps)[-LEVELS:]
         return [x[0] for x in maps]
+
+
+@lru_cache(maxsize=1)
+def _build(source: str, changed: tuple[int, int] | None) -> tuple[nn.Module, Tensor, Tensor]:
+    """Build a frozen network once per process, and again if its file's size or time of change differs; see `_from_timm`."""
+    if changed is not None or Path(source).suffix in (".pt", ".pth", ".bin"):
+        network: Any = build(_layout(source), 2, weights=source, freeze_body=True).eval()
+        return network.body, network.mean, network.std
+    return _from_timm(source)
 
 
 def _layout(path: str | Path) -> str:

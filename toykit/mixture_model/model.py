@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from toykit.conventions import PADDING, UNLABELLED, check_image, check_seeds
+from toykit.conventions import PADDING, UNLABELLED
 from toykit.energy.cells import cell_inputs, to_pixels
 from toykit.mixture_model.colour import cielab
 from toykit.mixture_model.linear import linear_scores
@@ -104,14 +104,3 @@ def cell_colours(photo: Tensor, seeds: Tensor, stride: int) -> Tensor:
     blank = photo.new_zeros(1, 2, *seeds.shape)
     outside = seeds.where(seeds == PADDING, UNLABELLED)  # only padding is left out of the means
     return cielab(cell_inputs(blank, photo[None], outside[None], stride)[1][0])
-
-
-def check_photos(image: Tensor, seeds: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Return image and seeds as float32 and int64, or raise TypeError or ValueError."""
-    image, seeds = check_image(image), check_seeds(seeds, num_classes)
-    if image.shape[1] != 3:
-        raise ValueError(f"image: expected the 3 channels of RGB, got {image.shape[1]}")
-    expected = (len(image), *image.shape[-2:])
-    if seeds.shape != expected:
-        raise ValueError(f"seeds: expected {expected} like the image, got {tuple(seeds.shape)}")
-    return image, seeds

@@ -12,11 +12,12 @@ from toykit.plots.potentials import contours, descent_fields, surfaces
 from toykit.plots.results import dot_rows, length_curves
 from toykit.plots.simplex import landscapes, move_figure, simplex_path, triangle
 from toykit.plots.style import figure_format, style
-from toykit.plots.tints import class_tints
+from toykit.plots.tints import background_class, class_tints
 from toykit.plots.training import training_curves
 
 __all__ = [
     "affinity_panels",
+    "background_class",
     "certainty",
     "class_tints",
     "contours",

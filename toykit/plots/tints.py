@@ -4,6 +4,8 @@ VOC's own palette (`toykit._shared.palette.voc_palette`) begins with black, maro
 readers.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 #: Light grey, for the background.
@@ -14,6 +16,23 @@ HUES = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#56B4
 WHITE, BLACK = 0.55, 0.45
 #: Distance in CIE Lab that the colours of two classes should have where they meet.
 APART = 18.0
+
+
+def background_class(names: Mapping[int, str] | Sequence[str]) -> int | None:
+    """Return the id of the class called "background", which is drawn in light grey.
+
+    Parameters
+    ----------
+    names : sequence of str, or mapping from int to str
+        Class names by id.
+
+    Returns
+    -------
+    int or None
+        None if no class has this name.
+    """
+    items = names.items() if isinstance(names, Mapping) else enumerate(names)
+    return next((k for k, name in items if name == "background"), None)
 
 
 def class_tints(num_classes: int, background: int | None = 0, mask: np.ndarray | None = None) -> np.ndarray:

@@ -9,16 +9,18 @@ each photo's results, and when a photo is skipped.
 from __future__ import annotations
 
 import inspect
-import unicodedata
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from toykit import __version__
-from toykit._shared.photo_jobs import Job, list_photos, process, refuse_ambiguous
+from toykit._shared.files import fingerprint
+from toykit._shared.photo_jobs import JobOptions, list_photos, process, refuse_ambiguous, refuse_colliding
+from toykit._shared.result_folder import Job
 from toykit.conventions import UNLABELLED
+from toykit.datasets.layout import files_by_name, name_key
 from toykit.energy import Energy
 from toykit.mixture_model import Backbone
 from toykit.segment.labelling import FILES, class_shares, segment
@@ -65,7 +67,8 @@ def find_pairs(photos: Path, seeds: Path) -> Pairs:
     Raises
     ------
     ValueError
-        Two photos have one name, a photo has two files of seeds, or two photos share one; the message lists them.
+        Two photos have one name, perhaps in another case, a photo has two files of seeds, or two photos share one; the message
+        lists them.
     FileNotFoundError
         No photo has seeds.
     """
@@ -75,17 +78,15 @@ def find_pairs(photos: Path, seeds: Path) -> Pairs:
     if photos.samefile(seeds):
         images = [path for path in images if _painted_photo(path) not in names]
         marks = [path for path in marks if path.suffix.lower() == ".json" or _painted_photo(path) in names]
-    by_name: dict[str, list[Path]] = {_name(path): [] for path in images}
+    refuse_colliding(images, f"{photos}: the results of photos with one name would collide")
+    by_name = {_name(image): image for image in images}
     owners: dict[Path, list[Path]] = {path: [] for path in marks}
-    for image in images:
-        by_name[_name(image)].append(image)
-    refuse_ambiguous(by_name, f"{photos}: the results of photos with one name would collide")
     chosen: dict[str, list[Path]] = {name: [] for name in by_name}
     for path in marks:
         for name in sorted({_name(path), _painted_photo(path)}):
             if name in by_name:
                 chosen[name].append(path)
-                owners[path] += by_name[name]
+                owners[path].append(by_name[name])
     refuse_ambiguous(chosen, f"{seeds}: more than one file of seeds for a photo")
     refuse_ambiguous({str(path): shared for path, shared in owners.items()}, f"{photos}: photos share their seeds")
     found = {image: chosen[_name(image)][0] for image in images if chosen[_name(image)]}
@@ -102,8 +103,8 @@ def find_pairs(photos: Path, seeds: Path) -> Pairs:
 
 
 def _name(path: Path) -> str:
-    """Return a file's name without suffix; macOS decomposes accents in file names, others compose them."""
-    return unicodedata.normalize("NFC", path.stem)
+    """Return the key of a file's name without suffix."""
+    return name_key(path.stem)
 
 
 def _painted_photo(path: Path) -> str:
@@ -114,11 +115,23 @@ def _painted_photo(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Labelling:
-    """Label one photo, see `toykit.segment.segment`; the inputs of a job are the photo, its seeds and perhaps its logits."""
+    """Label photos: its call labels one, see `toykit.segment.segment`, from a job's photo, seeds and perhaps logits.
+
+    Attributes
+    ----------
+    output : Path
+        The folder of the results.
+    energy, method, options
+        See `toykit.segment.segment`.
+    unlabelled : int, default 255
+        The id in indexed PNG files that means "no label", besides 255.
+    version : str
+        The version of toykit of the command.
+    """
 
     output: Path
     energy: Energy
-    method: str
+    method: str = "fast"
     unlabelled: int = UNLABELLED
     options: Mapping[str, Any] = field(default_factory=dict)
     version: str = __version__
@@ -139,7 +152,7 @@ class Labelling:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", SeedWarning)
             try:
-                sample = read_sample(image, seeds, self.unlabelled)
+                sample = read_sample(image, seeds, UNLABELLED if _are_strokes(seeds) else self.unlabelled)
                 height, width = sample.seeds.shape
                 logits = read_logits(others[0], len(sample.classes), (width, height)) if others else None
             except ValueError as error:  # what was found before may be its cause
@@ -156,17 +169,10 @@ class Labelling:
 def segment_folder(
     photos: str | Path,
     seeds: str | Path,
-    output: str | Path,
-    energy: Energy,
-    method: str = "fast",
+    work: Labelling,
     *,
     logits: str | Path | None = None,
-    unlabelled: int = UNLABELLED,
-    fresh: bool = False,
-    workers: int | None = None,
-    scheduler: str | None = None,
-    report: Callable[[str], object] = print,
-    **options,
+    jobs: JobOptions | None = None,
 ) -> list[dict]:
     """Label all photos of a folder that have seeds.
 
@@ -174,24 +180,14 @@ def segment_folder(
     ----------
     photos, seeds : str or Path
         The folders, see `find_pairs`.
-    output : str or Path
-        The folder of the results: NAME_labels.npz, NAME_mask.png and NAME_picture.png for each photo
+    work : Labelling
+        How they are labelled. Its folder gets NAME_labels.npz, NAME_mask.png and NAME_picture.png for each photo
         (`toykit.segment.segment`), summary.csv, settings.json and records/.
-    energy, method, **options
-        See `toykit.segment.segment`.
     logits : str or Path, optional
         A folder with a network's logits for each photo, NAME.npy. Default: those of a model that is fitted on the seeds.
-    unlabelled : int, default 255
-        The id in indexed PNG files that means "no label", besides 255.
-    fresh : bool, default False
-        Label all photos again. Otherwise finished photos are skipped, and a folder with results of other settings is an error.
-    workers : int, optional
-        Number of processes on this machine, with one thread each. Default: this process, with all its threads.
-    scheduler : str, optional
-        Address of a running Dask scheduler, e.g. "tcp://10.0.0.1:8786", instead of `workers`. Its workers need the same
-        version of toykit, and the folders at the same paths.
-    report : callable, default print
-        Receives lines of text: photos without seeds, seeds without a photo, and each photo that failed.
+    jobs : JobOptions, optional
+        Which photos are labelled again, by which processes, and what receives lines of text: photos without seeds, seeds
+        without a photo, and each photo that failed.
 
     Returns
     -------
@@ -202,8 +198,8 @@ def segment_folder(
     Raises
     ------
     ValueError
-        Names are ambiguous, `output` is one of the other folders or has results of other settings, or an option is out of
-        range. Nothing has been computed then.
+        Names are ambiguous, the folder of the results is one of the others or has results of other settings, or an option is
+        out of range or has no effect. Nothing has been computed then.
     TypeError
         For an option that the solver does not have.
     OSError
@@ -211,33 +207,48 @@ def segment_folder(
     ImportError
         Dask's distributed is not installed.
     """
-    photos, seeds, output = (Path(path).absolute() for path in (photos, seeds, output))
+    jobs = jobs or JobOptions()
+    photos, seeds, output = (Path(path).absolute() for path in (photos, seeds, work.output))
     pairs = find_pairs(photos, seeds)
     if output.exists() and any(output.samefile(folder) for folder in (photos, seeds)):
         raise ValueError(f"{output}: expected a folder of its own for the results, got that of the photos or seeds")
-    its_own = inspect.signature(segment).parameters
-    check_options(method, {name: value for name, value in options.items() if name not in its_own})
+    if work.unlabelled != UNLABELLED and all(map(_are_strokes, pairs.found.values())):
+        raise ValueError(
+            f"unlabelled={work.unlabelled}: has no effect, because all seeds in {seeds} are strokes (JSON)"
+        )
+    options, its_own = dict(work.options), inspect.signature(segment).parameters
+    check_options(work.method, {name: value for name, value in options.items() if name not in its_own})
     for text, paths in {"no seeds for": pairs.without_seeds, "no photo for": pairs.without_photo}.items():
         if paths:
             names = ", ".join(path.name for path in paths[:8]) + (", ..." if len(paths) > 8 else "")
-            report(f"{text} {len(paths)} {'file' if len(paths) == 1 else 'files'}, left out: {names}")
-    if options.get("features") is not None and Path(options["features"]).is_file():
-        options["features"] = str(Path(options["features"]).absolute())  # workers may run in another folder
+            jobs.report(f"{text} {len(paths)} {'file' if len(paths) == 1 else 'files'}, left out: {names}")
+    settings = {
+        "toykit": __version__, "cross_entropy": work.energy.cross_entropy, "relaxation": work.energy.relaxation,
+        "eta": work.energy.eta, "lambda": work.energy.lam, "neighborhood": repr(work.energy.neighborhood),
+        "solver": work.method, "logits": [] if logits is None else [str(Path(logits).absolute())],
+        "unlabelled": work.unlabelled, **{name: _plain(value) for name, value in options.items()},
+    }  # fmt: skip
     if options.get("features") is not None:
         Backbone(options["features"])  # raise before any work
-    extra = () if logits is None else (Path(logits).absolute(),)
-    jobs = [
-        Job(image.stem, (image, marks, *(folder / f"{image.stem}.npy" for folder in extra)))
+        if Path(options["features"]).is_file():
+            settings["features"] = fingerprint(options["features"])  # of another content the results are others
+            options["features"] = str(Path(options["features"]).absolute())  # workers may run in another folder
+    scores = {} if logits is None else files_by_name(Path(logits).absolute(), (".npy",))
+    todo = [
+        Job(image.stem, (image, marks, *([] if logits is None else [_logits_of(image, scores, Path(logits))])))
         for image, marks in pairs.found.items()
     ]
-    settings = {
-        "toykit": __version__, "cross_entropy": energy.cross_entropy, "relaxation": energy.relaxation, "eta": energy.eta,
-        "lambda": energy.lam, "neighborhood": repr(energy.neighborhood), "solver": method,
-        "logits": [str(folder) for folder in extra], "unlabelled": unlabelled,
-        **{name: _plain(value) for name, value in options.items()},
-    }  # fmt: skip
-    work = Labelling(output, energy, method, unlabelled, options)
-    return process(work, jobs, output, settings, fresh=fresh, workers=workers, scheduler=scheduler, report=report)
+    return process(replace(work, output=output, options=options), todo, output, settings, jobs)
+
+
+def _logits_of(image: Path, scores: Mapping[str, Path], folder: Path) -> Path:
+    """Return the file of a photo's logits; if there is none, the one whose absence is to be reported."""
+    return scores.get(_name(image), folder.absolute() / f"{image.stem}.npy")
+
+
+def _are_strokes(seeds: Path) -> bool:
+    """Return whether a file of seeds holds strokes instead of a map."""
+    return seeds.suffix.lower() == ".json"
 
 
 def _plain(value: Any) -> Any:

@@ -207,8 +207,7 @@ def _write_picture(path: Path, sample: Sample, labels: Tensor, names: dict[int, 
     marks = seeds.numpy().astype(np.uint8)
     padding = marks == PADDING
     hard = np.where(padding, np.uint8(PADDING), small.argmax(0).numpy().astype(np.uint8))
-    background = next((k for k, name in names.items() if name == "background"), None)
-    tints = plots.class_tints(len(labels), background, hard)
+    tints = plots.class_tints(len(labels), plots.background_class(names), hard)
     pictures = {
         "photo and seeds": plots.overlay_seeds(image, marks, len(labels), 0.3, tints),
         "soft labels (a bare photo: undecided)": plots.label_picture(image, small, tints),

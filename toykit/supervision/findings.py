@@ -56,6 +56,29 @@ def _nothing_unlabelled(ids: np.ndarray) -> str:
     )
 
 
+def edge_findings(ids: np.ndarray) -> list[str]:
+    """Return which ids of a map look like soft edges; the likely cause of ids that are no class.
+
+    Parameters
+    ----------
+    ids : ndarray, shape (H, W), uint8
+        A drawn map or a mask.
+
+    Returns
+    -------
+    list of str
+        That of `fatal_findings` if there are many.
+    """
+    fatal = fatal_findings(ids)
+    odd = [] if fatal else odd_ids(ids)
+    if not odd:
+        return fatal
+    return [
+        f"id{'s' * (len(odd) > 1)} {_some(odd)} may be soft edges of strokes: they lie between other ids, or cover at most "
+        f"{HANDFUL} pixels beside them{_padding_too(odd)}"
+    ]
+
+
 def map_findings(ids: np.ndarray) -> list[str]:
     """Return what is suspicious about a drawn map that can be used.
 
@@ -79,11 +102,7 @@ def map_findings(ids: np.ndarray) -> list[str]:
             f"only {free / ids.size:.1%} of the pixels are unlabelled ({UNLABELLED}), and id {first} covers "
             f"{labels[first] / ids.size:.1%}; if {first} means no label, pass --unlabelled {first}"
         )
-    if odd:
-        findings.append(
-            f"id{'s' * (len(odd) > 1)} {_some(odd)} may be soft edges of strokes: they lie between other ids, or cover at most "
-            f"{HANDFUL} pixels beside them{_padding_too(odd)}"
-        )
+    findings += edge_findings(ids)
     rare = [int(k) for k in np.flatnonzero(labels) if labels[k] <= HANDFUL and int(k) not in odd]
     if rare and labels.max() >= PLENTY:
         findings.append(

@@ -64,7 +64,7 @@ def read_seeds(
         If there is no such file.
     ValueError
         If the file is unreadable, holds colours instead of ids, has another shape than the photo, or soft edges instead of ids;
-        names the file.
+        names the file. Also for strokes with another `unlabelled` than 255, which has no effect on them.
 
     Warns
     -----
@@ -97,6 +97,11 @@ def inspect_seeds(path: str | Path, size: tuple[int, int], unlabelled: int = UNL
     path = Path(path)
     check_unlabelled(unlabelled)
     if path.suffix.lower() == ".json":
+        if unlabelled != UNLABELLED:
+            raise ValueError(
+                f"{path}: unlabelled={unlabelled} has no effect on strokes, because all pixels without one are unlabelled; "
+                "leave it out"
+            )
         scribbles = read_scribbles(path)
         check_scales(path, scribbles.size, size)
         seeds, classes, notes = scribbles.draw(size), scribbles.classes, stroke_findings(scribbles)
@@ -132,10 +137,8 @@ def read_drawn_map(
         See `read_seeds`.
     """
     ids, notes = read_indexed_png(path), []
-    fatal = fatal_findings(
-        ids
-    )  # before ids are replaced or scaled: soft edges lie between the strokes and what is around them
-    if fatal:
+    # before ids are replaced or scaled: soft edges lie between the strokes and what is around them
+    if fatal := fatal_findings(ids):
         raise ValueError(f"{path}: {fatal[0]}")
     if unlabelled != UNLABELLED:
         both = int((ids == UNLABELLED).sum())

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from toykit.datasets.sample import picture_size
 from toykit.datasets.segmentation_set import SegmentationSet
 from toykit.training.config import Data
 
@@ -62,11 +63,8 @@ class Crops(Dataset):
 
 def check_whole_photos(samples: SegmentationSet, data: Data) -> None:
     """Raise ValueError for the first photo that a crop would cut; only the headers of the files are read."""
-    from PIL import Image
-
     for entry in samples.entries:
-        with Image.open(entry.image) as file:
-            longest = round(data.scale[1] * max(file.size))
+        longest = round(data.scale[1] * max(picture_size(entry.image)))
         if longest > data.crop:
             raise ValueError(
                 f"{entry.image}: model.freeze=body needs whole photos, and this one has {longest} pixels at scale "

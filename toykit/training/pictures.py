@@ -47,7 +47,8 @@ def picture(
     """
     image, seeds = (tensor.to(device) for tensor in sample.tensors())
     logits = predict(network, image, scale, features)
-    tints = plots.class_tints(len(sample.classes))  # the same in all panels, and in each epoch
+    background = plots.background_class(sample.classes)
+    tints = plots.class_tints(len(sample.classes), background)  # the same in all panels, and in each epoch
     panels = [sample.image / 255, plots.overlay_seeds(sample.image, sample.seeds, len(sample.classes), colors=tints)]
     if objective.has_labels:
         allowed = torch.from_numpy(sample.present(present))[None].to(device)

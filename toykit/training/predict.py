@@ -126,17 +126,23 @@ def predict_rows(
     """
     views = Views() if views is None else views
     height, width = image.shape[-2:]
-    if views.count == 1 and _pixels((height, width), views.scale * views.factors[0]) <= views.tile**2:
-        yield 0, predict(network, image, views.scale * views.factors[0], features)[0]
+    scale, most = views.scale * views.factors[0], views.tile**2
+    at_once = views.count == 1 and _pixels((height, width), scale) <= most
+    if at_once and height * width <= most:
+        yield 0, predict(network, image, scale, features)[0]
         return
-    seen = [
-        (
-            _cell_logits(network, image.flip(3) if mirrored else image, views.scale * factor, views.tile, features),
-            mirrored,
-        )
-        for factor in views.factors
-        for mirrored in (False, True)[: 1 + views.flip]
-    ]
+    if at_once:  # a large photo seen small: its pixels are interpolated from those of the view, not from cells
+        logits = predict(network, _resized(image, scale), features=features)[0].float()
+        seen = [(_Cells(logits, 1, (logits.shape[1], logits.shape[2]), (height, width)), False)]
+    else:
+        seen = [
+            (
+                _cell_logits(network, image.flip(3) if mirrored else image, views.scale * factor, views.tile, features),
+                mirrored,
+            )
+            for factor in views.factors
+            for mirrored in (False, True)[: 1 + views.flip]
+        ]
     rows = max(1, BAND // (len(seen[0][0].logits) * width))
     for first in range(0, height, rows):
         last = min(first + rows, height)

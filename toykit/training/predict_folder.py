@@ -16,7 +16,8 @@ import numpy as np
 
 from toykit import __version__
 from toykit._shared.files import write_atomically, write_text
-from toykit._shared.photo_jobs import Job, list_photos, process, refuse_ambiguous
+from toykit._shared.photo_jobs import JobOptions, list_photos, process, refuse_colliding
+from toykit._shared.result_folder import Job
 from toykit.datasets.sample import read_image
 from toykit.supervision import write_seeds
 from toykit.training.predict import Views, most_likely
@@ -79,7 +80,7 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
     FileNotFoundError
         A path does not exist, or there are no photos.
     ValueError
-        Two photos have one name, so that their results would collide; the message lists them.
+        Two photos have one name, perhaps in another case, so that their results would collide; the message lists them.
     """
     photos: list[Path] = []
     for path in paths:
@@ -89,10 +90,7 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
     photos = list({photo.resolve(): photo for photo in photos}.values())
     if not photos:
         raise FileNotFoundError(f"{', '.join(map(str, paths))}: no photos there")
-    by_name: dict[str, list[Path]] = {}
-    for photo in photos:
-        by_name.setdefault(photo.stem, []).append(photo)
-    refuse_ambiguous(by_name, "the results of photos with one name would collide")
+    refuse_colliding(photos, "the results of photos with one name would collide")
     return photos
 
 
@@ -148,7 +146,7 @@ def predict_photos(
         "precision": trained.config.run.precision,
     }  # fmt: skip
     work, jobs = Prediction(trained, output, views, soft), [Job(photo.stem, (photo,)) for photo in photos]
-    rows = process(work, jobs, output, settings, fresh=fresh, report=report)
+    rows = process(work, jobs, output, settings, JobOptions(fresh, report=report))
     write_text(output / "classes.txt", "".join(f"{name}\n" for name in trained.classes))
     return rows
 
@@ -163,7 +161,7 @@ def _write_picture(path: Path, photo: np.ndarray, mask: np.ndarray, classes: tup
     stride = -(-max(mask.shape) // LONGEST)  # a large photo is drawn smaller
     image = photo[::stride, ::stride] / 255
     ids = mask[::stride, ::stride]
-    tints = plots.class_tints(len(classes), classes.index("background") if "background" in classes else None, ids)
+    tints = plots.class_tints(len(classes), plots.background_class(classes), ids)
     colors = 0.4 * image + 0.6 * tints[ids]
     names = {int(k): classes[k] for k in np.unique(ids)}
     figure = plots.panels({"photo": image, "classes": colors}, legend=names, named={"classes": ids}, colors=tints)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from toykit._shared.files import write_text
+from toykit._shared.files import remove_unfinished, write_text
 from toykit.training.checkpoint import NAME as CHECKPOINT
 from toykit.training.config import Config
 from toykit.training.load import load_config
@@ -104,8 +104,7 @@ def prepare(folder: Path, fresh: bool) -> None:
     """Make the folder; with `fresh`, remove the files of an old run (and no others)."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in (CHECKPOINT, *WEIGHTS.values(), "config.yaml", "versions.json", "metrics.json"):
-        for unfinished in folder.glob(f".{name}.*"):  # left by a run that was killed while writing
-            unfinished.unlink()
+        remove_unfinished(folder, f".{name}.*")  # of a run that was killed while writing
         if fresh:
             (folder / name).unlink(missing_ok=True)
     if fresh:

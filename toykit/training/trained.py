@@ -30,8 +30,8 @@ from toykit.training.setup import build_network, launch
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-#: Settings that an evaluation may change: which photos it reads, and how.
-VARIED = ("data.", "run.")
+#: Settings that an evaluation may change: which photos it reads, and how. The others have no effect on it.
+VARIED = ("kind", "root", "merge", "only", "others", "holdout", "limit", "val_limit", "eval_scale", "workers")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -168,7 +168,8 @@ def evaluate_run(trained: TrainedNetwork, split: str = "val", overrides: Sequenc
     split : str, default "val"
         "train", "val" or, for CamVid, "test".
     overrides : sequence of str, default ()
-        Changes of the run's settings data.* and run.*, KEY=VALUE, e.g. ["data.root=elsewhere"].
+        Changes of the run's settings data.KEY=VALUE with a key in `VARIED`, e.g. ["data.root=elsewhere"]; data.limit is for
+        the split "train", data.val_limit for the others.
 
     Returns
     -------
@@ -179,13 +180,18 @@ def evaluate_run(trained: TrainedNetwork, split: str = "val", overrides: Sequenc
     Raises
     ------
     ValueError
-        An override is none of data.* and run.*, or the set has other classes.
+        An override has no effect on an evaluation, or the set has other classes.
     FileNotFoundError
         The set is not there.
     """
-    refused = [item for item in overrides if not item.startswith(VARIED)]
+    idle = "data.val_limit" if split == "train" else "data.limit"
+    varied = [f"data.{name}" for name in VARIED if f"data.{name}" != idle]
+    refused = [item for item in overrides if ".".join(item.split("=")[0].split(".")[:2]) not in varied]
     if refused:
-        raise ValueError(f"{', '.join(refused)}: an evaluation has the settings data.* and run.*; leave the others out")
+        raise ValueError(
+            f"{', '.join(refused)}: no effect on an evaluation of {split}; leave it out. Its settings are {', '.join(varied)} "
+            "(where it runs: accelerator of load_network, --device)"
+        )
     config = config_from({str(trained.path): trained.config.to_dict()}, overrides)
     samples = load_masked(config, split)
     if tuple(samples.classes) != trained.classes:

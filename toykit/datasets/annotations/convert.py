@@ -1,23 +1,25 @@
 """Convert the annotations of other tools to a folder that `toykit train` (data.kind=folder) and `toykit segment` read.
 
-The folder gets scribbles/ID.png, class ids with 255 = unlabelled, and classes.txt. ID is the photo's file name without
-folders and suffix. What the tools mean by pixels without a shape differs: in a set that was annotated completely they are
-background, in others nobody looked at them. So they stay unlabelled, unless the caller names a background.
+The folder gets scribbles/ID.png, class ids with 255 = unlabelled, and classes.txt; after an error it is as it was. ID is the
+photo's file name without folders and suffix. What the tools mean by pixels without a shape differs: in a set that was annotated
+completely they are background, in others nobody looked at them. So they stay unlabelled, unless the caller names a background.
 """
 
+import filecmp
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from toykit._shared.arguments import check_number
-from toykit._shared.files import check_writable, write_atomically, write_text
+from toykit._shared.files import check_writable, nearest_folder, write_text
 from toykit.conventions import PADDING, UNLABELLED
 from toykit.datasets.annotations.cvat import read_color_mask, read_cvat_xml, read_label_map
 from toykit.datasets.annotations.json_files import read_coco, read_json, read_labelme
 from toykit.datasets.annotations.shapes import Annotated, add_background, draw_shapes
-from toykit.datasets.layout import PICTURES, files_by_name, name_key
+from toykit.datasets.layout import PICTURES, files_by_name, name_key, read_lines
 from toykit.supervision import write_seeds
 
 #: What tools call pixels that belong to no object.
@@ -42,7 +44,7 @@ def convert(
     source : str or Path
         Labelme's JSON of one photo or a folder of them, COCO's JSON, CVAT's XML, or the folder of CVAT's masks.
     folder : str or Path
-        The folder to write; its scribbles/ must be empty or missing.
+        The folder to write; its scribbles/ must be empty or missing, and its classes.txt, if there is one, lists these classes.
     background : str, optional
         Name of a class for the pixels farther than `margin` from all shapes. Default: they stay unlabelled.
     margin : float, default 5
@@ -64,7 +66,8 @@ def convert(
     FileNotFoundError
         If a file is missing; names it.
     ValueError
-        For annotations that cannot be read, two photos of one name, or fewer than two or more than 254 classes.
+        For annotations that cannot be read, two photos of one name, fewer than two or more than 254 classes, and for files of
+        the folder that would be replaced by others. The folder is then as it was.
     """
     source, folder = Path(source), Path(folder)
     check_number("margin", margin, "[0, inf)")
@@ -73,35 +76,72 @@ def convert(
     if scribbles.exists() and any(scribbles.iterdir()):
         raise ValueError(f"{scribbles}: is not empty; give a new folder")
     maps, classes = _read(source, background)
+    _check_classes(folder / "classes.txt", classes, source)
     available = files_by_name(Path(photos), PICTURES) if photos is not None else {}
-    written, notes, empty, missing = set(), [], 0, 0
-    for name, seeds in maps:
-        key = name_key(PurePosixPath(name.replace("\\", "/")).stem)
-        if not key or key in written:
-            raise ValueError(
-                f"{source}: {f'two photos are called {key}' if key else 'a photo has no name'}; rename one"
-            )
-        if (seeds == UNLABELLED).all():
-            empty += 1
-            continue
-        written.add(key)
-        if background is not None:
-            add_background(seeds, classes.index(background), margin)
-        write_seeds(scribbles / f"{key}.png", seeds)
-        if key in available:
-            photo = available[key]
-            with photo.open("rb") as opened:
-                copied = folder / "images" / f"{key}{photo.suffix}"
-                write_atomically(copied, lambda file, opened=opened: shutil.copyfileobj(opened, file))
-        missing += photos is not None and key not in available
-    if not written:
-        raise ValueError(f"{source}: holds no shape; {EXPECTED}")
-    write_text(folder / "classes.txt", "".join(f"{name}\n" for name in classes))
+    written, notes, empty = {}, [], 0
+    with tempfile.TemporaryDirectory(dir=nearest_folder(folder), prefix=".toykit-convert.") as temporary:
+        new = Path(temporary) / "set"
+        for name, seeds in maps:
+            key = name_key(PurePosixPath(name.replace("\\", "/")).stem)
+            if not key or key.casefold() in written:  # some disks ignore case
+                called = f"two photos are called {key}" + f" and {written.get(key.casefold())}" * (
+                    key not in written.values()
+                )
+                raise ValueError(f"{source}: {called if key else 'a photo has no name'}; rename one")
+            if (seeds == UNLABELLED).all():
+                empty += 1
+                continue
+            written[key.casefold()] = key
+            if background is not None:
+                add_background(seeds, classes.index(background), margin)
+            write_seeds(new / "scribbles" / f"{key}.png", seeds)
+        if not written:
+            raise ValueError(f"{source}: holds no shape; {EXPECTED}")
+        copied = {key: available[key] for key in written.values() if key in available}
+        _copy_photos(copied, new / "images", folder / "images")
+        write_text(new / "classes.txt", "".join(f"{name}\n" for name in classes))
+        _move(new, folder)
     if empty:
         notes.append(f"{empty} photos have no shape and were left out")
-    if missing:
-        notes.append(f"{missing} photos are not in {photos}")
+    if photos is not None and len(copied) < len(written):
+        notes.append(f"{len(written) - len(copied)} photos are not in {photos}")
     return len(written), tuple(classes), notes
+
+
+def _check_classes(path: Path, classes: list[str], source: Path) -> None:
+    """Raise ValueError if a list of classes exists and differs."""
+    old = read_lines(path, "names") if path.exists() else classes
+    if old != classes:
+        raise ValueError(
+            f"{path}: lists {', '.join(old)}; the classes of {source} are {', '.join(classes)}, so the ids "
+            "would mean other classes; give a new folder, or rename the labels"
+        )
+
+
+def _copy_photos(photos: dict[str, Path], new: Path, old: Path) -> None:
+    """Copy photos, by id, to a new folder, except those that an old one has; raise ValueError if that has another of an id."""
+    there = files_by_name(old, PICTURES)
+    for key, photo in photos.items():
+        name = f"{key}{photo.suffix}"
+        if key not in there:
+            new.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(photo, new / name)
+        elif not filecmp.cmp(photo, there[key], shallow=False):
+            raise ValueError(
+                f"{there[key]}: differs from {photo}, which would be its photo; give a new folder, or remove one"
+            )
+
+
+def _move(new: Path, folder: Path) -> None:
+    """Move the files of a new folder to their final one; all files at once if that does not exist."""
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        new.rename(folder)
+        return
+    for path in sorted((path for path in new.rglob("*") if path.is_file()), reverse=True):  # classes.txt last
+        target = folder / path.relative_to(new)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
 
 
 def _read(source: Path, background: str | None) -> tuple[Iterable[tuple[str, np.ndarray]], list[str]]:

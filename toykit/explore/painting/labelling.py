@@ -6,13 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toykit.conventions import seeded_classes
 from toykit.energy import Energy
 from toykit.explore.painting.paint import Painting
 from toykit.mixture_model import mixture_logits
 from toykit.neighborhoods import NearestNeighbors
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds
 from toykit.plots.label_picture import label_picture
-from toykit.plots.tints import class_tints
+from toykit.plots.tints import background_class, class_tints
 from toykit.seed_model import seed_logits
 from toykit.solvers import solve
 from toykit.supervision.findings import class_findings
@@ -100,8 +101,11 @@ def label(
     classes = len(painting.classes)
     if not (painting.seeds < classes).any():
         raise ValueError("paint a stroke in each of two classes: without seeds there is nothing to distinguish them")
-    # the mixture takes half a second, which a pause in painting allows
-    logits = (seed_logits if preview else mixture_logits)(image, seeds, classes)
+    if settings.eta == 0:  # the solver would start from predictions that have no weight
+        logits = image.new_zeros(1, classes, *seeds.shape[1:])
+    else:  # the mixture takes half a second, which a pause in painting allows
+        logits = (seed_logits if preview else mixture_logits)(image, seeds, classes)
+    present = seeded_classes(seeds, classes)  # as in `toykit segment`: a class without a stroke gets no pixel
     options = {"tolerance": TOLERANCE, "kernel": kernel} if settings.solver == "fast" else {}
     if preview and settings.solver == "fast":
         options["max_steps"] = PREVIEW_SWEEPS
@@ -109,9 +113,10 @@ def label(
             # not at the vertices, where steps are short
             options["start"] = 0.9 * last.to(logits) + 0.1 * logits.softmax(1)
     # the page shows the message
-    solution = solve(logits, image, seeds, settings.energy(), settings.solver, on_failure="ignore", **options)
-    present = np.unique(painting.seeds[painting.seeds < classes])
-    if len(present) == 1:  # other classes may have no stroke yet
+    solution = solve(
+        logits, image, seeds, settings.energy(), settings.solver, present=present, on_failure="ignore", **options
+    )
+    if present.sum() == 1:  # other classes may have no stroke yet
         return solution.labels, f"{solution.message}; {class_findings(painting.seeds, painting.classes)[0]}"
     return solution.labels, solution.message
 
@@ -147,7 +152,7 @@ def picture(painting: Painting, labels: Tensor | None, view: str) -> np.ndarray:
 def tints(painting: Painting) -> np.ndarray:
     """Return the classes' colours (K, 3) in [0, 1]; a class called "background" is light grey."""
     names = painting.classes
-    return class_tints(len(names), names.index("background") if "background" in names else None)
+    return class_tints(len(names), background_class(names))
 
 
 def seeds_layer(painting: Painting) -> np.ndarray:

@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,11 +14,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from toykit import solve
+from toykit.datasets.sample import resize_image
 from toykit.explore.painting.labelling import Settings, label
 from toykit.explore.painting.paint import Painting
-from toykit.explore.painting.pictures import VIEWS, picture, tints
+from toykit.explore.painting.pictures import VIEWS, SeedsLayer, label_layer, photo_file, picture, small_seeds, tints
 from toykit.explore.painting.requests import act
 from toykit.explore.painting.session import Session
+from toykit.plots.images import LUMINANCE
+from toykit.plots.label_picture import OPACITY, label_picture
 from toykit.supervision import read_scribbles, read_seeds
 
 WIDTH, HEIGHT, CLASSES = 24, 18, ("sky", "sea", "sand")
@@ -166,9 +170,157 @@ def test_closed_form_is_that_of_solve():
 @pytest.fixture
 def session():
     session = Session("chelsea", 48, scribbles=True)
+    marked = session.painting
+    small = Painting("chelsea", resize_image(marked.image, (96, 64)), marked.classes)
+    session.open(replace(small.load("chelsea.json", marked.strokes_json()), previous=None))
     session.kernel = "torch"
     session.solve(preview=False)
     return session
+
+
+def do(session, *actions):
+    act(session, list(actions))
+    assert session.error == ""
+
+
+STROKE = {"do": "stroke", "class": 1, "erase": False, "width": 3, "points": [[5, 5], [20, 5]]}
+
+
+def test_ten_undos_and_redos(session):
+    maps = [session.painting.seeds]
+    for k in range(10):
+        do(session, STROKE | {"class": k % 4, "points": [[3 * k, 5], [20, 40 + 2 * k]], "erase": k == 7})
+        maps.append(session.painting.seeds)
+    for seeds in reversed(maps[:-1]):
+        do(session, {"do": "undo"})
+        assert (session.painting.seeds == seeds).all()
+    assert not session.state()["can_undo"]
+    for seeds in maps[1:]:
+        do(session, {"do": "redo"})
+        assert (session.painting.seeds == seeds).all()
+    assert not session.state()["can_redo"]
+    do(session, {"do": "undo"}, STROKE)
+    assert not session.state()["can_redo"]  # another future
+
+
+def test_seeds_of_long_ago_are_forgotten_and_drawn_again(monkeypatch):
+    monkeypatch.setattr("toykit.explore.painting.paint.MOST_BYTES", 3 * WIDTH * HEIGHT)
+    painting, maps = blank(), []
+    for k in range(9):
+        painting = painting.paint(CLASSES[k % 3], 2, [(2 * k, 3), (2 * k, 12)])
+        maps.append(painting.seeds)
+    cached, one = 0, painting
+    while one is not None:
+        cached += "seeds" in one.__dict__
+        one = one.previous
+    assert cached <= 4
+    for seeds in reversed(maps):
+        assert (painting.seeds == seeds).all()
+        painting = painting.undo()
+
+
+def test_fill_labels_what_strokes_enclose():
+    ring = [(4, 4), (14, 4), (14, 12), (4, 12), (4, 4)]
+    painting = blank().paint("sea", 1, ring)
+    with pytest.raises(ValueError, match="nothing encloses"):
+        painting.fill("sand", (20, 15))
+    filled = painting.fill("sand", (8, 8))
+    assert (filled.seeds[5:12, 5:14] == CLASSES.index("sand")).all()
+    assert (filled.seeds == 2).sum() == 7 * 9
+    assert (blank().load("a.json", filled.strokes_json()).seeds == filled.seeds).all()
+    assert (filled.polygon(None, ring).seeds[5:12, 5:14] == 255).all()
+    with pytest.raises(ValueError, match="a point of the photo"):
+        painting.fill("sand", (99, 8))
+    with pytest.raises(ValueError, match="three finite points"):
+        painting.polygon("sand", ring[:2])
+
+
+def test_classes_are_renamed_recoloured_and_deleted():
+    painting = two_strokes()
+    renamed = painting.rename_class("sand", "dune").color_class("dune", "#0a0B0c")
+    assert renamed.classes == ("sky", "sea", "dune")
+    assert (renamed.seeds == painting.seeds).all()
+    assert (tints(renamed)[2] * 255).round().tolist() == [10, 11, 12]
+    again = blank().load("a.json", renamed.strokes_json())
+    assert (tints(again) == tints(renamed)).all()
+    left = renamed.remove_class("sky")
+    assert left.classes == ("sea", "dune")
+    assert ((left.seeds == 1) == (painting.seeds == 2)).all()
+    assert (left.seeds == 0).sum() == 0
+    for change, words in (
+        (lambda: renamed.rename_class("dune", "sea"), "not in use"),
+        (lambda: left.remove_class("sea"), "two classes are the least"),
+        (lambda: left.color_class("sea", "red"), "#RRGGBB"),
+        (lambda: left.rename_class("moon", "x"), "class: expected one of"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            change()
+
+
+def test_small_seeds_are_where_seeds_are():
+    seeds = two_strokes().paint("sea", 1, [(11, 8)]).seeds
+    small = small_seeds(seeds, (8, 6), 3)
+    cells = seeds.reshape(6, 3, 8, 3)
+    assert ((small < 255) == (cells < 255).any((1, 3))).all()  # a thin stroke stays
+    assert small[2, 3] == 1
+    for k in (0, 2):
+        assert (cells[(small == k).nonzero()[0], :, (small == k).nonzero()[1]] == k).any((1, 2)).all()
+
+
+@given(st.lists(st.tuples(st.sampled_from([*CLASSES, None]), st.integers(1, 6), points), max_size=4))
+def test_updates_of_the_seeds_layer_add_up(marks):
+    """Drawing each changed rectangle over the last picture is drawing the last painting at once."""
+    layer, painting = SeedsLayer(), blank()
+    shown = np.array(Image.open(io.BytesIO(layer.update(painting)[1])).convert("RGBA"))
+    for mark in marks:
+        painting = painting.paint(*mark)
+        update = layer.update(painting)
+        if update is not None:
+            (left, top), file = update
+            part = np.array(Image.open(io.BytesIO(file)).convert("RGBA"))
+            shown[top : top + part.shape[0], left : left + part.shape[1]] = part
+    whole = np.array(Image.open(io.BytesIO(SeedsLayer().update(painting)[1])).convert("RGBA"))
+    assert (shown == whole).all()
+    assert ((whole[..., 3] == 255) == (painting.seeds < 3)).all()
+    colors = (tints(painting) * 255).round()
+    assert (whole[painting.seeds < 3, :3] == colors[painting.seeds[painting.seeds < 3]]).all()
+
+
+def test_the_label_layer_over_the_grey_photo_is_the_label_picture():
+    painting = two_strokes()
+    labels = torch.rand(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
+    labels = labels / labels.sum(1, keepdim=True)
+    layer = label_layer(labels, "soft", tints(painting), (1, 1)) / 255
+    grey = (painting.image @ LUMINANCE / 255)[..., None]
+    share = OPACITY * layer[..., 3:]
+    expected = label_picture(painting.image, labels, tints(painting))
+    assert np.abs(grey * (1 - share) + share * layer[..., :3] - expected).max() < 0.01
+
+
+def test_a_session_keeps_the_photo_s_size_and_shows_alpha_as_it_is_used(session):
+    clear = np.zeros((60, 80, 4), np.uint8)
+    clear[:, 40:] = (10, 20, 30, 255)
+    half = png(clear)
+    act(session, [{"do": "piece", "first": True, "file": 0}], [half[:100]])
+    act(session, [{"do": "upload", "name": "clear.png", "file": 0}], [half[100:]])
+    assert session.error == ""
+    assert session.painting.size == (80, 60)
+    assert session.state()["solved"] == [48, 36]
+    shown = np.array(Image.open(io.BytesIO(photo_file(session.painting.image))))
+    assert (shown[:, :30] > 245).all()  # transparent parts are drawn on white
+    assert (abs(shown[:, 50:].astype(int) - (10, 20, 30)) < 12).all()
+
+
+def test_a_restored_document_with_later_steps_is_the_painting(session):
+    do(session, STROKE)
+    document = session.painting.strokes_json().decode()
+    steps = [STROKE | {"class": 2, "points": [[30, 30]]}, {"do": "undo"}, {"do": "redo"}, STROKE | {"erase": True}]
+    do(session, *steps)
+    seeds = session.painting.seeds
+    other = Session("chelsea", 48, scribbles=True)
+    other.open(replace(session.painting, marks=(), previous=None))
+    act(other, [{"do": "restore", "document": document}, *steps])
+    assert (other.painting.seeds == seeds).all()
 
 
 def test_a_session_reports_errors_and_continues(session):

@@ -62,6 +62,7 @@ class Session:
         self.labels: Tensor | None = None
         self.undone: list[Painting] = []
         self.unsaved = False
+        self.full: tuple[tuple[Painting, Settings], Tensor] | None = None
         self.small = resize_image(painting.image, fit_within(painting.size, self.long_side))
         self.key = f"{painting.name}-{zlib.crc32(self.small.tobytes()):08x}"
 
@@ -129,7 +130,10 @@ class Session:
 
     def full_labels(self) -> Tensor:
         """Compute the labels at the photo's own size, as they are exported."""
-        return label(self.painting.sample, self.settings, kernel=self.kernel)[0]
+        of = (self.painting, self.settings)
+        if self.full is None or self.full[0] != of:
+            self.full = (of, label(self.painting.sample, self.settings, kernel=self.kernel)[0])
+        return self.full[1]
 
     def layer(self) -> np.ndarray:
         """Return the selected view of the labels, RGBA at the size of the small copy."""

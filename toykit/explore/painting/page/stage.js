@@ -92,6 +92,7 @@ export function makeStage(app) {
     return inOrder(async () => {
       const picture = await createImageBitmap(new Blob([file], { type: "image/jpeg" }));
       stage.size = size;
+      box.style.setProperty("--aspect", size[0] / size[1]);
       for (const canvas of [photo, beside, seeds]) [canvas.width, canvas.height] = shown;
       for (const canvas of [photo, beside]) canvas.getContext("2d").drawImage(picture, 0, 0);
       fit();

@@ -10,7 +10,6 @@ from painter_page import Painter
 from toykit.explore.dashboard import TABS
 from toykit.potts import RELAXATIONS
 
-
 #: What a person sees of figures: plotly's lines, texts, markers and images, Matplotlib's pictures, read-outs.
 SHOWN = """(panel) => {
     const all = (query, see) => Array.from(panel.querySelectorAll(query), see).join('|');

@@ -1,6 +1,7 @@
 """In a browser: all that a visitor can do with the painter on the dashboard."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -129,26 +130,21 @@ def test_wheel_and_space_move_the_photo_and_strokes_stay_where_they_are_painted(
     page.wait_for_function(
         "(wide) => document.querySelector('[data-part=photo]').getBoundingClientRect().width > 2 * wide", arg=wide
     )
-    assert painter.places((0.25, 0.25))[0] == pytest.approx((x, y), abs=1)  # about the pointer
+    assert painter.places((0.25, 0.25))[0] == pytest.approx((x, y), abs=2)  # about the pointer
     page.mouse.move(x, y)
     keys.down("Space")
     page.mouse.down()
     page.mouse.move(x + 60, y + 30, steps=3)
     page.mouse.up()
     keys.up("Space")
-    assert painter.places((0.25, 0.25))[0] == pytest.approx((x + 60, y + 30), abs=1)
+    assert painter.places((0.25, 0.25))[0] == pytest.approx((x + 60, y + 30), abs=2)
     assert painter.seeds() == 0
     painter.after(lambda: painter.drag((0.25, 0.25), (0.26, 0.25)))
     content, _ = painter.download("Save strokes (JSON)")
-    points = np.array(eval_points(content))
-    assert points[0] == pytest.approx((0.25 * 451 - 0.5, 0.25 * 300 - 0.5), abs=0.5)
+    assert json.loads(content)["strokes"][0]["points"][0] == pytest.approx(
+        (0.25 * 451 - 0.5, 0.25 * 300 - 0.5), abs=0.5
+    )
     painter.button("Fit").click()
-
-
-def eval_points(content):
-    import json
-
-    return json.loads(content)["strokes"][0]["points"]
 
 
 def test_polygon_fill_and_classes(painter, screenshots):

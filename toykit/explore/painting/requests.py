@@ -13,6 +13,8 @@ from toykit.explore.painting.pictures import VIEWS, picture, tints
 from toykit.explore.painting.session import ERRORS, Session
 
 Files = Sequence[bytes]
+#: Requests that the page makes by itself.
+QUIET = ("settle", "thumbnails")
 
 
 def act(session: Session, actions: list[dict], files: Files = ()) -> dict[str, bytes]:
@@ -36,7 +38,8 @@ def act(session: Session, actions: list[dict], files: Files = ()) -> dict[str, b
     downloads = {}
     for action in actions:
         try:
-            session.error = ""
+            if action.get("do") not in QUIET:
+                session.error = ""  # otherwise the last request's error stays in sight
             do = REQUESTS.get(action.get("do"))
             if do is None:
                 raise ValueError(f"no such request: {action}")

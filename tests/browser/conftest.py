@@ -76,7 +76,7 @@ def serve(tmp_path_factory):
     cells.parent.mkdir(parents=True)
     cells.write_text('{"windowingMode": "none"}')  # all cells are in the page, whether one sees them or not
 
-    def start(arguments: list[str], port: int) -> None:
+    def start(arguments: list[str], port: int) -> subprocess.Popen:
         log = (own / f"{len(started)}.log").open("w+")
         command = [sys.executable, "-m", *arguments]
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -85,11 +85,11 @@ def serve(tmp_path_factory):
         while time.monotonic() < end and process.poll() is None:
             try:
                 with socket.create_connection(("127.0.0.1", port)):
-                    return
+                    return process
             except OSError:
                 time.sleep(0.2)
         log.seek(0)
-        pytest.fail(f"{' '.join(command)}: does not serve\n{log.read()[-2000:]}")
+        return pytest.fail(f"{' '.join(command)}: does not serve\n{log.read()[-2000:]}")
 
     yield start
     for process, log in started:
@@ -104,7 +104,7 @@ def serve(tmp_path_factory):
 @pytest.fixture(scope="module")
 def opened(serve, visit):
     """The dashboard, served by its own command, in a page that all tests of a module share, and what went wrong on it."""
-    port = _free_port()
+    port = free_port()
     serve(["toykit", "dashboard", "--no-browser", "--port", str(port)], port)
     page, wrong = visit()
     page.goto(f"http://127.0.0.1:{port}/")
@@ -123,7 +123,7 @@ def dashboard(opened):
 @pytest.fixture(scope="module")
 def lab(serve, tmp_path_factory):
     """JupyterLab's address and the folder that it serves."""
-    port, folder = _free_port(), tmp_path_factory.mktemp("lab")
+    port, folder = free_port(), tmp_path_factory.mktemp("lab")
     options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
     options += ["--IdentityProvider.token=", f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"]
     serve(["jupyterlab", *options], port)
@@ -139,7 +139,7 @@ def page(visit):
     assert not wrong
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,15 +14,20 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from toykit import solve
+from toykit.datasets.sample import resize_image
 from toykit.explore.painting import labelling
-from toykit.explore.painting.labelling import VIEWS, Settings, label, picture
+from toykit.explore.painting.labelling import Settings, label
 from toykit.explore.painting.paint import Painting
+from toykit.explore.painting.pictures import VIEWS, SeedsLayer, label_layer, photo_file, picture, small_seeds, tints
+from toykit.explore.painting.requests import act
 from toykit.explore.painting.session import Session
+from toykit.plots.images import LUMINANCE
+from toykit.plots.label_picture import OPACITY, label_picture
 from toykit.supervision import read_scribbles, read_seeds
 
 WIDTH, HEIGHT, CLASSES = 24, 18, ("sky", "sea", "sand")
 points = st.lists(st.tuples(st.floats(-5, 30), st.floats(-5, 25)), min_size=1, max_size=4)
-strokes = st.lists(st.tuples(st.sampled_from(CLASSES), st.integers(1, 6), points), max_size=5)
+strokes = st.lists(st.tuples(st.sampled_from([*CLASSES, None]), st.integers(1, 6), points), max_size=5)
 
 
 def blank():
@@ -53,9 +59,6 @@ def test_erasing_only_removes(marks, width, where):
     after = before.paint(None, width, where)
     left = after.seeds != 255
     assert (after.seeds[left] == before.seeds[left]).all()
-    assert not after.only_strokes
-    with pytest.raises(ValueError, match="PNG"):
-        after.strokes_json()
 
 
 @given(strokes)
@@ -64,7 +67,7 @@ def test_saved_scribbles_load_as_they_were(marks):
     for name, content in (("a.json", painting.strokes_json()), ("a.png", painting.seeds_png())):
         again = blank().load(name, content)
         assert (again.seeds == painting.seeds).all()
-        assert again.classes[: len(CLASSES)] == CLASSES
+        assert again.classes == CLASSES
 
 
 @given(strokes)
@@ -84,8 +87,7 @@ def test_many_strokes_at_once_are_drawn():
 def test_a_map_brings_classes_of_new_names():
     seeds = np.full((HEIGHT, WIDTH), 255, np.uint8)
     seeds[0, :5] = 4
-    content = blank().load("a.png", png(seeds)).seeds_png()
-    painting = blank().add_class("class 4").load("a.png", content)
+    painting = blank().add_class("class 4").load("a.png", png(seeds))
     assert painting.classes == (*CLASSES, "class 4", "class 4'")
     assert (painting.seeds == seeds).all()
     after = painting.paint("class 4'", 1, [(9, 9)])
@@ -129,17 +131,16 @@ def two_strokes():
 
 def test_labels_are_the_solvers_own():
     painting = two_strokes()
-    labels, message = label(painting, Settings(), kernel="torch")
+    labels, message = label(painting.sample, Settings(), kernel="torch")
     assert message.startswith("fast")
     assert labels.shape == (1, 3, HEIGHT, WIDTH)
     assert (labels[0, 0, 2:16, 2] == 1).all()
-    preview, _ = label(painting, Settings(), last=labels, preview=True, kernel="torch")
+    preview, _ = label(painting.sample, Settings(), last=labels, preview=True, kernel="torch")
     assert (preview - labels).abs().mean() < 0.02  # a preview that starts at the solution stays there
     for view in VIEWS:
-        shown = picture(painting, labels, view)
+        shown = picture(painting.sample, labels, view, tints(painting))
         assert shown.dtype == np.uint8
-        assert shown.shape == (HEIGHT, WIDTH, 4)
-        assert (shown[..., 3] == 255).all()
+        assert shown.shape == (HEIGHT, WIDTH, 3)
 
 
 def test_idle_controls_change_nothing_and_others_do():
@@ -147,13 +148,13 @@ def test_idle_controls_change_nothing_and_others_do():
     names = {"relaxation": "Q", "cross_entropy": "RCE", "eta": 2.0, "lam": 1.0, "bandwidth": 40.0}
     for base in ({}, {"eta": 0.0}, {"lam": 0.0}, {"solver": "graph_cut"}, {"solver": "closed_form"}):
         settings = Settings(**base)
-        first, _ = label(painting, settings, kernel="torch")
+        first, _ = label(painting.sample, settings, kernel="torch")
         for name in settings.idle().keys() & names.keys():
-            other, _ = label(painting, Settings(**base | {name: names[name]}), kernel="torch")
+            other, _ = label(painting.sample, Settings(**base | {name: names[name]}), kernel="torch")
             assert (first - other).abs().max() < 1e-3, (base, name)
-    first, _ = label(painting, Settings(), kernel="torch")
+    first, _ = label(painting.sample, Settings(), kernel="torch")
     for name, value in names.items():
-        other, _ = label(painting, Settings(**{name: value}), kernel="torch")
+        other, _ = label(painting.sample, Settings(**{name: value}), kernel="torch")
         assert (first - other).abs().max() > 1e-3, name
 
 
@@ -186,15 +187,163 @@ def test_closed_form_is_that_of_solve():
     present = torch.tensor([[True, True, False]])
     logits = mixture_logits(image, seeds, 3)
     expected = solve(logits, image, seeds, settings.energy(), "closed_form", present=present).labels
-    assert torch.equal(label(painting, settings)[0], expected)
+    assert torch.equal(label(painting.sample, settings)[0], expected)
 
 
 @pytest.fixture
 def session():
     session = Session("chelsea", 48, scribbles=True)
+    marked = session.painting
+    small = Painting("chelsea", resize_image(marked.image, (96, 64)), marked.classes)
+    session.open(replace(small.load("chelsea.json", marked.strokes_json()), previous=None))
     session.kernel = "torch"
     session.solve(preview=False)
     return session
+
+
+def do(session, *actions):
+    act(session, list(actions))
+    assert session.error == ""
+
+
+STROKE = {"do": "stroke", "class": 1, "erase": False, "width": 3, "points": [[5, 5], [20, 5]]}
+
+
+def test_ten_undos_and_redos(session):
+    maps = [session.painting.seeds]
+    for k in range(10):
+        do(session, STROKE | {"class": k % 4, "points": [[3 * k, 5], [20, 40 + 2 * k]], "erase": k == 7})
+        maps.append(session.painting.seeds)
+    for seeds in reversed(maps[:-1]):
+        do(session, {"do": "undo"})
+        assert (session.painting.seeds == seeds).all()
+    assert not session.state()["can_undo"]
+    for seeds in maps[1:]:
+        do(session, {"do": "redo"})
+        assert (session.painting.seeds == seeds).all()
+    assert not session.state()["can_redo"]
+    do(session, {"do": "undo"}, STROKE)
+    assert not session.state()["can_redo"]  # another future
+
+
+def test_seeds_of_long_ago_are_forgotten_and_drawn_again(monkeypatch):
+    monkeypatch.setattr("toykit.explore.painting.paint.MOST_BYTES", 3 * WIDTH * HEIGHT)
+    painting, maps = blank(), []
+    for k in range(9):
+        painting = painting.paint(CLASSES[k % 3], 2, [(2 * k, 3), (2 * k, 12)])
+        maps.append(painting.seeds)
+    cached, one = 0, painting
+    while one is not None:
+        cached += "seeds" in one.__dict__
+        one = one.previous
+    assert cached <= 4
+    for seeds in reversed(maps):
+        assert (painting.seeds == seeds).all()
+        painting = painting.undo()
+
+
+def test_fill_labels_what_strokes_enclose():
+    ring = [(4, 4), (14, 4), (14, 12), (4, 12), (4, 4)]
+    painting = blank().paint("sea", 1, ring)
+    with pytest.raises(ValueError, match="nothing encloses"):
+        painting.fill("sand", (20, 15))
+    filled = painting.fill("sand", (8, 8))
+    assert (filled.seeds[5:12, 5:14] == CLASSES.index("sand")).all()
+    assert (filled.seeds == 2).sum() == 7 * 9
+    assert (blank().load("a.json", filled.strokes_json()).seeds == filled.seeds).all()
+    assert (filled.polygon(None, ring).seeds[5:12, 5:14] == 255).all()
+    with pytest.raises(ValueError, match="a point of the photo"):
+        painting.fill("sand", (99, 8))
+    with pytest.raises(ValueError, match="three finite points"):
+        painting.polygon("sand", ring[:2])
+
+
+def test_classes_are_renamed_recoloured_and_deleted():
+    painting = two_strokes()
+    renamed = painting.rename_class("sand", "dune").color_class("dune", "#0a0B0c")
+    assert renamed.classes == ("sky", "sea", "dune")
+    assert (renamed.seeds == painting.seeds).all()
+    assert (tints(renamed)[2] * 255).round().tolist() == [10, 11, 12]
+    again = blank().load("a.json", renamed.strokes_json())
+    assert (tints(again) == tints(renamed)).all()
+    left = renamed.remove_class("sky")
+    assert left.classes == ("sea", "dune")
+    assert ((left.seeds == 1) == (painting.seeds == 2)).all()
+    assert (left.seeds == 0).sum() == 0
+    for change, words in (
+        (lambda: renamed.rename_class("dune", "sea"), "not in use"),
+        (lambda: left.remove_class("sea"), "two classes are the least"),
+        (lambda: left.color_class("sea", "red"), "#RRGGBB"),
+        (lambda: left.rename_class("moon", "x"), "class: expected one of"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            change()
+
+
+def test_small_seeds_are_where_seeds_are():
+    seeds = two_strokes().paint("sea", 1, [(11, 8)]).seeds
+    small = small_seeds(seeds, (8, 6), 3)
+    cells = seeds.reshape(6, 3, 8, 3)
+    assert ((small < 255) == (cells < 255).any((1, 3))).all()  # a thin stroke stays
+    assert small[2, 3] == 1
+    for k in (0, 2):
+        assert (cells[(small == k).nonzero()[0], :, (small == k).nonzero()[1]] == k).any((1, 2)).all()
+
+
+@given(st.lists(st.tuples(st.sampled_from([*CLASSES, None]), st.integers(1, 6), points), max_size=4))
+def test_updates_of_the_seeds_layer_add_up(marks):
+    """Drawing each changed rectangle over the last picture is drawing the last painting at once."""
+    layer, painting = SeedsLayer(), blank()
+    shown = np.array(Image.open(io.BytesIO(layer.update(painting)[1])).convert("RGBA"))
+    for mark in marks:
+        painting = painting.paint(*mark)
+        update = layer.update(painting)
+        if update is not None:
+            (left, top), file = update
+            part = np.array(Image.open(io.BytesIO(file)).convert("RGBA"))
+            shown[top : top + part.shape[0], left : left + part.shape[1]] = part
+    whole = np.array(Image.open(io.BytesIO(SeedsLayer().update(painting)[1])).convert("RGBA"))
+    assert (shown == whole).all()
+    assert ((whole[..., 3] == 255) == (painting.seeds < 3)).all()
+    colors = (tints(painting) * 255).round()
+    assert (whole[painting.seeds < 3, :3] == colors[painting.seeds[painting.seeds < 3]]).all()
+
+
+def test_the_label_layer_over_the_grey_photo_is_the_label_picture():
+    painting = two_strokes()
+    labels = torch.rand(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
+    labels = labels / labels.sum(1, keepdim=True)
+    layer = label_layer(labels, "soft", tints(painting), (1, 1)) / 255
+    grey = (painting.image @ LUMINANCE / 255)[..., None]
+    share = OPACITY * layer[..., 3:]
+    expected = label_picture(painting.image, labels, tints(painting))
+    assert np.abs(grey * (1 - share) + share * layer[..., :3] - expected).max() < 0.01
+
+
+def test_a_session_keeps_the_photo_s_size_and_shows_alpha_as_it_is_used(session):
+    clear = np.zeros((60, 80, 4), np.uint8)
+    clear[:, 40:] = (10, 20, 30, 255)
+    half = png(clear)
+    act(session, [{"do": "piece", "first": True, "file": 0}], [half[:100]])
+    act(session, [{"do": "upload", "name": "clear.png", "file": 0}], [half[100:]])
+    assert session.error == ""
+    assert session.painting.size == (80, 60)
+    assert session.state()["solved"] == [48, 36]
+    shown = np.array(Image.open(io.BytesIO(photo_file(session.painting.image))))
+    assert (shown[:, :30] > 245).all()  # transparent parts are drawn on white
+    assert (abs(shown[:, 50:].astype(int) - (10, 20, 30)) < 12).all()
+
+
+def test_a_restored_document_with_later_steps_is_the_painting(session):
+    do(session, STROKE)
+    document = session.painting.strokes_json().decode()
+    steps = [STROKE | {"class": 2, "points": [[30, 30]]}, {"do": "undo"}, {"do": "redo"}, STROKE | {"erase": True}]
+    do(session, *steps)
+    seeds = session.painting.seeds
+    other = Session("chelsea", 48, scribbles=True)
+    other.open(replace(session.painting, marks=(), previous=None))
+    act(other, [{"do": "restore", "document": document}, *steps])
+    assert (other.painting.seeds == seeds).all()
 
 
 def test_a_session_reports_errors_and_continues(session):
@@ -214,31 +363,34 @@ def test_a_session_reports_errors_and_continues(session):
         ({"do": "load", "name": "y.json", "file": 3}, [], "index out of range"),
     ):
         before = session.painting
-        assert session.act([action], files) == {}
+        assert act(session, [action], files) == {}
         assert words in session.state()["error"]
         assert session.painting is before
-    session.act([{"do": "upload", "name": "chelsea.png", "file": 0}], [content])
+    act(session, [{"do": "upload", "name": "chelsea.png", "file": 0}], [content])
     assert session.state()["error"] == ""
     assert session.state()["photo"] == "my_chelsea"
-    assert session.painting.size == (48, 32)
+    assert session.painting.size == (60, 40)  # its own
+    assert session.state()["solved"] == [48, 32]
     session.solve(preview=False)
     assert "paint a stroke" in session.state()["error"]
-    session.act([{"do": "export", "kind": "npz"}])
+    act(session, [{"do": "export", "kind": "npz"}])
     assert "nothing to export" in session.state()["error"]
-    assert (session.pictures()[0] == 235).all()
+    assert not session.layer().any()
 
 
 def test_a_session_exports_and_undoes(session):
     seeds = session.painting.seeds.copy()
     stroke = {"do": "stroke", "class": 1, "erase": False, "width": 3, "points": [[5, 5], [20, 5]]}
-    session.act([stroke, stroke | {"erase": True}, {"do": "undo"}, {"do": "undo"}])
+    act(session, [stroke, stroke | {"erase": True}, {"do": "undo"}, {"do": "undo"}])
     assert (session.painting.seeds == seeds).all()
-    (content,) = session.act([{"do": "export", "kind": "npz"}]).values()
-    assert np.allclose(np.load(io.BytesIO(content))["labels"].sum(0), 1, atol=1e-5)
-    (content,) = session.act([{"do": "export", "kind": "png"}]).values()
-    assert (np.array(Image.open(io.BytesIO(content))) == session.pictures()[0]).all()
-    assert list(session.act([{"do": "save", "kind": "json"}])) == ["chelsea_scribbles.json"]
-    session.act([{"do": "clear"}])
+    (content,) = act(session, [{"do": "export", "kind": "npz"}]).values()
+    labels = np.load(io.BytesIO(content))["labels"]
+    assert labels.shape[1:] == seeds.shape  # at the photo's own size
+    assert np.allclose(labels.sum(0), 1, atol=1e-5)
+    (content,) = act(session, [{"do": "export", "kind": "png"}]).values()
+    assert np.array(Image.open(io.BytesIO(content))).shape == (*seeds.shape, 3)
+    assert list(act(session, [{"do": "save", "kind": "json"}])) == ["chelsea_scribbles.json"]
+    act(session, [{"do": "clear"}])
     assert not session.state()["has_seeds"]
 
 

@@ -11,6 +11,7 @@ from toykit import __version__
 from toykit.cli.dashboard import dashboard
 from toykit.cli.data import data
 from toykit.cli.evaluate import evaluate
+from toykit.cli.paint import paint
 from toykit.cli.predict import predict
 from toykit.cli.run import run
 from toykit.cli.segment import segment
@@ -23,5 +24,5 @@ def main() -> None:
     """Soft self-labelling and Potts relaxations for weakly-supervised segmentation."""
 
 
-for command in (dashboard, data, evaluate, predict, run, segment, train):
+for command in (dashboard, data, evaluate, paint, predict, run, segment, train):
     main.add_command(command)

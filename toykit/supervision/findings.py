@@ -190,7 +190,7 @@ def stroke_findings(scribbles: Scribbles) -> list[str]:
         if min(left, top) >= -margin and right <= width - 1 + margin and bottom <= height - 1 + margin:
             continue
         drawn = line(stroke.points, stroke.width, scribbles.size).any()
-        text = f"stroke {number} ({stroke.label}; x {left:g}..{right:g}, y {top:g}..{bottom:g})"
+        text = f"stroke {number} ({stroke.label or 'eraser'}; x {left:g}..{right:g}, y {top:g}..{bottom:g})"
         (partly if drawn else wholly).append(text)
     shares = shares_instead_of_pixels(
         [point for stroke in scribbles.strokes for point in stroke.points], scribbles.size

@@ -115,6 +115,40 @@ def _intervals(
     return rows[kept], first[kept], stop[kept]
 
 
+def inside_rings(
+    rings: Sequence[Sequence[tuple[float, float]]], size: tuple[int, int], scale: tuple[float, float] = (1, 1)
+) -> np.ndarray:
+    """Draw the area between closed polygons.
+
+    Parameters
+    ----------
+    rings : sequence of sequences of (float, float)
+        Points (x, y) of each polygon; the last point is joined to the first.
+    size : (int, int)
+        Width and height of the map.
+    scale : (float, float), default (1, 1)
+        Factors for x and y, see `scale_points`.
+
+    Returns
+    -------
+    ndarray, shape (H, W), bool
+        True on pixels whose centre lies inside an odd number of the polygons.
+    """
+    width, height = size
+    crossed = np.zeros((height, width + 1), bool)
+    for ring in rings:
+        start = np.clip(scale_points(ring, scale) + TIE, -1e7, 1e7)
+        end = np.roll(start, -1, axis=0)
+        first, last = (np.ceil(np.clip(f(start[:, 1], end[:, 1]), 0, height)) for f in (np.minimum, np.maximum))
+        counts = (last - first).astype(int)  # an edge crosses the rows from its upper end on, to before its lower end
+        edge = np.repeat(np.arange(len(start)), counts)
+        row = first[edge].astype(int) + np.arange(len(edge)) - np.repeat(counts.cumsum() - counts, counts)
+        (x, y), along = start[edge].T, (end - start)[edge]
+        column = np.ceil(np.clip(x + (row - y) * along[:, 0] / along[:, 1], 0, width)).astype(int)
+        np.logical_xor.at(crossed, (row, column), True)
+    return np.logical_xor.accumulate(crossed[:, :-1], axis=1)
+
+
 def under_dots(dots: np.ndarray, width: float, size: tuple[int, int]) -> np.ndarray:
     """Return the pixels under round dots.
 

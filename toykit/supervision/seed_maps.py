@@ -1,9 +1,12 @@
 """Seed maps: class ids per pixel, read from an indexed PNG or drawn from strokes, and written as an indexed PNG.
 
-An indexed PNG has one byte per pixel (mode P or L): class id, 255 = unlabelled, 254 = padding.
+An indexed PNG has one byte per pixel (mode P or L): class id, 255 = unlabelled, 254 = padding. Its text `CLASSES` may hold the
+class names by id, as a list in JSON.
 """
 
+import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +18,9 @@ from toykit.conventions import PADDING, UNLABELLED
 from toykit.supervision.findings import SeedWarning, class_findings, fatal_findings, map_findings, stroke_findings
 from toykit.supervision.spec import check_unlabelled
 from toykit.supervision.strokes import check_scales, read_scribbles
+
+#: Key of the class names among a PNG's texts.
+CLASSES = "toykit classes"
 
 
 @dataclass(frozen=True)
@@ -29,11 +35,14 @@ class SeedMap:
         Class names by id.
     notes : tuple of str
         What is suspicious about the file, see `toykit.supervision.findings`; each begins with the file.
+    named : bool
+        Whether the file holds names of classes.
     """
 
     seeds: np.ndarray
     classes: tuple[str, ...]
     notes: tuple[str, ...]
+    named: bool
 
 
 def read_seeds(
@@ -56,7 +65,7 @@ def read_seeds(
     seeds : ndarray, shape (H, W), uint8
         Class ids, 254 or 255.
     classes : tuple of str
-        Class names; "class 0", "class 1", ... for a PNG, up to its largest id, at least two.
+        Class names; "class 0", "class 1", ... for a PNG without names, up to its largest id, at least two.
 
     Raises
     ------
@@ -109,10 +118,12 @@ def inspect_seeds(path: str | Path, size: tuple[int, int], unlabelled: int = UNL
     else:
         seeds, notes = read_drawn_map(path, size, unlabelled)
         ids = seeds[seeds < PADDING]
-        classes = tuple(f"class {k}" for k in range(max(2, int(ids.max()) + 1 if ids.size else 2)))
-        notes, declared = notes + map_findings(seeds), ("",) * len(classes)  # a PNG declares no classes
+        count = max(2, int(ids.max()) + 1 if ids.size else 2)
+        named = read_class_names(path)
+        classes = named + tuple(f"class {k}" for k in range(len(named), count))
+        notes, declared = notes + map_findings(seeds), named + ("",) * (count - len(named))
     notes = notes + class_findings(seeds, declared)
-    return SeedMap(seeds, classes, tuple(f"{path}: {note}" for note in notes))
+    return SeedMap(seeds, classes, tuple(f"{path}: {note}" for note in notes), any(declared))
 
 
 def read_drawn_map(
@@ -235,7 +246,32 @@ def read_indexed_png(path: str | Path) -> np.ndarray:
     return ids
 
 
-def write_seeds(path: str | Path, seeds: np.ndarray) -> None:
+def read_class_names(path: str | Path) -> tuple[str, ...]:
+    """Return the class names in a PNG that `write_seeds` wrote with names; of any other PNG none.
+
+    Parameters
+    ----------
+    path : str or Path
+        A PNG that can be read.
+
+    Returns
+    -------
+    tuple of str
+    """
+    from PIL import Image
+
+    with Image.open(path, formats=["PNG"]) as file:
+        file.load()  # texts may follow the pixels
+        text = file.info.get(CLASSES, "")
+    try:
+        names = json.loads(text)
+    except (ValueError, RecursionError):
+        return ()
+    valid = isinstance(names, list) and all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    return tuple(names) if valid and len(names) <= PADDING else ()
+
+
+def write_seeds(path: str | Path, seeds: np.ndarray, classes: Sequence[str] = ()) -> None:
     """Write a map of class ids as an indexed PNG in VOC's colours; the file appears whole or not at all.
 
     Parameters
@@ -243,9 +279,15 @@ def write_seeds(path: str | Path, seeds: np.ndarray) -> None:
     path : str or Path
     seeds : ndarray, shape (H, W), uint8
         Class ids, 254 or 255.
+    classes : sequence of str, default ()
+        Class names by id, which `read_seeds` returns. Default: the file holds no names.
     """
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
     picture = Image.fromarray(np.asarray(seeds, dtype=np.uint8), mode="P")
     picture.putpalette((voc_palette(256) * 255).round().astype(np.uint8).tobytes())
-    write_atomically(path, lambda file: picture.save(file, format="PNG"))
+    texts = PngInfo()
+    if classes:
+        texts.add_itxt(CLASSES, json.dumps(list(classes)))
+    write_atomically(path, lambda file: picture.save(file, format="PNG", pnginfo=texts))

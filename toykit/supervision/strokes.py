@@ -6,8 +6,9 @@ A JSON file holds the strokes on one photo:
      "strokes": [{"class": NAME, "width": PIXELS, "points": [[x, y], ...], "kept": SHARE}, ...]}
 
 A class id is the position in "classes". x points right and y points down, in pixels of a photo of that size; whole numbers
-are pixel centres (`toykit.supervision.rasterize`). "kept" is optional. Later strokes cover earlier ones. Seed maps in PNG
-files: `toykit.supervision.seed_maps`.
+are pixel centres (`toykit.supervision.rasterize`). "kept" is optional. Later strokes cover earlier ones. The class null erases.
+{"class": NAME, "rings": [[[x, y], ...], ...]} is an area (`toykit.supervision.areas`). Seed maps in PNG files:
+`toykit.supervision.seed_maps`.
 """
 
 import json
@@ -20,6 +21,7 @@ import numpy as np
 from toykit._shared.arguments import check_number
 from toykit._shared.files import write_text
 from toykit.conventions import PADDING, UNLABELLED
+from toykit.supervision.areas import Area
 from toykit.supervision.rasterize import line, scale_points, under_dots
 
 #: A shortened stroke is drawn by dots along it, this far apart in pixels ...
@@ -34,8 +36,8 @@ class Stroke:
 
     Parameters
     ----------
-    label : str
-        Class name.
+    label : str or None
+        Class name; None erases.
     width : float
         Width in pixels.
     points : tuple of (float, float)
@@ -45,7 +47,7 @@ class Stroke:
         midpoint. 0 is one click there.
     """
 
-    label: str
+    label: str | None
     width: float
     points: tuple[tuple[float, float], ...]
     kept: float = 1.0
@@ -98,14 +100,14 @@ class Scribbles:
         Width and height of the photo in pixels.
     classes : tuple of str
         Class names; a class id is the position here.
-    strokes : tuple of Stroke
+    strokes : tuple of Stroke or Area
         In the order of drawing.
     """
 
     photo: str
     size: tuple[int, int]
     classes: tuple[str, ...]
-    strokes: tuple[Stroke, ...]
+    strokes: tuple[Stroke | Area, ...]
 
     def draw(self, size: tuple[int, int] | None = None) -> np.ndarray:
         """Draw the seed map.
@@ -127,11 +129,11 @@ class Scribbles:
         scale = (width / self.size[0], height / self.size[1])
         seeds = np.full((height, width), UNLABELLED, np.uint8)
         for stroke in self.strokes:
-            stroke.draw_on(seeds, self.classes.index(stroke.label), scale)
+            stroke.draw_on(seeds, UNLABELLED if stroke.label is None else self.classes.index(stroke.label), scale)
         return seeds
 
     def shorten(self, ratio: float) -> "Scribbles":
-        """Return the same strokes, shortened about their midpoints.
+        """Return the same strokes, shortened about their midpoints; areas stay whole, and erasures erase at their whole length.
 
         Parameters
         ----------
@@ -149,7 +151,8 @@ class Scribbles:
             If `ratio` lies outside [0, 1].
         """
         check_number("ratio", ratio, "[0, 1]")
-        return replace(self, strokes=tuple(replace(s, kept=s.kept * ratio) for s in self.strokes))
+        kept = (s if isinstance(s, Area) or s.label is None else replace(s, kept=s.kept * ratio) for s in self.strokes)
+        return replace(self, strokes=tuple(kept))
 
 
 def read_scribbles(path: str | Path) -> Scribbles:
@@ -176,15 +179,7 @@ def read_scribbles(path: str | Path) -> Scribbles:
         if not isinstance(content["classes"], list) or not all(isinstance(c, str) for c in content["classes"]):
             raise ValueError('"classes" is not a list of names')
         width, height = content["size"]
-        strokes = tuple(
-            Stroke(
-                stroke["class"],
-                float(stroke["width"]),
-                tuple((float(x), float(y)) for x, y in stroke["points"]),
-                float(stroke.get("kept", 1)),
-            )
-            for stroke in content["strokes"]
-        )
+        strokes = tuple(map(_read_mark, content["strokes"]))
         photo, size = str(content.get("photo", path.stem)), (int(width), int(height))
         scribbles = Scribbles(photo, size, tuple(content["classes"]), strokes)
     except (UnicodeDecodeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -196,6 +191,18 @@ def read_scribbles(path: str | Path) -> Scribbles:
     return scribbles
 
 
+def _read_mark(mark: dict) -> Stroke | Area:
+    """Return one item of "strokes"."""
+    if "rings" in mark:
+        return Area(mark["class"], tuple(_read_points(ring) for ring in mark["rings"]))
+    return Stroke(mark["class"], float(mark["width"]), _read_points(mark["points"]), float(mark.get("kept", 1)))
+
+
+def _read_points(points: list) -> tuple[tuple[float, float], ...]:
+    """Return points as tuples of numbers."""
+    return tuple((float(x), float(y)) for x, y in points)
+
+
 def _check_scribbles(path: Path, scribbles: Scribbles) -> None:
     """Raise ValueError, naming the file, if classes, size or strokes are invalid."""
     classes = scribbles.classes
@@ -205,14 +212,14 @@ def _check_scribbles(path: Path, scribbles: Scribbles) -> None:
         raise ValueError(f"{path}: expected a size [width, height] of at least 1 x 1, got {list(scribbles.size)}")
     longest = max(scribbles.size)
     for number, stroke in enumerate(scribbles.strokes):
-        if stroke.label not in classes:
+        if stroke.label is not None and stroke.label not in classes:
             raise ValueError(f"{path}: stroke {number} is of class {stroke.label!r}, which is not in {list(classes)}")
         if not stroke.points or not np.isfinite(stroke.points).all() or not 0 < stroke.width <= longest:
             raise ValueError(
                 f"{path}: stroke {number} needs a positive width, at most the photo's {longest} pixels, and at least one "
                 "finite point"
             )
-        if not 0 <= stroke.kept <= 1:
+        if isinstance(stroke, Stroke) and not 0 <= stroke.kept <= 1:
             raise ValueError(f'{path}: stroke {number}: expected "kept" in [0, 1], got {stroke.kept}')
 
 

@@ -1,25 +1,19 @@
-"""Compute the pseudo-labels of a painting, and pictures of them."""
+"""Compute the pseudo-labels of a painting."""
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from toykit.conventions import seeded_classes
+from toykit.datasets.sample import Sample
 from toykit.energy import Energy
-from toykit.explore.painting.paint import Painting
 from toykit.mixture_model import mixture_logits
 from toykit.neighborhoods import NearestNeighbors
-from toykit.plots.images import entropy_map, hard_colors, overlay_seeds
-from toykit.plots.label_picture import label_picture
-from toykit.plots.tints import background_class, class_tints
 from toykit.seed_model import seed_logits
 from toykit.solvers import solve
 from toykit.supervision.findings import class_findings
 
-#: The views beside the photo: key -> name.
-VIEWS = {"soft": "soft labels", "entropy": "entropy", "hard": "hard mask", "seeds": "seeds on photo"}
 #: The solvers that the page offers: key -> name.
 SOLVERS = {
     "fast": "fast (default)",
@@ -66,14 +60,14 @@ class Settings:
 
 
 def label(
-    painting: Painting, settings: Settings, last: Tensor | None = None, preview: bool = False, kernel: str = "auto"
+    sample: Sample, settings: Settings, last: Tensor | None = None, preview: bool = False, kernel: str = "auto"
 ) -> tuple[Tensor, str]:
     """Compute soft pseudo-labels of a painting.
 
     Parameters
     ----------
-    painting : Painting
-        The photo and its seeds.
+    sample : Sample
+        The photo and its seeds, at the photo's own size or as a `small_sample`.
     settings : Settings
         The terms and the solver.
     last : Tensor, shape (1, K, H, W), optional
@@ -86,7 +80,7 @@ def label(
     Returns
     -------
     labels : Tensor, shape (1, K, H, W)
-        The labels. Without `preview` they depend only on painting and settings.
+        The labels. Without `preview` they depend only on sample and settings.
     message : str
         The solver's message.
 
@@ -97,9 +91,9 @@ def label(
     ImportError
         If the solver's library is missing.
     """
-    image, seeds = painting.sample.tensors()
-    classes = len(painting.classes)
-    if not (painting.seeds < classes).any():
+    image, seeds = sample.tensors()
+    classes = len(sample.classes)
+    if not (sample.seeds < classes).any():
         raise ValueError("paint a stroke in each of two classes: without seeds there is nothing to distinguish them")
     if settings.eta == 0:  # the solver would start from predictions that have no weight
         logits = image.new_zeros(1, classes, *seeds.shape[1:])
@@ -117,56 +111,8 @@ def label(
         logits, image, seeds, settings.energy(), settings.solver, present=present, on_failure="ignore", **options
     )
     if present.sum() == 1:  # other classes may have no stroke yet
-        return solution.labels, f"{solution.message}; {class_findings(painting.seeds, painting.classes)[0]}"
+        return solution.labels, f"{solution.message}; {class_findings(sample.seeds, sample.classes)[0]}"
     return solution.labels, solution.message
-
-
-def picture(painting: Painting, labels: Tensor | None, view: str) -> np.ndarray:
-    """Draw a view.
-
-    Parameters
-    ----------
-    painting : Painting
-        The photo and its seeds.
-    labels : Tensor, shape (1, K, H, W), or None
-        The labels; without them, all views but "seeds" are blank.
-    view : str
-        A key of `VIEWS`. Entropy is drawn from white (certain) to black.
-
-    Returns
-    -------
-    ndarray of uint8, shape (H, W, 4)
-        RGBA.
-    """
-    if view == "seeds":
-        return rgba(overlay_seeds(painting.image, painting.seeds, len(painting.classes), colors=tints(painting)))
-    if labels is None:
-        return np.full((*painting.seeds.shape, 4), 235, np.uint8)
-    if view == "hard":
-        return rgba(hard_colors(labels, tints(painting)))
-    if view == "entropy":
-        return rgba(1 - np.repeat(entropy_map(labels)[..., None], 3, axis=2))
-    return rgba(label_picture(painting.image, labels, tints(painting)))
-
-
-def tints(painting: Painting) -> np.ndarray:
-    """Return the classes' colours (K, 3) in [0, 1]; a class called "background" is light grey."""
-    names = painting.classes
-    return class_tints(len(names), background_class(names))
-
-
-def seeds_layer(painting: Painting) -> np.ndarray:
-    """Draw the seeds in their class colours as RGBA (H, W, 4), transparent elsewhere; only seeds are converted, for speed."""
-    layer = np.zeros((*painting.seeds.shape, 4), np.uint8)
-    seeded = painting.seeds < len(painting.classes)
-    layer[seeded] = np.insert((tints(painting) * 255).round(), 3, 255, axis=1)[painting.seeds[seeded]]
-    return layer
-
-
-def rgba(colors: np.ndarray) -> np.ndarray:
-    """Convert colours (H, W, 3), in [0, 1] or as bytes, to opaque RGBA bytes."""
-    colors = colors if colors.dtype == np.uint8 else (colors * 255 + 0.5).astype(np.uint8)
-    return np.dstack([colors, np.full(colors.shape[:2], 255, np.uint8)])
 
 
 def compile_loops() -> None:

@@ -1,180 +1,169 @@
-"""Handle the painter page's requests and describe its state, in plain dictionaries and arrays, without a browser."""
+"""One user's painting, settings and labels; `requests` changes them, and a widget shows them."""
 
-import io
 import re
+import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
-from toykit._shared.arguments import check_choice
 from toykit._shared.palette import LINE_COLORS
 from toykit._shared.resources import shipped
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.photos import PHOTOS, photo
-from toykit.datasets.sample import fit_within, read_image, resize_image
-from toykit.explore.painting.labelling import SOLVERS, VIEWS, Settings, label, picture, seeds_layer, tints
-from toykit.explore.painting.paint import Painting, read_upload
+from toykit.datasets.sample import Sample, fit_within, read_image, resize_image
+from toykit.explore.painting.files import read_upload
+from toykit.explore.painting.labelling import SOLVERS, Settings, label
+from toykit.explore.painting.paint import Painting
+from toykit.explore.painting.photo_folder import PhotoFolder
+from toykit.explore.painting.pictures import VIEWS, label_layer, small_seeds, tints
 from toykit.potts import RELAXATIONS
 
 #: Errors that the page shows in one line instead of a traceback; without an answer the page would wait forever.
 ERRORS = (ValueError, TypeError, LookupError, OSError, ImportError, RuntimeError, MemoryError)
+#: Largest photo, in pixels.
+MOST_PIXELS = 50_000_000
 
 
 class Session:
-    """One user's painting, settings and labels: `act` changes them, `state` and `pictures` describe them.
+    """One user's painting, settings and labels: `toykit.explore.painting.requests.act` changes them.
 
     Parameters
     ----------
     name : str
-        A photo of `toykit.datasets.PHOTOS`.
+        A photo of `toykit.datasets.PHOTOS`, the path of a photo, or a folder of photos.
     long_side : int
-        Photos are scaled down to this length, in pixels.
+        The labels are computed on a copy of the photo whose longer side is at most this long, in pixels.
     scribbles : bool
-        Whether to start with the photo's own scribbles.
+        Whether to start with the photo's own scribbles, for a photo of `PHOTOS`.
+    classes : sequence of str, optional
+        Class names, for a photo or a folder of the user's.
     """
 
-    def __init__(self, name: str, long_side: int, scribbles: bool):
+    def __init__(self, name: str, long_side: int, scribbles: bool, classes: Sequence[str] | None = None):
         self.long_side, self.kernel = long_side, "auto"
         self.settings, self.view = Settings(), "soft"
-        self.labels: Tensor | None = None
         self.message, self.error = "", ""
-        self._photo(name, scribbles)
+        self.folder: PhotoFolder | None = None
+        self.number = self.opened = 0
+        self.pieces: list[bytes] = []
+        if name in PHOTOS or not Path(name).exists():
+            self.open_shipped(name, scribbles)
+        else:
+            self.folder = PhotoFolder(name, classes)
+            self.open_number(self._first_unpainted())
 
-    def act(self, actions: list[dict], files: Sequence[bytes] = ()) -> dict[str, bytes]:
-        """Carry out a page's requests in order.
+    def open(self, painting: Painting) -> None:
+        """Begin with a painting, of which nothing is undone or unsaved."""
+        self.painting = painting
+        self.opened += 1
+        self.labels: Tensor | None = None
+        self.undone: list[Painting] = []
+        self.unsaved = False
+        self.full: tuple[tuple[Painting, Settings], Tensor] | None = None
+        self.small = resize_image(painting.image, fit_within(painting.size, self.long_side))
+        self.key = f"{painting.name}-{zlib.crc32(self.small.tobytes()):08x}"
 
-        A request that fails sets `error`; the following ones are still carried out.
+    def open_shipped(self, name: str, scribbles: bool = True) -> None:
+        """Open one of the package's photos, perhaps with its scribbles."""
+        sample = photo(name)
+        painting = Painting(name, sample.image, sample.classes)
+        if scribbles:
+            painting = painting.load_file(shipped("data", "scribbles", f"{name}.json"))
+        self.open(Painting(name, sample.image, painting.classes, painting.marks))
 
-        Parameters
-        ----------
-        actions : list of dict
-            Requests: {"do": name, and its arguments}.
-        files : sequence of bytes, default ()
-            Uploaded files, to which requests refer by number.
+    def open_upload(self, filename: str, content: bytes) -> None:
+        """Open an uploaded photo, at its own size."""
+        name = Path(filename).name
+        image = read_upload(name, content, read_image)
+        height, width = image.shape[:2]
+        if min(width, height) < 2 or width * height > MOST_PIXELS:
+            raise ValueError(
+                f"{name}: {width} x {height} pixels are too {'few' if min(width, height) < 2 else 'many'} to paint on; the "
+                f"limit is {MOST_PIXELS / 1e6:g} megapixels"
+            )
+        stem = re.sub(r"[^\w.-]+", "_", Path(name).stem) or "photo"
+        stem = f"my_{stem}" if stem in PHOTOS else stem  # the plain name selects the package's photo
+        self.open(Painting(stem, image, ("background", "object")))
 
-        Returns
-        -------
-        dict of str to bytes
-            Files for the page to save: name -> content.
-        """
-        downloads = {}
-        for action in actions:
-            try:
-                self.error = ""
-                do = getattr(self, f"_do_{action.get('do')}", None)
-                if do is None:
-                    raise ValueError(f"no such request: {action}")
-                downloads |= do(action, files) or {}
-            except ERRORS as error:
-                self.error = str(error)
-        return downloads
+    def open_number(self, number: int) -> None:
+        """Open a photo of the folder."""
+        folder = self._folder()
+        if number not in range(len(folder.photos)):
+            raise ValueError(f"photo: expected a number in 0..{len(folder.photos) - 1}, got {number!r}")
+        painting = folder.open(number, self.painting.colors if hasattr(self, "painting") else {})
+        self.number = number
+        self.open(painting)
+
+    def edit(self, painting: Painting) -> None:
+        """Take over a changed painting, which an undo takes back."""
+        self.painting, self.undone, self.unsaved = painting, [], True
+
+    def autosave(self) -> None:
+        """Write what is unsaved beside its photo, if it is a photo of a folder."""
+        if self.folder is None or not self.unsaved:
+            return
+        try:
+            self.folder.save(self.number, self.painting)
+            self.unsaved = False
+        except OSError as error:
+            self.error = f"not saved: {error}"
 
     def solve(self, preview: bool) -> None:
-        """Compute the labels; if that fails, `error` contains the reason."""
+        """Compute the labels of the small copy; if that fails, `error` contains the reason."""
         if self.settings.solver != "fast":
             preview = False
         try:
-            self.labels, self.message = label(self.painting, self.settings, self.labels, preview, self.kernel)
+            self.labels, self.message = label(self.sample(), self.settings, self.labels, preview, self.kernel)
         except ERRORS as error:
             self.labels, self.message = None, ""
             self.error = self.error or str(error)
 
+    def sample(self) -> Sample:
+        """Return the small copy of the photo, on which labels are computed."""
+        painting, size = self.painting, self.small.shape[1::-1]
+        return Sample(
+            painting.name, self.small, small_seeds(painting.seeds, size, len(painting.classes)), painting.classes
+        )
+
+    def full_labels(self) -> Tensor:
+        """Compute the labels at the photo's own size, as they are exported."""
+        of = (self.painting, self.settings)
+        if self.full is None or self.full[0] != of:
+            self.full = (of, label(self.painting.sample, self.settings, kernel=self.kernel)[0])
+        return self.full[1]
+
+    def layer(self) -> np.ndarray:
+        """Return the selected view of the labels, RGBA at the size of the small copy."""
+        return label_layer(self.labels, self.view, tints(self.painting), self.small.shape[1::-1])
+
     def state(self) -> dict:
         """Return everything that the page's controls show."""
-        painting = self.painting
+        painting, folder = self.painting, self.folder
         colors = (tints(painting) * 255).round().astype(int).tolist()
         named = zip(painting.classes, colors, strict=True)
-        classes = [{"name": name, "color": "rgb({},{},{})".format(*color)} for name, color in named]
+        seeded = int((painting.seeds < len(painting.classes)).sum())
         return {
-            "classes": classes,
-            "photos": list(PHOTOS), "photo": painting.name, "size": list(painting.size),
+            "classes": [{"name": name, "color": "#{:02x}{:02x}{:02x}".format(*color)} for name, color in named],
+            "photos": [] if folder else list(PHOTOS), "photo": painting.name, "key": self.key,
+            "size": list(painting.size), "solved": list(self.small.shape[1::-1]),
+            "folder": folder.state(self.number) if folder else None,
             "relaxations": list(RELAXATIONS), "cross_entropies": list(CROSS_ENTROPIES), "solvers": SOLVERS, "views": VIEWS,
             "settings": asdict(self.settings), "idle": self.settings.idle(), "view": self.view,
-            "can_undo": painting.previous is not None, "can_save_strokes": painting.only_strokes,
-            "has_seeds": bool((painting.seeds < len(painting.classes)).any()), "has_labels": self.labels is not None,
-            "seeded": int((painting.seeds < len(painting.classes)).sum()),
+            "can_undo": painting.previous is not None, "can_redo": bool(self.undone), "unsaved": self.unsaved,
+            "marks": len(painting.marks), "has_seeds": seeded > 0, "seeded": seeded, "has_labels": self.labels is not None,
             "message": self.message, "error": self.error, "accent": LINE_COLORS[0],
         }  # fmt: skip
 
-    def pictures(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return RGBA pictures of the selected view, blank without labels, and of the layer of seeds."""
-        return picture(self.painting, self.labels, self.view), seeds_layer(self.painting)
+    def _first_unpainted(self) -> int:
+        """Return the number of the folder's first photo without scribbles, 0 if all have some."""
+        folder = self._folder()
+        return next((k for k, path in enumerate(folder.photos) if path not in folder.painted), 0)
 
-    def _photo(self, name: str, scribbles: bool) -> None:
-        """Open one of the package's photos."""
-        sample = photo(name, self.long_side)
-        painting = Painting(name, sample.image, sample.classes)
-        if scribbles:
-            file = shipped("data", "scribbles", f"{name}.json")
-            painting = painting.load(file.name, file.read_bytes())
-        self.painting, self.labels = painting, None
-
-    def _do_photo(self, action, files):
-        self._photo(action["name"], True)
-
-    def _do_upload(self, action, files):
-        name, content = Path(action["name"]).name, files[action["file"]]
-        image = read_upload(name, content, read_image)
-        image = resize_image(image, fit_within(image.shape[1::-1], self.long_side))
-        if min(image.shape[:2]) < 2:
-            raise ValueError(f"{name}: {image.shape[1]} x {image.shape[0]} pixels are too few to paint on")
-        stem = re.sub(r"[^\w.-]+", "_", Path(name).stem) or "photo"
-        stem = f"my_{stem}" if stem in PHOTOS else stem  # the plain name selects the package's photo
-        self.painting, self.labels = Painting(stem, image, ("background", "object")), None
-
-    def _do_stroke(self, action, files):
-        classes, number = self.painting.classes, action["class"]
-        if not action["erase"] and number not in range(len(classes)):  # its class may have just been undone
-            raise ValueError(f"class: expected a number in 0..{len(classes) - 1}, got {number!r}")
-        name = None if action["erase"] else classes[number]
-        self.painting = self.painting.paint(name, action["width"], action["points"])
-
-    def _do_undo(self, action, files):
-        self.painting = self.painting.undo()
-
-    def _do_clear(self, action, files):
-        self.painting = self.painting.clear()
-
-    def _do_class(self, action, files):
-        self.painting = self.painting.add_class(action["name"])
-
-    def _do_load(self, action, files):
-        self.painting = self.painting.load(action["name"], files[action["file"]])
-        self.error = "; ".join(self.painting.notes)
-
-    def _do_set(self, action, files):
-        settings = replace(self.settings, **{action["name"]: action["value"]})
-        check_choice("solver", settings.solver, SOLVERS)
-        settings.energy()  # raises ValueError for invalid values
-        self.settings = settings
-        if self.view in settings.idle():
-            self.view = "soft"
-
-    def _do_view(self, action, files):
-        check_choice("view", action["name"], VIEWS)
-        self.view = action["name"]
-
-    def _do_save(self, action, files):
-        painting = self.painting
-        if action["kind"] == "json":
-            return {f"{painting.name}_scribbles.json": painting.strokes_json()}
-        return {f"{painting.name}_scribbles.png": painting.seeds_png()}
-
-    def _do_export(self, action, files):
-        from PIL import Image
-
-        if self.labels is None:
-            raise ValueError("nothing to export yet: paint a stroke in each of two classes first")
-        file = io.BytesIO()
-        if action["kind"] == "npz":
-            labels = self.labels[0].float().cpu().numpy()
-            np.savez_compressed(file, labels=labels, classes=np.array(self.painting.classes))
-            return {f"{self.painting.name}_labels.npz": file.getvalue()}
-        Image.fromarray(self.pictures()[0]).save(file, format="PNG")
-        return {f"{self.painting.name}_{self.view}.png": file.getvalue()}
-
-    def _do_show(self, action, files):
-        """Change nothing: the page has just opened."""
+    def _folder(self) -> PhotoFolder:
+        """Return the folder, or raise ValueError if there is none."""
+        if self.folder is None:
+            raise ValueError("no folder is open: toykit paint FOLDER")
+        return self.folder

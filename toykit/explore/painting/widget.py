@@ -1,17 +1,19 @@
 """Define the painter's widget, which passes the page's requests to a `Session` and returns its state and pictures."""
 
 import threading
-from pathlib import Path
+from collections.abc import Sequence
 
 import anywidget
 import traitlets
 
 from toykit.explore.painting.labelling import compile_loops
+from toykit.explore.painting.page import script, style
+from toykit.explore.painting.pictures import SeedsLayer, photo_file, shown_size
+from toykit.explore.painting.requests import act
 from toykit.explore.painting.session import Session
 
-HERE = Path(__file__).parent
 #: Requests that do not affect the labels.
-LOOKS = {"show", "view", "save", "export"}
+LOOKS = {"show", "view", "save", "export", "settle", "thumbnails", "recolor"}
 
 
 class PainterWidget(anywidget.AnyWidget):
@@ -21,12 +23,12 @@ class PainterWidget(anywidget.AnyWidget):
     up. A stroke is answered by a preview; when the user pauses, the page requests the full solution ("settle").
     """
 
-    _esm = HERE / "painter.js"
-    _css = HERE / "painter.css"
+    _esm = script()
+    _css = style()
     state = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, name: str, long_side: int, scribbles: bool):
-        self.session = Session(name, long_side, scribbles)
+    def __init__(self, name: str, long_side: int, scribbles: bool, classes: Sequence[str] | None = None):
+        self.session, self.seeds = Session(name, long_side, scribbles, classes), SeedsLayer()
         super().__init__(state=self.session.state())
         self.on_msg(lambda _, content, buffers: self.answer(content["actions"], buffers))
         self.session.kernel = "torch"  # until the loops of the numba kernel are compiled
@@ -35,29 +37,45 @@ class PainterWidget(anywidget.AnyWidget):
     def answer(self, actions: list[dict], buffers: list) -> None:
         """Carry out the page's requests and send it the results."""
         session, done = self.session, {action["do"] for action in actions}
-        opening = done == {"show"} and session.labels is None
-        downloads = session.act([a for a in actions if a["do"] != "settle"], [bytes(b) for b in buffers])
-        changed = bool(done - LOOKS - {"settle"}) or opening
+        before = session.opened
+        downloads = act(session, actions, [bytes(b) for b in buffers])
+        if done <= {"piece", "thumbnails"}:
+            self._send_thumbnails(actions)
+            self.send({"kind": "done"})
+            return
+        opened = session.opened != before or "show" in done
+        changed = bool(done - LOOKS) or (opened and session.labels is None)
         preview = changed and session.settings.solver == "fast"
         if changed or "settle" in done:
             session.solve(preview)
+        session.autosave()
         self.state = session.state()
-        if done & {"show", "photo", "upload"}:
-            self.send({"kind": "photo", "size": session.painting.size}, [photo_bytes(session)])
-        shown, seeds = session.pictures()
-        answer = {"kind": "pictures", "size": session.painting.size, "settled": not preview}
-        self.send(answer, [shown.tobytes(), seeds.tobytes()])
-        for name, content in downloads.items():
-            self.send({"kind": "file", "name": name}, [content])
+        if opened:
+            self.seeds.forget()
+            size = shown_size(session.painting.image)
+            self.send(
+                {"kind": "photo", "shown": size, "size": session.painting.size}, [photo_file(session.painting.image)]
+            )
+        update = self.seeds.update(session.painting)
+        content = {"kind": "pictures", "size": session.small.shape[1::-1], "settled": not preview}
+        if update is not None:
+            content["corner"] = update[0]
+        self.send(content, [session.layer().tobytes(), *([] if update is None else [update[1]])])
+        if not preview or opened:  # what the page keeps, in case that the kernel dies
+            document = session.painting.strokes_json().decode()
+            self.send({"kind": "document", "key": session.key, "document": document, "opened": opened})
+        for name, file in downloads.items():
+            self.send({"kind": "file", "name": name}, [file])
+
+    def _send_thumbnails(self, actions: list[dict]) -> None:
+        """Send the small pictures that the page requests."""
+        folder = self.session.folder
+        wanted = [number for action in actions for number in action.get("numbers", ())]
+        for number in wanted:
+            if folder is not None and number in range(len(folder.photos)):
+                self.send({"kind": "thumbnail", "number": number}, [folder.thumbnail(number)])
 
     def _compile(self) -> None:
         """Compile the numba kernel, then use it."""
         compile_loops()
         self.session.kernel = "auto"
-
-
-def photo_bytes(session: Session) -> bytes:
-    """Return the photo as RGBA bytes."""
-    from toykit.explore.painting.labelling import rgba
-
-    return rgba(session.painting.image).tobytes()

@@ -1,0 +1,197 @@
+"""A folder of photos to paint on: its list of classes, and each photo's scribbles beside it.
+
+    images/NAME.jpg, scribbles/NAME.json, classes.txt      what `toykit train` reads with data.kind=folder
+    NAME.jpg, NAME_scribbles.json, classes.txt             without images/; `toykit segment FOLDER FOLDER` reads this
+
+Scribbles that lie there as an indexed PNG are read and stay a PNG.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from toykit._shared.files import check_writable, write_atomically, write_text
+from toykit._shared.photo_jobs import list_photos, refuse_ambiguous
+from toykit.conventions import PADDING
+from toykit.datasets.layout import name_key, read_lines
+from toykit.datasets.sample import fit_within, read_image
+from toykit.explore.painting.paint import Painting
+from toykit.supervision import read_scribbles, write_scribbles
+
+#: What the painter adds to a photo's name, beside the photo.
+PAINTED = "_scribbles"
+#: Longer side of a thumbnail, in pixels.
+THUMBNAIL = 96
+
+
+class PhotoFolder:
+    """The photos of a folder with their scribbles.
+
+    Parameters
+    ----------
+    root : str or Path
+        The folder, or one photo.
+    classes : sequence of str, optional
+        Class names by id. Default: those of classes.txt, else "background" and "object".
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no photos.
+    OSError
+        If the folder cannot be written.
+    ValueError
+        If names are ambiguous, or `classes` are not those of classes.txt.
+    """
+
+    def __init__(self, root: str | Path, classes: Sequence[str] | None = None):
+        root = Path(root)
+        self.root = root if root.is_dir() else root.parent
+        apart = (self.root / "images").is_dir() and root.is_dir()
+        self.images, self.scribbles = (
+            (self.root / "images", self.root / "scribbles") if apart else (self.root, self.root)
+        )
+        self.ending = "" if apart else PAINTED
+        self.photos = self._find_photos() if root.is_dir() else [root]
+        check_writable(self.root)
+        self.classes = self._find_classes(classes)
+        self.painted = {path for path in self.photos if self.file(path).exists()}
+        for path in self.painted:  # one list for all photos
+            if self.file(path).suffix == ".json":
+                own = read_scribbles(self.file(path)).classes
+                self.classes += tuple(name for name in own if name not in self.classes)
+
+    def file(self, photo: Path) -> Path:
+        """Return the file of a photo's scribbles, which need not exist."""
+        stem = photo.stem + self.ending
+        choices = [self.scribbles / f"{stem}{suffix}" for suffix in (".json", ".png")]
+        if self.ending:
+            choices.append(self.scribbles / f"{photo.stem}.json")
+        there = [path for path in choices if path.exists()]
+        refuse_ambiguous({photo.stem: there}, f"{self.scribbles}: more than one file of seeds for a photo")
+        return there[0] if there else choices[0]
+
+    def open(self, number: int, colors: Mapping[str, str]) -> Painting:
+        """Return a photo with its scribbles; colours that the user chose on other photos stay."""
+        photo = self.photos[number]
+        painting = Painting(photo.stem, read_image(photo), self.classes)
+        if self.file(photo).exists():
+            painting = painting.load_file(self.file(photo))
+        classes = self.classes + tuple(name for name in painting.classes if name not in self.classes)
+        colors = {name: color for name, color in {**painting.colors, **colors}.items() if name in classes}
+        return replace(painting, classes=classes, colors=colors, previous=None)
+
+    def save(self, number: int, painting: Painting) -> None:
+        """Write a photo's scribbles and the list of classes; a photo without marks has no file."""
+        photo = self.photos[number]
+        path = self.file(photo)
+        if not painting.marks:
+            path.unlink(missing_ok=True)
+            self.painted.discard(photo)
+        else:
+            content = painting.seeds_png() if path.suffix == ".png" else painting.strokes_json()
+            write_atomically(path, lambda file: file.write(content))
+            self.painted.add(photo)
+        self.classes = painting.classes
+        self._write_classes()
+
+    def rename_class(self, number: int, old: str, new: str) -> None:
+        """Rename a class in the files of all photos but one, whose painting the caller changes."""
+        for path in self._other_files(number):
+            if path.suffix == ".json":
+                scribbles = read_scribbles(path)
+                marks = tuple(replace(mark, label=new) if mark.label == old else mark for mark in scribbles.strokes)
+                names = tuple(new if name == old else name for name in scribbles.classes)
+                write_scribbles(path, replace(scribbles, classes=names, strokes=marks))
+
+    def remove_class(self, number: int, name: str) -> None:
+        """Remove a class from the files of all photos but one.
+
+        Raises
+        ------
+        ValueError
+            If another photo has strokes of it, or a PNG whose ids would change their meaning.
+        """
+        files = self._other_files(number)
+        used = [
+            path
+            for path in files
+            if path.suffix == ".png" or any(m.label == name for m in read_scribbles(path).strokes)
+        ]
+        if used:
+            raise ValueError(
+                f"class {name} is used by {len(used)} other photos, {', '.join(path.name for path in used[:4])}; erase it "
+                "there first (ids in a PNG are positions in the list of classes)"
+            )
+        for path in files:
+            scribbles = read_scribbles(path)
+            left = tuple(other for other in scribbles.classes if other != name)
+            if len(left) > 1:
+                write_scribbles(path, replace(scribbles, classes=left))
+
+    def thumbnail(self, number: int) -> bytes:
+        """Return a small JPEG of a photo."""
+        from PIL import Image
+
+        try:
+            with Image.open(self.photos[number]) as file:
+                file.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))  # a JPEG is decoded small
+                picture = file.convert("RGB")
+        except (OSError, ValueError, SyntaxError):
+            picture = Image.new("RGB", (THUMBNAIL, THUMBNAIL), "white")
+        picture = picture.resize(fit_within(picture.size, THUMBNAIL), Image.Resampling.BOX)
+        file = io.BytesIO()
+        picture.save(file, format="JPEG", quality=80)
+        return file.getvalue()
+
+    def state(self, number: int) -> dict:
+        """Return what the page shows: each photo's name and whether it is painted, and where the scribbles are."""
+        photos = [{"name": path.stem, "done": path in self.painted} for path in self.photos]
+        return {"photos": photos, "number": number, "file": str(self.file(self.photos[number]).relative_to(self.root))}
+
+    def _other_files(self, number: int) -> list[Path]:
+        """Return the files of scribbles of all photos but one."""
+        return [self.file(path) for path in self.photos if path in self.painted and path != self.photos[number]]
+
+    def _find_photos(self) -> list[Path]:
+        """Return the photos, without maps of seeds that lie beside them."""
+        photos = list_photos(self.images)
+        stems = {name_key(path.stem) for path in photos}
+        photos = [
+            path
+            for path in photos
+            if not (path.stem.endswith(PAINTED) and name_key(path.stem.removesuffix(PAINTED)) in stems)
+        ]
+        if not photos:
+            raise FileNotFoundError(f"{self.images}: no photos; expected .jpg, .png, .tif, .bmp or .webp")
+        names: dict[str, list[Path]] = {}
+        for path in photos:
+            names.setdefault(name_key(path.stem), []).append(path)
+        refuse_ambiguous(names, f"{self.images}: the scribbles of photos with one name would collide")
+        return photos
+
+    def _find_classes(self, given: Sequence[str] | None) -> tuple[str, ...]:
+        """Return the list of classes, from the caller or from classes.txt."""
+        path = self.root / "classes.txt"
+        listed = tuple(read_lines(path, "names")) if path.exists() else ()
+        names = tuple(given) if given else listed or ("background", "object")
+        if (
+            len(set(names)) < len(names)
+            or not 2 <= len(names) <= PADDING
+            or any(name != name.strip() for name in names)
+        ):
+            raise ValueError(f"expected 2 to {PADDING} different class names, got {', '.join(names)}")
+        if listed and names[: len(listed)] != listed:
+            raise ValueError(
+                f"{path} lists {', '.join(listed)}, which are not the first of the given classes {', '.join(names)}; leave the "
+                "classes out, or add new ones at the end"
+            )
+        return names
+
+    def _write_classes(self) -> None:
+        """Write classes.txt if it differs."""
+        path = self.root / "classes.txt"
+        text = "".join(f"{name}\n" for name in self.classes)
+        if not path.exists() or path.read_bytes() != text.encode():
+            write_text(path, text)

@@ -12,6 +12,7 @@ from toykit.cli.dashboard import dashboard
 from toykit.cli.data import data
 from toykit.cli.run import run
 from toykit.cli.segment import segment
+from toykit.cli.sweep import sweep
 from toykit.cli.train import train
 
 
@@ -21,5 +22,5 @@ def main() -> None:
     """Soft self-labelling and Potts relaxations for weakly-supervised segmentation."""
 
 
-for command in (dashboard, data, run, segment, train):
+for command in (dashboard, data, run, segment, sweep, train):
     main.add_command(command)

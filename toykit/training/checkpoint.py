@@ -5,8 +5,12 @@ It holds no state of a random generator, since every draw has an address (`toyki
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +145,22 @@ def adopt(common: Path, folder: Path, config: dict) -> bool:
         return False
     write_atomically(folder / NAME, lambda file: torch.save(state | {"config": config}, file))
     return True
+
+
+def share_phase_one(folder: Path, common: Path, config: dict) -> None:
+    """Copy a run's checkpoint to `common`, if it is the end of phase one and `common` does not exist yet."""
+    if common.exists() or not (folder / NAME).exists():
+        return
+    progress = _read(folder / NAME)["progress"]
+    if (progress["epoch"], progress["step"]) == (config["schedule"]["pretrain_epochs"], 0):
+        with (folder / NAME).open("rb") as own:
+            write_atomically(common, partial(shutil.copyfileobj, own))
+
+
+def phase_one_digest(config: dict) -> str:
+    """Return a digest of the keys that phase one depends on, of a configuration from `Config.to_dict`."""
+    keys = {k: v for k, v in _flatten(config).items() if not k.startswith(PHASE_TWO_KEYS) and k not in FREE_KEYS}
+    return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def load_network(path: Path, network, config: dict) -> None:

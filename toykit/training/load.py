@@ -38,28 +38,55 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     ImportError
         Without the train extra.
     """
+    path = presets().get(str(source), Path(source))
+    if not path.is_file():
+        raise FileNotFoundError(f"{source}: neither a file nor a preset; the presets are {', '.join(presets())}")
+    return _merged(Config, path, overrides)
+
+
+def override(config: Config, overrides: Sequence[str]) -> Config:
+    """Return a configuration with KEY=VALUE overrides applied.
+
+    Parameters
+    ----------
+    config : Config
+    overrides : sequence of str
+        See `load_config`.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    ValueError
+        See `load_config`.
+    """
+    return _merged(config, None, overrides)
+
+
+def _merged(base: Config | type[Config], path: Path | None, overrides: Sequence[str]) -> Config:
+    """Merge a file, if there is one, and then the overrides into a configuration or into the defaults."""
     try:
         import yaml
         from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
     except ImportError as error:
         raise ImportError(f"training needs the train extra: pip install 'toykit[train]' ({error})") from error
-    path = presets().get(str(source), Path(source))
-    if not path.is_file():
-        raise FileNotFoundError(f"{source}: neither a file nor a preset; the presets are {', '.join(presets())}")
     for item in overrides:
         if "=" not in item:
             raise ValueError(f"{item}: expected KEY=VALUE, e.g. schedule.lr=0.001")
     try:
-        given = {str(path): OmegaConf.load(path), "overrides": OmegaConf.from_dotlist(list(overrides))}
-        merged = OmegaConf.structured(Config)
+        given = {} if path is None else {str(path): OmegaConf.load(path)}
+        given["overrides"] = OmegaConf.from_dotlist(list(overrides))
+        merged = OmegaConf.structured(base)
         for origin, tree in given.items():
             _check_keys(OmegaConf.to_container(tree), Config, origin)
             merged = OmegaConf.merge(merged, tree)
         config = OmegaConf.to_object(merged)
     except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
         key = getattr(error, "full_key", None)
-        raise ValueError(f"{path}: {f'{key}: ' if key else ''}{str(error).splitlines()[0]}") from error
+        raise ValueError(f"{path or 'overrides'}: {f'{key}: ' if key else ''}{str(error).splitlines()[0]}") from error
     assert isinstance(config, Config)
     return config
 

@@ -52,7 +52,14 @@ class Batch(NamedTuple):
     present: Tensor
 
 
-def train(config: Config, run_dir: str | Path, *, resume: bool = True, callback: Callback | None = None) -> RunResult:
+def train(
+    config: Config,
+    run_dir: str | Path,
+    *,
+    resume: bool = True,
+    callback: Callback | None = None,
+    after_epoch: Callable[[dict], object] = lambda row: None,
+) -> RunResult:
     """Train a network, write everything to the run's folder and return the result.
 
     Parameters
@@ -65,6 +72,8 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = True, callback:
         Continue from the folder's checkpoint, if there is one, on the same trajectory; False starts over.
     callback : callable, optional
         callback(step, loss) after each step, counted from 1 over the whole run.
+    after_epoch : callable, optional
+        after_epoch(row) after each epoch, when its checkpoint and its row of the history are written.
 
     Returns
     -------
@@ -97,6 +106,7 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = True, callback:
             run.progress.finish_epoch(row)
             run.save()
             report.metrics(run.progress)
+            after_epoch(row)
     return RunResult(run.folder, config, tuple(run.training.classes), run.progress.history, finished=True)
 
 

@@ -25,6 +25,8 @@ T = TypeVar("T")
 KEY, SIGN, ERROR, VOID = "key", "sign", "error", "void"
 #: Seconds after which a storage that does not answer ends the sweep, e.g. a database that is restarted.
 PATIENCE = 600.0
+#: Errors of a storage that does not answer: Optuna's, and SQLAlchemy's, which only databases need.
+UNANSWERED = ("StorageInternalError", "OperationalError", "InterfaceError")
 
 
 class TrialLostError(RuntimeError):
@@ -70,15 +72,12 @@ def open_storage(where: str) -> optuna.storages.BaseStorage:
 
 def patiently(action: Callable[[], T], patience: float = PATIENCE) -> T:
     """Repeat an action while the storage does not answer, for at most `patience` seconds."""
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import InterfaceError, OperationalError
-
     begin, pause = time.monotonic(), 0.2
     while True:
         try:
             return action()
-        except (StorageInternalError, OperationalError, InterfaceError):
-            if time.monotonic() - begin > patience:
+        except Exception as error:
+            if type(error).__name__ not in UNANSWERED or time.monotonic() - begin > patience:
                 raise
             time.sleep(pause)
             pause = min(2 * pause, 10.0)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toykit.training import checkpoint
 from toykit.training.comparison import PHASE_ONE, has_phase_one, run_one
-from toykit.training.config import Config
 from toykit.training.run_folder import read_run
 from toykit.training.sweep.queue import ERROR, Claim, Queue, TrialLostError, open_storage, open_study, patiently
 from toykit.training.sweep.results import result_row, write_tables
@@ -92,6 +91,7 @@ class Sweep:
                 "or delete the old one"
             )
         patiently(lambda: self.runs.study.set_user_attr(FINGERPRINT, own))
+        self._phases: dict[tuple, Path | None] = {}
         self.tuned: dict[str, Queue] = {}
         if table.tuning is not None:
             for row in table.rows.values():
@@ -116,7 +116,7 @@ class Sweep:
                 more = [f"data.holdout={self.table.tuning.holdout}", *as_overrides("tune", fixed)]
                 phase_one = None
                 if keeps_phase_one(row.space):
-                    phase_one = self._phase_one(self.table.config(row, seed, more), self.folder / TUNING)
+                    phase_one = self._phase_one(row, seed, more)
                 jobs.append((Job(key, queue, row, seed, fixed, True, phase_one, True), trials.get(key)))
                 ended = ended and has_ended(trials.get(key))
             best[name] = self._best(queue) if ended else None
@@ -126,8 +126,7 @@ class Sweep:
                 settings = best.get(name, {})
                 phase_one = None
                 if settings is not None:
-                    config = self.table.config(row, seed, as_overrides("tune", settings))
-                    phase_one = self._phase_one(config, self.folder)
+                    phase_one = self._phase_one(row, seed, as_overrides("tune", settings))
                 job = Job(
                     f"{name}_{seed}", self.runs, row, seed, settings or {}, False, phase_one, settings is not None
                 )
@@ -195,17 +194,19 @@ class Sweep:
         result = run_one(config, run_dir, config.run.devices, job.phase_one, lambda *_: claim.check(), after_epoch)
         return result_row(job.row.name, [*job.row.items, *chosen], result)
 
-    def _phase_one(self, config: Config, folder: Path) -> Path | None:
+    def _phase_one(self, row: Row, seed: int, more: Sequence[str]) -> Path | None:
         """Return the file of a run's phase one: the first row's has the seed in its name alone."""
-        if not has_phase_one(config):
-            return None
-        tree, seed = config.to_dict(), config.run.seed
-        first = next(iter(self.table.rows.values()))
-        more = [f"data.holdout={config.data.holdout}"] if config.data.holdout else []
-        digest = checkpoint.phase_one_digest(tree)
-        if digest == checkpoint.phase_one_digest(self.table.config(first, seed, more).to_dict()):
-            return folder / PHASE_ONE.format(seed=seed)
-        return folder / PHASE_ONE.format(seed=f"{seed}_{digest}")
+        key = (row.name, seed, *more)
+        if key not in self._phases:
+            config = self.table.config(row, seed, more)
+            first = self.table.config(
+                next(iter(self.table.rows.values())), seed, [m for m in more if m.startswith("data.")]
+            )
+            digest = checkpoint.phase_one_digest(config.to_dict())
+            other = "" if digest == checkpoint.phase_one_digest(first.to_dict()) else f"_{digest}"
+            folder = self.folder / TUNING if config.data.holdout else self.folder
+            self._phases[key] = folder / PHASE_ONE.format(seed=f"{seed}{other}") if has_phase_one(config) else None
+        return self._phases[key]
 
     def _best(self, queue: Queue) -> dict[str, Any] | None:
         """Return the settings of the best finished trial, the first of equals; None if no trial has finished."""

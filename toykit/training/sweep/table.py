@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,7 @@ class Table:
     against: str | None
     tuning: Tuning | None
     paper: str | None
+    _configs: dict[tuple[str, ...], Config] = field(default_factory=dict, repr=False, compare=False)
 
     def config(self, row: Row, seed: int, more: Sequence[str] = ()) -> Config:
         """Return the configuration of a row's run.
@@ -102,17 +103,22 @@ class Table:
         Exception
             What `load_config` raises; the message begins with the row's name.
         """
+        if (row.name, *more) not in self._configs:
+            self._configs[row.name, *more] = self._load(row, more)
+        config = self._configs[row.name, *more]
+        return dataclasses.replace(config, run=dataclasses.replace(config.run, seed=seed))
+
+    def _load(self, row: Row, more: Sequence[str]) -> Config:
+        """Read the preset and apply the common overrides, the method of another preset, and the row's own overrides."""
         own = [*row.items, *more]
         methods = [item.removeprefix("method=") for item in own if item.startswith("method=")]
         try:
             if methods and methods[-1] in presets():
                 config = with_method(load_config(row.preset, self.overrides), methods[-1])
-                config = override(config, [item for item in own if not item.startswith("method=")])
-            else:
-                config = load_config(row.preset, [*self.overrides, *own])
+                return override(config, [item for item in own if not item.startswith("method=")])
+            return load_config(row.preset, [*self.overrides, *own])
         except (ValueError, OSError) as error:
             raise type(error)(f"{self.name}, row {row.name}: {error}") from error
-        return dataclasses.replace(config, run=dataclasses.replace(config.run, seed=seed))
 
     def fingerprint(self) -> str:
         """Return what a sweep computes as text; two commands with the same text may share a sweep."""
@@ -186,7 +192,7 @@ def _read(name: str, tree: Any, overrides: Sequence[str]) -> Table:
     firsts = list(dict.fromkeys(row.parts[0] for row in rows.values()))
     if against is not None and str(against) not in firsts:
         raise ValueError(f"against: expected one of {', '.join(firsts)}, got {against!r}")
-    common = tuple([*as_overrides("overrides", tree.get("overrides") or {}), *overrides])
+    common = (*as_overrides("overrides", tree.get("overrides") or {}), *overrides)
     table_name = None if paper is None else paper["table"]
     return Table(name, common, rows, seeds, None if against is None else str(against), tuning, table_name)
 

@@ -62,9 +62,10 @@ def run(
 ) -> None:
     """Train every row of TABLE, a YAML file or the name of a shipped table, from every seed.
 
-    The file's format is in the docstring of toykit.training.sweep (python -m pydoc toykit.training.sweep). KEY=VALUE overrides a
-    setting of every row, e.g. data.root=VOC2012. The same command resumes an interrupted sweep; on another machine, with the same
-    --storage and the same name of the folder, it takes part. table.csv and table.md in the folder are the result.
+    The file's format is in the docstring of toykit.training.sweep (python -m pydoc toykit.training.sweep). KEY=VALUE
+    overrides a setting of every row, e.g. data.root=VOC2012. The same command resumes an interrupted sweep; on another
+    machine, with the same --storage and the same name of the folder, it takes part. table.csv and table.md in the folder
+    are the result.
     """
     from toykit.training.sweep.launch import default_folder, run_sweep
     from toykit.training.sweep.sweep import Sweep, work

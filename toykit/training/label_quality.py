@@ -3,8 +3,8 @@
     python -m toykit.training.label_quality voc_objects_quick data.root=VOC2012 --networks runs/objects --seeds 5 \\
         -o labels.csv --variant preset= --variant no_potts=energy.lam=0 --variant "stride_2=energy.stride=2"
 
-`--networks` is the folder of a sweep (`toykit sweep`), which keeps its networks at the end of phase one there: those of the first
-row. This measures the labels, in seconds per variant; a sweep measures the networks that are trained with them.
+`--networks` is the folder of a sweep (`toykit sweep`), which keeps its networks at the end of phase one there: those of
+the first row. This measures the labels, in seconds per variant; a sweep measures the networks that are trained with them.
 """
 
 from __future__ import annotations

@@ -6,13 +6,15 @@ It needs nothing of a storage but that operations are seen in one order, so the 
 - `Study.ask` gives a waiting trial to one worker only. Of several unfinished trials of a key the one with the lowest number
   counts; whoever gets another one voids it. So no two workers do the same work, and no lock can be left behind.
 - A worker counts up a number in its trial, its sign of life. A worker without work watches the numbers of running trials by its
-  own clock; if one stands still for the length of a lease, it marks the trial as failed, and the key has no trial again. A worker
-  that was only slow notices at its next sign of life and stops.
+  own clock; if one stands still for the length of a lease, it marks the trial as failed, and the key has no trial again. A
+  worker that was only slow notices at its next sign of life and stops.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -171,7 +173,7 @@ class Claim:
         while not self._stop.is_set():
             number += 1
             try:
-                self.trial.set_user_attr(SIGN, number)
+                self.trial.set_user_attr(SIGN, f"{socket.gethostname()} {os.getpid()} {number}")
             except UpdateFinishedTrialError:
                 self._lost = True
                 return

@@ -103,9 +103,10 @@ class Table:
         Exception
             What `load_config` raises; the message begins with the row's name.
         """
-        if (row.name, *more) not in self._configs:
-            self._configs[row.name, *more] = self._load(row, more)
-        config = self._configs[row.name, *more]
+        key = (row.name, *more)
+        if key not in self._configs:
+            self._configs[key] = self._load(row, more)
+        config = self._configs[key]
         return dataclasses.replace(config, run=dataclasses.replace(config.run, seed=seed))
 
     def _load(self, row: Row, more: Sequence[str]) -> Config:

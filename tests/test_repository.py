@@ -30,7 +30,13 @@ def test_environment_yml_is_pyproject():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {f"python{project['requires-python']}"}
     extras = project["optional-dependencies"]
-    for requirement in [*project["dependencies"], *extras["notebooks"], *extras["train"], *extras["sweep"], *extras["dev"]]:
+    for requirement in [
+        *project["dependencies"],
+        *extras["notebooks"],
+        *extras["train"],
+        *extras["sweep"],
+        *extras["dev"],
+    ]:
         name, version = re.fullmatch(r"([\w-]+)(?:\[[\w,]+\])?(.*)", requirement).groups()
         if name not in {"toykit", *PIP_ONLY} and ";" not in version:  # ";": for some systems only
             wanted.add(CONDA_NAMES.get(name, name) + version)

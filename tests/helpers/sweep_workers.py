@@ -1,7 +1,7 @@
 """Workers of a sweep in processes that can be killed: forked, since each would otherwise import torch anew.
 
-python sweep_workers.py TABLE FOLDER STORAGE LEASE COUNT: prints the processes' ids, waits for them, prints how each ended. An empty
-STORAGE is the journal.
+python sweep_workers.py TABLE FOLDER STORAGE LEASE COUNT: prints the processes' ids, waits for them, prints how each ended. An
+empty STORAGE is the journal.
 """
 
 import os

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from helpers import sweep_workers
+from helpers import postgres, sweep_workers
 from helpers.training import make_toy_set, small_study
 
 pytest.importorskip("optuna")
@@ -20,7 +20,7 @@ import optuna
 
 from toykit.cli import main
 from toykit.training import RunResult
-from toykit.training.sweep import load_table, run_sweep, status
+from toykit.training.sweep import launch, load_table, run_sweep, status
 from toykit.training.sweep import sweep as engine
 from toykit.training.sweep.sweep import Sweep, work
 
@@ -75,6 +75,7 @@ class Trainings:
 def trainings(monkeypatch):
     fake = Trainings()
     monkeypatch.setattr(engine, "run_one", fake)
+    monkeypatch.setattr(launch, "check_needs", lambda table: None)
     return fake
 
 
@@ -115,30 +116,35 @@ def end_with_sweep(arguments, url, kill):
     return killed
 
 
-def check_survival(root, table, tmp_path, storage):
-    text = f"overrides: {{run.checkpoint_steps: 1}}\n{TINY}"
-    path, alone = table(text), tmp_path / "alone"
-    run_sweep(path, alone, small_study(root))
-    shared = tmp_path / f"shared{os.getpid()}"
-    killed = end_with_sweep([alone / "mine.yaml", shared, storage or "", 4.0], storage, kill=2)
+@pytest.fixture(scope="module")
+def unbroken(root, tmp_path_factory):
+    """The folder of a sweep in one process, with its table."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    (folder / "mine.yaml").write_text(f"overrides: {{run.checkpoint_steps: 1}}\n{TINY}")
+    run_sweep(folder / "mine.yaml", folder / "runs", small_study(root))
+    return folder / "runs"
+
+
+def check_survival(unbroken, folder, url):
+    killed = end_with_sweep([unbroken / "mine.yaml", folder, url or "", 4.0], url, kill=2)
     assert len(killed) == 2
-    assert lasting(shared / "table.csv") == lasting(alone / "table.csv")
+    assert lasting(folder / "table.csv") == lasting(unbroken / "table.csv")
     for run in ("seeds_only_0", "seeds_only_1", "descent_0", "descent_1"):
-        one, other = weights_of(alone / run), weights_of(shared / run)
+        one, other = weights_of(unbroken / run), weights_of(folder / run)
         assert all(torch.equal(one[key], other[key]) for key in one)
-    assert {p.name for p in shared.glob("phase_one_*")} == {"phase_one_0.pt", "phase_one_1.pt"}
+    assert {p.name for p in folder.glob("phase_one_*")} == {"phase_one_0.pt", "phase_one_1.pt"}
 
 
-def test_two_of_four_workers_are_killed_and_the_result_is_that_of_an_unbroken_sweep(root, table, tmp_path):
-    check_survival(root, table, tmp_path, None)
+def test_two_of_four_workers_are_killed_and_the_result_is_that_of_an_unbroken_sweep(unbroken, tmp_path):
+    check_survival(unbroken, tmp_path / "shared", None)
 
 
-def test_the_same_on_postgresql(root, table, tmp_path):
+def test_the_same_on_postgresql(unbroken, tmp_path):
     pytest.importorskip("psycopg", reason="needs psycopg[binary]")
-    url = os.environ.get("TOYKIT_TEST_POSTGRESQL")
-    if not url:
-        pytest.skip("TOYKIT_TEST_POSTGRESQL is not set to a database's URL, postgresql+psycopg://USER@HOST/DATABASE")
-    check_survival(root, table, tmp_path, url)
+    if postgres.binaries() is None:
+        pytest.skip("PostgreSQL is not installed")
+    with postgres.server() as url:
+        check_survival(unbroken, tmp_path / "shared", url)
 
 
 def test_each_run_once_and_finished_ones_are_loaded(trainings, table, tmp_path):
@@ -205,15 +211,12 @@ def test_random_trials_do_not_depend_on_their_order(trainings, table, tmp_path):
 
 
 def test_pruned_trials_end_early(trainings, table, tmp_path):
-    values = [50, 60, 70, 80, 5]
-    path = table(
-        f"variants: {{a: }}\noverrides: {{schedule.epochs: 2}}\ntune: {{sampler: grid, prune: true, space: {{energy.lam: {values}}}}}"
-    )
+    tune = "{sampler: grid, prune: true, space: {energy.lam: [50, 60, 70, 80, 5]}}"
     said = []
-    run_sweep(path, tmp_path / "runs", ["schedule.pretrain_epochs=0"], say=said.append)
-    assert [line for line in said if "ended early" in line] == [
-        "tuning/a_4: ended early, below the median of the earlier trials"
-    ]
+    short = ["schedule.pretrain_epochs=0", "schedule.epochs=2"]
+    run_sweep(table(f"variants: {{a: }}\ntune: {tune}"), tmp_path / "runs", short, say=said.append)
+    ended = [line for line in said if "ended early" in line]
+    assert ended == ["tuning/a_4: ended early, below the median of the earlier trials"]
 
 
 def test_a_failed_run_stops_no_other_and_is_tried_again_by_the_next_command(trainings, table, tmp_path):
@@ -223,7 +226,7 @@ def test_a_failed_run_stops_no_other_and_is_tried_again_by_the_next_command(trai
 
     trainings.during = fail
     path = table(TINY)
-    with pytest.raises(RuntimeError, match="1 runs failed; rerun .* descent_0: the photo is gone"):
+    with pytest.raises(RuntimeError, match=r"1 runs failed; rerun .* descent_0: the photo is gone"):
         run_sweep(path, tmp_path / "runs")
     assert "3 done, 0 running, 0 waiting, 1 failed" in status(tmp_path / "runs")
     trainings.during = lambda run_dir: None
@@ -243,13 +246,17 @@ def test_an_interrupted_worker_gives_its_trial_back_at_once(trainings, table, tm
     assert len(run_sweep(path, tmp_path / "runs")) == 4  # without waiting for the lease of 60 s
 
 
-def test_missing_data_weights_and_evaluations_stop_before_any_run(table, tmp_path, monkeypatch):
+def test_missing_data_weights_and_evaluations_stop_before_any_run(root, table, tmp_path, monkeypatch):
     monkeypatch.setenv("TOYKIT_DATA", str(tmp_path))
     for name, match in {"table3": "table3, row BL_0: .*VOC", "table6": "table6, row cityscapes_full: "}.items():
         with pytest.raises((ValueError, FileNotFoundError), match=match):
             run_sweep(name, tmp_path / "runs")
     with pytest.raises((ValueError, FileNotFoundError), match=r"mine, row a: .*weights\.pt"):
-        run_sweep(table(f"variants: {{a: {{model.weights: {tmp_path / 'weights.pt'}}}}}"), tmp_path / "runs")
+        run_sweep(
+            table(f"variants: {{a: {{model.weights: {tmp_path / 'weights.pt'}}}}}"),
+            tmp_path / "runs",
+            small_study(root),
+        )
     with pytest.raises(ValueError, match=r"run\.eval_every: a sweep compares evaluations"):
         run_sweep(table("variants: {a: {run.eval_every: 0}}"), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

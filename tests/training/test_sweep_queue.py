@@ -12,12 +12,17 @@ from toykit.training.sweep.queue import KEY, SIGN, VOID, Queue, TrialLostError, 
 LEASE = 0.4
 
 
-@pytest.fixture(params=["journal", "sqlite"])
+@pytest.fixture
 def open_queue(request, tmp_path):
-    where = str(tmp_path / "journal") if request.param == "journal" else f"sqlite:///{tmp_path / 'queue.db'}"
+    where = (
+        str(tmp_path / "journal")
+        if getattr(request, "param", "journal") == "journal"
+        else f"sqlite:///{tmp_path / 'queue.db'}"
+    )
     return lambda lease=LEASE: Queue(open_study(open_storage(where), "queue"), lease)
 
 
+@pytest.mark.parametrize("open_queue", ["journal", "sqlite"], indirect=True)
 def test_a_trial_is_given_to_one_worker_even_if_two_added_it(open_queue):
     one, other = open_queue(), open_queue()
     one.study.enqueue_trial({}, user_attrs={KEY: "a"})
@@ -54,10 +59,10 @@ def test_a_dead_workers_trial_is_taken_up_with_its_settings(open_queue):
 
 
 def test_a_living_worker_keeps_its_trial(open_queue):
-    owner, other = open_queue(4.0), open_queue(2.5)
+    owner, other = open_queue(1.0), open_queue(2.0)
     owner.add("a", {})
     with owner.claim() as claim:
-        for _ in range(8):
+        for _ in range(6):
             other.reap()
             time.sleep(0.5)
         claim.check()
@@ -76,6 +81,7 @@ def test_a_failure_is_kept_and_an_interruption_is_not(open_queue):
     assert "error" not in trials["b"].user_attrs
 
 
+@pytest.mark.parametrize("open_queue", ["journal", "sqlite"], indirect=True)
 def test_many_workers_do_each_piece_once(open_queue):
     keys, done = [str(n) for n in range(12)], []
 

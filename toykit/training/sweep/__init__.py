@@ -27,8 +27,8 @@ A variant may have its own `space` ({}: not tuned) and `paper` (column: value; n
 
 Each run has a folder of its own, and phase one is trained once for all runs that share it. Interrupted sweeps resume with the
 same command; a dead worker's trial is taken up by another, from its checkpoint. Machines should share the folder, not only the
-storage: without it each trains phase one for itself, and a trial that is taken up begins anew. The results are `table.csv`, a row
-per run with the columns of `toykit.experiments.results.STUDY`, and `table.md`.
+storage: without it each trains phase one for itself, and a trial that is taken up begins anew. The results are `table.csv`, a
+row per run with the columns of `toykit.experiments.results.STUDY`, and `table.md`.
 
 With one worker, and with any number for grids and the sampler random without pruning, the result does not depend on
 interruptions; what TPE and the pruner see depends on which trials have finished.

@@ -63,8 +63,13 @@ def open_storage(where: str) -> optuna.storages.BaseStorage:
     if "://" not in where:
         return optuna.storages.JournalStorage(JournalFileBackend(where))
     try:
-        # pool_pre_ping: a connection that the database has closed is opened again
-        return patiently(lambda: optuna.storages.RDBStorage(where, engine_kwargs={"pool_pre_ping": True}), 5.0)
+        # pool_pre_ping: a connection that the database has closed is opened again. The last two errors: another machine makes
+        # the tables of a new database at the same moment.
+        return patiently(
+            lambda: optuna.storages.RDBStorage(where, engine_kwargs={"pool_pre_ping": True}),
+            patience=10.0,
+            errors=(*UNANSWERED, "IntegrityError", "ProgrammingError"),
+        )
     except ImportError as error:
         raise ImportError(
             f"{where.split('://')[0]}: its driver is not installed, e.g. pip install 'psycopg[binary]' for "
@@ -72,14 +77,14 @@ def open_storage(where: str) -> optuna.storages.BaseStorage:
         ) from error
 
 
-def patiently(action: Callable[[], T], patience: float = PATIENCE) -> T:
-    """Repeat an action while the storage does not answer, for at most `patience` seconds."""
+def patiently(action: Callable[[], T], patience: float = PATIENCE, errors: tuple[str, ...] = UNANSWERED) -> T:
+    """Repeat an action while the storage does not answer, for at most `patience` seconds; `errors` are names of classes."""
     begin, pause = time.monotonic(), 0.2
     while True:
         try:
             return action()
         except Exception as error:
-            if type(error).__name__ not in UNANSWERED or time.monotonic() - begin > patience:
+            if type(error).__name__ not in errors or time.monotonic() - begin > patience:
                 raise
             time.sleep(pause)
             pause = min(2 * pause, 10.0)

@@ -15,7 +15,7 @@ from toykit._shared.files import write_text
 from toykit.training.setup import build_network, load_sets
 from toykit.training.sweep.queue import ERROR
 from toykit.training.sweep.results import format_table, write_tables
-from toykit.training.sweep.sweep import LEASE, Sweep, work
+from toykit.training.sweep.sweep import JOURNAL, LEASE, Sweep, work
 from toykit.training.sweep.table import Table, load_table, tables
 
 #: The storage's URL for worker processes, which a list of processes would otherwise show with its password.
@@ -132,11 +132,11 @@ def status(target: str | Path, storage: str | None = None) -> str:
     """
     folder = Path(target) if Path(target).is_dir() else default_folder(target)
     kept = sorted(folder.glob("*.yaml"))
-    if not kept:
+    if not kept or not (storage or (folder / JOURNAL).exists()):
         raise FileNotFoundError(f"{folder}: no sweep here; expected the folder of a sweep, or a table with runs/NAME")
     sweep = Sweep(load_table(kept[0]), folder, storage)
     jobs = sweep.jobs()
-    states = dict.fromkeys(("done", "running", "waiting", "failed"), 0)
+    states: dict[str, int] = dict.fromkeys(("done", "running", "waiting", "failed"), 0)
     failed, seconds = [], []
     for job, trial in jobs:
         state = {"COMPLETE": "done", "PRUNED": "done", "RUNNING": "running"}.get(

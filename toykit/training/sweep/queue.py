@@ -134,7 +134,7 @@ class Queue:
             trial = patiently(self.study.ask)
             key = trial.user_attrs.get(KEY)
             counting = self.by_key().get(key) if key is not None else None
-            if counting is not None and counting.number == trial.number:
+            if key is not None and counting is not None and counting.number == trial.number:
                 return Claim(self.study, trial, key, self.lease)
             patiently(lambda trial=trial: trial.set_user_attr(VOID, True))
             _tell(self.study, trial.number, TrialState.FAIL)

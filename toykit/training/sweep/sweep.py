@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -244,7 +244,7 @@ def work(sweep: Sweep, say: Callable[[str], object] = lambda line: None) -> None
     """
     waited = False
     while sweep.add_startable():
-        claim = next(_claims(sweep.queues), None)
+        claim = next(filter(None, (queue.claim() for queue in sweep.queues)), None)
         if claim is None:
             if not waited:
                 say(
@@ -260,13 +260,6 @@ def work(sweep: Sweep, say: Callable[[str], object] = lambda line: None) -> None
         queue = next(queue for queue in sweep.queues if queue.study is claim.study)
         _run(sweep, jobs[id(queue), claim.key], claim, say)
     write_tables(sweep.folder, sweep.table, sweep.rows())
-
-
-def _claims(queues: Iterable[Queue]) -> Iterator[Claim]:
-    """Yield a waiting trial of each queue, taken when it is asked for."""
-    for queue in queues:
-        if (claim := queue.claim()) is not None:
-            yield claim
 
 
 def _run(sweep: Sweep, job: Job, claim: Claim, say: Callable[[str], object]) -> None:

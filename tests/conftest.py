@@ -36,6 +36,15 @@ def pytest_sessionstart(session):
         run.wait()
 
 
+#: Folders of the files that take minutes.
+LONG = ("tests/browser", "tests/training", "notebooks")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Start the long files first, in the random order among them, so that no worker waits for another's at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 @pytest.fixture(autouse=True)
 def _fresh_state():
     """Give each test the same global state, whichever tests ran before it."""

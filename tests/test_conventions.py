@@ -52,8 +52,8 @@ def test_class_254_is_reserved():
         (torch.zeros(1, 3, 2, 4).long(), TypeError, r"logits: expected a floating dtype, got torch.int64; call .float"),
         (torch.full((1, 3, 2, 4), math.nan), ValueError, r"logits: 24 values are NaN or infinite, the first at \(0,"),
         (torch.full((1, 3, 2, 4), -math.inf), ValueError, r"logits: 24 values .*\(-inf\)"),
-        (torch.zeros(1, 3, 2, 5), ValueError, r"logits of shape \(1, 3, 2, 5\) need image \(1, 3, 2, 5\) .*; got"),
-        (torch.zeros(2, 3, 2, 4), ValueError, r"need image \(2, 3, 2, 4\) and seeds \(2, 2, 4\); got image \(1, 3,"),
+        (torch.zeros(1, 3, 2, 5), ValueError, r"logits of shape \(1, 3, 2, 5\) need image \(1, C, 2, 5\) .*; got"),
+        (torch.zeros(2, 3, 2, 4), ValueError, r"need image \(2, C, 2, 4\) and seeds \(2, 2, 4\); got image \(1, 3,"),
     ],
 )
 def test_wrong_logits(wrong, error, message):
@@ -65,16 +65,24 @@ def test_wrong_logits(wrong, error, message):
 @pytest.mark.parametrize(
     ("wrong", "error", "message"),
     [
-        (None, TypeError, r"image: expected a torch.Tensor \(B, 3, H, W\), got NoneType"),
-        (torch.zeros(3, 2, 4), ValueError, r"image: expected \(B, 3, H, W\), got shape \(3, 2, 4\)"),
-        (torch.zeros(1, 2, 4, 3), ValueError, r"image: expected 3 channels \(RGB\) on dim=1, got shape \(1, 2, 4, 3\)"),
+        (None, TypeError, r"image: expected a torch.Tensor \(B, C, H, W\), got NoneType"),
+        (torch.zeros(3, 2, 4), ValueError, r"image: expected \(B, C, H, W\), got shape \(3, 2, 4\)"),
+        (
+            torch.zeros(1, 2, 4, 3),
+            ValueError,
+            r"got image \(1, 2, 4, 3\) \(channels are dim=1; call .movedim\(-1, 1\)\)",
+        ),
         (torch.zeros(1, 3, 0, 4), ValueError, r"image: expected at least one image, class and pixel"),
         (torch.zeros(1, 3, 2, 4).bool(), TypeError, r"image: expected numbers in 0..255, got torch.bool"),
         (torch.zeros(1, 3, 2, 4).cfloat(), TypeError, r"image: expected numbers in 0..255, got torch.complex64"),
         (torch.full((1, 3, 2, 4), math.inf), ValueError, r"image: 24 values are NaN or infinite"),
-        (torch.full((1, 3, 2, 4), -2.0), ValueError, r"image: expected RGB in 0..255, got -2..-2; .*normalisation"),
-        (torch.full((1, 3, 2, 4), 300.0), ValueError, r"image: expected RGB in 0..255, got 300..300"),
-        (torch.zeros(1, 3, 4, 2), ValueError, r"need image \(1, 3, 2, 4\) .* got image \(1, 3, 4, 2\)"),
+        (
+            torch.full((1, 3, 2, 4), -2.0),
+            ValueError,
+            r"image: expected channels in 0..255, got -2..-2; .*normalisation",
+        ),
+        (torch.full((1, 3, 2, 4), 300.0), ValueError, r"image: expected channels in 0..255, got 300..300"),
+        (torch.zeros(1, 3, 4, 2), ValueError, r"need image \(1, C, 2, 4\) .* got image \(1, 3, 4, 2\)"),
     ],
 )
 def test_wrong_image(wrong, error, message):

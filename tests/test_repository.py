@@ -14,6 +14,7 @@ from toykit.course.notebooks import find
 ROOT = Path(__file__).parent.parent
 #: What conda-forge does not have.
 PIP_ONLY = ("apxchol",)
+EXTRAS = ("notebooks", "train", "cluster", "sweep", "dev")
 CONDA_NAMES = {
     "torch": "pytorch",
     "matplotlib": "matplotlib-base",
@@ -30,13 +31,7 @@ def test_environment_yml_is_pyproject():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {f"python{project['requires-python']}"}
     extras = project["optional-dependencies"]
-    for requirement in [
-        *project["dependencies"],
-        *extras["notebooks"],
-        *extras["train"],
-        *extras["sweep"],
-        *extras["dev"],
-    ]:
+    for requirement in [*project["dependencies"], *(item for name in EXTRAS for item in extras[name])]:
         name, version = re.fullmatch(r"([\w-]+)(?:\[[\w,]+\])?(.*)", requirement).groups()
         if name not in {"toykit", *PIP_ONLY} and ";" not in version:  # ";": for some systems only
             wanted.add(CONDA_NAMES.get(name, name) + version)

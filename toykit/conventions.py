@@ -1,7 +1,7 @@
 """The inputs of the sub-problem of eq. (8): shapes, units and reserved seed values, checked in one place.
 
     logits  (B, K, H, W)  float32 or float64 (half precision is converted to float32); K in 2..254; finite
-    image   (B, 3, H, W)  RGB in 0..255, any real dtype; finite
+    image   (B, C, H, W)  C >= 1 channels in 0..255 (RGB, grey, or more), any real dtype; finite
     seeds   (B, H, W)     any integer dtype that can hold 255: class id 0..K-1, UNLABELLED = 255, PADDING = 254
     present (B, K)        bool, optional: the classes that may occur in each image
 
@@ -25,15 +25,15 @@ def check_inputs(logits: Tensor, image: Tensor, seeds: Tensor) -> tuple[Tensor, 
     ----------
     logits : Tensor, shape (B, K, H, W), floating
         The network's outputs before softmax; K in 2..254.
-    image : Tensor, shape (B, 3, H, W), any real dtype
-        RGB in 0..255.
+    image : Tensor, shape (B, C, H, W), any real dtype
+        Channels in 0..255, e.g. RGB; any number C of at least 1.
     seeds : Tensor, shape (B, H, W), any integer dtype that can hold 255
         Class id in 0..K-1, 254 (padding) or 255 (unlabelled).
 
     Returns
     -------
     logits : Tensor, shape (B, K, H, W), float32 or float64
-    image : Tensor, shape (B, 3, H, W), dtype of the logits
+    image : Tensor, shape (B, C, H, W), dtype of the logits
     seeds : Tensor, shape (B, H, W), int64
 
     Raises
@@ -52,10 +52,11 @@ def check_inputs(logits: Tensor, image: Tensor, seeds: Tensor) -> tuple[Tensor, 
     batch, num_classes, height, width = logits.shape
     seeds = check_seeds(seeds, num_classes)
     image = check_image(image, logits.dtype)
-    if image.shape != (batch, 3, height, width) or seeds.shape != (batch, height, width):
+    if image[:, 0].shape != seeds.shape or seeds.shape != (batch, height, width):
+        last = " (channels are dim=1; call .movedim(-1, 1))" if image.shape[1:3] == (height, width) else ""
         raise ValueError(
-            f"logits of shape {tuple(logits.shape)} need image {(batch, 3, height, width)} and seeds "
-            f"{(batch, height, width)}; got image {tuple(image.shape)} and seeds {tuple(seeds.shape)}"
+            f"logits of shape {tuple(logits.shape)} need image ({batch}, C, {height}, {width}) and seeds "
+            f"{(batch, height, width)}; got image {tuple(image.shape)}{last} and seeds {tuple(seeds.shape)}"
         )
     check_one_device(logits, image, seeds)
     return logits, image, seeds
@@ -115,14 +116,15 @@ def check_image(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
     Parameters
     ----------
-    image : Tensor, shape (B, 3, H, W), any real dtype
-        RGB in 0..255. Values from -0.5 to 255.5 are accepted: interpolation may overshoot a little.
+    image : Tensor, shape (B, C, H, W), any real dtype
+        Channels in 0..255, any number C of at least 1. Values from -0.5 to 255.5 are accepted: interpolation may overshoot a
+        little.
     dtype : torch.dtype, default torch.float32
         Dtype of the returned image.
 
     Returns
     -------
-    Tensor, shape (B, 3, H, W)
+    Tensor, shape (B, C, H, W)
 
     Raises
     ------
@@ -136,9 +138,7 @@ def check_image(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     UserWarning
         If all values of a floating image lie in 0..1.
     """
-    _check_tensor("image", image, "(B, 3, H, W)")
-    if image.shape[1] != 3:
-        raise ValueError(f"image: expected 3 channels (RGB) on dim=1, got shape {tuple(image.shape)}")
+    _check_tensor("image", image, "(B, C, H, W)")
     if image.dtype.is_complex or image.dtype == torch.bool:
         raise TypeError(f"image: expected numbers in 0..255, got {image.dtype}")
     floating = image.dtype.is_floating_point
@@ -147,7 +147,7 @@ def check_image(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     low, high = image.min().item(), image.max().item()
     if low < -0.5 or high > 255.5:
         raise ValueError(
-            f"image: expected RGB in 0..255, got {low:.4g}..{high:.4g}; give the photo itself, without normalisation"
+            f"image: expected channels in 0..255, got {low:.4g}..{high:.4g}; give the photo itself, without normalisation"
         )
     if floating and low < high <= 1:
         warnings.warn(

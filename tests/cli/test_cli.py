@@ -163,7 +163,7 @@ def test_bad_files_are_named_and_nothing_is_written(files, tmp_path):
         ((image, tmp_path / "empty.png"), "empty.png: no pixel carries a class"),
         ((image, seeds, "--unary", tmp_path / "small.npy"), "small.npy: expected floating logits"),
         ((image, seeds, "--unary", tmp_path / "few.npy"), "K of at least 4"),
-        ((image, seeds, "--unary", tmp_path / "nan.npy"), "logits: "),
+        ((image, seeds, "--unary", tmp_path / "nan.npy"), "nan.npy: "),
         ((image, seeds, "--unary", tmp_path / "objects.npy"), "objects.npy: cannot be read as an NPY file"),
         ((image, seeds, "--unary", tmp_path / "absent.npy"), "absent.npy"),
         ((image, seeds, "--unary", tmp_path / "archive.npz"), "archive.npz: expected one array"),

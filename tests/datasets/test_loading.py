@@ -146,7 +146,7 @@ def test_a_users_folder(tmp_path):
     assert (a.seeds[-1] == 254).all()  # padding stays padding
     assert (b.seeds[4:7, 5:40] == 1).all()  # classes are matched by name
     assert (b.seeds[30, 5:40] == 0).all()
-    assert np.unique(c.mask).tolist() == [0, 1, 255]
+    assert np.unique(c.mask).tolist() == [0, 1, 2, 255]
     assert load("folder", "val", tmp_path).ids == ("c",)
     assert check("folder", tmp_path) == []
     with pytest.raises(ValueError, match=r"a\.png: a drawn map cannot be shortened to ratio 0\.5"):

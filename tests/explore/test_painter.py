@@ -98,7 +98,7 @@ def png(pixels):
 
 
 def test_segment_reads_what_the_painter_saves(tmp_path):
-    painting = painted([("sea", 3, [(2, 2), (20, 12)])])
+    painting = painted([("sea", 3, [(2, 2), (20, 12)]), ("sky", 3, [(2, 14)]), ("sand", 3, [(20, 4)])])
     for name, content in (("a.json", painting.strokes_json()), ("a.png", painting.seeds_png())):
         (tmp_path / name).write_bytes(content)
         assert (read_seeds(tmp_path / name, (WIDTH, HEIGHT))[0] == painting.seeds).all()

@@ -92,14 +92,21 @@ def make_camvid(root):
 def make_folder(root):
     for number, name in enumerate(("a", "b", "c")):
         save(root / "images" / f"{name}.{'jpg' if number else 'png'}", photo(number))
-    save(root / "masks" / "c.png", halves(0, 1))
+    mask = halves(0, 1)
+    mask[-2:] = 2
+    save(root / "masks" / "c.png", mask)
     drawn = np.full((HEIGHT, WIDTH), 255, np.uint8)
     drawn[3:6, 4:20], drawn[-1] = 1, 254
     (root / "scribbles").mkdir()
     save(root / "scribbles" / "a.png", drawn)
     for name in ("b", "c"):
-        strokes = (Stroke("cat", 3, ((4, 5), (40, 5))), Stroke("sky", 1, ((4, 30), (40, 30))))
-        write_scribbles(root / "scribbles" / f"{name}.json", Scribbles(name, (WIDTH, HEIGHT), ("cat", "sky"), strokes))
+        strokes = (
+            Stroke("cat", 3, ((4, 5), (40, 5))),
+            Stroke("sky", 1, ((4, 30), (40, 30))),
+            Stroke("road", 1, ((4, 38),)),
+        )
+        classes = ("cat", "sky", "road")
+        write_scribbles(root / "scribbles" / f"{name}.json", Scribbles(name, (WIDTH, HEIGHT), classes, strokes))
     (root / "classes.txt").write_text("sky\ncat\nroad\n")
 
 

@@ -229,6 +229,7 @@ def test_a_grid_too_large_is_refused_with_the_remedy(generator):
 
 
 def test_groups_of_classes_and_blocks_of_rows_change_nothing(generator, monkeypatch):
+    monkeypatch.setattr("toykit.neighborhoods.bilateral._can_be_compiled", lambda features: False)
     features = torch.rand(5, 40, generator=generator, dtype=torch.float64) * 3
     values = torch.rand(40, 7, generator=generator, dtype=torch.float64)
     grid, expected = BilateralGrid(features), BruteForce(features)(values)
@@ -236,6 +237,44 @@ def test_groups_of_classes_and_blocks_of_rows_change_nothing(generator, monkeypa
     monkeypatch.setattr("toykit.neighborhoods.bilateral.MOST_VALUES", 1)
     assert torch.allclose(grid(values), whole, rtol=1e-12)
     assert torch.allclose(BruteForce(features, block=1)(values), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("spread", [0.5, 4.0, 30.0])
+@pytest.mark.parametrize("classes", [1, 8, 11])
+def test_compiled_loops_and_torch_agree(spread, classes, generator, monkeypatch):
+    """On dense and on sparse boxes of colours, with empty cells between points that the blur must cross."""
+    pytest.importorskip("numba")
+    features = torch.rand(5, 60, generator=generator, dtype=torch.float64) * spread
+    features[:2] *= 4 / spread
+    values = torch.randn(60, classes, generator=generator, dtype=torch.float64)
+    compiled = BilateralGrid(features)
+    monkeypatch.setattr("toykit.neighborhoods.bilateral._can_be_compiled", lambda features: False)
+    by_torch = BilateralGrid(features)
+    assert isinstance(by_torch.grids, list)
+    assert not isinstance(compiled.grids, list)
+    assert torch.allclose(compiled(values), by_torch(values), rtol=1e-12, atol=1e-12)
+
+
+def test_threads_change_no_bit(generator):
+    features, values = torch.rand(5, 300, generator=generator) * 3, torch.rand(300, 21, generator=generator)
+    before, sums = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            sums.append(BilateralGrid(features)(values))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(other, sums[0]) for other in sums[1:])
+
+
+@exact_or_not
+def test_in_single_precision_the_gradient_is_the_filtered_gradient(exact, generator):
+    image = torch.rand(1, 3, 9, 12, generator=generator) * 60
+    edges = Dense(20.0, 5.0, exact=exact).edges(image)
+    y, z = (torch.rand(1, 3, 9, 12, generator=generator) for _ in range(2))
+    edges.filter(y.requires_grad_()).backward(z)
+    assert torch.equal(y.grad, edges.filter(z))
+    assert float((edges.filter(y) * z).sum()) == pytest.approx(float((y * edges.filter(z)).sum()), rel=1e-5)
 
 
 @pytest.mark.parametrize("exact", [True, False])

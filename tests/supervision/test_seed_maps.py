@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from toykit._shared.palette import voc_palette
-from toykit.supervision import read_seeds, write_seeds
+from toykit.supervision import Scribbles, Stroke, read_seeds, write_scribbles, write_seeds
+from toykit.supervision.seed_maps import inspect_seeds
 
 
 def test_indexed_png_round_trip(tmp_path):
@@ -66,3 +67,33 @@ def test_pictures_that_are_not_maps_of_ids_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
     with pytest.raises(ValueError, match=r"seeds\.png: cannot be read as a PNG .*decompression bomb"):
         read_seeds(path, (9, 6))
+
+
+def test_a_map_of_another_size_is_scaled_by_nearest_neighbour(tmp_path):
+    rng = np.random.default_rng(0)
+    small = rng.choice([0, 1, 255], (12, 16)).astype(np.uint8)
+    write_seeds(tmp_path / "seeds.png", small)
+    read = inspect_seeds(tmp_path / "seeds.png", (40, 30))
+    rows, columns = ((np.arange(n) + 0.5) * 0.4 for n in (30, 40))  # the small map's pixel at each centre
+    assert np.array_equal(read.seeds, small[rows.astype(int)[:, None], columns.astype(int)])
+    assert (
+        "seeds.png: the map of 16 x 12 pixels was scaled to the photo's 40 x 30 by nearest neighbour" in read.notes[0]
+    )
+    small[small == 1] = 255
+    small[0, 0] = 1
+    write_seeds(tmp_path / "seeds.png", small)
+    assert any("ids 1 have no pixel left" in note for note in inspect_seeds(tmp_path / "seeds.png", (4, 3)).notes)
+    for size in ((17, 13), (15, 12), (40, 40)):
+        with pytest.raises(ValueError, match=r"seeds\.png: the seeds are 16 x 12 pixels, the photo .* at its own size"):
+            inspect_seeds(tmp_path / "seeds.png", size)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_strokes_with_a_byte_order_mark_are_read(tmp_path, encoding):
+    scribbles = Scribbles("x", (9, 6), ("früh", "spät"), (Stroke("früh", 1, ((2, 2),)), Stroke("spät", 1, ((5, 5),))))
+    write_scribbles(tmp_path / "s.JSON", scribbles)
+    text = (tmp_path / "s.JSON").read_text(encoding="utf-8")
+    (tmp_path / "s.JSON").write_text(text.replace(", ", ",\r\n"), encoding=encoding)
+    seeds, classes = read_seeds(tmp_path / "s.JSON", (9, 6))
+    assert classes == ("früh", "spät")
+    assert (seeds[2, 2], seeds[5, 5]) == (0, 1)

@@ -9,7 +9,7 @@ from toykit import datasets
 from toykit.datasets.transforms import augment
 from toykit.experiments.results import LABELS, read
 from toykit.training import compare, load_config
-from toykit.training.checkpoint import load_network
+from toykit.training.checkpoint import load_weights
 from toykit.training.evaluation import confusion_matrix, mean_iou
 from toykit.training.label_quality import label_quality, main
 from toykit.training.objective import Objective
@@ -50,7 +50,7 @@ def test_against_the_same_by_hand(root, networks):
     (_, row) = label_quality("toy", networks, {"preset": []}, range(1), 6, small_study(root))
     samples = datasets.load("toy", "train", root=root, supervision=config.supervision)
     network = build_network(config, len(samples.classes))
-    load_network(networks / "phase_one_0.pt", network, config.to_dict())
+    load_weights(networks / "phase_one_0.pt", network, config.to_dict())
     network.eval()
     confusion = 0
     for i in [n * len(samples) // 6 for n in range(6)]:

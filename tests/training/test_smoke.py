@@ -1,7 +1,7 @@
 """Short runs for lessons: a small generated set, made once, and overrides that `load_config` accepts."""
 
 from toykit.training import load_config, presets, smoke_overrides
-from toykit.training.setup import load_sets
+from toykit.training.sets import load_sets
 from toykit.training.smoke import PHOTOS, SIZE
 
 

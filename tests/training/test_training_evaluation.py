@@ -17,10 +17,9 @@ from toykit.training.evaluation import (
     confusion_matrix,
     evaluate,
     mean_iou,
-    most_likely,
     near_boundary,
-    predict,
 )
+from toykit.training.predict import most_likely, predict
 
 
 def iou_by_sets(images, num_classes):

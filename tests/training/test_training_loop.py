@@ -15,7 +15,7 @@ import torch
 from helpers.training import make_toy_set
 
 from toykit.datasets.sample import Sample
-from toykit.training import checkpoint, load_config, read_run, setup, train
+from toykit.training import checkpoint, load_config, read_run, sets, setup, train
 from toykit.training.batches import CropLoader, Crops, epoch_batches, seed_at
 from toykit.training.config import METHODS
 from toykit.training.objective import Objective
@@ -78,7 +78,16 @@ def test_every_method_trains_and_fills_the_folder(method, configure, tmp_path):
         assert (row["label_miou"] is not None) == (row["solver_share"] > 0) == labelled
     assert result.miou == result.history[-1]["val_miou"]
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"config.yaml", "versions.json", "metrics.json", "events", "pictures", "checkpoint.pt"}
+    assert names == {
+        "config.yaml",
+        "versions.json",
+        "metrics.json",
+        "events",
+        "pictures",
+        "checkpoint.pt",
+        "best.pt",
+        "last.pt",
+    }
     assert load_config(tmp_path / "run" / "config.yaml") == config
     assert (
         json.loads((tmp_path / "run" / "versions.json").read_text())["torch"].split("+")[0]
@@ -297,7 +306,7 @@ def test_processes_share_the_same_batches(world):
 
 
 def test_a_crop_depends_on_its_address_alone(configure):
-    from toykit.training.setup import load_sets
+    from toykit.training.sets import load_sets
 
     config = configure()
     samples, _ = load_sets(config)
@@ -313,7 +322,7 @@ def test_a_crop_depends_on_its_address_alone(configure):
 
 
 def test_workers_load_what_the_process_itself_loads_and_live_on(configure):
-    from toykit.training.setup import load_sets
+    from toykit.training.sets import load_sets
 
     alone, helped = configure(), configure("data.workers=2")
     samples, _ = load_sets(alone)
@@ -364,11 +373,12 @@ def test_every_method_on_cells_with_a_frozen_body(method, configure, tmp_path, o
     assert lasting(first.history) == lasting(second.history)
     labelled = method in ("soft", "hard")
     assert (first.history[-1]["label_miou"] is not None) == labelled
-    body = [k for k in weights_of(tmp_path / "first") if k.startswith("body.")]
-    start = torch.manual_seed(seed_at(config.run.seed)) and setup.build(
-        "light_mobilenetv2", 7, image_size=48, weights=None
-    )
-    assert all(torch.equal(weights_of(tmp_path / "first")[k], start.state_dict()[k]) for k in body)
+    torch.manual_seed(seed_at(config.run.seed))
+    start = setup.build("light_mobilenetv2", 7, image_size=48, weights=None).state_dict()
+    trained = weights_of(tmp_path / "first")
+    body = [name for name in start if name.startswith("body.")]
+    assert body
+    assert all(torch.equal(trained[name], start[name]) for name in body)
 
 
 def test_a_frozen_body_wants_whole_photos_at_one_scale(configure, tmp_path, own_cache):
@@ -392,7 +402,7 @@ def test_predictions_in_evaluation_mode_change_the_labels_only_through_the_solve
 
 def test_the_tuning_split_is_not_trained_on_and_the_validation_photos_are_not_read(configure, root, tmp_path):
     config = configure("data.limit=null", "data.holdout=0.4", "method=seeds_only")
-    training, validation = setup.load_sets(config)
+    training, validation = sets.load_sets(config)
     listed = (root / "ImageSets" / "SegmentationAug" / "train_aug.txt").read_text().split()
     assert set(training.ids) | set(validation.ids) == set(listed)
     assert not set(training.ids) & set(validation.ids)

@@ -12,7 +12,7 @@ from toykit.datasets import toy
 from toykit.models import build
 from toykit.training import checkpoint, class_ious, load_config, mean_iou, read_run, train
 from toykit.training.evaluation import evaluate
-from toykit.training.setup import load_sets
+from toykit.training.sets import load_sets
 
 OVERRIDES = [
     "data.crop=32", "data.scale=[0.7,1]", "model.dropout=0", "model.freeze_batch_norm=true", "schedule.batch=4",

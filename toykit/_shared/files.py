@@ -43,3 +43,28 @@ def write_text(path: str | Path, text: str) -> None:
         Its content. Line ends are written as they are.
     """
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def check_writable(folder: str | Path) -> None:
+    """Check that a folder can be written, or made, before any work; nothing is left behind.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder for results. It need not exist.
+
+    Raises
+    ------
+    OSError
+        If it, or the nearest folder above it that exists, is no folder or may not be written; names it.
+    """
+    folder = Path(folder)
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        part = "" if nearest == folder.absolute() else f", because {nearest} is not"
+        raise type(error)(
+            f"{folder}: not writable{part} ({error.strerror}); choose another folder for the results"
+        ) from error

@@ -10,6 +10,8 @@ except ImportError:
 from toykit import __version__
 from toykit.cli.dashboard import dashboard
 from toykit.cli.data import data
+from toykit.cli.evaluate import evaluate
+from toykit.cli.predict import predict
 from toykit.cli.run import run
 from toykit.cli.segment import segment
 from toykit.cli.sweep import sweep
@@ -22,5 +24,5 @@ def main() -> None:
     """Soft self-labelling and Potts relaxations for weakly-supervised segmentation."""
 
 
-for command in (dashboard, data, run, segment, sweep, train):
+for command in (dashboard, data, evaluate, predict, run, segment, sweep, train):
     main.add_command(command)

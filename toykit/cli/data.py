@@ -1,4 +1,4 @@
-"""The commands `toykit data make|check|fetch`: generate the toy set, verify a set on disk, download a set."""
+"""The commands `toykit data make|check|fetch|convert`: generate, verify or download a set, convert annotations to seeds."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from toykit import datasets
+from toykit._shared.files import check_writable
 from toykit._shared.resources import data_root
 from toykit.datasets import toy
 from toykit.datasets.fetch import fetch_voc
@@ -14,7 +15,7 @@ from toykit.datasets.loading import FOLDERS
 
 @click.group()
 def data() -> None:
-    """Make, check and fetch datasets. data/README.md states where each is expected."""
+    """Make, check, fetch and convert datasets. data/README.md states where each is expected."""
 
 
 @data.command()
@@ -35,6 +36,7 @@ def make(kind: str, root: Path, train: int, val: int, size: int, seed: int) -> N
     from tqdm import tqdm
 
     try:
+        check_writable(root)
         with tqdm(total=train + val, desc=kind, unit="image", disable=None) as bar:
             toy.make(root, train, val, size, seed, progress=bar.update)
     except (ValueError, OSError) as error:
@@ -46,11 +48,14 @@ def make(kind: str, root: Path, train: int, val: int, size: int, seed: int) -> N
 @click.argument("kind", type=click.Choice(datasets.KINDS))
 @click.argument("root", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--split", type=click.Choice(["train", "val", "test"]), help="Check only this split.  [default: all]")
-def check(kind: str, root: Path | None, split: str | None) -> None:
+@click.option("--unlabelled", type=click.IntRange(0, 255), default=255, show_default=True, metavar="ID",
+              help='Id in the drawn maps of a folder that means "no label", besides 255.')  # fmt: skip
+def check(kind: str, root: Path | None, split: str | None, unlabelled: int) -> None:
     """Verify the set KIND in ROOT (default: its folder under TOYKIT_DATA).
 
-    Checks the number of files, that each image has its labels, their sizes and class ids, and that all files can be read.
-    Each problem is printed with its file. With any problem the exit code is 1.
+    Checks the number of files, that each image has its labels, their sizes and class ids, that all files can be read, and
+    whether seeds and masks look as if something else was meant. Each problem is printed with its file. With any problem the
+    exit code is 1.
     """
     from tqdm import tqdm
 
@@ -62,7 +67,7 @@ def check(kind: str, root: Path | None, split: str | None) -> None:
                     bar.reset(total)
                 bar.update()
 
-            problems = datasets.check(kind, root, split, progress)
+            problems = datasets.check(kind, root, split, progress, unlabelled)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     for problem in problems:
@@ -77,6 +82,36 @@ def check(kind: str, root: Path | None, split: str | None) -> None:
 def fetch(kind: str, root: Path | None) -> None:
     """Download the set KIND, several GB, into ROOT (default: its folder under TOYKIT_DATA)."""
     try:
+        check_writable(root or data_root() / FOLDERS[kind])
         fetch_voc(root or data_root() / FOLDERS[kind], click.echo)
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         raise click.ClickException(str(error)) from error
+
+
+@data.command()
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option("-o", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write.")
+@click.option("--background", metavar="NAME",
+              help="Name of a class for all pixels away from the shapes.  [default: they stay unlabelled]")  # fmt: skip
+@click.option("--margin", type=click.FloatRange(min=0), default=5, show_default=True,
+              help="With --background: pixels around the shapes that stay unlabelled.")  # fmt: skip
+@click.option("--photos", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Folder whose photos are copied to images/.")  # fmt: skip
+def convert(source: Path, folder: Path, background: str | None, margin: float, photos: Path | None) -> None:
+    """Convert the annotations SOURCE to seeds in a folder that `toykit train` and `toykit segment` read.
+
+    SOURCE is Labelme's JSON or a folder of them, COCO's JSON, CVAT's annotations.xml, or the folder of CVAT's "Segmentation
+    mask". Polygons, boxes and masks label the pixels inside; lines and points become strokes of 3 pixels; all other pixels are
+    unlabelled. Writes scribbles/ID.png and classes.txt.
+    """
+    from toykit.datasets.annotations import convert as convert_annotations
+
+    try:
+        count, classes, notes = convert_annotations(source, folder, background, margin, photos)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{folder}: {count} seed maps of the classes {', '.join(classes)}")
+    for note in notes:
+        click.echo(note)
+    if photos is None:
+        click.echo(f"put the photos into {folder / 'images'}, then: toykit data check folder {folder}")

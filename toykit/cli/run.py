@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from toykit._shared.files import check_writable
 from toykit.cli.kernels import let_waiting_threads_sleep
 
 
@@ -48,6 +49,7 @@ def run(
         if in_place and (given or full):
             raise ValueError("--in-place stores the default run; leave -p and --full out")
         plans = course.plan(paths, dict(given), full)
+        check_writable(output)
         output.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         raise click.UsageError(str(error)) from error

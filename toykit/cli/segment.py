@@ -1,12 +1,16 @@
-"""The command `toykit segment`: soft labels, a hard mask and a picture for one photo."""
+"""The command `toykit segment`: soft labels, a hard mask and a picture for one photo, or for a folder of photos."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from toykit import PADDING
+from toykit.cli.folders import finish_folder
+from toykit.cli.shown_warnings import shown_warnings
 from toykit.cross_entropy import CROSS_ENTROPIES
+from toykit.energy import Energy
+from toykit.neighborhoods import NearestNeighbors
 from toykit.potts import RELAXATIONS
 from toykit.solvers import SOLVERS
 from toykit.solvers.gradient import OPTIMIZERS
@@ -25,18 +29,27 @@ class Bandwidth(click.ParamType):
             self.fail(f"expected a number or auto, got {value!r}", param, ctx)
 
 
-@click.command(short_help="Label one photo from its scribbles.")
-@click.argument("image", type=click.Path(dir_okay=False, exists=True, path_type=Path))
-@click.argument("seeds", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@click.command(short_help="Label photos from scribbles.")
+@click.argument("image", metavar="IMAGE|FOLDER", type=click.Path(exists=True, path_type=Path))
+@click.argument("seeds", metavar="SEEDS|FOLDER", type=click.Path(exists=True, path_type=Path))
 @click.option("-o", "output", type=click.Path(file_okay=False, path_type=Path),
-              help="Folder for the results.  [default: IMAGE's name + -segments]")  # fmt: skip
+              help="Folder for the results.  [default: the first argument's name + -segments]")  # fmt: skip
+@click.option("--unlabelled", type=click.IntRange(0, 255), default=255, show_default=True, metavar="ID",
+              help='Id in an indexed PNG that means "no label", besides 255.')  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=1),
+              help="For folders: number of processes on this machine, one core each.")  # fmt: skip
+@click.option("--scheduler", metavar="ADDRESS",
+              help="For folders: a running Dask scheduler (tcp://HOST:PORT), whose workers see the folders at the same "
+              "paths.")  # fmt: skip
+@click.option("--resume/--fresh", default=True, show_default=True,
+              help="For folders: skip finished photos, or label all of them again.")  # fmt: skip
 @click.option("--relaxation", type=click.Choice(list(RELAXATIONS)),
               help="Potts relaxation P of the pairwise term.  [default: CD]")  # fmt: skip
 @click.option("--cross-entropy", type=click.Choice(list(CROSS_ENTROPIES)),
               help="Cross-entropy H of the unary term.  [default: CCE]")  # fmt: skip
 @click.option("--unary", default="seeds", show_default=True, metavar="seeds|none|FILE.npy",
               help="Predictions of the unary term: a colour-and-position model fitted on the seeds; none (eta = 0: the "
-              "solver only starts from that model); or a network's logits.")  # fmt: skip
+              "solver only starts from that model); or a network's logits (for folders: a folder with NAME.npy).")  # fmt: skip
 @click.option("--eta", type=click.FloatRange(min=0), default=0.3, show_default=True, help="Weight of the unary term.")
 @click.option("--lambda", "lam", type=click.FloatRange(min=0), default=6.0, show_default=True,
               help="Weight of the pairwise term.")  # fmt: skip
@@ -54,10 +67,18 @@ class Bandwidth(click.ParamType):
               help="Number of steps of the gradient solver.")  # fmt: skip
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=0.075, show_default=True,
               help="Learning rate of the gradient solver.")  # fmt: skip
+@click.option("--tolerance", type=click.FloatRange(min=0, max=1, max_open=True),
+              help="Relative tolerance of the solvers fast, gradient and closed-form.  [default: the solver's]")  # fmt: skip
+@click.option("--max-steps", type=click.IntRange(min=1),
+              help="Largest number of steps of the solver fast.  [default: the solver's]")  # fmt: skip
 def segment(
     image: Path,
     seeds: Path,
     output: Path | None,
+    unlabelled: int,
+    workers: int | None,
+    scheduler: str | None,
+    resume: bool,
     relaxation: str | None,
     cross_entropy: str | None,
     unary: str,
@@ -69,55 +90,122 @@ def segment(
     optimizer: str,
     steps: int,
     lr: float,
+    tolerance: float | None,
+    max_steps: int | None,
 ) -> None:
-    """Compute soft labels, a hard mask and a picture for one IMAGE with scribbles SEEDS.
+    """Compute soft labels, a hard mask and a picture for one IMAGE with scribbles SEEDS, or for two FOLDERs of them.
 
     SEEDS is an indexed PNG (class ids, 255 = unlabelled, 254 = padding) or a JSON file of strokes (see
-    toykit/supervision/strokes.py). Writes NAME_labels.npz, NAME_mask.png and NAME_picture.png.
+    toykit/supervision/strokes.py), for the photo or for another size of it, which is scaled. Seeds that look as if something
+    else was meant are reported. Writes NAME_labels.npz, NAME_mask.png and NAME_picture.png. The solver fast starts photos
+    of more than 512 x 512 pixels from the labels of a smaller photo.
+
+    In folders, the seeds of NAME.jpg are NAME.png, NAME.json, NAME_scribbles.png or NAME_scribbles.json. The results also
+    get summary.csv, one row per photo. Rerun the command after an interruption: it skips finished photos. A photo that
+    fails is reported, the others are labelled, and the exit code is 1.
     """
     import matplotlib
 
     matplotlib.use("agg")
-    from tqdm import tqdm
-
-    from toykit.energy import Energy
-    from toykit.neighborhoods import NearestNeighbors
-    from toykit.segment import hard_mask, read_logits, read_sample
-    from toykit.segment import segment as segment_sample
-
     method = solver.replace("-", "_")
+    folders = image.is_dir()
+    if folders != seeds.is_dir():
+        raise click.UsageError(f"{image}, {seeds}: expected two files or two folders")
+    _refuse_unused(not folders, "one photo", ["workers", "scheduler", "resume"])
+    _refuse_unused(scheduler is not None, "--scheduler", ["workers"])
     _refuse_unused(unary == "none", "--unary none", ["eta"])
     _refuse_unused(method != "gradient", f"--solver {solver}", ["optimizer", "steps", "lr"])
     _refuse_unused(SOLVERS[method].hard, f"--solver {solver}, which uses BL", ["relaxation"])
+    known = SOLVERS[method].option_names()
+    _refuse_unused(True, f"--solver {solver}", [name for name in ("tolerance", "max_steps") if name not in known])
     terms = {"cross_entropy": "Q", "relaxation": "Q"} if method == "closed_form" else {}
     terms |= {"relaxation": "BL"} if SOLVERS[method].hard else {}
     chosen = {"cross_entropy": cross_entropy, "relaxation": relaxation}
     terms |= {name: value for name, value in chosen.items() if value is not None}
-    options = {"optimizer": optimizer, "steps": steps, "lr": lr} if method == "gradient" else {}
+    options: dict[str, Any] = {"optimizer": optimizer, "steps": steps, "lr": lr} if method == "gradient" else {}
+    limits = {"tolerance": tolerance, "max_steps": max_steps}
+    options |= {name: value for name, value in limits.items() if value is not None}
+    output = output or Path(f"{image.absolute().name if folders else image.stem}-segments")
+    logits = None if unary in ("seeds", "none") else Path(unary)
     try:
         neighborhood = NearestNeighbors(bandwidth, int(connectivity))
         energy = Energy(**terms, eta=0.0 if unary == "none" else eta, lam=lam, neighborhood=neighborhood)
-        sample = read_sample(image, seeds)
-        height, width = sample.seeds.shape
-        logits = None if unary in ("seeds", "none") else read_logits(unary, len(sample.classes), (width, height))
-        with tqdm(total=steps + 1 if options else None, desc="solving", unit="step", disable=None) as bar:
-            segmentation = segment_sample(
-                sample, output or Path(f"{image.stem}-segments"), energy, method, logits=logits,
-                callback=lambda *_: bar.update() and None, on_failure="ignore", **options,
-            )  # fmt: skip
-    except (ValueError, TypeError, OSError) as error:
+        if folders:
+            _label_folder(
+                image, seeds, output, energy, method, logits, unlabelled, not resume, workers, scheduler, options
+            )
+        else:
+            _label_photo(image, seeds, output, energy, method, logits, unlabelled, options)
+    except (ValueError, TypeError, OSError, ImportError) as error:
         raise click.ClickException(str(error)) from error
-    mask = hard_mask(sample, segmentation.solution)
-    for number, name in enumerate(sample.classes):
-        click.echo(f"{name}: {(mask[sample.seeds != PADDING] == number).mean():.1%} of the pixels")
+
+
+def _label_photo(
+    image: Path,
+    seeds: Path,
+    output: Path,
+    energy: Energy,
+    method: str,
+    logits: Path | None,
+    unlabelled: int,
+    options: dict[str, Any],
+) -> None:
+    """Label one photo and print its classes' shares, the solver's message and the files."""
+    from tqdm import tqdm
+
+    from toykit.segment import class_shares, read_logits, read_sample
+    from toykit.segment import segment as segment_sample
+
+    with shown_warnings():
+        sample = read_sample(image, seeds, unlabelled)
+        height, width = sample.seeds.shape
+        scores = None if logits is None else read_logits(logits, len(sample.classes), (width, height))
+    total = options["steps"] + 1 if method == "gradient" else None
+    with tqdm(total=total, desc="solving", unit="step", disable=None) as bar:
+        # the fast solver's copies of labels for a callback would cost a large photo time and memory
+        move = {"progress": bar.update} if method == "fast" else {"callback": lambda *_: bar.update() and None}
+        segmentation = segment_sample(
+            sample, output, energy, method, logits=scores, on_failure="ignore", **move, **options
+        )
+    for name, share in class_shares(sample, segmentation.solution).items():
+        click.echo(f"{name}: {share:.1%} of the pixels")
     click.echo(segmentation.solution.message)
     for path in segmentation.files.values():
         click.echo(path)
 
 
+def _label_folder(
+    photos: Path,
+    seeds: Path,
+    output: Path,
+    energy: Energy,
+    method: str,
+    logits: Path | None,
+    unlabelled: int,
+    fresh: bool,
+    workers: int | None,
+    scheduler: str | None,
+    options: dict[str, Any],
+) -> None:
+    """Label a folder of photos, print how many are finished, and exit with 1 if a photo failed."""
+    from toykit.segment_folder import segment_folder
+
+    if logits is not None and not logits.is_dir():
+        raise NotADirectoryError(f"--unary {logits}: expected a folder with NAME.npy for each photo")
+    try:
+        rows = segment_folder(
+            photos, seeds, output, energy, method, logits=logits, unlabelled=unlabelled, fresh=fresh, workers=workers,
+            scheduler=scheduler, report=lambda text: click.echo(text, err=True), **options,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        click.echo("interrupted; rerun the command to label the other photos", err=True)
+        sys.exit(130)
+    finish_folder(rows, output, "labelled")
+
+
 def _refuse_unused(condition: bool, because: str, names: list[str]) -> None:
     """Raise a usage error if an option was given that has no effect."""
     source = click.get_current_context().get_parameter_source
-    given = [f"--{name}" for name in names if source(name) == click.core.ParameterSource.COMMANDLINE]
+    given = [f"--{name.replace('_', '-')}" for name in names if source(name) == click.core.ParameterSource.COMMANDLINE]
     if condition and given:
         raise click.UsageError(f"{', '.join(given)}: has no effect with {because}; leave it out")

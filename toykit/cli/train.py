@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from toykit.cli.shown_warnings import shown_warnings
 from toykit.training.load import load_config, presets
 
 
@@ -45,8 +46,8 @@ def train(config: str, overrides: tuple[str, ...], run_dir: Path | None, resume:
     """Train a segmentation network with the configuration CONFIG: a YAML file, or the name of a preset.
 
     KEY=VALUE overrides a setting, e.g. method=seeds_only schedule.epochs=5 data.only=[cat,dog]. The run's folder contains
-    the resolved configuration, versions, metrics.json, TensorBoard events, pictures and a checkpoint. On several GPUs:
-    torchrun --nproc-per-node N -m toykit train ...
+    the resolved configuration, versions, metrics.json, TensorBoard events, pictures, a checkpoint, and the best and the
+    last weights (best.pt, last.pt). On several GPUs: torchrun --nproc-per-node N -m toykit train ...
     """
     try:
         chosen = load_config(config, overrides)
@@ -57,7 +58,8 @@ def train(config: str, overrides: tuple[str, ...], run_dir: Path | None, resume:
             return
         from toykit.training import train as run_training
 
-        result = run_training(chosen, run_dir or Path("runs") / Path(config).stem, resume=resume)
+        with shown_warnings():
+            result = run_training(chosen, run_dir or Path("runs") / Path(config).stem, resume=resume)
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:  # errors of a device are RuntimeErrors
         raise click.ClickException(_message(error)) from error
     except KeyboardInterrupt:

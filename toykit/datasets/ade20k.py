@@ -8,7 +8,7 @@ objectInfo150.txt                            a table separated by tabs, class na
 import csv
 from pathlib import Path
 
-from toykit.datasets.layout import lookup_table, pictures
+from toykit.datasets.layout import decode_text, lookup_table, pictures
 from toykit.datasets.segmentation_set import Entry, SegmentationSet
 from toykit.supervision import Supervision
 
@@ -52,8 +52,11 @@ def _names(path: Path) -> tuple[str, ...]:
     """Read the first name of each class; without the file, number them. Classes that share a name are numbered too."""
     if not path.exists():
         return tuple(f"class {k}" for k in range(NUM_CLASSES))
-    with path.open(encoding="utf-8", newline="") as file:
-        names = [(row.get("Name") or "").split(",")[0].strip() for row in csv.DictReader(file, delimiter="\t")]
+    try:
+        rows = csv.DictReader(decode_text(path.read_bytes()).splitlines(), delimiter="\t")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: cannot be read as a table of names ({error})") from error
+    names = [(row.get("Name") or "").split(",")[0].strip() for row in rows]
     if len(names) != NUM_CLASSES or not all(names):
         raise ValueError(f'{path}: expected {NUM_CLASSES} rows with a "Name", got {len(names)}')
     return tuple(f"{name} ({k})" if names.count(name) > 1 else name for k, name in enumerate(names))

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from toykit._shared.arguments import check_choice
+from toykit.conventions import UNLABELLED
 from toykit.datasets import ade20k, camvid, cityscapes, custom_folder, voc
 from toykit.datasets.layout import pictures
 from toykit.datasets.loading import FINDERS, folder, splits
 from toykit.datasets.sample import read_image
 from toykit.datasets.segmentation_set import SegmentationSet
+from toykit.datasets.set_findings import Occurrence
 from toykit.supervision import Supervision
 
 #: Number of images in the published sets; a toy set may have any number.
@@ -27,6 +28,7 @@ def check(
     root: Path | str | None = None,
     split: str | None = None,
     progress: Callable[[int, int], object] = lambda done, total: None,
+    unlabelled: int = UNLABELLED,
 ) -> list[str]:
     """Return the problems of a set.
 
@@ -40,6 +42,8 @@ def check(
         The split to check. Default: all splits of the set.
     progress : callable, optional
         Called with the number of images checked and their total number, for each split.
+    unlabelled : int, default 255
+        The id that means "no label" in a user's drawn maps, see `toykit.supervision.Supervision`.
 
     Returns
     -------
@@ -56,7 +60,8 @@ def check(
     Notes
     -----
     Checked are the lists (empty, an id twice or in two splits), the published number of images, a mask for every image and
-    an image for every mask, readable files, equal sizes, class ids, and the scribbles and clicks of the set.
+    an image for every mask, readable files, equal sizes, class ids, the scribbles and clicks of the set, and what is suspicious
+    about them: no unlabelled pixel, soft edges, strokes outside of the photo, classes that do not occur.
     """
     check_choice("kind", kind, FINDERS)
     if split is not None:
@@ -65,31 +70,34 @@ def check(
     parts = splits(kind) if split is None else (split,)
     if kind == "folder" and split is None and not ((root / "masks").is_dir() or (root / "val.txt").exists()):
         parts = ("train",)  # there is nothing to validate with
-    datasets = {}
+    datasets, occurrence = {}, None
     for part in parts:
         sets, reasons = _find(kind, root, part, Supervision("full"))
         problems += reasons
         for dataset in sets:
             datasets[part] = dataset
+            occurrence = occurrence or Occurrence(kind, dataset.classes, unlabelled)
             expected = COUNTS.get(kind, {}).get(part, len(dataset))
             if len(dataset) != expected:
                 problems.append(f"{root}: {part} has {len(dataset)} images, the published set {expected}")
-            marked, reasons = _marked(dataset, root)
+            marked, reasons = _marked(dataset, root, unlabelled)
             problems += _without_image(dataset, root) + reasons
             for i in range(len(dataset)):
-                problems += _check_image(dataset, marked, i)
+                problems += _check_image(dataset, marked, i, occurrence)
                 progress(i + 1, len(dataset))
     if {"train", "val"} <= set(datasets):
         problems += _in_both(datasets["train"], datasets["val"], root)
+    if occurrence is not None:
+        problems += occurrence.findings(root)
     return problems
 
 
-def _marked(dataset: SegmentationSet, root: Path) -> tuple[list[SegmentationSet], list[str]]:
+def _marked(dataset: SegmentationSet, root: Path, unlabelled: int) -> tuple[list[SegmentationSet], list[str]]:
     """Return the set once for each human supervision that it has files of, and the problems of these as a whole."""
     if dataset.split != "train" or dataset.kind not in ("voc", "toy", "folder"):
         return [], []
     if dataset.kind == "folder":
-        return _find(dataset.kind, root, dataset.split, Supervision("scribbles"))
+        return _find(dataset.kind, root, dataset.split, Supervision("scribbles", unlabelled=unlabelled))
     strokes = root / "scribbles"
     suffixes = {path: ".png" for path in sorted(root.glob("pascal_2012_scribble*")) if path.is_dir()}
     if strokes.is_dir():
@@ -113,16 +121,24 @@ def _find(kind: str, root: Path, split: str, supervision: Supervision) -> tuple[
         return [], [_message(error)]
 
 
-def _check_image(dataset: SegmentationSet, marked: list[SegmentationSet], i: int) -> list[str]:
-    """Return the problems of one image, its mask and its seeds."""
+def _check_image(dataset: SegmentationSet, marked: list[SegmentationSet], i: int, occurrence: Occurrence) -> list[str]:
+    """Return the problems of one image, its mask and its seeds; count the ids in these."""
     try:
         height, width, _ = read_image(dataset.entries[i].image).shape
     except (ValueError, OSError) as error:
         return [_message(error)]
     problems = []
-    for read in (dataset.mask, *(partial(seeds.seeds, mask=None) for seeds in marked)):
+    try:
+        mask = dataset.mask(i, (width, height))
+        if mask is not None:
+            occurrence.add("mask", dataset.entries[i].image, mask)
+    except (ValueError, OSError) as error:
+        problems.append(_message(error))
+    for view in marked:
         try:
-            read(i, (width, height))
+            seeds, notes = view.inspect(i, (width, height))
+            occurrence.add("seed map", dataset.entries[i].image, seeds)
+            problems += notes
         except (ValueError, OSError) as error:
             problems.append(_message(error))
     return problems

@@ -1,7 +1,8 @@
 """A user's own folder: photos with scribbles, and masks where there are any.
 
-images/ID.jpg or ID.png
-scribbles/ID.png or ID.json      toykit/supervision/seed_maps.py (class ids, 255 = unlabelled, 254 = padding), strokes.py
+images/ID.jpg (or .png, .tif, .bmp, .webp; suffixes in upper or lower case)
+scribbles/ID.png or ID.json      toykit/supervision/seed_maps.py (class ids, 255 = unlabelled, 254 = padding), strokes.py;
+                                 at the photo's size, or at another size of the same shape, which is scaled
 masks/ID.png                     optional: class ids, 255 = void
 classes.txt                      one name per line; the first is class 0
 train.txt, val.txt               optional: one id per line. Without lists, all images are for training, and those with
@@ -11,7 +12,7 @@ train.txt, val.txt               optional: one id per line. Without lists, all i
 from pathlib import Path
 
 from toykit.conventions import PADDING
-from toykit.datasets.layout import pictures, plain_table, read_lines, read_list
+from toykit.datasets.layout import files_by_name, name_key, pictures, plain_table, read_lines, read_list
 from toykit.datasets.segmentation_set import Entry, SegmentationSet
 from toykit.supervision import Supervision
 
@@ -40,11 +41,11 @@ def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
         If a file is faulty, or the supervision does not fit the files; names the file.
     """
     classes = _names(root / "classes.txt")
-    images = {path.stem: path for path in pictures(root / "images")}
-    masks = {path.stem: path for path in masks_of(root)}
+    images = {name_key(path.stem): path for path in pictures(root / "images")}
+    masks = {name_key(path.stem): path for path in masks_of(root)}
     listed = root / f"{split}.txt"
     if listed.exists():
-        ids = read_list(listed)
+        ids = read_list(listed, spaces=True)
         missing = [name for name in ids if name not in images]
         if missing:
             raise FileNotFoundError(f"{listed}: no picture in images/ for {', '.join(missing[:8])}")
@@ -59,7 +60,12 @@ def find(root: Path, split: str, supervision: Supervision) -> SegmentationSet:
     if supervision.kind == "scribbles":
         if supervision.width != 3:
             raise ValueError("folder: scribbles carry their own width; leave the supervision's at 3")
-        marks = {name: _scribbles(root / "scribbles", name, supervision.ratio) for name in ids}
+        drawn, strokes = (files_by_name(root / "scribbles", (suffix,)) for suffix in (".png", ".json"))
+        default = root / "scribbles"
+        marks = {
+            name: _scribbles(strokes.get(name), drawn.get(name, default / f"{name}.png"), supervision.ratio)
+            for name in ids
+        }
     entries = tuple(Entry(images[name], masks.get(name), marks.get(name)) for name in ids)
     return SegmentationSet("folder", split, ids, classes, entries, plain_table(len(classes)), classes, supervision)
 
@@ -79,16 +85,15 @@ def masks_of(root: Path) -> list[Path]:
     return sorted(p for p in (root / "masks").glob("*") if p.suffix.lower() == ".png" and not p.name.startswith("."))
 
 
-def _scribbles(folder: Path, name: str, ratio: float) -> Path:
+def _scribbles(strokes: Path | None, drawn: Path, ratio: float) -> Path:
     """Return the file of one image's scribbles: strokes or a drawn map. Only strokes can be shortened."""
-    strokes, drawn = folder / f"{name}.json", folder / f"{name}.png"
-    if strokes.exists() and drawn.exists():
+    if strokes is not None and drawn.exists():
         raise ValueError(f"{strokes}: there is a PNG of this name too; keep one of them")
-    if strokes.exists():
+    if strokes is not None:
         return strokes
     if ratio != 1:
         raise ValueError(
-            f"{drawn}: a drawn map cannot be shortened to ratio {ratio:g}; that needs strokes, {strokes.name}"
+            f"{drawn}: a drawn map cannot be shortened to ratio {ratio:g}; that needs strokes, {drawn.stem}.json"
         )
     return drawn
 

@@ -11,6 +11,7 @@ from toykit._shared.resources import data_root
 from toykit.conventions import UNLABELLED
 from toykit.datasets.sample import Sample, fit_within, read_image, resize_image
 from toykit.supervision import read_indexed_png
+from toykit.supervision.seed_maps import scale_ids
 
 CLASSES = ("background", "object")
 
@@ -58,7 +59,4 @@ def _scaled(name: str, image: np.ndarray, seeds: np.ndarray, mask: np.ndarray, l
     size = fit_within((width, height), long_side)
     if size == (width, height):
         return Sample(name, image, seeds, CLASSES, mask)
-    rows = ((np.arange(size[1]) + 0.5) * height / size[1]).astype(int)
-    columns = ((np.arange(size[0]) + 0.5) * width / size[0]).astype(int)
-    pick = np.ix_(rows, columns)
-    return Sample(name, resize_image(image, size), seeds[pick], CLASSES, mask[pick])
+    return Sample(name, resize_image(image, size), scale_ids(seeds, size), CLASSES, scale_ids(mask, size))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from toykit._shared.arguments import check_choice
 from toykit.conventions import UNLABELLED
+from toykit.datasets.deep_pictures import is_deep, read_deep, read_tiff, to_rgb, turn_upright
 from toykit.supervision.spec import PRESENT
 
 
@@ -96,6 +97,12 @@ class Sample:
         return float((labels.argmax(1)[0].cpu().numpy() == self.mask)[judged].mean())
 
 
+#: The EXIF tag of the orientation.
+_ORIENTATION = 0x0112
+#: Formats that hold several pictures as animations or pages; a JPEG's further pictures are thumbnails of the same photo.
+_PAGED = ("TIFF", "GIF", "WEBP", "PNG", "APNG")
+
+
 def read_image(path: str | Path) -> np.ndarray:
     """Read a picture file, turned upright according to its EXIF orientation.
 
@@ -106,29 +113,71 @@ def read_image(path: str | Path) -> np.ndarray:
     Returns
     -------
     ndarray, shape (H, W, 3), uint8
-        RGB; 16-bit grey values are scaled to 8 bits.
+        RGB. Grey values are repeated, CMYK is converted, transparent parts are drawn on white. With 10 to 16 bits per channel,
+        255 stands for the largest number of the bits that the photo uses, see `toykit.datasets.deep_pictures`.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not a readable picture; names the file.
+        If it is not a readable picture, has another number of channels, several pages or floating numbers; names the file.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file)
-            if picture.mode.startswith("I;16"):  # converting would clip 16 bits to white
-                return np.repeat((np.array(picture) // 257).astype(np.uint8)[..., None], 3, axis=2)
-            if picture.mode in ("I", "F"):
-                raise ValueError(f"its mode {picture.mode} has no fixed range; save it with 8 bits a channel")
-            return np.array(picture.convert("RGB"))
+        try:
+            with Image.open(path) as file:
+                pages = getattr(file, "n_frames", 1)
+                if pages > 1 and file.format in _PAGED:
+                    raise ValueError(f"it holds {pages} pictures; save the one that is meant by itself")
+                if is_deep(file):
+                    return to_rgb(turn_upright(read_deep(path, file), file.getexif().get(_ORIENTATION, 1)))
+                if file.mode == "F":
+                    raise ValueError("its mode F has no fixed range; save it with 8 or 16 bits per channel")
+                picture = ImageOps.exif_transpose(file)
+                if picture.has_transparency_data:
+                    picture = picture.convert("RGBA")
+                    picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+                return np.array(picture.convert("RGB"))
+        except UnidentifiedImageError:
+            with open(path, "rb") as file:
+                if file.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+                    raise
+            return to_rgb(read_tiff(path))  # Pillow reads only some kinds of TIFF
     except FileNotFoundError:
         raise
     except (Image.DecompressionBombError, SyntaxError, OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read as a picture ({error})") from error
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """Return the width and height of the picture that `read_image` reads; mostly from the file's header.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    (int, int)
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        See `read_image`.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as file:
+            turned = file.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+            return (file.height, file.width) if turned else file.size
+    except FileNotFoundError:
+        raise
+    except (Image.DecompressionBombError, SyntaxError, OSError, ValueError):
+        height, width, _ = read_image(path).shape
+        return width, height
 
 
 def fit_within(size: tuple[int, int], long_side: int | None) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from toykit.conventions import PADDING, UNLABELLED
-from toykit.datasets.layout import REFUSED
+from toykit.datasets.layout import by, decode_ids
 from toykit.datasets.sample import Sample, read_image
 from toykit.supervision import (
     Scribbles,
@@ -19,7 +19,9 @@ from toykit.supervision import (
     read_scribbles,
     read_scribblesup,
 )
+from toykit.supervision.findings import map_findings, stroke_findings
 from toykit.supervision.seed_files import simulated_seeds
+from toykit.supervision.seed_maps import read_drawn_map
 from toykit.supervision.strokes import check_scales
 
 
@@ -119,8 +121,8 @@ class SegmentationSet:
             return None
         values = read_indexed_png(path)
         if size is not None and values.shape != size[::-1]:
-            raise ValueError(f"{path}: the mask is {_by(values.shape[::-1])} pixels, the photo {_by(size)}")
-        return _decode(values, self.table, path)
+            raise ValueError(f"{path}: the mask is {by(values.shape[::-1])} pixels, the photo {by(size)}")
+        return decode_ids(values, self.table, path)
 
     def seeds(self, i: int, size: tuple[int, int], mask: np.ndarray | None) -> np.ndarray:
         """Return the seeds of the i-th image, from its marks or from its mask.
@@ -147,7 +149,8 @@ class SegmentationSet:
         supervision, name = self.supervision, self.ids[i]
         self.check_mask(self.entries[i])
         if supervision.annotated:
-            return self._marked(self.entries[i], size)
+            path, values, _, strokes = self._marks(i, size)
+            return self._decode_marks(path, values, strokes is None)
         assert mask is not None
         if supervision.kind == "simulated":
             if i not in self._simulated:
@@ -162,21 +165,58 @@ class SegmentationSet:
         if entry.mask is None and not self.supervision.annotated:
             raise ValueError(f"{entry.image}: has no mask, which supervision {self.supervision.kind!r} is made from")
 
-    def _marked(self, entry: Entry, size: tuple[int, int]) -> np.ndarray:
-        """Return the seeds of an annotator's strokes, clicks or drawn map."""
+    def inspect(self, i: int, size: tuple[int, int]) -> tuple[np.ndarray, list[str]]:
+        """Read the marks of the i-th image, and report what is suspicious about them, see `toykit.supervision.findings`.
+
+        Parameters
+        ----------
+        i : int
+            Position of the image, at least 0.
+        size : (int, int)
+            Width and height of the photo.
+
+        Returns
+        -------
+        seeds : ndarray, shape (H, W), uint8
+            As from `seeds`.
+        notes : list of str
+            Each begins with the file.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            See `seeds`.
+        """
+        path, values, notes, scribbles = self._marks(i, size)
+        if scribbles is not None:
+            notes += stroke_findings(scribbles)
+        elif self.kind == "folder":
+            notes += map_findings(values)
+        return self._decode_marks(path, values, scribbles is None), [f"{path}: {note}" for note in notes]
+
+    def _marks(self, i: int, size: tuple[int, int]) -> tuple[Path, np.ndarray, list[str], Scribbles | None]:
+        """Return the file of an image's marks, the values that it holds or draws, remarks on reading it, and its strokes."""
+        entry, strokes = self.entries[i], None
+        if isinstance(entry.marks, Path) and entry.marks.suffix.lower() not in (".xml", ".json"):
+            path = entry.marks
+            if self.kind == "folder":
+                return path, *read_drawn_map(path, size, self.supervision.unlabelled), None
+            values = read_indexed_png(path)  # not scaled: a published map of another size belongs to another photo
+        else:
+            path, strokes = entry.marks if isinstance(entry.marks, Path) else entry.image, self._strokes(entry, size)
+            check_scales(path, strokes.size, size)
+            values = strokes.shorten(self.supervision.ratio).draw(size)
+        if values.shape != size[::-1]:
+            raise ValueError(f"{path}: the seeds are {by(values.shape[::-1])} pixels, the photo {by(size)}")
+        return path, values, [], strokes
+
+    def _decode_marks(self, path: Path, values: np.ndarray, drawn: bool) -> np.ndarray:
+        """Convert the values of marks to class ids, 255, and in a drawn map also 254."""
         table = self.table.copy()
         table[UNLABELLED] = UNLABELLED
-        if isinstance(entry.marks, Path) and entry.marks.suffix not in (".xml", ".json"):
-            path, seeds = entry.marks, read_indexed_png(entry.marks)
+        if drawn:
             table[PADDING] = PADDING
-        else:
-            path = entry.marks if isinstance(entry.marks, Path) else entry.image
-            scribbles = self._strokes(entry, size)
-            check_scales(path, scribbles.size, size)
-            seeds = scribbles.shorten(self.supervision.ratio).draw(size)
-        if seeds.shape != size[::-1]:
-            raise ValueError(f"{path}: the seeds are {_by(seeds.shape[::-1])} pixels, the photo {_by(size)}")
-        return _decode(seeds, table, path)
+        return decode_ids(values, table, path)
 
     def _strokes(self, entry: Entry, size: tuple[int, int]) -> Scribbles:
         """Return the strokes of an XML or JSON file, or the clicks, with the set's own class names."""
@@ -185,7 +225,7 @@ class SegmentationSet:
             raise FileNotFoundError(f"{entry.image}: has no {self.supervision.kind}")
         if isinstance(marks, tuple):
             return Scribbles(entry.image.stem, size, self.names, marks)
-        if marks.suffix == ".xml":
+        if marks.suffix.lower() == ".xml":
             return read_scribblesup(marks, self.names, self.supervision.width)
         scribbles = read_scribbles(marks)
         unknown = set(scribbles.classes) - set(self.names)
@@ -254,25 +294,3 @@ def hold_out(dataset: SegmentationSet, share: float) -> tuple[SegmentationSet, S
         )
     kept, held_out = ([i for i, out in enumerate(held) if out == wanted] for wanted in (False, True))
     return subset(dataset, kept), subset(dataset, held_out)
-
-
-def _decode(values: np.ndarray, table: np.ndarray, path: Path) -> np.ndarray:
-    """Convert file values to class ids, or raise ValueError that names the file and the invalid values."""
-    ids = table[values]
-    if (ids == REFUSED).any():
-        allowed = np.flatnonzero(table != REFUSED)
-        raise ValueError(
-            f"{path}: holds {np.unique(values[ids == REFUSED])[:8].tolist()}; expected class ids among {_ranges(allowed)}"
-        )
-    return ids.astype(np.uint8)
-
-
-def _by(size: tuple[int, ...]) -> str:
-    """Write a size as "WIDTH x HEIGHT"."""
-    return f"{size[0]} x {size[1]}"
-
-
-def _ranges(values: np.ndarray) -> str:
-    """Write sorted values as ranges, e.g. "0..20, 255"."""
-    groups = np.split(values, np.flatnonzero(np.diff(values) > 1) + 1)
-    return ", ".join(f"{g[0]}..{g[-1]}" if len(g) > 1 else str(g[0]) for g in groups)

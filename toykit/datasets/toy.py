@@ -23,7 +23,7 @@ from toykit.supervision import Supervision, simulate, write_scribbles, write_see
 from toykit.supervision.spec import random_generator
 
 #: Generator version, part of the cache folder's name.
-VERSION = 2
+VERSION = 3
 CLASSES = ("background", "brick", "grass", "gravel", "tissue", "print")
 #: For each class after the background: the function of skimage.data that has its texture, and the factor of scaling it down.
 TEXTURES = {"brick": 3.5, "grass": 2.0, "gravel": 2.5, "immunohistochemistry": 2.0, "page": 1.8}

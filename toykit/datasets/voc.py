@@ -12,7 +12,7 @@ Each of the last three is needed only for the supervision that it holds. The gen
 
 from pathlib import Path
 
-from toykit.datasets.layout import plain_table, read_list
+from toykit.datasets.layout import files_by_name, plain_table, read_list
 from toykit.datasets.segmentation_set import Entry, SegmentationSet
 from toykit.supervision import Stroke, Supervision, read_clicks
 
@@ -55,8 +55,10 @@ def find(
     """
     ids = read_list(root / "ImageSets" / "SegmentationAug" / f"{LISTS[split]}.txt")
     marks = _marks(root, ids, supervision, classes)
+    photos, masks = root / "JPEGImages", root / "SegmentationClassAug"
+    images, labels = files_by_name(photos, (".jpg", ".jpeg")), files_by_name(masks, (".png",))
     entries = tuple(
-        Entry(root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClassAug" / f"{name}.png", marks.get(name))
+        Entry(images.get(name, photos / f"{name}.jpg"), labels.get(name, masks / f"{name}.png"), marks.get(name))
         for name in ids
     )
     return SegmentationSet(kind, split, ids, classes, entries, plain_table(len(classes)), classes, supervision)

@@ -30,7 +30,7 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
     ----------
     logits : Tensor, float (B, K, H, W) or (B, K, h, w)
         At the pixels, or already at the cells, with h = ceil(H / stride) and w = ceil(W / stride). Differentiable.
-    image : Tensor, (B, 3, H, W)
+    image : Tensor, (B, C, H, W)
     seeds : Tensor, (B, H, W)
         See `toykit.conventions`.
     stride : int
@@ -39,7 +39,7 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
     Returns
     -------
     logits : Tensor, (B, K, h, w)
-    image : Tensor, (B, 3, h, w)
+    image : Tensor, (B, C, h, w)
     seeds : Tensor, int64 (B, h, w)
 
     Raises
@@ -144,10 +144,14 @@ def _mean(x: Tensor, seeds: Tensor, stride: int) -> Tensor:
     """Average x (B, C, H, W) over each cell's pixels outside the padding: (B, C, h, w); 0 where all is padding."""
     inside = (seeds != PADDING)[:, None].to(x.dtype)
     share = _pool(inside, stride)
-    return _pool(x * inside, stride) / share.where(share > 0, 1)
+    if x.device.type != "cpu" or not bool(inside.all()):  # large photos without padding are spared a copy
+        x = x * inside
+    return _pool(x, stride) / share.where(share > 0, 1)
 
 
 def _pool(x: Tensor, stride: int) -> Tensor:
     """Average x (B, C, H, W) over each cell, zeros beyond the image included."""
     height, width = x.shape[-2:]
-    return F.avg_pool2d(F.pad(x, (0, -width % stride, 0, -height % stride)), stride)
+    if height % stride or width % stride:
+        x = F.pad(x, (0, -width % stride, 0, -height % stride))
+    return F.avg_pool2d(x, stride)

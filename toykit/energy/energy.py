@@ -125,7 +125,7 @@ class Subproblem:
     ----------
     energy : Energy
     logits : Tensor, float (B, K, H, W)
-    image : Tensor, float (B, 3, H, W)
+    image : Tensor, float (B, C, H, W)
         As it was given.
     seeds : Tensor, int64 (B, H, W)
     sigma : Tensor, float (B, K, H, W)

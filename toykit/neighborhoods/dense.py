@@ -95,7 +95,7 @@ class Dense(Neighborhood):
         return DenseEdges(tuple(filters), inside, self.downscale)
 
     def _features(self, image: Tensor, inside: Tensor) -> Tensor:
-        """Compute features (5, N) in bandwidths: row, column, colour along its principal axes. Padding gets the mean colour."""
+        """Compute features (2 + C, N) in bandwidths: row, column, colour along principal axes; in padding, the mean colour."""
         share = _pool(inside[None].to(image.dtype), self.downscale)
         colors = _pool(image * inside, self.downscale) / share.where(share > 0, 1)
         there = share.flatten() > 0
@@ -195,10 +195,13 @@ class _Filter(torch.autograd.Function):
         for b, (values, inside, filter) in enumerate(zip(y, edges.inside, edges.filters, strict=True)):
             values = values * inside
             pooled = _pool(values, edges.downscale)
-            sums = filter(pooled.flatten(1).T.contiguous()).T.reshape(pooled.shape) + pooled
-            for axis in (1, 2):
-                sums = sums.repeat_interleave(edges.downscale, axis)
-            out[b] = (sums[:, :height, :width] - values) * inside
+            sums = filter(pooled.flatten(1).T).T.reshape(pooled.shape)
+            if edges.downscale > 1:
+                sums = sums + pooled
+                for axis in (1, 2):
+                    sums = sums.repeat_interleave(edges.downscale, axis)
+                sums = sums[:, :height, :width] - values
+            torch.mul(sums, inside, out=out[b])
         return out
 
     @staticmethod

@@ -4,8 +4,9 @@ The affinity of two neighbours falls with their difference in colour,
 
     w_ij = exp(-||I_i - I_j||^2 / (factor * bandwidth^2)),      factor = 2 by default,
 
-the squared distance summed over R, G, B in units of 0..255. The paper states a bandwidth of 9 on PASCAL VOC and 3 on
-Cityscapes and ADE20K, but neither the unit of colour nor the factor: this reading is ours, and both are arguments here.
+the squared distance summed over all channels (R, G, B, or any others) in units of 0..255. The paper states a bandwidth of 9 on
+PASCAL VOC and 3 on Cityscapes and ADE20K, but neither the unit of colour nor the factor: this reading is ours, and both are
+arguments here.
 """
 
 from collections.abc import Iterator

@@ -25,8 +25,8 @@ class Neighborhood(Protocol):
 
         Parameters
         ----------
-        image : Tensor, float (B, 3, H, W)
-            RGB in 0..255, see `toykit.conventions.check_image`.
+        image : Tensor, float (B, C, H, W)
+            C >= 1 channels in 0..255, e.g. RGB, see `toykit.conventions.check_image`.
         padding : Tensor, bool (B, H, W), optional
             Pixels outside the image, which have no edges. Default: none.
 

@@ -112,7 +112,7 @@ def panels(
     pictures: dict,
     columns: int | None = None,
     width: float = 9.5,
-    legend: tuple[str, ...] = (),
+    legend: tuple[str, ...] | dict[int, str] = (),
     named: dict[str, np.ndarray] | None = None,
 ):
     """Draw a grid of pictures with titles.
@@ -125,9 +125,10 @@ def panels(
         Pictures per row; by default all are in one row.
     width : float, default 9.5
         Width of the figure in inches.
-    legend : tuple of str, default ()
-        Class names, shown below in their colours. If they do not fit into `LEGEND_ROWS` rows, the legend lists the classes
-        that occur in the pictures, and its last entry states how many more there are.
+    legend : tuple of str, or dict from int to str, default ()
+        Class names by id, shown below in their colours; a dict names some of the ids only. If they do not fit into
+        `LEGEND_ROWS` rows, the legend lists the classes that occur in the pictures, and its last entry states how many more
+        there are.
     named : dict of str to ndarray of int, optional
         Title -> class ids (H, W), such as seeds. The class names are also written on that picture, because not every
         reader can distinguish VOC's green from its olive.
@@ -161,17 +162,18 @@ def panels(
             axis.spines[:].set(visible=True, color="0.7", linewidth=0.8)
         axis.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
         axis.set_title(title)
-    if legend:
-        _add_legend(figure, legend, _occurring(pictures, named or {}, len(legend)))
+    names = legend if isinstance(legend, dict) else dict(enumerate(legend))
+    if names:
+        _add_legend(figure, names, _occurring(pictures, named or {}, names))
     if named:
         figure.draw_without_rendering()  # the layout determines the room for a name
         for axis, title in zip(axes.flat, pictures, strict=False):
             if title in named:
-                _write_names(axis, named[title], legend)
+                _write_names(axis, named[title], names)
     return figure
 
 
-def _add_legend(figure, names: tuple[str, ...], occurring: list[int]) -> None:
+def _add_legend(figure, names: dict[int, str], occurring: list[int]) -> None:
     """Add a legend below the pictures, at most as wide as the figure if possible.
 
     The figure grows by the height of the legend, so that the pictures keep their size. `occurring` lists the class ids to show
@@ -179,14 +181,13 @@ def _add_legend(figure, names: tuple[str, ...], occurring: list[int]) -> None:
     """
     from matplotlib.patches import Patch
 
-    patches = [
-        Patch(facecolor=c, edgecolor="0.5", label=n) for c, n in zip(voc_palette(len(names)), names, strict=True)
-    ]
+    colors = voc_palette(max(names) + 1)
+    patches = {k: Patch(facecolor=colors[k], edgecolor="0.5", label=name) for k, name in names.items()}
     columns = min(LEGEND_COLUMNS, len(names))
     while True:
-        handles, places = patches, columns * LEGEND_ROWS
+        handles, places = list(patches.values()), columns * LEGEND_ROWS
         if len(names) > places:
-            listed = sorted((occurring or list(range(len(names))))[: places - 1])
+            listed = sorted((occurring or list(names))[: places - 1])
             more = Patch(facecolor="none", edgecolor="none", label=f"... and {len(names) - len(listed)} more")
             handles = [*(patches[k] for k in listed), more]
         legend = figure.legend(
@@ -201,18 +202,19 @@ def _add_legend(figure, names: tuple[str, ...], occurring: list[int]) -> None:
     figure.set_size_inches(width, height + size.height / figure.dpi + 0.07)
 
 
-def _occurring(pictures: dict, named: dict[str, np.ndarray], num_classes: int) -> list[int]:
+def _occurring(pictures: dict, named: dict[str, np.ndarray], names: dict[int, str]) -> list[int]:
     """Return the class ids in `named` and those whose colour occurs in a picture, the most frequent first."""
-    colors = _color_codes(voc_palette(num_classes))
-    counts = np.zeros(num_classes, int)
+    listed = np.array(list(names))
+    colors = _color_codes(voc_palette(max(names) + 1)[listed])
+    counts = np.zeros(len(listed), int)
     for ids in named.values():
-        counts += np.bincount(ids[ids < num_classes].astype(int).ravel(), minlength=num_classes)
+        counts += np.bincount(ids.astype(int).ravel(), minlength=256)[listed]
     for picture in pictures.values():
         if np.ndim(picture) == 3:
             codes, numbers = np.unique(_color_codes(np.asarray(picture)), return_counts=True)
             counts += np.array([numbers[codes == color].sum() for color in colors])
     order = np.argsort(-counts, kind="stable")
-    return order[: int((counts > 0).sum())].tolist()
+    return listed[order[: int((counts > 0).sum())]].tolist()
 
 
 def _color_codes(colors: np.ndarray) -> np.ndarray:
@@ -221,28 +223,30 @@ def _color_codes(colors: np.ndarray) -> np.ndarray:
     return values @ (1 << 16, 1 << 8, 1)
 
 
-def _write_names(axis, ids: np.ndarray, names: tuple[str, ...], tries: int = 40) -> None:
+def _write_names(axis, ids: np.ndarray, names: dict[int, str], tries: int = 40) -> None:
     """Write each class's name over one of its pixels, if it fits there without covering other names or another class."""
     from matplotlib.patheffects import withStroke
     from scipy.ndimage import distance_transform_edt
 
     picture, placed = axis.get_window_extent(), []
-    for k, name in enumerate(names):
-        if not (ids == k).any():
+    for k, name in names.items():
+        rows, columns = (ids == k).nonzero()
+        if not len(rows):
             continue
-        depth = np.asarray(distance_transform_edt(np.pad(ids == k, 1)))[1:-1, 1:-1]
-        deepest = np.argsort(-depth, axis=None, kind="stable")[: int((ids == k).sum())]
-        some = deepest[:: max(1, len(deepest) // tries)]
+        top, left = rows.min(), columns.min()
+        inside = np.pad(ids[top : rows.max() + 1, left : columns.max() + 1] == k, 1)
+        depth = np.asarray(distance_transform_edt(inside))[rows - top + 1, columns - left + 1]
+        some = np.argsort(-depth, kind="stable")[:: max(1, len(rows) // tries)]
         text = axis.text(0, 0, name, color="black", fontsize=8, ha="center", va="center", clip_on=True,
                          path_effects=[withStroke(linewidth=2.5, foreground="white")])  # fmt: skip
         box = text.get_window_extent()
         half = np.array([box.width, box.height]) / 2
-        for row, column in zip(*np.unravel_index(some, ids.shape), strict=True):
+        for row, column in zip(rows[some], columns[some], strict=True):
             place = axis.transData.transform((column, row))
             place = np.maximum(picture.min + half, np.minimum(picture.max - half, place))  # moved into the picture
             x, y = axis.transData.inverted().transform(place)
             below = ids[min(max(round(y), 0), ids.shape[0] - 1), min(max(round(x), 0), ids.shape[1] - 1)]
-            whole = (2 * half <= picture.size).all() and (below == k or below >= len(names))
+            whole = (2 * half <= picture.size).all() and (below == k or below not in names)
             if whole and all((abs(place - other) >= half + reach).any() for other, reach in placed):
                 text.set_position((x, y))
                 placed.append((place, half))

@@ -65,8 +65,8 @@ def solve(
     ----------
     logits : Tensor, float (B, K, H, W)
         The network's predictions before the softmax.
-    image : Tensor, float (B, 3, H, W)
-        RGB in 0..255.
+    image : Tensor, float (B, C, H, W)
+        C >= 1 channels in 0..255, e.g. RGB.
     seeds : Tensor, int64 (B, H, W)
         Class ids; 255 is unlabelled, 254 padding. See `toykit.conventions`.
     energy : Energy, optional
@@ -129,7 +129,8 @@ def solve(
         raise TypeError(f"energy: expected a toykit.Energy, got {type(energy).__name__}")
     # ordinary tensors and full precision, also within a caller's inference mode or autocast
     with torch.inference_mode(False), torch.no_grad():
-        logits = logits.detach().clone() if torch.is_tensor(logits) else logits
+        if torch.is_tensor(logits):
+            logits = logits.clone() if logits.is_inference() else logits.detach()
         with torch.autocast(logits.device.type if torch.is_tensor(logits) else "cpu", enabled=False):
             problem = energy.subproblem(logits, image, seeds, present)
             solution = solve_problem(problem, method, checked, callback=callback)
@@ -182,8 +183,8 @@ def random_walker(
     ----------
     logits : Tensor, float (B, K, H, W)
         The network's predictions before the softmax. With eta = 0 only K matters.
-    image : Tensor, float (B, 3, H, W)
-        RGB in 0..255.
+    image : Tensor, float (B, C, H, W)
+        C >= 1 channels in 0..255, e.g. RGB.
     seeds : Tensor, int64 (B, H, W)
         Class ids; 255 is unlabelled, 254 padding. See `toykit.conventions`.
     eta : float, default 0.3

@@ -2,6 +2,7 @@
 
 from toykit.supervision.blocks import blocks
 from toykit.supervision.clicks import read_clicks
+from toykit.supervision.findings import SeedWarning
 from toykit.supervision.scribblesup import read_scribblesup
 from toykit.supervision.seed_maps import read_indexed_png, read_seeds, write_seeds
 from toykit.supervision.simulate import simulate
@@ -11,6 +12,7 @@ from toykit.supervision.strokes import Scribbles, Stroke, read_scribbles, write_
 __all__ = [
     "KINDS",
     "Scribbles",
+    "SeedWarning",
     "Stroke",
     "Supervision",
     "blocks",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toykit.supervision.strokes import Stroke
+from toykit.supervision.strokes import Stroke, check_pixels
 
 
 def read_clicks(path: str | Path, classes: tuple[str, ...], width: float = 3) -> dict[str, tuple[Stroke, ...]]:
@@ -33,11 +33,12 @@ def read_clicks(path: str | Path, classes: tuple[str, ...], width: float = 3) ->
     FileNotFoundError
         If there is no such file.
     ValueError
-        For a click without a place or with a class id outside 0..len(classes)-1; names the file and the image.
+        For a click without a place or with a class id outside 0..len(classes)-1, and if all places lie in 0..1; names the file
+        and the image.
     """
     name = None
     try:
-        content, clicks = json.loads(Path(path).read_text(encoding="utf-8")), {}
+        content, clicks = json.loads(Path(path).read_bytes()), {}
         for name, of_image in content.items():
             places = [(float(click["x"]), float(click["y"])) for click in of_image]
             ids = [click["cls"] for click in of_image]
@@ -51,4 +52,5 @@ def read_clicks(path: str | Path, classes: tuple[str, ...], width: float = 3) ->
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError, OSError) as error:
         where = "" if name is None else f", image {name}"
         raise ValueError(f"{path}{where}: not a file of clicks ({type(error).__name__}: {error})") from error
+    check_pixels(path, [point for strokes in clicks.values() for stroke in strokes for point in stroke.points])
     return clicks

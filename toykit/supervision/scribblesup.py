@@ -11,7 +11,7 @@ The published files contain repeated points and points outside the image. Both a
 
 from pathlib import Path
 
-from toykit.supervision.strokes import Scribbles, Stroke
+from toykit.supervision.strokes import Scribbles, Stroke, check_pixels
 
 
 def read_scribblesup(path: str | Path, classes: tuple[str, ...], width: float = 3) -> Scribbles:
@@ -49,12 +49,13 @@ def read_scribblesup(path: str | Path, classes: tuple[str, ...], width: float = 
         if root is None:
             raise ValueError("no root element")
         image_width, image_height = (int(root.findtext(f"size/{side}", "")) for side in ("width", "height"))
-        strokes = []
+        strokes, places = [], []
         for polygon in root.iter("polygon"):
             tag = (polygon.findtext("tag") or "").strip()
             if tag not in classes:
                 raise ValueError(f"unknown tag {tag!r}, expected one of {', '.join(classes)}")
             points = [(float(p.findtext("X", "")), float(p.findtext("Y", ""))) for p in polygon.iter("point")]
+            places += points
             points = [(x, y) for x, y in points if 0 <= x < image_width and 0 <= y < image_height]
             points = [p for before, p in zip([None, *points], points, strict=False) if p != before]
             if points:
@@ -70,4 +71,5 @@ def read_scribblesup(path: str | Path, classes: tuple[str, ...], width: float = 
         ) from error
     if min(image_width, image_height) < 1:
         raise ValueError(f"{path}: expected a size of at least 1 x 1, got {image_width} x {image_height}")
+    check_pixels(path, places, (image_width, image_height))
     return Scribbles(path.stem, (image_width, image_height), tuple(classes), tuple(strokes))

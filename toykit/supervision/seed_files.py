@@ -55,5 +55,7 @@ def simulated_seeds(mask: np.ndarray, classes: tuple[str, ...], name: str, super
 @cache
 def _source() -> bytes:
     """Return a digest of the source files that draw."""
-    files = (Path(__file__).with_name(name).read_bytes() for name in ("simulate.py", "strokes.py", "spec.py"))
+    files = (
+        Path(__file__).with_name(name).read_bytes() for name in ("simulate.py", "strokes.py", "rasterize.py", "spec.py")
+    )
     return hashlib.blake2b(b"".join(files), digest_size=20).digest()

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from toykit.supervision.rasterize import line
 from toykit.supervision.spec import random_generator
-from toykit.supervision.strokes import Scribbles, Stroke, line
+from toykit.supervision.strokes import Scribbles, Stroke
 
 #: Share of an object's pixels that its stroke aims at; on VOC the strokes then cover about 3% of the image.
 SHARE = 0.035

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toykit._shared.arguments import check_choice, check_number
+from toykit._shared.arguments import check_choice, check_number, check_whole
+from toykit.conventions import PADDING, UNLABELLED
 
 KINDS = ("scribbles", "simulated", "clicks", "blocks", "full")
 PRESENT = ("all", "seeds")
@@ -34,6 +35,8 @@ class Supervision:
     present : str, default "all"
         The classes that pseudo-labels may take in a photo: "all", or "seeds", those that the whole photo has seeds of. A
         crop may lack a seed of a class that it shows. A photo without seeds may show any class.
+    unlabelled : int, default 255
+        The id that means "no label" in the drawn maps of a user's folder, besides 255 ("scribbles").
 
     Raises
     ------
@@ -47,6 +50,7 @@ class Supervision:
     share: float = 0.5
     seed: int = 0
     present: str = "all"
+    unlabelled: int = UNLABELLED
 
     def __post_init__(self) -> None:
         check_choice("supervision kind", self.kind, KINDS)
@@ -54,11 +58,30 @@ class Supervision:
         check_number("supervision ratio", self.ratio, "[0, 1]")
         check_number("supervision width", self.width, "[1, inf)")
         check_number("supervision share", self.share, "(0, 1]")
+        check_unlabelled(self.unlabelled)
 
     @property
     def annotated(self) -> bool:
         """Whether an annotator gives the seeds; otherwise they are made from the full mask."""
         return self.kind in ("scribbles", "clicks")
+
+
+def check_unlabelled(value: object) -> None:
+    """Raise ValueError unless a value may be the id of unlabelled pixels.
+
+    Parameters
+    ----------
+    value : object
+        Expected: a whole number in 0..255 other than 254.
+
+    Raises
+    ------
+    ValueError
+        For any other value.
+    """
+    check_whole("unlabelled", value, 0)
+    if value == PADDING or value > UNLABELLED:  # pyright: ignore[reportOperatorIssue] # a whole number by now
+        raise ValueError(f"unlabelled: expected an id in 0..253, or {UNLABELLED}; got {value} ({PADDING} is padding)")
 
 
 def random_generator(seed: int, name: str) -> np.random.Generator:

@@ -6,7 +6,8 @@ A JSON file holds the strokes on one photo:
      "strokes": [{"class": NAME, "width": PIXELS, "points": [[x, y], ...], "kept": SHARE}, ...]}
 
 A class id is the position in "classes". x points right and y points down, in pixels of a photo of that size; whole numbers
-are pixel centres. "kept" is optional. Later strokes cover earlier ones. Seed maps in PNG files: `toykit.supervision.seed_maps`.
+are pixel centres (`toykit.supervision.rasterize`). "kept" is optional. Later strokes cover earlier ones. Seed maps in PNG
+files: `toykit.supervision.seed_maps`.
 """
 
 import json
@@ -19,6 +20,7 @@ import numpy as np
 from toykit._shared.arguments import check_number
 from toykit._shared.files import write_text
 from toykit.conventions import PADDING, UNLABELLED
+from toykit.supervision.rasterize import line, scale_points, under_dots
 
 #: A shortened stroke is drawn by dots along it, this far apart in pixels ...
 SPACING = 0.5
@@ -54,7 +56,7 @@ class Stroke:
         Parameters
         ----------
         scale : (float, float), default (1, 1)
-            Factors for x and y.
+            Factors for x and y, see `toykit.supervision.rasterize.scale_points`.
 
         Returns
         -------
@@ -64,7 +66,7 @@ class Stroke:
         kept : ndarray, shape (N,), bool
             True for the dots in the share that counts.
         """
-        points = np.array(self.points) * scale
+        points = scale_points(self.points, scale)
         along = np.concatenate([[0.0], np.hypot(*np.diff(points, axis=0).T).cumsum()])
         half = int(np.clip(np.ceil(along[-1] / (2 * SPACING)), 1, MOST_DOTS))
         steps = np.arange(-half, half + 1)
@@ -75,12 +77,12 @@ class Stroke:
     def draw_on(self, seeds: np.ndarray, number: int, scale: tuple[float, float] = (1.0, 1.0)) -> None:
         """Draw the stroke in place on a map of class ids, uint8 (H, W), as class `number`; see `Scribbles.draw`."""
         size = (seeds.shape[1], seeds.shape[0])
-        width = max(1, round(self.width * sum(scale) / 2))
+        width = max(1.0, self.width * sum(scale) / 2)
         inside = line(self.points, width, size, scale)
         seeds[inside] = UNLABELLED
         if self.kept < 1:
             dots, kept = self.dots(scale)
-            inside &= _under(dots[kept], width, size)
+            inside &= under_dots(dots[kept], width, size)
         seeds[inside] = number
 
 
@@ -150,55 +152,6 @@ class Scribbles:
         return replace(self, strokes=tuple(replace(s, kept=s.kept * ratio) for s in self.strokes))
 
 
-def line(
-    points: Sequence[tuple[float, float]], width: int, size: tuple[int, int], scale: tuple[float, float] = (1, 1)
-) -> np.ndarray:
-    """Draw a polyline with round joints and ends.
-
-    Parameters
-    ----------
-    points : sequence of (float, float)
-        (x, y) of each point; a single point is a dot.
-    width : int
-        Width in pixels.
-    size : (int, int)
-        Width and height of the map.
-    scale : (float, float), default (1, 1)
-        Factors for x and y.
-
-    Returns
-    -------
-    ndarray, shape (H, W), bool
-        True on the polyline.
-    """
-    from PIL import Image, ImageDraw
-
-    canvas = Image.new("L", size, 0)
-    pen = ImageDraw.Draw(canvas)
-    scaled = [(x * scale[0], y * scale[1]) for x, y in points]
-    pen.line(scaled, 1, width, joint="curve")
-    for x, y in (scaled[0], scaled[-1]):
-        pen.ellipse([x - width / 2, y - width / 2, x + width / 2, y + width / 2], 1)
-    return np.array(canvas, dtype=bool)
-
-
-def _under(dots: np.ndarray, width: int, size: tuple[int, int]) -> np.ndarray:
-    """Return the pixels under round dots, bool (H, W).
-
-    A dot is a little wider than the line: the line's pixels are rounded, and some of them must lie under each dot.
-    """
-    reach = np.arange(-(width // 2) - 2, width // 2 + 3)
-    offsets = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(-1, 2)
-    dots = dots[((dots > -width - 3) & (dots < np.array(size) + width + 3)).all(1)]
-    pixels = np.rint(dots)[:, None] + offsets  # (N, M, 2)
-    near = ((pixels - dots[:, None]) ** 2).sum(-1) <= max((width + 1) / 2, 2) ** 2
-    pixels = pixels[near].astype(int)
-    columns, rows = pixels[((pixels >= 0) & (pixels < size)).all(1)].T
-    under = np.zeros(size[::-1], bool)
-    under[rows, columns] = True
-    return under
-
-
 def read_scribbles(path: str | Path) -> Scribbles:
     """Read a JSON file of strokes.
 
@@ -219,7 +172,7 @@ def read_scribbles(path: str | Path) -> Scribbles:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_bytes())  # bytes: a byte order mark, or UTF-16, is recognised
         if not isinstance(content["classes"], list) or not all(isinstance(c, str) for c in content["classes"]):
             raise ValueError('"classes" is not a list of names')
         width, height = content["size"]
@@ -261,6 +214,40 @@ def _check_scribbles(path: Path, scribbles: Scribbles) -> None:
             )
         if not 0 <= stroke.kept <= 1:
             raise ValueError(f'{path}: stroke {number}: expected "kept" in [0, 1], got {stroke.kept}')
+
+
+def check_pixels(path: str | Path, points: Sequence[tuple[float, float]], size: tuple[int, int] | None = None) -> None:
+    """Check that coordinates are in pixels, not in 0..1.
+
+    Parameters
+    ----------
+    path : str or Path
+    points : sequence of (float, float)
+        All points (x, y) in the file.
+    size : (int, int), optional
+        Width and height of the photo, where it is one photo's file.
+
+    Raises
+    ------
+    ValueError
+        If all of them lie in 0..1, some between these two, on a photo of more than 8 pixels.
+    """
+    text = shares_instead_of_pixels(points, size)
+    if text:
+        raise ValueError(f"{path}: {text}")
+
+
+def shares_instead_of_pixels(points: Sequence[tuple[float, float]], size: tuple[int, int] | None = None) -> str:
+    """Return what is wrong with coordinates in 0..1, or an empty string; see `check_pixels`."""
+    values = np.array(points, float)
+    large = size is None or max(size) > 8
+    if not (values.size and large and values.min() >= 0 and values.max() <= 1 and (values % 1 > 0).any()):
+        return ""
+    width, height = ("the photo's width", "its height") if size is None else size
+    return (
+        f"all coordinates lie in 0..1, as if they were shares of the photo's sides; expected pixels: multiply x by {width} and "
+        f"y by {height}"
+    )
 
 
 def write_scribbles(path: str | Path, scribbles: Scribbles) -> None:

@@ -3,6 +3,7 @@
     from toykit.training import load_config, train
     result = train(load_config("toy", ["schedule.epochs=5"]), "runs/toy")
     result.miou, result.history
+    load_network("runs/toy").mask(photo)
 
 Start with `loop.py`. Needs the train extra.
 """
@@ -15,16 +16,20 @@ from toykit.training.loop import train
 from toykit.training.pictures import read_pictures
 from toykit.training.run_folder import RunResult, read_run
 from toykit.training.smoke import smoke_overrides
+from toykit.training.trained import TrainedNetwork, evaluate_run, load_network
 
 __all__ = [
     "Config",
     "RunResult",
     "Summary",
+    "TrainedNetwork",
     "class_ious",
     "compare",
     "confusion_matrix",
+    "evaluate_run",
     "format_summaries",
     "load_config",
+    "load_network",
     "mean_iou",
     "presets",
     "read_pictures",

@@ -163,7 +163,7 @@ def phase_one_digest(config: dict) -> str:
     return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def load_network(path: Path, network, config: dict) -> None:
+def load_weights(path: Path, network, config: dict) -> None:
     """Load the weights of a checkpoint into a network.
 
     Parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,8 @@ from torch import Tensor
 
 from toykit.conventions import UNLABELLED
 from toykit.energy.cells import to_pixels
-from toykit.training.evaluation import confusion_matrix, mean_iou, most_likely
+from toykit.training.evaluation import confusion_matrix, mean_iou, number
+from toykit.training.predict import most_likely
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -90,8 +90,3 @@ class Tally:
             "images_per_second": self.images_per_second,
             "solver_share": self.solver_share,
         }
-
-
-def number(value: float) -> float | None:
-    """Return a value that JSON can hold: None for NaN."""
-    return None if math.isnan(value) else value

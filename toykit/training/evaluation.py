@@ -1,28 +1,30 @@
 """Mean intersection over union as PASCAL VOC defines it: from one confusion matrix of the whole set.
 
 Every pixel counts once, whatever its image; void pixels do not count. Masks keep their own resolution, photos are predicted at
-one scale, and there is no post-processing. (The mean of the values of single images is another number.)
+one scale (large ones in tiles, see `toykit.training.predict`), and there is no post-processing. (The mean of the values of
+single images is another number.)
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from toykit.datasets.layout import VOID
+from toykit.training.predict import Features, Views, predict_mask
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from toykit.training.features import FeatureCache
-
 #: Distance in pixels up to which a pixel counts as near a boundary.
 BAND = 5
+#: What an evaluation adds to an epoch's row of the history.
+EVALUATED = ("val_miou", "val_iou", "val_accuracy", "val_accuracy_inside", "val_accuracy_boundary")
 
 
 def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Tensor:
@@ -44,29 +46,6 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Te
     uncounted = num_classes**2  # an extra bin
     pairs = (target.long() * num_classes + prediction.long()).where(counted, uncounted)
     return torch.bincount(pairs.flatten(), minlength=uncounted + 1)[:uncounted].view(num_classes, num_classes)
-
-
-def most_likely(scores: Tensor) -> Tensor:
-    """Return the class of the largest score at each pixel.
-
-    Parameters
-    ----------
-    scores : Tensor, shape (K, H, W)
-
-    Returns
-    -------
-    Tensor, int64, shape (H, W)
-        Of equal scores the lowest class id.
-
-    Notes
-    -----
-    Equal to argmax over axis 0, and many times faster on the CPU, where argmax reads pixel by pixel.
-    """
-    best, winner = scores[0], torch.zeros(scores.shape[1:], dtype=torch.int64, device=scores.device)
-    for k, own in enumerate(scores[1:], start=1):
-        higher = own > best
-        best, winner = torch.where(higher, own, best), winner.masked_fill(higher, k)
-    return winner
 
 
 def class_ious(confusion: Tensor) -> Tensor:
@@ -95,6 +74,19 @@ def mean_iou(confusion: Tensor) -> float:
 def accuracy(confusion: Tensor) -> float:
     """Return the share of pixels whose prediction is their target, in [0, 1]; NaN if no pixel counts."""
     return (confusion.diagonal().sum() / confusion.sum().double()).item()
+
+
+def number(value: float) -> float | None:
+    """Return a value that JSON can hold: None for NaN."""
+    return None if math.isnan(value) else value
+
+
+def evaluation_row(inside: Tensor, near: Tensor) -> dict:
+    """Compute `EVALUATED` from the confusion matrices inside regions and near boundaries."""
+    whole = inside + near
+    ious = [number(iou) for iou in class_ious(whole).tolist()]
+    shares = (number(accuracy(confusion)) for confusion in (whole, inside, near))
+    return dict(zip(EVALUATED, (number(mean_iou(whole)), ious, *shares), strict=True))
 
 
 def near_boundary(mask: Tensor, width: int = BAND) -> Tensor:
@@ -146,37 +138,6 @@ class Photos(Dataset):
 
 
 @torch.no_grad()
-def predict(network, image: Tensor, scale: float = 1.0, features: FeatureCache | None = None) -> Tensor:
-    """Predict whole photos in evaluation mode; the network's mode is restored afterwards.
-
-    Parameters
-    ----------
-    network : Network
-    image : Tensor, shape (B, 3, H, W), in 0..255
-    scale : float, default 1
-        The network sees the photos this many times as large. It classifies objects best at the size they had in training.
-    features : FeatureCache, optional
-        For a network with a frozen body.
-
-    Returns
-    -------
-    Tensor, shape (B, K, H, W)
-        Logits.
-    """
-    was_training = network.training
-    if was_training:
-        network.eval()
-    size = image.shape[-2:]
-    if scale != 1:
-        smaller = [max(1, round(scale * length)) for length in size]
-        image = F.interpolate(image, smaller, mode="bilinear", align_corners=False, antialias=scale < 1)
-    logits = network(image) if features is None else network(image, features(image))
-    if was_training:
-        network.train()
-    return logits if scale == 1 else F.interpolate(logits, size, mode="bilinear", align_corners=False)
-
-
-@torch.no_grad()
 def evaluate(
     fabric: Fabric,
     network,
@@ -184,7 +145,7 @@ def evaluate(
     num_classes: int,
     workers: int = 0,
     scale: float = 1.0,
-    features: FeatureCache | None = None,
+    features: Features | None = None,
 ) -> Tensor:
     """Compute the confusion matrices of a network on whole photos.
 
@@ -193,7 +154,7 @@ def evaluate(
     fabric : Fabric
         Process r takes the photos r, r + world, ..., so that none counts twice.
     network, scale, features
-        See `predict`.
+        See `toykit.training.predict.predict`.
     samples : SegmentationSet or sequence of Sample
         Photos with masks.
     num_classes : int
@@ -215,11 +176,12 @@ def evaluate(
     loader = DataLoader(Photos(samples), batch_size=None, sampler=mine, num_workers=workers)
     was_training = network.training
     network.eval()  # once, since it visits all modules, which takes as long as a photo
+    views = Views(scale)
     confusions = torch.zeros(2, num_classes, num_classes, dtype=torch.int64, device=fabric.device)
     for image, mask in loader:
         with fabric.autocast():
-            logits = predict(network, image[None].to(fabric.device), scale, features)
-        predicted, near = most_likely(logits[0]), near_boundary(mask)
+            predicted = predict_mask(network, image[None].to(fabric.device), views, features)
+        near = near_boundary(mask)
         for confusion, part in zip(confusions, (mask.where(~near, VOID), mask.where(near, VOID)), strict=True):
             confusion += confusion_matrix(predicted, part.to(fabric.device), num_classes)
     network.train(was_training)

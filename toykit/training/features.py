@@ -78,9 +78,7 @@ class FeatureCache:
             path = self.path(photo)
             values = self._read(path, size)
             if values is None:  # computed photo by photo: in a batch the rounding differs, and runs must not differ
-                values = torch.cat([x.flatten() for x in self.network.maps(image[i : i + 1])]).half().cpu()
-                if not values.isfinite().all():
-                    raise ValueError("model.freeze=body: the body's maps do not fit float16; train without freezing it")
+                values = torch.cat([x.flatten() for x in half_maps(self.network, image[i : i + 1])]).cpu()
                 with contextlib.suppress(OSError):
                     write_atomically(path, partial(_save, values.numpy()))
             flat.append(values)
@@ -105,6 +103,38 @@ class FeatureCache:
         expected = sum(shape.numel() for shape in self.shapes[size])
         intact = values.dtype == np.float16 and values.shape == (expected,)
         return torch.from_numpy(np.array(values)) if intact else None
+
+
+def half_maps(network: Network, image: Tensor) -> list[Tensor]:
+    """Compute the body's maps of photos in float16. Raises: ValueError if a value does not fit."""
+    maps = [x.half() for x in network.maps(image)]
+    if not all(x.isfinite().all() for x in maps):
+        raise ValueError("model.freeze=body: the body's maps do not fit float16; train without freezing it")
+    return maps
+
+
+@torch.no_grad()
+def rounded_maps(network: Network, image: Tensor) -> list[Tensor]:
+    """Return the maps of `FeatureCache` without storing them, for photos that are seen once.
+
+    Parameters
+    ----------
+    network : Network
+        With a frozen body.
+    image : Tensor, shape (B, 3, H, W), in 0..255
+
+    Returns
+    -------
+    list of Tensor, float32
+        Rounded to float16, as the head has seen them in training.
+
+    Raises
+    ------
+    ValueError
+        A value of the maps does not fit float16.
+    """
+    with torch.autocast(image.device.type, enabled=False):
+        return [x.float() for x in half_maps(network, image.float())]
 
 
 def _size(image: Tensor) -> tuple[int, int]:

@@ -28,7 +28,8 @@ from toykit.training.evaluation import accuracy, mean_iou
 from toykit.training.features import FeatureCache
 from toykit.training.load import load_config
 from toykit.training.objective import Objective, now
-from toykit.training.setup import build_network, load_sets
+from toykit.training.sets import load_sets
+from toykit.training.setup import build_network
 from toykit.training.sweep.results import seeds_in_words
 
 #: Name of the row of the networks' own predictions.
@@ -70,7 +71,7 @@ def quality(configs: Mapping[str, Config], networks: Path, seed: int, photos: in
     config = next(iter(configs.values()))
     samples = limited(load_sets(config)[0], photos)
     network = build_network(config, len(samples.classes))
-    checkpoint.load_network(networks / PHASE_ONE.format(seed=seed), network, config.to_dict())
+    checkpoint.load_weights(networks / PHASE_ONE.format(seed=seed), network, config.to_dict())
     network.eval()
     features = FeatureCache(network) if network.freeze_body else None
     device = torch.device("cpu")

@@ -1,7 +1,7 @@
 """Configurations from presets, YAML files and KEY=VALUE overrides."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -41,16 +41,17 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     path = presets().get(str(source), Path(source))
     if not path.is_file():
         raise FileNotFoundError(f"{source}: neither a file nor a preset; the presets are {', '.join(presets())}")
-    return _merged(Config, path, overrides)
+    return config_from({str(path): path}, overrides)
 
 
-def override(config: Config, overrides: Sequence[str]) -> Config:
-    """Return a configuration with KEY=VALUE overrides applied.
+def config_from(given: Mapping[str, Path | dict], overrides: Sequence[str] = ()) -> Config:
+    """Build a configuration from files or trees of values, then apply the overrides.
 
     Parameters
     ----------
-    config : Config
-    overrides : sequence of str
+    given : mapping of str to Path or dict
+        Where it comes from, for messages -> a YAML file, or a tree as `Config.to_dict` returns it. Later ones win.
+    overrides : sequence of str, default ()
         See `load_config`.
 
     Returns
@@ -59,14 +60,9 @@ def override(config: Config, overrides: Sequence[str]) -> Config:
 
     Raises
     ------
-    ValueError
+    ValueError, ImportError
         See `load_config`.
     """
-    return _merged(config, None, overrides)
-
-
-def _merged(base: Config | type[Config], path: Path | None, overrides: Sequence[str]) -> Config:
-    """Merge a file, if there is one, and then the overrides into a configuration or into the defaults."""
     try:
         import yaml
         from omegaconf import OmegaConf
@@ -77,16 +73,16 @@ def _merged(base: Config | type[Config], path: Path | None, overrides: Sequence[
         if "=" not in item:
             raise ValueError(f"{item}: expected KEY=VALUE, e.g. schedule.lr=0.001")
     try:
-        given = {} if path is None else {str(path): OmegaConf.load(path)}
-        given["overrides"] = OmegaConf.from_dotlist(list(overrides))
-        merged = OmegaConf.structured(base)
-        for origin, tree in given.items():
+        trees = {name: OmegaConf.load(x) if isinstance(x, Path) else OmegaConf.create(x) for name, x in given.items()}
+        merged = OmegaConf.structured(Config)
+        for origin, tree in (trees | {"overrides": OmegaConf.from_dotlist(list(overrides))}).items():
             _check_keys(OmegaConf.to_container(tree), Config, origin)
             merged = OmegaConf.merge(merged, tree)
         config = OmegaConf.to_object(merged)
     except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
         key = getattr(error, "full_key", None)
-        raise ValueError(f"{path or 'overrides'}: {f'{key}: ' if key else ''}{str(error).splitlines()[0]}") from error
+        origin = ", ".join(given)
+        raise ValueError(f"{origin}: {f'{key}: ' if key else ''}{str(error).splitlines()[0]}") from error
     assert isinstance(config, Config)
     return config
 

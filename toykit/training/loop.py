@@ -22,15 +22,11 @@ from torch import Tensor
 from toykit.training import pictures
 from toykit.training.batches import epoch_batches, seed_at
 from toykit.training.config import Config
-from toykit.training.epoch_stats import number
-from toykit.training.evaluation import accuracy, class_ious, evaluate, mean_iou
+from toykit.training.evaluation import EVALUATED, evaluate, evaluation_row
 from toykit.training.objective import Outcome, now
 from toykit.training.report import Report
 from toykit.training.run_folder import RunResult
 from toykit.training.setup import TrainingRun, prepare
-
-#: What an evaluation adds to an epoch's row of the history.
-EVALUATED = ("val_miou", "val_iou", "val_accuracy", "val_accuracy_inside", "val_accuracy_boundary")
 
 Callback = Callable[[int, float], object]
 
@@ -103,6 +99,7 @@ def train(
             row = epoch_row(run) | validate(run)
             draw_pictures(run, report)
             report.epoch(row)
+            run.save_weights(row)
             run.progress.finish_epoch(row)
             run.save()
             report.metrics(run.progress)
@@ -245,14 +242,6 @@ def is_due(epoch: int, config: Config) -> bool:
     """Return whether the network is evaluated after this epoch, counted from 1."""
     every = config.run.eval_every
     return every > 0 and (epoch % every == 0 or epoch == config.schedule.total_epochs)
-
-
-def evaluation_row(inside: Tensor, near: Tensor) -> dict:
-    """Compute `EVALUATED` from the confusion matrices inside regions and near boundaries."""
-    whole = inside + near
-    ious = [number(iou) for iou in class_ious(whole).tolist()]
-    shares = (number(accuracy(confusion)) for confusion in (whole, inside, near))
-    return dict(zip(EVALUATED, (number(mean_iou(whole)), ious, *shares), strict=True))
 
 
 def draw_pictures(run: TrainingRun, report: Report) -> None:

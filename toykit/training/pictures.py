@@ -10,9 +10,9 @@ import torch
 from toykit import plots
 from toykit._shared.files import write_atomically
 from toykit.datasets.sample import Sample, read_image
-from toykit.training.evaluation import predict
 from toykit.training.features import FeatureCache
 from toykit.training.objective import Objective
+from toykit.training.predict import predict
 
 GAP = 4
 

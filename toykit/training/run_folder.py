@@ -3,6 +3,7 @@
 config.yaml     the resolved configuration        versions.json   versions of the libraries
 metrics.json    classes and the history by epoch  checkpoint.pt   what a run resumes from
 events/         for TensorBoard                   pictures/       epoch_NNN_NAME.png
+best.pt         weights with the highest mIoU     last.pt         weights of the last epoch; see `toykit.training.weights`
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from toykit._shared.files import write_text
 from toykit.training.checkpoint import NAME as CHECKPOINT
 from toykit.training.config import Config
 from toykit.training.load import load_config
+from toykit.training.weights import FILES as WEIGHTS
 
 LIBRARIES = ("toykit", "torch", "torchvision", "numpy", "numba", "lightning-fabric", "segmentation-models-pytorch",
              "timm", "omegaconf", "tensorboard")  # fmt: skip
@@ -101,7 +103,7 @@ def read_run(folder: str | Path) -> RunResult:
 def prepare(folder: Path, fresh: bool) -> None:
     """Make the folder; with `fresh`, remove the files of an old run (and no others)."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (CHECKPOINT, "config.yaml", "versions.json", "metrics.json"):
+    for name in (CHECKPOINT, *WEIGHTS.values(), "config.yaml", "versions.json", "metrics.json"):
         for unfinished in folder.glob(f".{name}.*"):  # left by a run that was killed while writing
             unfinished.unlink()
         if fresh:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +9,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from toykit import datasets
-from toykit.datasets.segmentation_set import SegmentationSet, hold_out, limited
+from toykit._shared.files import check_writable
+from toykit.datasets.segmentation_set import SegmentationSet
 from toykit.models import Network, build, parameter_groups
-from toykit.training import checkpoint, run_folder
+from toykit.training import checkpoint, run_folder, weights
 from toykit.training.batches import CropLoader, Crops, check_whole_photos, class_frequency_weights, seed_at
 from toykit.training.checkpoint import Progress
 from toykit.training.config import Config, Run, Schedule
 from toykit.training.epoch_stats import Tally
 from toykit.training.features import FeatureCache
 from toykit.training.objective import Objective
+from toykit.training.sets import load_sets
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -100,6 +100,14 @@ class TrainingRun:
         """Write the checkpoint; all processes must call this."""
         checkpoint.save(self.folder, self.fabric, self.network, self.optimizer, self.progress, self.config.to_dict())
 
+    def save_weights(self, row: dict) -> None:
+        """Write the weights at the end of an epoch, given the epoch's row of the history.
+
+        This comes before `save`: a run that is killed in between repeats the epoch.
+        """
+        if self.fabric.is_global_zero:
+            weights.save(self.folder, self.module, tuple(self.training.classes), self.config.to_dict(), row)
+
 
 def prepare(config: Config, folder: Path, resume: bool = True) -> TrainingRun:
     """Do everything that comes before the first step.
@@ -121,6 +129,7 @@ def prepare(config: Config, folder: Path, resume: bool = True) -> TrainingRun:
     ValueError, FileNotFoundError
         See `toykit.training.train`.
     """
+    check_writable(folder)
     fabric = launch(config.run)
     training, validation = load_sets(config)
     check_batch(config.schedule, len(training), fabric.world_size)
@@ -167,52 +176,6 @@ def launch(run: Run) -> Fabric:
     fabric = Fabric(accelerator=run.accelerator, devices=devices, num_nodes=nodes, precision=precision)
     fabric.launch()
     return fabric
-
-
-def load_sets(config: Config) -> tuple[SegmentationSet, SegmentationSet | None]:
-    """Load the training set and the validation set. The method full takes its seeds from the masks.
-
-    Parameters
-    ----------
-    config : Config
-
-    Returns
-    -------
-    training : SegmentationSet
-    validation : SegmentationSet or None
-        None where nothing is evaluated. With `data.holdout` it is a share of the training photos.
-
-    Raises
-    ------
-    FileNotFoundError
-        A listed file does not exist.
-    ValueError
-        A photo has no mask where one is needed; or what `toykit.datasets.load` raises.
-    """
-    data, full = config.data, dataclasses.replace(config.supervision, kind="full")
-    supervision = full if config.method == "full" else config.supervision
-    common: dict[str, Any] = {"root": data.root, "merge": data.merge, "only": data.only, "others": data.others}
-    training = datasets.load(data.kind, "train", supervision=supervision, **common)
-    validation = None
-    if data.holdout:
-        training, validation = hold_out(training, data.holdout)
-        validation = dataclasses.replace(limited(validation, data.val_limit), supervision=full)
-    elif config.run.eval_every:  # the seeds of the validation photos are not used
-        validation = datasets.load(data.kind, "val", supervision=full, limit=data.val_limit, **common)
-    training = limited(training, data.limit)
-    check_files(training)
-    if validation is not None:
-        check_files(validation)
-    return training, validation
-
-
-def check_files(samples: SegmentationSet) -> None:
-    """Raise for a photo without the mask that its seeds are made from, or a listed file that does not exist."""
-    for entry in samples.entries:
-        samples.check_mask(entry)
-        for path in (entry.image, entry.mask, entry.marks):
-            if isinstance(path, Path) and not path.exists():
-                raise FileNotFoundError(f"{path}: no such file, though the set needs it; see: toykit data check")
 
 
 def check_batch(schedule: Schedule, photos: int, processes: int) -> None:

@@ -27,6 +27,7 @@ from toykit.potts import RELAXATIONS
 from toykit.seed_model import seed_logits
 from toykit.solvers.block_descent import numba_kernel, scalar_forms, torch_kernel
 from toykit.solvers.block_descent import solver as fast
+from toykit.solvers.block_descent.descent import set_seeds
 from toykit.solvers.block_descent.numba_kernel import compiled, edge_list, forms, grid
 from toykit.solvers.block_descent.solver import OMEGA
 from toykit.solvers.layouts.four_colour_grid import FourColourGrid, pack
@@ -99,6 +100,37 @@ def test_quarters_hold_the_problem(size, connectivity, make_problem):
                         assert torch.equal(neighbor[:, i, :, j], expected)
     expected = problem.value(whole) - problem.constant()
     assert torch.allclose(torch_kernel.energy(x, "CCE", "CD", 0.3), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_labels_of_some_images_are_replaced(side_by_side, make_problem):
+    problem = Energy().subproblem(*make_problem(batch=3, height=5, width=7, padding=True))
+    x = start(problem)
+    x = x.side_by_side() if side_by_side else x
+    before, images = x.unpack(), torch.tensor([True, False, True])
+    x.restore(before.flip(0, 1), images)
+    assert torch.equal(x.unpack(), torch.where(images[:, None, None, None], before.flip(0, 1), before))
+    assert torch.allclose(x.labels.sum(), x.unpack().sum())  # the border stays zero
+    x.unpack()[:] = 0.5
+    assert torch.equal(x.unpack()[1], before[1])  # it is a copy
+
+
+def test_seeds_are_set_in_place(make_problem, generator):
+    problem = Energy().subproblem(*make_problem(height=6, width=5, padding=True))
+    labels = torch.rand(problem.sigma.shape, generator=generator, dtype=torch.float64)
+    expected = problem.fix_seeds(labels)
+    assert not torch.equal(labels, expected)
+    assert set_seeds(problem, labels) is labels
+    assert torch.equal(labels, expected)
+
+
+def test_progress_is_called_as_often_as_a_callback(make_problem):
+    problem, calls, steps = make_problem(batch=1, height=6, width=7), [], []
+    solution = solve(*problem, progress=lambda: calls.append(None), callback=lambda step, *_: steps.append(step))
+    assert len(calls) == len(steps) == solution.steps + 1
+    assert torch.equal(solve(*problem, progress=lambda: True).labels, solution.labels)  # it cannot stop the solver
+    with pytest.raises(TypeError, match="progress: expected a callable or None, got int"):
+        solve(*problem, progress=3)
 
 
 @every_energy

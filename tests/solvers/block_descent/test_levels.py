@@ -185,6 +185,36 @@ def test_a_start_and_other_neighborhoods_have_no_levels(make_problem):
         assert "coarser" not in one.message
 
 
+@every_energy
+def test_a_large_image_starts_from_its_cells_also_where_predictions_decide(
+    cross_entropy, relaxation, make_problem, monkeypatch
+):
+    """Through two coarser grids, without a trial and without sweeps on Q on the image itself."""
+    problem = make_problem(batch=1, height=33, width=40, dtype=torch.float32, padding=True)
+    energy = Energy(cross_entropy, relaxation)
+    without = solve(*problem, energy, levels=0, on_failure="ignore")
+    monkeypatch.setattr(levels, "LARGE", 10 * 20)
+    monkeypatch.setattr(levels, "_below_predictions", None)  # a trial would fail
+    solution = solve(*problem, energy, levels=2, on_failure="ignore")
+    assert (solution.energies[-1] <= without.energies[-1] * 1.02).all()
+    assert torch.allclose(energy(solution.labels, *problem), solution.energies[-1], rtol=1e-3)
+    if (cross_entropy, relaxation) in levels.WITHOUT_LEVELS:
+        assert "coarser" not in solution.message
+    elif "1 of 1 images started from the labels of coarser grids" in solution.message:
+        assert (solution.energies[0] < without.energies[0]).all()
+        assert solution.steps <= 1 or solution.energies[1] < solution.energies[0]
+
+
+def test_large_images_have_as_many_levels_as_leave_few_cells(monkeypatch):
+    monkeypatch.setattr(levels, "LARGE", 64 * 128)
+    for size, expected in (((128, 128), 1), ((256, 129), 2), ((64, 128), 0), ((8, 5000), 0), ((300, 500), 3)):
+        logits, seeds = torch.zeros(1, 2, *size), torch.full((1, *size), UNLABELLED)
+        logits[:, 0] = 9.0
+        problem = Energy().subproblem(logits, torch.zeros(1, 3, *size), seeds)
+        assert number_of_levels("auto", problem) == expected
+        assert number_of_levels(1, problem) == min(1, number_of_levels(9, problem))
+
+
 @pytest.mark.parametrize(
     ("option", "size", "expected"),
     [("auto", (240, 320), 5), ("auto", (128, 128), 4), ("auto", (127, 128), 0), ("auto", (7, 9000), 0), (0, (240, 320), 0),

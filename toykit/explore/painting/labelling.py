@@ -12,6 +12,7 @@ from toykit.neighborhoods import NearestNeighbors
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, soft_colors
 from toykit.seed_model import seed_logits
 from toykit.solvers import solve
+from toykit.supervision.findings import class_findings
 
 #: The views beside the photo: key -> name.
 VIEWS = {"soft": "soft labels", "entropy": "entropy", "hard": "hard mask", "seeds": "seeds on photo"}
@@ -105,6 +106,9 @@ def label(
             options["start"] = 0.9 * last.to(logits) + 0.1 * logits.softmax(1)
     # the page shows the message
     solution = solve(logits, image, seeds, settings.energy(), settings.solver, on_failure="ignore", **options)
+    present = np.unique(painting.seeds[painting.seeds < classes])
+    if len(present) == 1:  # other classes may have no stroke yet
+        return solution.labels, f"{solution.message}; {class_findings(painting.seeds, painting.classes)[0]}"
     return solution.labels, solution.message
 
 

@@ -12,8 +12,11 @@ import numpy as np
 from toykit._shared.arguments import check_choice, check_number
 from toykit.conventions import PADDING, UNLABELLED
 from toykit.datasets.sample import Sample
-from toykit.supervision import Scribbles, Stroke, read_scribbles, read_seeds, write_scribbles, write_seeds
-from toykit.supervision.strokes import check_scales, line
+from toykit.supervision import Scribbles, Stroke, read_scribbles, write_scribbles, write_seeds
+from toykit.supervision.findings import stroke_findings
+from toykit.supervision.rasterize import line, scale_points
+from toykit.supervision.seed_maps import inspect_seeds
+from toykit.supervision.strokes import check_scales
 
 Loaded = TypeVar("Loaded")
 
@@ -40,6 +43,8 @@ class Painting:
         Later marks cover earlier ones.
     previous : Painting, optional
         The painting before the last change.
+    notes : tuple of str, default ()
+        What is suspicious about the seeds that the last change loaded, see `toykit.supervision.findings`.
     """
 
     name: str
@@ -48,6 +53,7 @@ class Painting:
     base: np.ndarray | None = None
     marks: tuple[Stroke | Erasure, ...] = ()
     previous: "Painting | None" = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -67,7 +73,7 @@ class Painting:
             seeds, marks = (blank if self.base is None else self.base.copy()), self.marks
         for mark in marks:
             if isinstance(mark, Erasure):
-                seeds[line(mark.points, max(1, round(mark.width)), self.size)] = UNLABELLED
+                seeds[line(mark.points, mark.width, self.size)] = UNLABELLED
             else:
                 mark.draw_on(seeds, self.classes.index(mark.label))
         return seeds
@@ -135,6 +141,10 @@ class Painting:
         ------
         ValueError
             If the file is invalid; the message names the file and the fault.
+
+        Notes
+        -----
+        `notes` of the result lists what is suspicious about the file.
         """
         return read_upload(filename, content, self._load_file)
 
@@ -143,15 +153,17 @@ class Painting:
         if path.suffix.lower() == ".json":
             scribbles = read_scribbles(path)
             check_scales(path, scribbles.size, self.size)
-            return self._change(base=None, marks=self._scaled(scribbles), classes=scribbles.classes)
-        seeds, names = read_seeds(path, self.size)
+            notes = tuple(f"{path.name}: {note}" for note in stroke_findings(scribbles))
+            return self._change(base=None, marks=self._scaled(scribbles), classes=scribbles.classes, notes=notes)
+        read = inspect_seeds(path, self.size)
+        seeds, names, notes = read.seeds, read.classes, tuple(n.replace(str(path), path.name) for n in read.notes)
         seeds = np.where(seeds == PADDING, np.uint8(UNLABELLED), seeds)  # the painter has no padding
         classes = self.classes
         for name in names[len(classes) :]:
             while name in classes:  # the user gave this name to a class with another id
                 name += "'"
             classes += (name,)
-        return self._change(base=seeds, marks=(), classes=classes)
+        return self._change(base=seeds, marks=(), classes=classes, notes=notes)
 
     def strokes_json(self) -> bytes:
         """Return the strokes as JSON, in the format that `toykit segment` reads.
@@ -178,13 +190,13 @@ class Painting:
 
     def _change(self, **changes) -> "Painting":
         """Return a changed copy that links to this painting."""
-        return replace(self, previous=self, **changes)
+        return replace(self, **({"previous": self, "notes": ()} | changes))
 
     def _scaled(self, scribbles: Scribbles) -> tuple[Stroke, ...]:
         """Scale strokes to the photo's size."""
         x, y = (own / theirs for own, theirs in zip(self.size, scribbles.size, strict=True))
         return tuple(
-            replace(s, width=s.width * (x + y) / 2, points=tuple((px * x, py * y) for px, py in s.points))
+            replace(s, width=s.width * (x + y) / 2, points=tuple(map(tuple, scale_points(s.points, (x, y)).tolist())))
             for s in scribbles.strokes
         )
 

@@ -143,6 +143,7 @@ class Session:
 
     def _do_load(self, action, files):
         self.painting = self.painting.load(action["name"], files[action["file"]])
+        self.error = "; ".join(self.painting.notes)
 
     def _do_set(self, action, files):
         settings = replace(self.settings, **{action["name"]: action["value"]})

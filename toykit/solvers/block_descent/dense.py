@@ -37,11 +37,12 @@ class DenseDescent(Descent):
     def __init__(self, problem: Subproblem, start: Tensor, threshold: float, report: Callable[[int, "Descent"], bool]):
         super().__init__(problem, start, threshold, report)
         self.degree = self.problem.edges.degree()
-        self.y, self.flow = self.first, self.problem.edges.laplacian(self.first)
+        self.y = self.first()
+        self.flow = self.problem.edges.laplacian(self.y)
         self.begin(self.energy(self.y, self.flow))
 
     def current(self) -> Tensor:
-        return self.y
+        return self.y.clone()
 
     def energy(self, y: Tensor, flow: Tensor) -> Tensor:
         """Return the energy (1,), float64, without the constant, of labels and their flow."""

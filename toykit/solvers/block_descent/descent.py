@@ -19,8 +19,8 @@ class Descent:
     ----------
     problem : Subproblem
         Of B images.
-    start : Tensor, shape (B, K, H, W)
-        Labels in the simplex, seeds fixed.
+    start : Tensor, shape (B, K, H, W), optional
+        Labels in the simplex, seeds fixed. Default: the predictions.
     threshold : float
         Least probability of an active class; see `active_classes` of `toykit.solvers.FastOptions`.
     report : function of (step, descent)
@@ -32,17 +32,26 @@ class Descent:
         Number of images that started from labels of coarser grids.
     """
 
-    def __init__(self, problem: Subproblem, start: Tensor, threshold: float, report: Callable[[int, "Descent"], bool]):
-        self.whole, self.start, self.report, self.stopped, self.from_coarser = problem, start, report, False, 0
+    def __init__(
+        self,
+        problem: Subproblem,
+        start: Tensor | None,
+        threshold: float,
+        report: Callable[[int, "Descent"], bool],
+    ):
+        self.whole, self.report, self.stopped, self.from_coarser = problem, report, False, 0
         self.between_seeds = problem.constant().double()
+        self.classes, self.problem, self.given = torch.arange(problem.sigma.shape[1]), problem, start
         self.narrow = threshold > 0
         if self.narrow:
-            self.classes, self.problem, self.first = _restrict_to_active(problem, start, threshold)
-        else:
-            self.classes, self.problem, self.first = torch.arange(start.shape[1]), problem, start
+            self.classes, self.problem, self.given = _restrict_to_active(problem, self.first(), threshold)
+
+    def first(self) -> Tensor:
+        """Return the labels to start from, on the active classes. The predictions are copied anew, which saves memory."""
+        return set_seeds(self.problem, self.problem.sigma.clone()) if self.given is None else self.given
 
     def current(self) -> Tensor:
-        """Return the labels on the active classes (B, k, H, W); their values on seeds and padding are ignored."""
+        """Return a copy of the labels on the active classes (B, k, H, W); their values on seeds and padding are ignored."""
         raise NotImplementedError
 
     def descend(self, tolerance: float, max_steps: int) -> None:
@@ -60,16 +69,26 @@ class Descent:
         """Return the labels (B, K, H, W)."""
         labels = self.current()
         if self.narrow:
-            on_all_classes = torch.zeros_like(self.start)
+            on_all_classes = torch.zeros_like(self.whole.sigma)
             on_all_classes[:, self.classes] = labels
             labels = on_all_classes
-        return torch.where(self.whole.unlabelled[:, None], labels, self.start)
+        return set_seeds(self.whole, labels)
 
     def notify(self) -> bool:
         """Report the last step; return whether the descent is to stop."""
         if not self.stopped:
             self.stopped = self.report(len(self.trace) - 1, self)
         return self.stopped
+
+
+def set_seeds(problem: Subproblem, y: Tensor) -> Tensor:
+    """Change labels (B, K, H, W) in place to what `Subproblem.fix_seeds` returns, which saves memory; return them."""
+    image, row, column = problem.is_seed.nonzero(as_tuple=True)
+    y[image, :, row, column] = 0
+    y[image, problem.seeds[image, row, column], row, column] = 1
+    image, row, column = problem.padding.nonzero(as_tuple=True)
+    y[image, :, row, column] = problem.sigma[image, :, row, column]
+    return y
 
 
 def relative_decrease(change: Tensor, energy: Tensor, rounding: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Options of the fast solver."""
 
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -41,10 +42,13 @@ class FastOptions:
         Largest number of coarser grids, each of half the resolution, on which an image is solved first so that its labels
         cross it in few sweeps; 0 for none. The coarsest has at least 8 cells along its shorter side. "auto" is as many as
         that allows where an image of at least 128 x 128 pixels has predictions that hardly decide (uniform ones, or a tiny
-        eta), else 0. The descent starts from the coarse labels only where they lead to less energy than the predictions
-        (`toykit.solvers.block_descent.levels`); then
+        eta); else as many as leave at most 512 x 512 cells, so 0 for smaller images. The descent starts from the coarse labels
+        only where they have less energy than the predictions (`toykit.solvers.block_descent.levels`); then
         `Solution.energies` begins there, and `Solution.message` reports it. `steps` does not count coarse sweeps. It has no
         effect on other neighbourhoods, with `start`, and with BL where the cross-entropy is Q or RCE.
+    progress : callable, optional
+        Called without arguments at the start and after each sweep, e.g. to move a progress bar. Unlike a callback it gets no
+        labels, whose copies cost time and memory on large images.
 
     Raises
     ------
@@ -61,6 +65,7 @@ class FastOptions:
     start: Tensor | None = None
     side_by_side: bool = False
     levels: int | str = "auto"
+    progress: Callable[[], object] | None = None
 
     def __post_init__(self):
         check_number("tolerance", self.tolerance, "[0, 1)")
@@ -69,6 +74,8 @@ class FastOptions:
         check_number("active_classes", self.active_classes, "[0, 1]")
         if self.start is not None and not torch.is_tensor(self.start):
             raise TypeError(f"start: expected labels (B, K, H, W) or None, got {type(self.start).__name__}")
+        if self.progress is not None and not callable(self.progress):
+            raise TypeError(f"progress: expected a callable or None, got {type(self.progress).__name__}")
         check_flag("side_by_side", self.side_by_side)
         if isinstance(self.levels, str):
             check_choice("levels", self.levels, ("auto",))

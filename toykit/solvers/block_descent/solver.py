@@ -16,7 +16,7 @@ Relaxations other than Q begin with a few sweeps on Q, which is convex: this esc
 CD and CCE begin on a Q with less of the unary, that is, with more smoothing (`UNARY_SHARE`). On an image
 where this ends above the start, the descent is repeated without them.
 
-Sweeps move labels by a few pixels each. On large images whose predictions decide little, the descent therefore starts from the
+Sweeps move labels by a few pixels each. On large images, and where predictions decide little, the descent therefore starts from
 labels of coarser grids (`toykit.solvers.block_descent.levels`).
 
 Three kernels do the same arithmetic: torch (any device), numba (the CPU, where numba is installed; several times faster) and
@@ -33,9 +33,9 @@ from torch import Tensor
 from toykit.energy import Subproblem
 from toykit.neighborhoods import Edges
 from toykit.solvers.block_descent.dense import DenseDescent
-from toykit.solvers.block_descent.descent import Descent, relative_decrease
+from toykit.solvers.block_descent.descent import Descent, relative_decrease, set_seeds
 from toykit.solvers.block_descent.kernels import kernel_of, takes_numba
-from toykit.solvers.block_descent.levels import number_of_levels, start_from_levels
+from toykit.solvers.block_descent.levels import is_large, number_of_levels, start_from_levels
 from toykit.solvers.block_descent.options import FastOptions
 from toykit.solvers.layouts.edge_list import EdgeListProblem, list_edges
 from toykit.solvers.layouts.four_colour_grid import FourColourGrid, pack
@@ -81,26 +81,28 @@ def fast_descent(
     ValueError
         If the kernel does not support the neighbourhood or the device, or `start` is not in the simplex.
     """
-    tolerance, start, dtype = options.tolerance, options.start, problem.sigma.dtype
+    tolerance, start, sigma = options.tolerance, options.start, problem.sigma
     levels = 0 if start is not None else number_of_levels(options.levels, problem)
-    descent = _descent_of(problem.edges, options.kernel, problem.sigma.device, start is None, levels)
+    descent = _descent_of(problem.edges, options.kernel, sigma.device, start is None, levels)
     scale, problem = _scaled(problem)
     if start is not None:
         problem.check_labels(start, "start")
         _check_simplex(start)
-    start = problem.fix_seeds(problem.sigma if start is None else start.detach())
+        start = set_seeds(problem, start.detach().clone())
     size = _group_size(problem, options, callback is not None)
 
     def report(step: int, run: Descent) -> bool:
-        """Call the callback; return whether it stops the descent."""
+        """Call the callbacks; return whether one stops the descent."""
+        if options.progress is not None:
+            options.progress()
         if callback is None:
             return False
-        return callback(step, run.labels(), ((run.trace[-1] + run.constant) * scale).to(dtype)) is True
+        return callback(step, run.labels(), ((run.trace[-1] + run.constant) * scale).to(sigma.dtype)) is True
 
     labels, traces, residuals, stopped, most_classes, coarse = [], [], [], False, 0, 0
-    for first in range(0, len(start), size):
+    for first in range(0, len(sigma), size):
         group = slice(first, first + size)
-        run = descent(problem[group], start[group], options.active_classes, report)
+        run = descent(problem[group], None if start is None else start[group], options.active_classes, report)
         run.descend(tolerance, options.max_steps)
         labels.append(run.labels())
         traces.append(torch.stack(run.trace) + run.constant)
@@ -114,10 +116,11 @@ def fast_descent(
     late = ~(residual <= tolerance)  # NaN is late
     message = _describe(tolerance, steps, stopped, residual, late)
     if options.active_classes:
-        message += f"; at most {most_classes} of {start.shape[1]} classes in an image"
+        message += f"; at most {most_classes} of {sigma.shape[1]} classes in an image"
     if coarse:
-        message += f"; {coarse} of {len(start)} images started from the labels of coarser grids"
-    return Solution(torch.cat(labels), energies.to(dtype), steps, residual.to(dtype), not bool(late.any()), message)
+        message += f"; {coarse} of {len(sigma)} images started from the labels of coarser grids"
+    whole = labels[0] if len(labels) == 1 else torch.cat(labels)
+    return Solution(whole, energies.to(sigma.dtype), steps, residual.to(sigma.dtype), not bool(late.any()), message)
 
 
 def _scaled(problem: Subproblem) -> tuple[float, Subproblem]:
@@ -164,29 +167,46 @@ class _Descent(Descent):
     """
 
     def __init__(
-        self, kernels, detour: bool, problem: Subproblem, start: Tensor, threshold: float, report, levels: int = 0
+        self,
+        kernels,
+        detour: bool,
+        problem: Subproblem,
+        start: Tensor | None,
+        threshold: float,
+        report,
+        levels: int = 0,
     ):
         super().__init__(problem, start, threshold, report)
-        (self.sweep, self.energy_of), self.detour = kernels, detour
-        self.layout = self._lay_out(self.first)
+        (self.sweep, self.energy_of), self.detour, self.from_cells, coarse = kernels, detour, False, None
+        if levels:  # before the layout needs its memory
+            descent = partial(_Descent, kernels, True, threshold=0.0, report=lambda *_: False)
+            coarse = start_from_levels(self.problem, levels, descent)
+        self.layout = self._lay_out()
         energy = self.energy()
-        if levels:
-            without = self.layout
-            coarse = partial(_Descent, kernels, True, threshold=0.0, report=lambda *_: False)
-            labels = start_from_levels(self.problem, self.first, levels, coarse)
-            if labels is not None:
-                self.layout = self._lay_out(labels)
-                below = self.energy() < energy
-                self.layout.restore(without.labels, ~below)
-                energy, self.from_coarser = self.energy(), int(below.sum())
-        self.begin(energy)
+        self.begin(energy if coarse is None else self._start_from(*coarse, energy))
 
-    def _lay_out(self, labels: Tensor) -> FourColourGrid | EdgeListProblem:
-        """Return the sub-problem with these labels in the layout of its edges."""
+    def _start_from(self, labels: Tensor, better: Tensor, energy: Tensor) -> Tensor:
+        """Take coarse labels on the `better` images where they have less than the energy (B,); return the lower one."""
+        self.layout.restore(labels, better)
+        now = self.energy()
+        below = now < energy
+        if not bool(below.all()):
+            labels = torch.where(below[:, None, None, None], labels, self.first())
+            self.layout.restore(labels, ~below)
+        self.from_coarser, self.from_cells = int(below.sum()), is_large(self.problem) and bool(below.all())
+        if self.from_cells:  # no detour follows, so nothing will lead back to these labels: they are not kept
+            self.detour = False
+        else:
+            self.given = labels
+        return torch.where(below, now, energy)
+
+    def _lay_out(self) -> FourColourGrid | EdgeListProblem:
+        """Return the sub-problem with its first labels in the layout of its edges."""
         if not self.problem.edges.on_grid:
-            return list_edges(self.problem, labels)
-        grid = pack(self.problem, labels)
-        return grid.side_by_side() if len(labels) > 1 and labels.device.type == "cpu" else grid
+            return list_edges(self.problem, self.first())
+        grid = pack(self.problem, self.first())  # which releases them as soon as it can
+        on_cpu = self.problem.sigma.device.type == "cpu"
+        return grid.side_by_side() if len(self.problem.sigma) > 1 and on_cpu else grid
 
     def energy(self) -> Tensor:
         """Compute the energy (B,), float64, without the constant."""
@@ -198,20 +218,21 @@ class _Descent(Descent):
 
     def descend(self, tolerance: float, max_steps: int) -> None:
         """Sweep until the energy stops changing, or the callback or max_steps ends it; never above the start."""
-        first, start = self.layout.labels.clone(), self.trace[0]
-        terms = self.problem.energy
+        start, terms = self.trace[0], self.problem.energy
         detour = self.detour and terms.relaxation != "Q" and terms.lam > 0 and max_steps >= 2 * WARM_UP
         if not self.notify() and detour:
             self._warm_up()
             self._run(tolerance, min(max_steps - 1, max(max_steps // 2, WARM_UP + 4)))
             above = self.energy() > start
             if bool(above.any()):  # the sweeps on Q increased the energy: those images start again without them
-                self.layout.restore(first, above)
+                self.layout.restore(self.first(), above)
                 self.residual[above] = torch.inf
         self._run(tolerance, max_steps)
         last = self.energy()
-        self.layout.restore(first, last > start)  # stopped on a detour, or rounding
-        last = torch.minimum(last, start)
+        if not self.from_cells:
+            if bool((last > start).any()):  # stopped on a detour, or rounding
+                self.layout.restore(self.first(), last > start)
+            last = torch.minimum(last, start)
         # the trace adds up the changes that the line search computed; the energy itself contains their rounding errors
         self.trace = [torch.maximum(t, last) for t in self.trace]
         self.trace[-1] = last
@@ -238,7 +259,7 @@ class _Descent(Descent):
             return
         x = replace(self.layout, free=self.layout.free * self.layout.at_pixels(moving))
         now = self.energy() if len(self.trace) > 1 else self.trace[0]
-        rounding = torch.finfo(self.start.dtype).eps * self.trace[0].abs()
+        rounding = torch.finfo(self.problem.sigma.dtype).eps * self.trace[0].abs()
         while len(self.trace) <= max_steps and not self.stopped:
             change = self.sweep(x, terms.cross_entropy, terms.relaxation, terms.eta, OMEGA)
             now = now + change

@@ -57,12 +57,14 @@ class EdgeListProblem:
         return x.view(-1, 1, 1)
 
     def restore(self, labels: Tensor, images: Tensor) -> None:
-        """Replace the labels by others, in this layout, if `images`, bool (1,), is true."""
-        self.labels[images] = labels[images]
+        """Replace the labels by others (1, K, H, W) if `images`, bool (1,), is true."""
+        if bool(images):
+            self.labels.copy_(labels.flatten(2).transpose(1, 2)[..., None])
 
     def unpack(self) -> Tensor:
-        """Return the labels (1, K, H, W)."""
-        return self.labels[..., 0].transpose(1, 2).unflatten(2, self.size)
+        """Return a copy of the labels (1, K, H, W)."""
+        labels = self.labels[..., 0].transpose(1, 2).unflatten(2, self.size)
+        return labels.clone(memory_format=torch.contiguous_format)
 
 
 class ListedBlock:

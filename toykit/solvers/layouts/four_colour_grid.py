@@ -16,6 +16,7 @@ Edges between two seeds have weight 0 here: they are the constant of `Subproblem
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -85,22 +86,25 @@ class FourColourGrid:
             return x.view(-1, 1, 1, 1, 1)
         return x.repeat_interleave(self.free.shape[-1] // self.images)
 
+    def _inner(self) -> Tensor:
+        """Return the labels (B, 2, 2, h, K, w) without the border; a view."""
+        inner = self.labels[:, :, :, 1:-1, :, 1:-1]
+        return inner if self.images == 1 else inner[0].unflatten(-1, (self.images, -1)).movedim(-2, 0)
+
     def restore(self, labels: Tensor, images: Tensor) -> None:
-        """Replace the labels of some images, bool (B,), by others in this layout."""
-        if self.images == 1:
-            self.labels[images] = labels[images]
-        else:
-            columns = torch.nn.functional.pad(self.at_pixels(images), (1, 1))
-            self.labels[..., columns] = labels[..., columns]
+        """Replace the labels of some images, bool (B,), by those of others (B, K, H, W)."""
+        inner = self._inner()
+        for image in images.nonzero()[:, 0].tolist():
+            inner[image] = _quarters(labels[image : image + 1])[0]
 
     def unpack(self) -> Tensor:
-        """Return the labels (B, K, H, W)."""
-        inner = self.labels[:, :, :, 1:-1, :, 1:-1]  # B r c h K w
-        if self.images > 1:
-            inner = inner[0].unflatten(-1, (self.images, -1)).movedim(-2, 0)
-        batch, _, _, height, classes, width = inner.shape
-        whole = inner.permute(0, 4, 3, 1, 5, 2).reshape(batch, classes, 2 * height, 2 * width)
-        return whole[..., : self.size[0], : self.size[1]]
+        """Return a copy of the labels (B, K, H, W)."""
+        inner = self._inner()
+        whole = inner.new_empty(len(inner), inner.shape[4], *self.size)
+        for row, column in product((0, 1), (0, 1)):
+            pixels = whole[:, :, row::2, column::2]
+            pixels.copy_(inner[:, row, column].transpose(1, 2)[..., : pixels.shape[2], : pixels.shape[3]])
+        return whole
 
 
 class QuarterBlock:
@@ -153,23 +157,25 @@ def pack(problem: Subproblem, start: Tensor, lam: float | None = None) -> FourCo
     energy, edges, sigma = problem.energy, problem.edges, problem.sigma
     if not isinstance(edges, GridEdges):
         raise TypeError(f"expected the edges of a grid, got {type(edges).__name__}")
+    inner = _quarters(start)
+    _, _, _, h, classes, w = inner.shape
+    labels = start.new_zeros(len(start), 2, 2, h + 2, classes, w + 2)
+    labels[:, :, :, 1:-1, :, 1:-1] = inner
+    del start, inner  # of a large photo every copy counts
+    target = extended_log(sigma) if energy.cross_entropy == "CE" else sigma
     lam = energy.lam if lam is None else lam
     batch, _, height, width = sigma.shape
     offsets = tuple((sign * dy, sign * dx) for dy, dx in edges.offsets for sign in (1, -1))
-    weights = sigma.new_zeros(batch, len(offsets), height, width)
-    constant = edges.within(problem.is_seed).weights
-    for n, ((there, back, weight), left_out) in enumerate(zip(edges.pairs(weights), constant, strict=True)):
-        there[:, 2 * n] = back[:, 2 * n + 1] = lam * (weight - left_out)
-    target = extended_log(sigma) if energy.cross_entropy == "CE" else sigma
-    inner = _quarters(start)
-    shape = list(inner.shape)
-    shape[3], shape[5] = shape[3] + 2, shape[5] + 2
-    labels = start.new_zeros(shape)
-    labels[:, :, :, 1:-1, :, 1:-1] = inner
+    weights = sigma.new_empty(batch, 2, 2, len(offsets), h, w)
+    of_offset, constant = sigma.new_empty(batch, 2, height, width), edges.within(problem.is_seed).weights
+    for n, ((there, back, weight), left_out) in enumerate(zip(edges.pairs(of_offset), constant, strict=True)):
+        of_offset.zero_()
+        there[:, 0] = back[:, 1] = lam * (weight - left_out)
+        weights[:, :, :, 2 * n : 2 * n + 2] = _quarters(of_offset).transpose(3, 4)
     return FourColourGrid(
         labels,
         _quarters(target).contiguous(),
-        _quarters(weights).transpose(3, 4).contiguous(),
+        weights,
         _quarters(problem.unlabelled[:, None].to(sigma.dtype))[:, :, :, :, 0].contiguous(),
         offsets,
         (height, width),

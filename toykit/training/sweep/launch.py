@@ -12,7 +12,8 @@ from pathlib import Path
 from urllib.error import URLError
 
 from toykit._shared.files import write_text
-from toykit.training.setup import build_network, load_sets
+from toykit.training.sets import load_sets
+from toykit.training.setup import build_network
 from toykit.training.sweep.queue import ERROR
 from toykit.training.sweep.results import format_table, write_tables
 from toykit.training.sweep.sweep import JOURNAL, LEASE, Sweep, work

@@ -15,7 +15,7 @@ from typing import Any
 from toykit.experiments.results import PUBLISHED
 from toykit.training.checkpoint import FREE_KEYS
 from toykit.training.config import Config
-from toykit.training.load import load_config, override, presets
+from toykit.training.load import config_from, load_config, presets
 from toykit.training.methods import with_method
 from toykit.training.sweep.results import paper_number
 from toykit.training.sweep.space import Tuning, check_keys, read_space, read_tuning
@@ -116,7 +116,8 @@ class Table:
         try:
             if methods and methods[-1] in presets():
                 config = with_method(load_config(row.preset, self.overrides), methods[-1])
-                return override(config, [item for item in own if not item.startswith("method=")])
+                own = [item for item in own if not item.startswith("method=")]
+                return config_from({row.preset: config.to_dict()}, own)
             return load_config(row.preset, [*self.overrides, *own])
         except (ValueError, OSError) as error:
             raise type(error)(f"{self.name}, row {row.name}: {error}") from error

@@ -3,6 +3,9 @@
 The outer, parallel loops are cached on disk; all that they call is compiled into them. Numba compares the date of the file
 that holds the outer loop only. Its cache key, however, also contains the values that a function closes over. So each outer
 loop closes over a digest of all sources that are compiled into it, and a change in any of them compiles the loop again.
+
+Where neither the package's folder nor the user's cache folder can be written (a container, a cluster), numba refuses to cache.
+The loops are then compiled in each process, without the disk.
 """
 
 import hashlib
@@ -44,8 +47,12 @@ _DIGEST = digest(sources())
 
 
 def outer(factory: Callable[[int], Callable[..., None]]) -> Callable[..., None]:
-    """Decorate a factory of an outer loop; the result is the compiled, cached, parallel loop.
+    """Decorate a factory of an outer loop; the result is the compiled, parallel loop, cached where a folder can be written.
 
     factory(digest) returns the loop, which must mention `digest`: only then does it close over it.
     """
-    return numba.njit(parallel=True, cache=True, fastmath=FAST, error_model="numpy")(factory(_DIGEST))
+    loop = factory(_DIGEST)
+    try:
+        return numba.njit(parallel=True, cache=True, fastmath=FAST, error_model="numpy")(loop)
+    except RuntimeError:  # "cannot cache function": numba finds no folder that it may write to
+        return numba.njit(parallel=True, cache=False, fastmath=FAST, error_model="numpy")(loop)

@@ -1,0 +1,211 @@
+"""Folders of photos: which seeds belong to which photo, and what the command writes, skips, refuses and reports."""
+
+import csv
+import unicodedata
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from toykit import Energy, segment_folder
+from toykit.cli import main
+from toykit.segment_folder import find_pairs
+from toykit.supervision import read_indexed_png, write_seeds
+
+
+def call(*arguments, code=0):
+    outcome = CliRunner().invoke(main, ["segment", *map(str, arguments)])
+    assert outcome.exit_code == code, outcome.output
+    return outcome.output
+
+
+def touch(folder, *names):
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+    return folder
+
+
+def names_of(pairs):
+    found = {photo.name: marks.name for photo, marks in pairs.found.items()}
+    return found, *([path.name for path in paths] for paths in (pairs.without_seeds, pairs.without_photo))
+
+
+def test_pairs_by_name(tmp_path):
+    photos = touch(tmp_path / "photos", "a.jpg", "b.PNG", "c.tif", "d.jpeg", "e.jpg", "notes.txt", ".a.png")
+    seeds = touch(
+        tmp_path / "seeds", "a.png", "b.json", "c_scribbles.PNG", "d_scribbles.json", "f.png", "a.txt", ".e.png"
+    )
+    assert names_of(find_pairs(photos, seeds)) == (
+        {"a.jpg": "a.png", "b.PNG": "b.json", "c.tif": "c_scribbles.PNG", "d.jpeg": "d_scribbles.json"},
+        ["e.jpg"],
+        ["f.png"],
+    )
+
+
+def test_one_folder_for_both(tmp_path):
+    names = ("a.png", "a_scribbles.png", "b.jpg", "b.json", "c.png", "other_scribbles.png", "d.json")
+    folder = touch(tmp_path / "both", *names)
+    found, without_seeds, without_photo = names_of(find_pairs(folder, folder))
+    assert found == {"a.png": "a_scribbles.png", "b.jpg": "b.json"}
+    assert without_seeds == ["c.png", "other_scribbles.png"]
+    assert without_photo == ["d.json"]
+
+
+def test_accents_composed_and_decomposed_are_one_name(tmp_path):
+    photos = touch(tmp_path / "photos", unicodedata.normalize("NFD", "é.jpg"))
+    seeds = touch(tmp_path / "seeds", unicodedata.normalize("NFC", "é.png"))
+    assert len(find_pairs(photos, seeds).found) == 1
+
+
+@pytest.mark.parametrize(
+    ("photos", "seeds", "message"),
+    [
+        (("a.jpg", "a.png"), ("a.json",), r"photos with one name would collide; .* a: .*a\.jpg, .*a\.png"),
+        (("a.jpg",), ("a.png", "a.json"), r"more than one file of seeds for a photo; .* a: .*a\.json, .*a\.png"),
+        (("a.jpg",), ("a.png", "a_scribbles.png"), "more than one file of seeds"),
+        (("a.jpg", "a_scribbles.jpg"), ("a_scribbles.png",), r"photos share their seeds; .*a\.jpg, .*a_scribbles\.jpg"),
+    ],
+)
+def test_ambiguous_names_are_refused(tmp_path, photos, seeds, message):
+    with pytest.raises(ValueError, match=message):
+        find_pairs(touch(tmp_path / "photos", *photos), touch(tmp_path / "seeds", *seeds))
+
+
+def test_no_pair_at_all(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no seeds for any of the 1 photos"):
+        find_pairs(touch(tmp_path / "photos", "a.jpg"), touch(tmp_path / "seeds", "b.png"))
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Three photos with seeds, one of them broken, one photo without seeds, and seeds without a photo."""
+    photos, seeds = tmp_path / "photos", tmp_path / "seeds"
+    photos.mkdir()
+    seeds.mkdir()
+    random = np.random.default_rng(0)
+    for number, name in enumerate(("a", "b", "lonely")):
+        pixels = random.integers(0, 256, (12, 16 + number, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(photos / f"{name}.png")
+        marks = np.full(pixels.shape[:2], 255, np.uint8)
+        marks[3, 2:5], marks[9, 9:12], marks[-1] = 0, 1, 254
+        write_seeds(seeds / f"{name}.png", marks)
+    (seeds / "lonely.png").rename(seeds / "nobody.png")
+    (photos / "c.png").write_bytes(b"no picture")
+    write_seeds(seeds / "c.png", np.zeros((12, 16), np.uint8))
+    return photos, seeds, tmp_path / "out"
+
+
+def summary(output):
+    with (output / "summary.csv").open(newline="") as file:
+        return {row["photo"]: row for row in csv.DictReader(file)}
+
+
+def test_a_folder_with_a_bad_photo_then_mended(folders):
+    photos, seeds, output = folders
+    run = (photos, seeds, "-o", output, "--solver", "closed-form")
+    text = call(*run, code=1)
+    assert "no seeds for 1 file, left out: lonely.png" in text
+    assert "no photo for 1 file, left out: nobody.png" in text
+    assert f"c: {photos / 'c.png'}: cannot be read as a picture" in text
+    assert "2 of 3 photos labelled, 1 failed" in text
+    rows = summary(output)
+    assert list(rows) == ["a", "b", "c"]
+    assert rows["c"]["error"].startswith(str(photos / "c.png"))
+    for name in ("a", "b"):
+        mask = read_indexed_png(output / f"{name}_mask.png")
+        row = rows[name]
+        assert (row["width"], row["height"]) == tuple(map(str, mask.shape[::-1]))
+        assert (row["error"], row["converged"], row["seeds"]) == ("", "True", f"{name}.png")
+        assert "residual" in row["message"]
+        for k in (0, 1):
+            assert float(row[f"share of class {k}"]) == pytest.approx((mask[:-1] == k).mean(), abs=1e-6)
+    one = photos.parent / "one"
+    call(photos / "a.png", seeds / "a.png", "-o", one, "--solver", "closed-form")
+    for kind in ("mask.png", "labels.npz", "picture.png"):
+        assert (one / f"a_{kind}").read_bytes() == (output / f"a_{kind}").read_bytes() or kind == "labels.npz"
+
+    before = {path.name: path.stat().st_mtime_ns for path in output.glob("*_*")}
+    Image.new("RGB", (16, 12)).save(photos / "c.png")
+    assert "3 of 3 photos labelled" in call(*run)
+    after = {path.name: path.stat().st_mtime_ns for path in output.glob("*_*")}
+    assert {name: after[name] for name in before} == before
+    assert {path.name for path in output.glob("c_*")} == {"c_labels.npz", "c_mask.png", "c_picture.png"}
+    assert "eta was 0.3 and is 0.5" in call(*run, "--eta", 0.5, code=1)
+    assert "solver was 'closed_form' and is 'mean_field'" in call(
+        photos, seeds, "-o", output, "--solver", "mean-field", code=1
+    )
+    assert {path.name: path.stat().st_mtime_ns for path in output.glob("*_*")} == after
+    call(*run, "--eta", 0.5, "--fresh")
+    assert not set(after.values()) & {path.stat().st_mtime_ns for path in output.glob("*_*")}
+
+
+def test_logits_of_each_photo(folders):
+    photos, seeds, output = folders
+    (photos / "c.png").unlink()
+    logits = photos.parent / "logits"
+    logits.mkdir()
+    np.save(logits / "a.npy", np.zeros((2, 12, 16), np.float32))
+    run = (photos, seeds, "-o", output, "--solver", "closed-form", "--unary")
+    text = call(*run, logits, code=1)
+    assert "b: [Errno 2] No such file or directory" in text
+    assert "1 of 2 photos labelled" in text
+    assert "expected a folder with NAME.npy" in call(*run, logits / "a.npy", code=1)
+
+
+def test_refused_before_any_work(folders):
+    photos, seeds, output = folders
+    assert "expected two files or two folders" in call(photos, seeds / "a.png", code=2)
+    assert "--workers" in call(photos / "a.png", seeds / "a.png", "--workers", 2, code=2)
+    assert "--workers: has no effect with --scheduler" in call(
+        photos, seeds, "--workers", 2, "--scheduler", "tcp://127.0.0.1:1", code=2
+    )
+    for folder in (photos, seeds):
+        assert "expected a folder of its own" in call(photos, seeds, "-o", folder, code=1)
+    assert not output.exists()
+    with pytest.raises(TypeError, match="has no option max_steps"):
+        segment_folder.segment_folder(photos, seeds, output, Energy("Q", "Q"), "closed_form", max_steps=3)
+    assert not output.exists()
+
+
+def test_workers_and_scheduler_are_passed_on(folders, monkeypatch):
+    given = {}
+    monkeypatch.setattr(segment_folder, "process", lambda *_, **more: given.update(more) or [])
+    photos, seeds, output = folders
+    call(photos, seeds, "-o", output, "--workers", 3)
+    assert (given["workers"], given["scheduler"], given["fresh"]) == (3, None, False)
+    call(photos, seeds, "-o", output, "--scheduler", "tcp://127.0.0.1:1", "--fresh")
+    assert (given["workers"], given["scheduler"], given["fresh"]) == (None, "tcp://127.0.0.1:1", True)
+
+
+def test_another_version_on_a_worker_is_an_error(folders):
+    photos, seeds, output = folders
+    work = segment_folder.Labelling(output, Energy(), "fast", version="0.0.1")
+    with pytest.raises(RuntimeError, match=r"this worker has toykit .*, the command 0\.0\.1"):
+        work(segment_folder.Job("a", (photos / "a.png", seeds / "a.png")))
+
+
+@pytest.mark.parametrize(("solver", "option"), [("closed-form", "--max-steps"), ("mean-field", "--tolerance")])
+def test_limits_that_a_solver_does_not_have(folders, solver, option):
+    photos, seeds, _ = folders
+    text = call(
+        photos / "a.png", seeds / "a.png", "--solver", solver, option, "0.5" if option == "--tolerance" else 5, code=2
+    )
+    assert f"{option}: has no effect with --solver {solver}" in text
+
+
+def test_limits_reach_the_solver(folders, monkeypatch):
+    photos, seeds, output = folders
+    given = {}
+
+    def note(*_, **options):
+        given.update(options)
+        raise ValueError("noted")
+
+    monkeypatch.setattr("toykit.segment.solve", note)
+    call(photos / "a.png", seeds / "a.png", "-o", output, "--max-steps", 7, "--tolerance", 0.25, code=1)
+    assert (given["max_steps"], given["tolerance"]) == (7, 0.25)
+    given.clear()
+    call(photos / "a.png", seeds / "a.png", "-o", output, code=1)
+    assert not {"max_steps", "tolerance"} & set(given)

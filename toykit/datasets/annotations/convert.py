@@ -1,0 +1,162 @@
+"""Convert the annotations of other tools to a folder that `toykit train` (data.kind=folder) and `toykit segment` read.
+
+The folder gets scribbles/ID.png, class ids with 255 = unlabelled, and classes.txt. ID is the photo's file name without
+folders and suffix. What the tools mean by pixels without a shape differs: in a set that was annotated completely they are
+background, in others nobody looked at them. So they stay unlabelled, unless the caller names a background.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from toykit._shared.arguments import check_number
+from toykit._shared.files import check_writable, write_atomically, write_text
+from toykit.conventions import PADDING, UNLABELLED
+from toykit.datasets.annotations.cvat import read_color_mask, read_cvat_xml, read_label_map
+from toykit.datasets.annotations.json_files import read_coco, read_json, read_labelme
+from toykit.datasets.annotations.shapes import Annotated, add_background, draw_shapes
+from toykit.datasets.layout import PICTURES, files_by_name, name_key
+from toykit.supervision import write_seeds
+
+#: What tools call pixels that belong to no object.
+BACKGROUNDS = ("background", "_background_", "__background__")
+EXPECTED = (
+    "expected Labelme's JSON (a file, or a folder of them), COCO's JSON, CVAT's annotations.xml, or the folder of CVAT's "
+    '"Segmentation mask" (labelmap.txt and SegmentationClass/)'
+)
+
+
+def convert(
+    source: str | Path,
+    folder: str | Path,
+    background: str | None = None,
+    margin: float = 5,
+    photos: str | Path | None = None,
+) -> tuple[int, tuple[str, ...], list[str]]:
+    """Convert annotations to seeds.
+
+    Parameters
+    ----------
+    source : str or Path
+        Labelme's JSON of one photo or a folder of them, COCO's JSON, CVAT's XML, or the folder of CVAT's masks.
+    folder : str or Path
+        The folder to write; its scribbles/ must be empty or missing.
+    background : str, optional
+        Name of a class for the pixels farther than `margin` from all shapes. Default: they stay unlabelled.
+    margin : float, default 5
+        Pixels around shapes that stay unlabelled, for the solver to decide.
+    photos : str or Path, optional
+        Folder whose photos are copied to images/. Default: none is copied.
+
+    Returns
+    -------
+    count : int
+        Number of seed maps.
+    classes : tuple of str
+        Class names by id.
+    notes : list of str
+        What was left out.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing; names it.
+    ValueError
+        For annotations that cannot be read, two photos of one name, or fewer than two or more than 254 classes.
+    """
+    source, folder = Path(source), Path(folder)
+    check_number("margin", margin, "[0, inf)")
+    check_writable(folder)
+    scribbles = folder / "scribbles"
+    if scribbles.exists() and any(scribbles.iterdir()):
+        raise ValueError(f"{scribbles}: is not empty; give a new folder")
+    maps, classes = _read(source, background)
+    available = files_by_name(Path(photos), PICTURES) if photos is not None else {}
+    written, notes, empty, missing = set(), [], 0, 0
+    for name, seeds in maps:
+        key = name_key(PurePosixPath(name.replace("\\", "/")).stem)
+        if not key or key in written:
+            raise ValueError(
+                f"{source}: {f'two photos are called {key}' if key else 'a photo has no name'}; rename one"
+            )
+        if (seeds == UNLABELLED).all():
+            empty += 1
+            continue
+        written.add(key)
+        if background is not None:
+            add_background(seeds, classes.index(background), margin)
+        write_seeds(scribbles / f"{key}.png", seeds)
+        if key in available:
+            photo = available[key]
+            with photo.open("rb") as opened:
+                copied = folder / "images" / f"{key}{photo.suffix}"
+                write_atomically(copied, lambda file, opened=opened: shutil.copyfileobj(opened, file))
+        missing += photos is not None and key not in available
+    if not written:
+        raise ValueError(f"{source}: holds no shape; {EXPECTED}")
+    write_text(folder / "classes.txt", "".join(f"{name}\n" for name in classes))
+    if empty:
+        notes.append(f"{empty} photos have no shape and were left out")
+    if missing:
+        notes.append(f"{missing} photos are not in {photos}")
+    return len(written), tuple(classes), notes
+
+
+def _read(source: Path, background: str | None) -> tuple[Iterable[tuple[str, np.ndarray]], list[str]]:
+    """Return each photo's name with its map of seeds, read one by one, and the class names."""
+    if not source.exists():
+        raise FileNotFoundError(f"{source}: no such file or folder; {EXPECTED}")
+    if source.is_dir() and (source / "labelmap.txt").exists():
+        colors = read_label_map(source / "labelmap.txt")
+        classes = _checked(source, [name for name in colors if name.lower() not in BACKGROUNDS], background)
+        files = files_by_name(source / "SegmentationClass", (".png",))
+        return ((path.name, read_color_mask(path, colors, classes)) for path in files.values()), classes
+    found, names = _read_shapes(source)
+    used = {shape.label for photo in found for shape in photo.shapes}
+    names = [name for name in dict.fromkeys(names) if name in used] + sorted(used - set(names))
+    classes = _checked(source, names, background)
+    return _drawn(found, classes), classes
+
+
+def _read_shapes(source: Path) -> tuple[list[Annotated], list[str]]:
+    """Return each photo's shapes, and the labels in the source's order where it has one."""
+    if source.is_dir():
+        if (source / "annotations.xml").exists():
+            return read_cvat_xml(source / "annotations.xml")
+        files = files_by_name(source, (".json",)).values()
+        if not files:
+            raise ValueError(f"{source}: no JSON files and no annotations.xml; {EXPECTED}")
+        contents = [(path, read_json(path)) for path in files]
+        if len(contents) > 1 or "shapes" in contents[0][1]:
+            return [read_labelme(path, content) for path, content in contents], []
+        return read_coco(*contents[0])
+    if source.suffix.lower() == ".xml":
+        return read_cvat_xml(source)
+    if source.suffix.lower() != ".json":
+        raise ValueError(f"{source}: {'unpack it first' if source.suffix.lower() == '.zip' else EXPECTED}")
+    content = read_json(source)
+    if "shapes" in content:
+        return [read_labelme(source, content)], []
+    if "annotations" in content and "images" in content:
+        return read_coco(source, content)
+    raise ValueError(f"{source}: has the keys {', '.join(list(content)[:8])}; {EXPECTED}")
+
+
+def _checked(source: Path, names: list[str], background: str | None) -> list[str]:
+    """Return the class names, the background first; raise ValueError for too few or too many, or names of several lines."""
+    first = [background] if background is not None else []
+    classes = [*first, *(name for name in names if name != background)]
+    if not 2 <= len(classes) <= PADDING:
+        hint = "; name the class of all other pixels: --background background" if len(classes) == 1 else ""
+        raise ValueError(f"{source}: expected shapes of 2 to {PADDING} classes, got {len(classes)} {classes[:8]}{hint}")
+    if any(name != name.strip() or not name or len(name.splitlines()) > 1 for name in classes):
+        raise ValueError(f"{source}: expected labels of one line without spaces around them, got {classes[:8]}")
+    return classes
+
+
+def _drawn(photos: list[Annotated], classes: list[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield each photo's name and seeds."""
+    for photo in photos:
+        yield photo.name, draw_shapes(photo, classes)

@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import pytest
+
 
 def binaries():
     """Return the folder of PostgreSQL's programs, or None."""
@@ -17,8 +19,11 @@ def binaries():
 
 
 @contextlib.contextmanager
-def server():
-    """Start a server; yield the URL of its database."""
+def server_or_skip():
+    """Start a server and yield the URL of its database; skip the test without PostgreSQL or its driver."""
+    pytest.importorskip("psycopg", reason="needs psycopg[binary]")
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not installed")
     user = {"user": "postgres", "group": "postgres"} if os.getuid() == 0 else {}  # it refuses to run as root
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

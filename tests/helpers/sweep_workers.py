@@ -1,43 +1,70 @@
-"""Workers of a sweep in processes that can be killed: forked, since each would otherwise import torch anew.
+"""Four workers of a sweep, of which two are killed; forked, since each would otherwise import torch anew.
 
-python sweep_workers.py TABLE FOLDER STORAGE LEASE COUNT: prints the processes' ids, waits for them, prints how each ended. An
-empty STORAGE is the journal.
+python sweep_workers.py TABLE FOLDER STORAGE LEASE: prints how each worker ended. An empty STORAGE is the journal.
 """
 
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
 
+#: The step, counted over the whole run, in which each of the first workers is killed: in phase one, and in phase two.
+DEATHS = (2, 3)
 
-def main(table, folder, storage, lease, count):
+
+def main(table, folder, storage, lease):
     """Fork the workers, before anything runs that must not be shared: threads, connections, autograd."""
     import lightning_fabric
     import optuna
     import segmentation_models_pytorch
     import torch.utils.tensorboard
 
-    from toykit.training.sweep.sweep import Sweep, work
+    from toykit.training.sweep import sweep as engine
     from toykit.training.sweep.table import load_table
 
     assert all((lightning_fabric, optuna, segmentation_models_pytorch, torch.utils.tensorboard))
-    processes = []
-    for _ in range(int(count)):
-        pid = os.fork()
-        if not pid:
-            try:
-                work(
-                    Sweep(load_table(table), Path(folder), storage or None, float(lease)),
-                    lambda line: print(line, flush=True),
-                )
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
-            os._exit(0)
-        processes.append(pid)
-    print("workers", *processes, flush=True)
-    ends = [os.waitpid(pid, 0)[1] for pid in processes]
-    print("ended", *ends, flush=True)
+    begun, begin = os.pipe()
+    run_one = engine.run_one
+
+    def work(death):
+        if death:
+            engine.run_one = mortal(run_one, begin, death)
+        sweep = engine.Sweep(load_table(table), Path(folder), storage or None, float(lease))
+        engine.work(sweep, lambda line: print(line, flush=True))
+
+    workers = [fork(work, death) for death in DEATHS]
+    for _ in DEATHS:  # the others start when the first two have a trial each
+        os.read(begun, 1)
+    workers += [fork(work, None) for _ in range(2)]
+    print("ended", *(os.waitpid(worker, 0)[1] for worker in workers))
+
+
+def fork(action, argument):
+    """Run the action in a forked process; return its id."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        action(argument)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def mortal(run_one, begin, death):
+    """Return a `run_one` that writes to a pipe when it begins and is killed in the step `death`."""
+
+    def run(config, run_dir, devices, common, callback, after_epoch):
+        def die(step, loss):
+            if step == death:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        os.write(begin, b".")
+        return run_one(config, run_dir, devices, common, die, after_epoch)
+
+    return run
 
 
 if __name__ == "__main__":

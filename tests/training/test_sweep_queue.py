@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from helpers import postgres
 
 pytest.importorskip("optuna")
 
@@ -12,17 +13,19 @@ from toykit.training.sweep.queue import KEY, SIGN, VOID, Queue, TrialLostError, 
 LEASE = 0.4
 
 
+@pytest.fixture(scope="module")
+def database():
+    with postgres.server_or_skip() as url:
+        yield url
+
+
 @pytest.fixture
 def open_queue(request, tmp_path):
-    where = (
-        str(tmp_path / "journal")
-        if getattr(request, "param", "journal") == "journal"
-        else f"sqlite:///{tmp_path / 'queue.db'}"
-    )
-    return lambda lease=LEASE: Queue(open_study(open_storage(where), "queue"), lease)
+    journal = getattr(request, "param", "journal") == "journal"
+    where = str(tmp_path / "journal") if journal else request.getfixturevalue("database")
+    return lambda lease=LEASE: Queue(open_study(open_storage(where), request.node.name), lease)
 
 
-@pytest.mark.parametrize("open_queue", ["journal", "sqlite"], indirect=True)
 def test_a_trial_is_given_to_one_worker_even_if_two_added_it(open_queue):
     one, other = open_queue(), open_queue()
     one.study.enqueue_trial({}, user_attrs={KEY: "a"})
@@ -81,7 +84,7 @@ def test_a_failure_is_kept_and_an_interruption_is_not(open_queue):
     assert "error" not in trials["b"].user_attrs
 
 
-@pytest.mark.parametrize("open_queue", ["journal", "sqlite"], indirect=True)
+@pytest.mark.parametrize("open_queue", ["journal", "postgresql"], indirect=True)
 def test_many_workers_do_each_piece_once(open_queue):
     keys, done = [str(n) for n in range(12)], []
 
@@ -99,3 +102,10 @@ def test_many_workers_do_each_piece_once(open_queue):
     for thread in threads:
         thread.join()
     assert sorted(done) == sorted(keys)
+
+
+def test_sqlite_is_refused():
+    with pytest.raises(
+        ValueError, match=r"sqlite:///runs\.db: SQLite may give one trial to two workers; expected a PostgreSQL"
+    ):
+        open_storage("sqlite:///runs.db")

@@ -1,6 +1,6 @@
 """Trials that many workers share: a queue on Optuna's storage, where a dead worker's trial is taken up by another.
 
-It needs nothing of a storage but that operations are seen in one order, so the journal file and every database behave alike:
+It needs nothing of a storage but that operations are seen in one order, so the journal file, PostgreSQL and MySQL behave alike:
 
 - Each piece of work has a key. A worker adds a waiting trial for a key that has no trial; two workers may both do so.
 - `Study.ask` gives a waiting trial to one worker only. Of several unfinished trials of a key the one with the lowest number
@@ -51,9 +51,18 @@ def open_storage(where: str) -> optuna.storages.BaseStorage:
 
     Raises
     ------
+    ValueError
+        For an SQLite file.
     ImportError
         Without the sweep extra, or without the database's driver.
     """
+    if where.startswith(
+        "sqlite"
+    ):  # it has no SELECT ... FOR UPDATE, with which Optuna gives a trial to one worker only
+        raise ValueError(
+            f"{where}: SQLite may give one trial to two workers; expected a PostgreSQL or MySQL database's URL, or none for "
+            "the journal file in the sweep's folder"
+        )
     try:
         import optuna
         from optuna.storages.journal import JournalFileBackend
@@ -63,10 +72,12 @@ def open_storage(where: str) -> optuna.storages.BaseStorage:
     if "://" not in where:
         return optuna.storages.JournalStorage(JournalFileBackend(where))
     try:
-        # pool_pre_ping: a connection that the database has closed is opened again. The last two errors: another machine makes
-        # the tables of a new database at the same moment.
+        from sqlalchemy.pool import NullPool
+
+        # NullPool: a connection per operation, which are few; none breaks while it is idle, none is left open. The last two
+        # errors: another machine makes the tables of a new database at the same moment.
         return patiently(
-            lambda: optuna.storages.RDBStorage(where, engine_kwargs={"pool_pre_ping": True}),
+            lambda: optuna.storages.RDBStorage(where, engine_kwargs={"poolclass": NullPool}),
             patience=10.0,
             errors=(*UNANSWERED, "IntegrityError", "ProgrammingError"),
         )
@@ -88,6 +99,13 @@ def patiently(action: Callable[[], T], patience: float = PATIENCE, errors: tuple
                 raise
             time.sleep(pause)
             pause = min(2 * pause, 10.0)
+
+
+def has_ended(trial: optuna.trial.FrozenTrial | None) -> bool:
+    """Return whether a trial has ended for good: with a result, pruned, or with an error."""
+    if trial is None:
+        return False
+    return trial.state.name in ("COMPLETE", "PRUNED") or (trial.state.name == "FAIL" and ERROR in trial.user_attrs)
 
 
 class Queue:

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 from toykit.training import checkpoint
 from toykit.training.comparison import PHASE_ONE, has_phase_one, run_one
 from toykit.training.run_folder import read_run
-from toykit.training.sweep.queue import ERROR, Claim, Queue, TrialLostError, open_storage, open_study, patiently
+from toykit.training.sweep.queue import (
+    ERROR,
+    Claim,
+    Queue,
+    TrialLostError,
+    has_ended,
+    open_storage,
+    open_study,
+    patiently,
+)
 from toykit.training.sweep.results import result_row, write_tables
 from toykit.training.sweep.space import keeps_phase_one, suggest
 from toykit.training.sweep.table import Row, Table, as_overrides
@@ -224,13 +233,6 @@ class Sweep:
             and len(trials) == len(self.table.tuning.trials_of(row.space))
             and self._best(self.tuned[row.name]) is None
         )
-
-
-def has_ended(trial: optuna.trial.FrozenTrial | None) -> bool:
-    """Return whether a trial has ended for good: with a result, pruned, or with an error."""
-    if trial is None:
-        return False
-    return trial.state.name in ("COMPLETE", "PRUNED") or (trial.state.name == "FAIL" and ERROR in trial.user_attrs)
 
 
 def work(sweep: Sweep, say: Callable[[str], object] = lambda line: None) -> None:

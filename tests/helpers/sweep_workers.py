@@ -9,8 +9,8 @@ import sys
 import traceback
 from pathlib import Path
 
-#: The step, counted over the whole run, in which each of the first workers is killed: in phase one, and in phase two.
-DEATHS = (2, 3)
+#: The step in which each of the first workers is killed: before the first checkpoint, and after the one between the phases.
+DEATHS = (1, 2)
 
 
 def main(table, folder, storage, lease):

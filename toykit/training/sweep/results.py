@@ -165,11 +165,12 @@ def _spread(mean: float, half: float, sign: str = "") -> str:
 
 def _setting(table: Table, row: Row, key: str) -> Any:
     """Return a row's value of a key with dots."""
-    value: Any = table.config(row, table.seeds[0]).to_dict()
+    value: Any = table.config(row, table.seeds[0])
     for part in key.split("."):
-        if not isinstance(value, dict) or part not in value:
+        parts = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+        if part not in parts:
             raise ValueError(f"paper.columns: expected a key of the configuration, got {key}")
-        value = value[part]
+        value = parts[part]
     return value
 
 

@@ -95,7 +95,7 @@ def spoil(fault, rng, logits, image, seeds, choices):
     elif fault == "empty":
         logits, image, seeds = (x[..., :0] for x in (logits, image, seeds))
     elif fault == "channels":
-        image = image[:, : rng.choice([1, 2])]
+        image = image[:, :0]
     elif fault in ("list", "none"):
         make = (lambda x: x.tolist()) if fault == "list" else (lambda x: None)
         which = rng.randrange(3)

@@ -3,6 +3,9 @@
 A trained network comes later in the course. Until then the sub-problem of eq. (8) needs predictions that resemble a
 network's: confident inside objects, wrong in some places, and blind to the image's edges. `seed_logits` fits one Gaussian
 per class over (R, G, B, x, y) at its seeds; by Bayes' rule its log-densities are logits. It uses no other photo.
+
+The notebooks and the benchmark use this stand-in, whose mistakes are deliberate. `toykit segment` and the painter need good
+labels and use `toykit.mixture_model`.
 """
 
 import torch

@@ -146,7 +146,13 @@ def test_two_workers_one_of_them_killed(tmp_path):
 
 def test_a_running_cluster(tmp_path):
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address="127.0.0.1:0") as running:
+    one = {"n_workers": 1, "processes": False, "dashboard_address": "127.0.0.1:0"}
+    with (
+        distributed.LocalCluster(threads_per_worker=2, **one) as running,
+        pytest.raises(ValueError, match="dask worker --nthreads 1"),
+    ):
+        run(tmp_path, scheduler=running.scheduler_address)
+    with distributed.LocalCluster(threads_per_worker=1, **one) as running:
         run(tmp_path, scheduler=running.scheduler_address)
         check_complete(tmp_path, 5)
         jobs = make_jobs(tmp_path / "in", 6)

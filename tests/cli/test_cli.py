@@ -14,7 +14,7 @@ import toykit.segment
 from toykit import Energy, NearestNeighbors, datasets, plots, random_walker, solve
 from toykit._shared.palette import voc_palette
 from toykit.cli import main
-from toykit.seed_model import seed_logits
+from toykit.mixture_model import mixture_logits
 from toykit.supervision import write_seeds
 
 pytestmark = pytest.mark.filterwarnings("ignore::toykit.ConvergenceWarning")
@@ -54,7 +54,8 @@ def test_segment_writes_labels_mask_and_picture(files):
     labels, classes = load(output)
     assert classes == ("class 0", "class 1", "class 2", "class 3")
     picture, seed_map = sample.tensors()
-    expected = solve(seed_logits(picture, seed_map, 4), picture, seed_map, Energy()).labels
+    energy = Energy(neighborhood=NearestNeighbors("auto", 8))
+    expected = solve(mixture_logits(picture, seed_map, 4, energy=energy), picture, seed_map, energy).labels
     assert torch.allclose(labels, expected, atol=1e-5)
     with Image.open(output / "cat_mask.png") as mask:
         assert mask.mode == "P"
@@ -69,7 +70,7 @@ def test_a_large_photo_is_drawn_smaller(files, monkeypatch):
     drawn = {}
     panels = plots.panels
     monkeypatch.setattr(plots, "panels", lambda pictures, **more: drawn.update(pictures) or panels(pictures, **more))
-    monkeypatch.setattr(toykit.segment, "LONGEST", 20)
+    monkeypatch.setattr(toykit.segment.labelling, "LONGEST", 20)
     assert call("segment", image, seeds, "-o", output).exit_code == 0
     height, width = sample.seeds.shape  # 48 at most: cells of 3 pixels
     assert {picture.shape[:2] for picture in drawn.values()} == {(-(-height // 3), -(-width // 3))}
@@ -91,12 +92,13 @@ def test_segment_reads_json_scribbles(files):
         ("--eta", "2"),
         ("--lambda", "1"),
         ("--bandwidth", "30"),
-        ("--bandwidth", "auto"),
-        ("--connectivity", "8"),
+        ("--bandwidth", "9"),
+        ("--connectivity", "4"),
         ("--optimizer", "gd"),
         ("--lr", "0.3"),
         ("--steps", "3"),
         ("--unary", "none"),
+        ("--refine", "0"),
         ("--solver", "closed-form"),
         ("--solver", "graph-cut"),
         ("--solver", "mean-field"),
@@ -118,7 +120,9 @@ def test_closed_form_without_unary_is_gradys_random_walker(files):
     result = call("segment", image, seeds, "-o", output, "--solver", "closed-form", "--unary", "none")
     assert result.exit_code == 0, result.output
     picture, seed_map = sample.tensors()
-    expected = random_walker(torch.zeros(1, 4, *seed_map.shape[1:]), picture, seed_map, eta=0.0).labels
+    neighborhood = NearestNeighbors("auto", 8)
+    logits = torch.zeros(1, 4, *seed_map.shape[1:])
+    expected = random_walker(logits, picture, seed_map, eta=0.0, neighborhood=neighborhood).labels
     assert torch.allclose(load(output)[0].double(), expected, atol=1e-6)
     result = call("segment", image, seeds, "-o", output, "--solver", "closed-form", "--relaxation", "CD")
     assert result.exit_code == 1
@@ -142,7 +146,8 @@ def test_logits_of_a_network(files):
     labels, classes = load(output)
     assert classes[-1] == "class 5"
     picture, seed_map = sample.tensors()
-    expected = solve(torch.from_numpy(logits)[None], picture, seed_map, Energy(), "gradient", steps=5).labels
+    energy = Energy(neighborhood=NearestNeighbors("auto", 8))
+    expected = solve(torch.from_numpy(logits)[None], picture, seed_map, energy, "gradient", steps=5).labels
     assert torch.allclose(labels, expected, atol=1e-5)
 
 
@@ -168,6 +173,7 @@ def test_bad_files_are_named_and_nothing_is_written(files, tmp_path):
         ((image, seeds, "--unary", tmp_path / "absent.npy"), "absent.npy"),
         ((image, seeds, "--unary", tmp_path / "archive.npz"), "archive.npz: expected one array"),
         ((image, seeds, "--bandwidth", "-1"), "bandwidth: expected"),
+        ((image, seeds, "--features", tmp_path / "absent.pt"), "absent.pt"),
     ]:
         result = call("segment", *arguments, "-o", output)
         assert result.exit_code == 1, arguments
@@ -181,6 +187,8 @@ def test_bad_files_are_named_and_nothing_is_written(files, tmp_path):
         (image, seeds, "--solver", "closed-form", "--steps", 5),  # an option without effect
         (image, seeds, "--solver", "graph-cut", "--relaxation", "CD"),
         (image, seeds, "--unary", "none", "--eta", 0.7),
+        (image, seeds, "--unary", "none", "--refine", 1),
+        (image, seeds, "--unary", "none", "--features", "mobilenetv2_100"),
     ):
         assert call("segment", *arguments, "-o", output).exit_code == 2, arguments
     assert call("segment", image, seeds, "-o", seeds / "folder").exit_code == 1  # a folder that cannot be
@@ -252,18 +260,37 @@ def test_without_its_libraries_the_command_says_what_to_install():
     assert "pip install 'toykit[notebooks]'" in result.stderr
 
 
-def test_auto_bandwidth_is_the_neighbourhoods(files):
+def test_neighbours_and_bandwidth_are_the_neighbourhoods(files):
     sample, image, seeds, output = files
-    assert (
-        call(
-            "segment", image, seeds, "-o", output, "--bandwidth", "auto", "--solver", "gradient", "--steps", 4
-        ).exit_code
-        == 0
-    )
+    options = ("--bandwidth", "9", "--connectivity", "4", "--refine", "1", "--solver", "gradient", "--steps", 4)
+    assert call("segment", image, seeds, "-o", output, *options).exit_code == 0
     picture, seed_map = sample.tensors()
-    energy = Energy(neighborhood=NearestNeighbors("auto"))
-    expected = solve(seed_logits(picture, seed_map, 4), picture, seed_map, energy, "gradient", steps=4).labels
+    logits = mixture_logits(picture, seed_map, 4, energy=Energy(), rounds=1)
+    expected = solve(logits, picture, seed_map, Energy(), "gradient", steps=4).labels
     assert torch.allclose(load(output)[0], expected, atol=1e-5)
+
+
+def test_without_predictions_the_fast_solver_starts_from_uniform_ones(files):
+    sample, image, seeds, output = files
+    assert call("segment", image, seeds, "-o", output, "--unary", "none").exit_code == 0
+    picture, seed_map = sample.tensors()
+    energy = Energy(eta=0.0, neighborhood=NearestNeighbors("auto", 8))
+    expected = solve(torch.zeros(1, 4, *seed_map.shape[1:]), picture, seed_map, energy).labels
+    assert torch.allclose(load(output)[0], expected, atol=1e-5)
+
+
+def test_features_of_a_file(files, tmp_path):
+    from torchvision.models import mobilenet_v2
+
+    _, image, seeds, output = files
+    torch.manual_seed(0)
+    torch.save(mobilenet_v2(weights=None).state_dict(), tmp_path / "weights.pt")
+    steps = ("--solver", "gradient", "--steps", 2, "--refine", 0)
+    assert call("segment", image, seeds, "-o", output, *steps).exit_code == 0
+    before = load(output)[0]
+    result = call("segment", image, seeds, "-o", output, *steps, "--features", tmp_path / "weights.pt")
+    assert result.exit_code == 0, result.output
+    assert not torch.allclose(load(output)[0], before, atol=1e-3)
 
 
 def test_the_progress_bar_does_not_stop_the_solver(files, monkeypatch):

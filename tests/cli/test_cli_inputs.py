@@ -1,8 +1,6 @@
 """Inputs that look as if something else was meant: the commands warn beside the labels, or refuse and name the cause."""
 
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -24,7 +22,7 @@ def segment(tmp_path, monkeypatch):
     """Return a function that labels a small photo by a map of seeds or a file, without drawing a picture."""
     ramp = np.linspace(0, 255, WIDTH).astype(np.uint8)
     Image.fromarray(np.broadcast_to(ramp[None, :, None], (HEIGHT, WIDTH, 3)).copy()).save(tmp_path / "photo.png")
-    monkeypatch.setattr(toykit.segment, "_write_picture", lambda path, *rest: path.write_bytes(b""))
+    monkeypatch.setattr(toykit.segment.labelling, "_write_picture", lambda path, *rest: path.write_bytes(b""))
 
     def run(seeds, *options):
         if isinstance(seeds, np.ndarray):
@@ -155,22 +153,3 @@ def test_a_read_only_folder_is_not_writable(tmp_path):
     with pytest.raises(PermissionError, match="not writable"):
         check_writable(tmp_path)
     tmp_path.chmod(0o755)
-
-
-def test_the_fast_solver_compiles_without_numbas_cache():
-    """Where no folder can be written, numba refuses to cache: the loops are compiled all the same."""
-    code = """
-import numba
-from numba.core import caching
-caching.CacheImpl._locator_classes = []
-import toykit.solvers.block_descent.numba_kernel.compiled as compiled
-add = compiled.outer(lambda digest: lambda x: digest * 0 + x.sum())
-try:
-    numba.njit(cache=True)(lambda x: x)
-except RuntimeError as error:
-    assert "cannot cache function" in str(error)
-else:
-    raise AssertionError("numba found a folder")
-assert add.targetoptions["parallel"]
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)

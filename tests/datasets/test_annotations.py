@@ -218,3 +218,29 @@ def test_coco_without_shapes_and_with_two_photos_of_one_name(tmp_path):
     path.write_text(path.read_text().replace("val/b.jpg", "train/a.jpg"))
     with pytest.raises(ValueError, match="two photos are called a"):
         convert(path, tmp_path / "out")
+
+
+def test_a_turned_box_is_refused_by_name(tmp_path):
+    path = tmp_path / "annotations.xml"
+    cvat(path, '<box label="dog" xtl="1" ytl="1" xbr="9" ybr="5" rotation="30.0"/>')
+    with pytest.raises(ValueError, match=r"annotations\.xml: sub/a\.png .*a box turned by 30\.0 degrees"):
+        convert(path, tmp_path / "out")
+
+
+def test_the_background_of_masks_keeps_its_margin(tmp_path):
+    colors = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    colors[COVERED] = (250, 50, 83)
+    (tmp_path / "SegmentationClass").mkdir()
+    Image.fromarray(colors).save(tmp_path / "SegmentationClass" / "a.png")
+    (tmp_path / "labelmap.txt").write_text("background:0,0,0::\ncat:250,50,83::\n")
+    _, classes, _ = convert(tmp_path, tmp_path / "out", background="background", margin=3)
+    found = seeds(tmp_path / "out")
+    inside = found == classes.index("cat")
+    expected = np.zeros((HEIGHT, WIDTH), bool)
+    expected[COVERED] = True
+    assert np.array_equal(inside, expected)
+    assert (found == 255).any()
+    rows, columns = (found == classes.index("background")).nonzero()
+    top, left = inside.nonzero()
+    nearest = np.hypot(rows[:, None] - top, columns[:, None] - left).min()
+    assert nearest >= 3

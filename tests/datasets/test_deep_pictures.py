@@ -128,3 +128,25 @@ def test_animations_are_refused(tmp_path):
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     with pytest.raises(ValueError, match=r"a\.gif: .*it holds 2 pictures"):
         read_image(tmp_path / "a.gif")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_fourth_channel_counts_only_if_it_is_transparency(tmp_path, dtype):
+    most = np.iinfo(dtype).max
+    values = np.full((6, 8, 4), most // 2, dtype)
+    values[..., :3] //= np.array([1, 2, 4], dtype)
+    path = tmp_path / "photo.tif"
+    tifffile.imwrite(path, values, photometric="rgb", extrasamples=["unspecified"])  # infrared, say
+    with pytest.raises(ValueError, match=r"photo\.tif: .*it has 4 channels, of which 1 are neither colours nor said"):
+        read_image(path)
+    tifffile.imwrite(path, values, photometric="minisblack", planarconfig="contig")
+    with pytest.raises(ValueError, match=r"photo\.tif"):
+        read_image(path)
+    shown = {}
+    for kind in ("unassalpha", "assocalpha"):
+        tifffile.imwrite(path, values, photometric="rgb", extrasamples=[kind])
+        shown[kind] = read_image(path)[0, 0].astype(int)
+    assert np.abs(shown["unassalpha"] - (np.array([1, 0.5, 0.25]) * 63.75 + 127.5)).max() <= 2 or dtype == np.uint16
+    # the colours of associated transparency are multiplied already: half of white shows through
+    assert (shown["assocalpha"] >= shown["unassalpha"]).all()
+    assert (shown["assocalpha"] > shown["unassalpha"]).any()

@@ -43,7 +43,7 @@ def test_logits_at_the_cells_are_taken_as_they_are(make_problem):
     assert cell_inputs(own, image, seeds, 4)[0] is own
     with pytest.raises(ValueError, match=r"\(11, 10\) or, at stride 4, the cells' \(3, 3\)"):
         cell_inputs(own[..., :2], image, seeds, 4)
-    with pytest.raises(ValueError, match=r"image: expected RGB in 0\.\.255"):
+    with pytest.raises(ValueError, match=r"image: expected channels in 0\.\.255"):
         cell_inputs(logits, -image, seeds, 4)
     for wrong in ((own, image[:1], seeds), (own, image, seeds[:, :10]), (own[:1], image, seeds)):
         with pytest.raises(ValueError, match=r"image .* needs seeds .* and logits of"):

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from toykit import datasets, explore
-from toykit._shared.palette import voc_palette
 from toykit.explore.panels import NARROW, Panel, Panels
+from toykit.plots import class_tints
 
 
 def images(widget):
@@ -31,7 +31,7 @@ def test_pseudo_labels():
     assert list(images(widget)) == ["seeds", "soft labels", "their entropy", "hard mask"]
     assert all(shown.shape[:2] == sample.image.shape[:2] for shown in images(widget).values())
     assert set(map(tuple, images(widget)["hard mask"].reshape(-1, 3))) <= {
-        tuple(color) for color in (voc_palette(len(sample.classes)) * 255).round().astype(int)
+        tuple(color) for color in (class_tints(len(sample.classes)) * 255).round().astype(int)
     }
     assert all(f"<span>{name}</span>" in text.value for name in sample.classes)
     changes = {"relaxation": "BL", "cross-entropy": "Q", "eta": 1.5, "lambda": 1.0, "bandwidth": 30.0}

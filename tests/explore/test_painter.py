@@ -160,9 +160,9 @@ def test_closed_form_is_that_of_solve():
     painting = two_strokes()
     settings = Settings(solver="closed_form")
     image, seeds = painting.sample.tensors()
-    from toykit.seed_model import seed_logits
+    from toykit.mixture_model import mixture_logits
 
-    expected = solve(seed_logits(image, seeds, 3), image, seeds, settings.energy(), "closed_form").labels
+    expected = solve(mixture_logits(image, seeds, 3), image, seeds, settings.energy(), "closed_form").labels
     assert torch.equal(label(painting, settings)[0], expected)
 
 

@@ -2,12 +2,15 @@
 
 import math
 import re
+from pathlib import Path
 
 import pytest
 import torch
 
 from toykit import PADDING, UNLABELLED, Dense, Energy, potts, random_walker, solve
+from toykit._shared.compiled import digest
 from toykit.datasets.photos import photo
+from toykit.neighborhoods import bilateral_loops, vectors
 from toykit.neighborhoods.bilateral import BilateralGrid, BruteForce
 from toykit.simplex import one_hot
 
@@ -38,6 +41,11 @@ def by_hand(weights, y, relaxation):
     return float((weights[i, j] * RELAXATIONS[relaxation](flat[None, :, i], flat[None, :, j])[0]).sum())
 
 
+def assert_close(found, expected, tolerance):
+    """Compare with the largest of the expected numbers: the grid's error in a small sum is that of the others' order."""
+    assert (found - expected).abs().max() <= tolerance * expected.abs().max() + 1e-12
+
+
 @every_relaxation
 @pytest.mark.parametrize("size", [(5, 6), (1, 7), (4, 1), (1, 1), (2, 3)])
 @pytest.mark.parametrize("padded", [False, True])
@@ -54,10 +62,10 @@ def test_the_energy_is_the_sum_over_all_pairs(relaxation, size, padded, make_pro
             weights = weights_by_hand(image[b], 20.0, 3.0, padding[b])
             assert float(values[b]) == pytest.approx(by_hand(weights, y[b], relaxation), rel=tolerance, abs=1e-12)
             sums = (weights @ y[b].flatten(1).T).T.view_as(y[b])
-            assert torch.allclose(edges.filter(y)[b], sums, rtol=tolerance, atol=tolerance)
-            assert torch.allclose(edges.degree()[b].flatten(), weights.sum(1), rtol=tolerance, atol=tolerance)
+            assert_close(edges.filter(y)[b], sums, tolerance)
+            assert_close(edges.degree()[b].flatten(), weights.sum(1), tolerance)
             flow = (weights.sum(1) * y[b].flatten(1)).view_as(y[b]) - sums
-            assert torch.allclose(edges.laplacian(y)[b], flow, rtol=tolerance, atol=tolerance)
+            assert_close(edges.laplacian(y)[b], flow, tolerance)
 
 
 @pytest.mark.parametrize("name", ["chelsea", "coffee", "rocket", "astronaut"])
@@ -239,11 +247,10 @@ def test_groups_of_classes_and_blocks_of_rows_change_nothing(generator, monkeypa
     assert torch.allclose(BruteForce(features, block=1)(values), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("spread", [0.5, 4.0, 30.0])
+@pytest.mark.parametrize("spread", [0.5, 4.0, 20.0])
 @pytest.mark.parametrize("classes", [1, 8, 11])
 def test_compiled_loops_and_torch_agree(spread, classes, generator, monkeypatch):
     """On dense and on sparse boxes of colours, with empty cells between points that the blur must cross."""
-    pytest.importorskip("numba")
     features = torch.rand(5, 60, generator=generator, dtype=torch.float64) * spread
     features[:2] *= 4 / spread
     values = torch.randn(60, classes, generator=generator, dtype=torch.float64)
@@ -253,6 +260,12 @@ def test_compiled_loops_and_torch_agree(spread, classes, generator, monkeypatch)
     assert isinstance(by_torch.grids, list)
     assert not isinstance(compiled.grids, list)
     assert torch.allclose(compiled(values), by_torch(values), rtol=1e-12, atol=1e-12)
+
+
+def test_a_changed_source_compiles_the_loops_again():
+    """The loop closes over a digest of all sources that are compiled into it: see tests/_shared/test_compiled.py."""
+    (cell,) = bilateral_loops._filter.py_func.__closure__
+    assert cell.cell_contents == digest(Path(module.__file__) for module in (bilateral_loops, vectors))
 
 
 def test_threads_change_no_bit(generator):
@@ -274,7 +287,8 @@ def test_in_single_precision_the_gradient_is_the_filtered_gradient(exact, genera
     y, z = (torch.rand(1, 3, 9, 12, generator=generator) for _ in range(2))
     edges.filter(y.requires_grad_()).backward(z)
     assert torch.equal(y.grad, edges.filter(z))
-    assert float((edges.filter(y) * z).sum()) == pytest.approx(float((y * edges.filter(z)).sum()), rel=1e-5)
+    with torch.no_grad():
+        assert float((edges.filter(y) * z).sum()) == pytest.approx(float((y * edges.filter(z)).sum()), rel=1e-5)
 
 
 @pytest.mark.parametrize("exact", [True, False])

@@ -138,3 +138,15 @@ def test_the_value_of_unlabelled_can_be_chosen(tmp_path):
     write_seeds(tmp_path / "s.png", scribbled(1, 2, background=0))
     with pytest.warns(SeedWarning, match=r"s\.png: no pixel is unlabelled"):
         read_seeds(tmp_path / "s.png", SIZE)
+
+
+def test_soft_edges_on_another_value_of_unlabelled_are_refused(tmp_path):
+    path = tmp_path / "s.png"
+    write_seeds(path, soft(100, 200, background=0))
+    with pytest.raises(ValueError, match=r"s\.png: .*soft edges"):
+        read_seeds(path, (77, 51), 0)
+
+
+def test_padding_is_not_proposed_as_the_value_of_unlabelled():
+    (found,) = [text for text in map_findings(scribbled(0, 1, background=254)) if "no pixel is unlabelled" in text]
+    assert "--unlabelled 254" not in found

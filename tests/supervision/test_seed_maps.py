@@ -1,12 +1,15 @@
 """Seed maps in indexed PNG files: written, read, and refused with the file's name where they are faulty."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from toykit._shared.palette import voc_palette
 from toykit.supervision import Scribbles, Stroke, read_seeds, write_scribbles, write_seeds
-from toykit.supervision.seed_maps import inspect_seeds
+from toykit.supervision.seed_maps import inspect_seeds, read_indexed_png
 
 
 def test_indexed_png_round_trip(tmp_path):
@@ -97,3 +100,17 @@ def test_strokes_with_a_byte_order_mark_are_read(tmp_path, encoding):
     seeds, classes = read_seeds(tmp_path / "s.JSON", (9, 6))
     assert classes == ("früh", "spät")
     assert (seeds[2, 2], seeds[5, 5]) == (0, 1)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_grey_values_of_few_bits_are_ids(tmp_path, bits):
+    """Pillow stretches them to 0..255."""
+    ids = np.arange(2**bits, dtype=np.uint8)
+    packed = np.packbits(np.unpackbits(ids[:, None], axis=1)[:, -bits:].ravel())
+    header = struct.pack(">IIBBBBB", len(ids), 1, bits, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"\0" + packed.tobytes())), (b"IEND", b""))
+    (tmp_path / "s.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks)
+    )
+    assert read_indexed_png(tmp_path / "s.png")[0].tolist() == ids.tolist()

@@ -45,6 +45,8 @@ def run_on_cluster(
         Dask's distributed is not installed.
     OSError
         There is no scheduler at the address.
+    ValueError
+        Its workers have several threads: what is run in them need not bear that.
     """
     try:
         from distributed import Client, LocalCluster, as_completed
@@ -65,6 +67,10 @@ def run_on_cluster(
             )
             address = stack.enter_context(cluster)
         client = stack.enter_context(_connect(Client, address))
+        if scheduler is not None and any(threads > 1 for threads in client.nthreads().values()):
+            raise ValueError(
+                f"{scheduler}: its workers run several tasks at once; start them with: dask worker --nthreads 1"
+            )
         futures = client.map(function, items, pure=False)
         stack.callback(client.cancel, futures)
         by_key = {future.key: item for future, item in zip(futures, items, strict=True)}

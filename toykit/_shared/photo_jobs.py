@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from toykit._shared.files import write_text
+from toykit._shared.files import check_writable, write_text
 
 #: Suffixes, in lower case, of the files of a folder that count as photos.
 PHOTO_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -110,6 +110,7 @@ class ResultFolder:
         OSError
             The folder cannot be written.
         """
+        check_writable(self.folder)
         path = self.folder / SETTINGS
         new = json.loads(json.dumps(settings))
         if fresh:

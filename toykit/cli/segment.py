@@ -10,6 +10,7 @@ from toykit.cli.folders import finish_folder
 from toykit.cli.shown_warnings import shown_warnings
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.energy import Energy
+from toykit.mixture_model import ROUNDS
 from toykit.neighborhoods import NearestNeighbors
 from toykit.potts import RELAXATIONS
 from toykit.solvers import SOLVERS
@@ -48,14 +49,19 @@ class Bandwidth(click.ParamType):
 @click.option("--cross-entropy", type=click.Choice(list(CROSS_ENTROPIES)),
               help="Cross-entropy H of the unary term.  [default: CCE]")  # fmt: skip
 @click.option("--unary", default="seeds", show_default=True, metavar="seeds|none|FILE.npy",
-              help="Predictions of the unary term: a colour-and-position model fitted on the seeds; none (eta = 0: the "
-              "solver only starts from that model); or a network's logits (for folders: a folder with NAME.npy).")  # fmt: skip
+              help="Predictions of the unary term: a colour-and-position model fitted on the seeds; none (eta = 0: seeds "
+              "and edges alone decide); or a network's logits (for folders: a folder with NAME.npy).")  # fmt: skip
+@click.option("--refine", type=click.IntRange(min=0), default=ROUNDS, show_default=True,
+              help="Largest number of refits of the model of the seeds to soft labels (self-labelling).")  # fmt: skip
+@click.option("--features", metavar="NAME|FILE",
+              help="Add a pre-trained network to the model of the seeds: a timm model, or a file of weights in the layout of "
+              "torchvision (MobileNetV2, ResNet-101) or timm (ViT-B/16).")  # fmt: skip
 @click.option("--eta", type=click.FloatRange(min=0), default=0.3, show_default=True, help="Weight of the unary term.")
 @click.option("--lambda", "lam", type=click.FloatRange(min=0), default=6.0, show_default=True,
               help="Weight of the pairwise term.")  # fmt: skip
-@click.option("--bandwidth", type=Bandwidth(), default=9.0, show_default=True,
+@click.option("--bandwidth", type=Bandwidth(), default="auto", show_default=True,
               help="Colour bandwidth in units of 0..255, or auto.")  # fmt: skip
-@click.option("--connectivity", type=click.Choice(["4", "8"]), default="4", show_default=True,
+@click.option("--connectivity", type=click.Choice(["4", "8"]), default="8", show_default=True,
               help="Number of neighbours of a pixel.")  # fmt: skip
 @click.option("--solver", type=click.Choice([name.replace("_", "-") for name in SOLVERS]), default="fast",
               show_default=True,
@@ -82,6 +88,8 @@ def segment(
     relaxation: str | None,
     cross_entropy: str | None,
     unary: str,
+    refine: int,
+    features: str | None,
     eta: float,
     lam: float,
     bandwidth: float | str,
@@ -114,6 +122,7 @@ def segment(
     _refuse_unused(not folders, "one photo", ["workers", "scheduler", "resume"])
     _refuse_unused(scheduler is not None, "--scheduler", ["workers"])
     _refuse_unused(unary == "none", "--unary none", ["eta"])
+    _refuse_unused(unary != "seeds", f"--unary {unary}", ["refine", "features"])
     _refuse_unused(method != "gradient", f"--solver {solver}", ["optimizer", "steps", "lr"])
     _refuse_unused(SOLVERS[method].hard, f"--solver {solver}, which uses BL", ["relaxation"])
     known = SOLVERS[method].option_names()
@@ -125,6 +134,7 @@ def segment(
     options: dict[str, Any] = {"optimizer": optimizer, "steps": steps, "lr": lr} if method == "gradient" else {}
     limits = {"tolerance": tolerance, "max_steps": max_steps}
     options |= {name: value for name, value in limits.items() if value is not None}
+    options |= {"rounds": refine, "features": features} if unary == "seeds" else {}
     output = output or Path(f"{image.absolute().name if folders else image.stem}-segments")
     logits = None if unary in ("seeds", "none") else Path(unary)
     try:
@@ -188,7 +198,7 @@ def _label_folder(
     options: dict[str, Any],
 ) -> None:
     """Label a folder of photos, print how many are finished, and exit with 1 if a photo failed."""
-    from toykit.segment_folder import segment_folder
+    from toykit.segment import segment_folder
 
     if logits is not None and not logits.is_dir():
         raise NotADirectoryError(f"--unary {logits}: expected a folder with NAME.npy for each photo")

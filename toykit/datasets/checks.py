@@ -7,7 +7,7 @@ from pathlib import Path
 from toykit._shared.arguments import check_choice
 from toykit.conventions import UNLABELLED
 from toykit.datasets import ade20k, camvid, cityscapes, custom_folder, voc
-from toykit.datasets.layout import pictures
+from toykit.datasets.layout import name_key, pictures
 from toykit.datasets.loading import FINDERS, folder, splits
 from toykit.datasets.sample import read_image
 from toykit.datasets.segmentation_set import SegmentationSet
@@ -149,9 +149,9 @@ def _without_image(dataset: SegmentationSet, root: Path) -> list[str]:
     if dataset.kind in ("voc", "toy"):
         return []
     if dataset.kind == "folder":
-        images = {path.stem for path in pictures(root / "images")} if dataset.split == "train" else set()
+        images = {name_key(path.stem) for path in pictures(root / "images")} if dataset.split == "train" else set()
         marks = [path for path in (root / "scribbles").glob("*") if path.suffix.lower() in (".png", ".json")]
-        orphans = [path for path in custom_folder.masks_of(root) + marks if images and path.stem not in images]
+        orphans = [p for p in custom_folder.masks_of(root) + marks if images and name_key(p.stem) not in images]
     else:
         masks = {entry.mask for entry in dataset.entries if entry.mask is not None}
         first = dataset.entries[0].mask

@@ -11,14 +11,17 @@ import numpy as np
 
 #: The TIFF tag of the number of bits per channel.
 _BITS_PER_SAMPLE = 258
+#: The TIFF tag of the channels besides grey or RGB: 0 not said, 1 transparency that colours are multiplied by, 2 transparency.
+_EXTRA_SAMPLES = 338
 #: The numbers of bits that a channel may use.
 BITS = (8, 10, 12, 14, 16)
 
 
 def is_deep(file) -> bool:
     """Return whether an opened picture of Pillow has more than 8 bits per channel."""
-    if file.format == "TIFF":
-        return max(file.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8
+    if file.format == "TIFF":  # also one with channels that Pillow drops or takes for transparency
+        extra = file.tag_v2.get(_EXTRA_SAMPLES, ())
+        return max(file.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8 or tuple(np.atleast_1d(extra)) not in ((), (2,))
     raw = [str(tile[3][0] if isinstance(tile[3], tuple) and tile[3] else tile[3]) for tile in file.tile]
     return file.mode == "I" or file.mode.startswith("I;16") or any(";16" in mode for mode in raw)
 
@@ -88,10 +91,21 @@ def read_tiff(path: str | Path) -> np.ndarray:
             raise ValueError(
                 f"axes {page.axes} and colours {page.photometric!s} are not supported; save it as grey or RGB"
             )
+        extra = tuple(int(kind) for kind in page.extrasamples or ())
+        if page.samplesperpixel != (3 if page.photometric == 2 else 1) + len(extra) or extra not in ((), (1,), (2,)):
+            raise ValueError(
+                f"it has {page.samplesperpixel} channels, of which {len(extra)} are neither colours nor said to be transparency"
+                "; save it as grey or RGB (the library's tk.solve takes any number of channels)"
+            )
         values = page.asarray()
         if page.photometric == 0:  # white is zero
             values = np.iinfo(values.dtype).max - values
-    return np.moveaxis(values, 0, 2) if page.axes == "SYX" else values.reshape(*values.shape[:2], -1)
+    values = np.moveaxis(values, 0, 2) if page.axes == "SYX" else values.reshape(*values.shape[:2], -1)
+    if extra == (1,):
+        alpha = values[..., -1:].astype(float) / np.iinfo(values.dtype).max
+        colors = np.divide(values[..., :-1], alpha, out=np.zeros(values[..., :-1].shape), where=alpha > 0)
+        values = np.concatenate([colors.clip(0, np.iinfo(values.dtype).max).astype(values.dtype), values[..., -1:]], 2)
+    return values
 
 
 def to_rgb(values: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """One sample type for all sets: a photo, its seeds, its class names and, where known, its full mask."""
 
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,6 +101,8 @@ class Sample:
 
 #: The EXIF tag of the orientation.
 _ORIENTATION = 0x0112
+#: What decoders raise for damaged files, besides ValueError and OSError.
+_DAMAGE = (IndexError, MemoryError, SyntaxError, struct.error, zlib.error)
 #: Formats that hold several pictures as animations or pages; a JPEG's further pictures are thumbnails of the same photo.
 _PAGED = ("TIFF", "GIF", "WEBP", "PNG", "APNG")
 
@@ -147,7 +151,7 @@ def read_image(path: str | Path) -> np.ndarray:
             return to_rgb(read_tiff(path))  # Pillow reads only some kinds of TIFF
     except FileNotFoundError:
         raise
-    except (Image.DecompressionBombError, SyntaxError, OSError, ValueError) as error:
+    except (Image.DecompressionBombError, OSError, ValueError, *_DAMAGE) as error:
         raise ValueError(f"{path}: cannot be read as a picture ({error})") from error
 
 

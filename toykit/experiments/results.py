@@ -54,6 +54,7 @@ MEASURED = {
     "table4_voc_animals": _TABLE4,
     "label_noise": {"loss": str, "noise": float, "seed": int, "accuracy": float},
     "voc_animals": {"method": str, "epoch": int, "miou": float},
+    "photo_labels": {"split": str, "map": str, "method": str, "iou": float, "seconds": float},
 }  # fmt: skip
 PERCENT = ("miou", "accuracy")
 

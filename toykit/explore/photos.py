@@ -6,20 +6,21 @@ import threading
 
 import numpy as np
 
-from toykit._shared.palette import voc_palette
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.sample import Sample
 from toykit.energy import Energy
 from toykit.explore.controls import choice, selected, slider
 from toykit.explore.frame import explorer, pictures, text
 from toykit.neighborhoods import NearestNeighbors
-from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, soft_colors
+from toykit.plots.images import entropy_map, hard_colors, overlay_seeds
+from toykit.plots.label_picture import class_tints, label_picture
 from toykit.potts import RELAXATIONS
 from toykit.seed_model import seed_logits
 from toykit.solvers import solve
 
-CAPTION = """<p>Mixed colours are soft labels; they are dark in the entropy map. BL decides nearly every pixel; Q and CD leave
-some undecided. A larger lambda smooths the labels. A larger bandwidth couples neighbours of different colours.</p>"""
+CAPTION = """<p>The less decided a pixel is, the weaker is its tint, and the darker it is in the entropy map. BL decides nearly
+every pixel; Q and CD leave some undecided. A larger lambda smooths the labels. A larger bandwidth couples neighbours of
+different colours.</p>"""
 
 
 def pseudo_labels(sample: Sample):
@@ -42,7 +43,9 @@ def pseudo_labels(sample: Sample):
     image, seeds = sample.tensors()
     logits = seed_logits(image, seeds, len(sample.classes))
     shown = {name: widgets.Image(format="png") for name in ("soft labels", "their entropy", "hard mask")}
-    seeded = widgets.Image(value=png(overlay_seeds(sample.image, sample.seeds, len(sample.classes))), format="png")
+    tints = class_tints(len(sample.classes))
+    seeds_picture = overlay_seeds(sample.image, sample.seeds, len(sample.classes), colors=tints)
+    seeded = widgets.Image(value=png(seeds_picture), format="png")
     relaxation = choice("relaxation", RELAXATIONS, "CD")
     cross_entropy = choice("cross-entropy", CROSS_ENTROPIES, "CCE")
     eta, lam = slider("eta", 0.3, 0.0, 2.0, 0.1), slider("lambda", 6.0, 0.0, 20.0, 0.5)
@@ -54,15 +57,14 @@ def pseudo_labels(sample: Sample):
             neighborhood = NearestNeighbors(bandwidth.value)
             energy = Energy(selected(cross_entropy), selected(relaxation), eta.value, lam.value, neighborhood)
             labels = solve(logits, image, seeds, energy, on_failure="ignore").labels
-            for widget, colors in zip(
-                shown.values(), (soft_colors(labels), 1 - entropy_map(labels), hard_colors(labels)), strict=True
-            ):
+            soft, hard = label_picture(sample.image, labels, tints), hard_colors(labels, tints)
+            for widget, colors in zip(shown.values(), (soft, 1 - entropy_map(labels), hard), strict=True):
                 widget.value = png(colors)
 
     for control in controls:
         control.observe(show, "value")
     show()
-    return explorer(controls, pictures({"seeds": seeded, **shown}), text(_legend(sample.classes)), text(CAPTION))
+    return explorer(controls, pictures({"seeds": seeded, **shown}), text(_legend(sample.classes, tints)), text(CAPTION))
 
 
 def png(colors: np.ndarray) -> bytes:
@@ -74,9 +76,9 @@ def png(colors: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _legend(classes: tuple[str, ...]) -> str:
+def _legend(classes: tuple[str, ...], tints: np.ndarray) -> str:
     """Return HTML with each class's name beside its colour."""
-    colors = (voc_palette(len(classes)) * 255).round().astype(int).tolist()
+    colors = (tints * 255).round().astype(int).tolist()
     return "".join(
         f"<i class='swatch' style='background: rgb{tuple(color)}'></i><span>{html.escape(name)}</span>"
         for name, color in zip(classes, colors, strict=True)

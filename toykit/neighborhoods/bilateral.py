@@ -16,8 +16,11 @@ per point instead of 64; one grid of hats needs cells of 0.4 for that, up to eig
 second choice the single grids erred by up to 2-11%. A permutohedral lattice was not tried: its kernel is fixed, and its cells
 are a standard deviation wide.
 
-The blur is cut off at `TAPS` cells, which did not change these errors (12 photos and bandwidths, 0.5-0.7%; cells of 0.8 had up
-to 1.1%). On the CPU, `toykit.neighborhoods.bilateral_loops` filters. Elsewhere, and without numba, torch does (`TorchGrid`).
+The blur is cut off at `TAPS` cells. In 14 cases (photos of 64 x 64 to 320 x 240 pixels, bandwidths 30 / 20, 50 / 15, 60 / 5
+and 100 / 9; five classes, compared at 600 pixels) the error of the worst class was 0.5-0.7%, and with 20 cells the
+same to 0.002%. Cells of 0.8 had up to 1.1%.
+
+On the CPU, `toykit.neighborhoods.bilateral_loops` filters. Elsewhere, and without numba, torch does (`TorchGrid`).
 There, splat and slice are sums of weighted rows, torch's `embedding_bag`, over lists built once: of nodes by point, and of
 points by node. Few cells of the box of colours contain a point, a quarter on the photos: only these are kept, and blurred in
 space. The blur in colours crosses the empty cells, too, and takes a few columns at a time, so that the box stays in the cache.

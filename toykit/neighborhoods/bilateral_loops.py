@@ -8,13 +8,15 @@ register in float32. Every sum has a fixed order, whatever the number of threads
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from toykit._shared.compiled import inner, outer
+from toykit.neighborhoods import vectors
 from toykit.neighborhoods.vectors import WIDTH, plus, read, times, write
 
 if TYPE_CHECKING:
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 
 #: Cells that are added at a time; lists are filled up to a multiple of it, with weights of zero.
 AT_ONCE = 3
-#: Sums may be reordered and multiplications fused with them; NaN and infinity are respected.
-FAST = {"contract", "reassoc", "nsz"}
 
 
 class CompiledGrids:
@@ -66,7 +66,7 @@ def _grid(lattice: "Lattice") -> tuple[Any, ...]:
     used = held.reshape(box)
     for axis in range(3):
         used = _spread(used, axis, range(2))
-    corners = np.array(list(np.ndindex(2, 2, 2))) @ [box[1] * box[2], box[2], 1]
+    corners = np.ravel_multi_index(tuple(np.indices((2, 2, 2)).reshape(3, 8)), box)
     nodes = _ranks(used)[np.flatnonzero(held)[:, None] + corners] * np.prod(space)
     starts = np.concatenate([[0], np.bincount(_ranks(held)[first]).cumsum()])
     y, x, *colors = lattice.x.numpy()[:, order]
@@ -126,38 +126,43 @@ def _links(
     return index.astype(np.int32), weight, -(-linked.sum(1) // AT_ONCE)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def _filter(values, out, order, grids, worker, workers):
+@outer((Path(__file__), Path(vectors.__file__)), nogil=True)
+def _filter(digest):
     """Filter every n-th group of WIDTH classes (K, N): the average of the grids, less each point's own values."""
-    own, total = np.zeros((len(order), WIDTH), values.dtype), np.empty((len(order), WIDTH), values.dtype)
-    size = 0
-    for cells, _, _, _, in_space, in_colors in grids:
-        for index, _, _ in in_colors:
-            size = max(size, cells * len(in_space[0][0]), len(index) * len(in_space[0][0]))
-    tables, share = np.empty((2, size * WIDTH), values.dtype), values.dtype.type(1 / len(grids))
-    for first in range(worker * WIDTH, len(values), workers * WIDTH):
-        count = min(WIDTH, len(values) - first)
-        for p in range(len(order)):
-            for k in range(count):
-                own[p, k] = values[first + k, order[p]]
-                total[p, k] = -own[p, k]
-        for cells, points, columns, groups, in_space, in_colors in grids:
-            width = len(in_space[0][0]) * WIDTH
-            table = tables[0, : cells * width].reshape((-1, WIDTH))
-            table[:] = 0
-            _splat(table, columns, points, groups, own)
-            _blur_space(table, in_space)
-            near, far = tables[0], tables[1]
-            for links in in_colors:
-                _blur_colors(near, far, width, links)
-                near, far = far, near
-            _slice(near[: cells * width].reshape((-1, WIDTH)), columns, points, groups, total, share)
-        for p in range(len(order)):
-            for k in range(count):
-                out[first + k, order[p]] = total[p, k]
+
+    def filter_classes(values, out, order, grids, worker, workers):
+        _ = digest  # closes over it, see `outer`
+        own, total = np.zeros((len(order), WIDTH), values.dtype), np.empty((len(order), WIDTH), values.dtype)
+        size = 0
+        for cells, _, _, _, in_space, in_colors in grids:
+            for index, _, _ in in_colors:
+                size = max(size, cells * len(in_space[0][0]), len(index) * len(in_space[0][0]))
+        tables, share = np.empty((2, size * WIDTH), values.dtype), values.dtype.type(1 / len(grids))
+        for first in range(worker * WIDTH, len(values), workers * WIDTH):
+            count = min(WIDTH, len(values) - first)
+            for p in range(len(order)):
+                for k in range(count):
+                    own[p, k] = values[first + k, order[p]]
+                    total[p, k] = -own[p, k]
+            for cells, points, columns, groups, in_space, in_colors in grids:
+                width = len(in_space[0][0]) * WIDTH
+                table = tables[0, : cells * width].reshape((-1, WIDTH))
+                table[:] = 0
+                _splat(table, columns, points, groups, own)
+                _blur_space(table, in_space)
+                near, far = tables[0], tables[1]
+                for links in in_colors:
+                    _blur_colors(near, far, width, links)
+                    near, far = far, near
+                _slice(near[: cells * width].reshape((-1, WIDTH)), columns, points, groups, total, share)
+            for p in range(len(order)):
+                for k in range(count):
+                    out[first + k, order[p]] = total[p, k]
+
+    return filter_classes
 
 
-@numba.njit(error_model="numpy", fastmath=FAST)
+@inner
 def _blur_space(table, links):
     """Blur each cell's values along both axes in space, in place."""
     area = len(links[0][0])
@@ -168,7 +173,7 @@ def _blur_space(table, links):
         table[first : first + area] = whole
 
 
-@numba.njit(error_model="numpy", fastmath=FAST)
+@inner
 def _add_linked(out, rows, first, links):
     """Add up the linked rows, counted from `first`."""
     index, weight, blocks = links
@@ -183,7 +188,7 @@ def _add_linked(out, rows, first, links):
             write(out, n, plus(total, weight[n, m + 2], read(rows, first + index[n, m + 2])))
 
 
-@numba.njit(error_model="numpy", fastmath=FAST)
+@inner
 def _blur_colors(values, out, width, links):
     """Add up the linked cells' values, `width` numbers per cell."""
     index, weight, blocks = links
@@ -202,7 +207,7 @@ def _blur_colors(values, out, width, links):
                     total[x] += w_a * one[x] + w_b * two[x] + w_c * three[x]
 
 
-@numba.njit(error_model="numpy", fastmath=FAST)
+@inner
 def _splat(table, columns, points, groups, values):
     """Add each point's values to the 32 nodes around it."""
     (order, spots, hats), (starts, nodes) = points, groups
@@ -220,7 +225,7 @@ def _splat(table, columns, points, groups, values):
             _splat_to(table, nodes[group, 7] + spot, columns, hat[7], space, v)
 
 
-@numba.njit(error_model="numpy", fastmath=FAST)
+@inner
 def _splat_to(table, node, columns, hat, space, v):
     """Add a point's values to four nodes in space of one cell of colours."""
     write(table, node, plus(read(table, node), hat * space[0], v))
@@ -229,7 +234,7 @@ def _splat_to(table, node, columns, hat, space, v):
     write(table, node + columns + 1, plus(read(table, node + columns + 1), hat * space[3], v))
 
 
-@numba.njit(error_model="numpy", fastmath=FAST)
+@inner
 def _slice(table, columns, points, groups, out, share):
     """Add `share` times what the 32 nodes around each point give it to `out`."""
     (order, spots, hats), (starts, nodes) = points, groups
@@ -248,7 +253,7 @@ def _slice(table, columns, points, groups, out, share):
             write(out, order[p], total)
 
 
-@numba.njit(error_model="numpy", fastmath=FAST)
+@inner
 def _near(table, node, columns, space):
     """Interpolate between four nodes in space of one cell of colours."""
     total = times(space[0], read(table, node))
@@ -257,7 +262,7 @@ def _near(table, node, columns, space):
     return plus(total, space[3], read(table, node + columns + 1))
 
 
-@numba.njit(error_model="numpy", fastmath=FAST)
+@inner
 def _color_hats(hats, p):
     """Multiply a point's hats along the three axes of colours: one product for each corner of its cell."""
     a, b = hats[p, 4] * hats[p, 6], hats[p, 4] * hats[p, 7]
@@ -266,7 +271,7 @@ def _color_hats(hats, p):
     return (a * low, a * high, b * low, b * high, c * low, c * high, d * low, d * high)
 
 
-@numba.njit(error_model="numpy", fastmath=FAST)
+@inner
 def _spatial_hats(hats, p):
     """Return a point's hats at the four nodes in space around it."""
     return (hats[p, 0], hats[p, 1], hats[p, 2], hats[p, 3])

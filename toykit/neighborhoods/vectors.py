@@ -4,6 +4,7 @@ Numba leaves loops over eight numbers scalar (it vectorises long loops only), wh
 the eight numbers are a tuple, which exists between these functions in the source only.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -15,7 +16,12 @@ from numba.extending import intrinsic
 WIDTH = 8
 
 
-@intrinsic
+def _in_compiled_code(generator: Callable[..., tuple[Any, Callable]]) -> Callable[..., Any]:
+    """Decorate what generates a function for compiled code, which has no typing context: see `numba.extending.intrinsic`."""
+    return intrinsic(generator)
+
+
+@_in_compiled_code
 def read(typing_context: Any, rows: Any, n: Any) -> Any:
     """Return row n."""
 
@@ -26,7 +32,7 @@ def read(typing_context: Any, rows: Any, n: Any) -> Any:
     return types.UniTuple(rows.dtype, WIDTH)(rows, types.intp), generate
 
 
-@intrinsic
+@_in_compiled_code
 def write(typing_context: Any, rows: Any, n: Any, v: Any) -> Any:
     """Set row n."""
 
@@ -38,7 +44,7 @@ def write(typing_context: Any, rows: Any, n: Any, v: Any) -> Any:
     return types.void(rows, types.intp, v), generate
 
 
-@intrinsic
+@_in_compiled_code
 def times(typing_context: Any, w: Any, v: Any) -> Any:
     """Return w v."""
 
@@ -49,7 +55,7 @@ def times(typing_context: Any, w: Any, v: Any) -> Any:
     return v(v.dtype, v), generate
 
 
-@intrinsic
+@_in_compiled_code
 def plus(typing_context: Any, u: Any, w: Any, v: Any) -> Any:
     """Return u + w v."""
 

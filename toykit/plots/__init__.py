@@ -6,6 +6,7 @@ Needs matplotlib. Each function draws into given axes, or creates a figure and r
 from toykit.plots.curves import convergence_curves, label_curves, loss_curves
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, panels, soft_colors
 from toykit.plots.label_noise import noise_curves, scene_gallery
+from toykit.plots.label_picture import certainty, class_tints, label_picture
 from toykit.plots.neighborhoods import affinity_panels, discount_curves, shape_curves
 from toykit.plots.potentials import contours, descent_fields, surfaces
 from toykit.plots.results import dot_rows, length_curves
@@ -15,6 +16,8 @@ from toykit.plots.training import training_curves
 
 __all__ = [
     "affinity_panels",
+    "certainty",
+    "class_tints",
     "contours",
     "convergence_curves",
     "descent_fields",
@@ -24,6 +27,7 @@ __all__ = [
     "figure_format",
     "hard_colors",
     "label_curves",
+    "label_picture",
     "landscapes",
     "length_curves",
     "loss_curves",

@@ -7,6 +7,10 @@ from torch import Tensor
 from toykit._shared.palette import voc_palette
 from toykit.cross_entropy import entropy
 
+#: Weights of red, green and blue in a colour's luminance (Rec. 709).
+LUMINANCE = np.array([0.2125, 0.7154, 0.0721])
+#: Strokes lighter than this get a rim of this grey.
+LIGHT, DARK_RIM = 0.8, 0.25
 #: A legend of `panels` takes at most this many rows and columns.
 LEGEND_ROWS, LEGEND_COLUMNS = 4, 6
 
@@ -29,18 +33,20 @@ def soft_colors(labels: Tensor) -> np.ndarray:
     ValueError
         If `labels` has another shape.
     """
-    labels = _single(labels)
+    labels = single(labels)
     colors = torch.from_numpy(voc_palette(labels.shape[0]))
     return torch.einsum("khw,kc->hwc", labels.detach().double().cpu(), colors).clamp(0, 1).numpy()
 
 
-def hard_colors(labels: Tensor) -> np.ndarray:
+def hard_colors(labels: Tensor, colors: np.ndarray | None = None) -> np.ndarray:
     """Return a picture of each pixel's most likely class.
 
     Parameters
     ----------
     labels : Tensor, shape (K, H, W) or (1, K, H, W)
         Soft labels.
+    colors : ndarray of float, shape (K, 3), optional
+        The classes' colours. Default: VOC's.
 
     Returns
     -------
@@ -52,8 +58,9 @@ def hard_colors(labels: Tensor) -> np.ndarray:
     ValueError
         If `labels` has another shape.
     """
-    labels = _single(labels)
-    return voc_palette(labels.shape[0])[labels.argmax(0).cpu().numpy()]
+    labels = single(labels)
+    colors = voc_palette(labels.shape[0]) if colors is None else colors
+    return colors[labels.argmax(0).cpu().numpy()]
 
 
 def entropy_map(labels: Tensor) -> np.ndarray:
@@ -74,12 +81,16 @@ def entropy_map(labels: Tensor) -> np.ndarray:
     ValueError
         If `labels` has another shape.
     """
-    labels = _single(labels).detach().cpu()
+    labels = single(labels).detach().cpu()
     return (entropy(labels[None])[0] / np.log(labels.shape[0])).clamp(0, 1).numpy()
 
 
-def overlay_seeds(image: np.ndarray, seeds: np.ndarray, num_classes: int, fade: float = 0.55) -> np.ndarray:
-    """Draw the seeds in their class colours, with a thin white rim, on the photo faded towards white.
+def overlay_seeds(
+    image: np.ndarray, seeds: np.ndarray, num_classes: int, fade: float = 0.55, colors: np.ndarray | None = None
+) -> np.ndarray:
+    """Draw the seeds in their class colours, with a thin rim, on the photo faded towards white.
+
+    The rim is white, around light colours dark.
 
     Parameters
     ----------
@@ -91,6 +102,8 @@ def overlay_seeds(image: np.ndarray, seeds: np.ndarray, num_classes: int, fade: 
         The number of classes K.
     fade : float, default 0.55
         The share of white in [0, 1].
+    colors : ndarray of float, shape (K, 3), optional
+        The classes' colours. Default: VOC's.
 
     Returns
     -------
@@ -99,12 +112,14 @@ def overlay_seeds(image: np.ndarray, seeds: np.ndarray, num_classes: int, fade: 
     """
     seeded = seeds < num_classes
     picture = (1 - fade) * image / 255 + fade
-    rim = seeded.copy()
+    colors = voc_palette(num_classes) if colors is None else colors
+    light = colors @ LUMINANCE > LIGHT
     for axis in (0, 1):
         for shift in (-1, 1):
-            rim |= np.roll(seeded, shift, axis)
-    picture[rim] = 1
-    picture[seeded] = voc_palette(num_classes)[seeds[seeded]]
+            beside = np.roll(seeds, shift, axis)
+            rim = (beside < num_classes) & ~seeded
+            picture[rim] = np.where(light, DARK_RIM, 1.0)[beside[rim], None]
+    picture[seeded] = colors[seeds[seeded]]
     return picture
 
 
@@ -114,6 +129,7 @@ def panels(
     width: float = 9.5,
     legend: tuple[str, ...] | dict[int, str] = (),
     named: dict[str, np.ndarray] | None = None,
+    colors: np.ndarray | None = None,
 ):
     """Draw a grid of pictures with titles.
 
@@ -132,6 +148,8 @@ def panels(
     named : dict of str to ndarray of int, optional
         Title -> class ids (H, W), such as seeds. The class names are also written on that picture, because not every
         reader can distinguish VOC's green from its olive.
+    colors : ndarray of float, shape (K, 3), optional
+        The classes' colours in the legend. Default: VOC's.
 
     Returns
     -------
@@ -164,7 +182,8 @@ def panels(
         axis.set_title(title)
     names = legend if isinstance(legend, dict) else dict(enumerate(legend))
     if names:
-        _add_legend(figure, names, _occurring(pictures, named or {}, names))
+        colors = voc_palette(max(names) + 1) if colors is None else colors
+        _add_legend(figure, names, colors, _occurring(pictures, named or {}, names, colors))
     if named:
         figure.draw_without_rendering()  # the layout determines the room for a name
         for axis, title in zip(axes.flat, pictures, strict=False):
@@ -173,7 +192,7 @@ def panels(
     return figure
 
 
-def _add_legend(figure, names: dict[int, str], occurring: list[int]) -> None:
+def _add_legend(figure, names: dict[int, str], colors: np.ndarray, occurring: list[int]) -> None:
     """Add a legend below the pictures, at most as wide as the figure if possible.
 
     The figure grows by the height of the legend, so that the pictures keep their size. `occurring` lists the class ids to show
@@ -181,7 +200,6 @@ def _add_legend(figure, names: dict[int, str], occurring: list[int]) -> None:
     """
     from matplotlib.patches import Patch
 
-    colors = voc_palette(max(names) + 1)
     patches = {k: Patch(facecolor=colors[k], edgecolor="0.5", label=name) for k, name in names.items()}
     columns = min(LEGEND_COLUMNS, len(names))
     while True:
@@ -202,17 +220,17 @@ def _add_legend(figure, names: dict[int, str], occurring: list[int]) -> None:
     figure.set_size_inches(width, height + size.height / figure.dpi + 0.07)
 
 
-def _occurring(pictures: dict, named: dict[str, np.ndarray], names: dict[int, str]) -> list[int]:
+def _occurring(pictures: dict, named: dict[str, np.ndarray], names: dict[int, str], colors: np.ndarray) -> list[int]:
     """Return the class ids in `named` and those whose colour occurs in a picture, the most frequent first."""
     listed = np.array(list(names))
-    colors = _color_codes(voc_palette(max(names) + 1)[listed])
+    codes_of = _color_codes(colors[listed])
     counts = np.zeros(len(listed), int)
     for ids in named.values():
         counts += np.bincount(ids.astype(int).ravel(), minlength=256)[listed]
     for picture in pictures.values():
         if np.ndim(picture) == 3:
             codes, numbers = np.unique(_color_codes(np.asarray(picture)), return_counts=True)
-            counts += np.array([numbers[codes == color].sum() for color in colors])
+            counts += np.array([numbers[codes == code].sum() for code in codes_of])
     order = np.argsort(-counts, kind="stable")
     return listed[order[: int((counts > 0).sum())]].tolist()
 
@@ -255,7 +273,7 @@ def _write_names(axis, ids: np.ndarray, names: dict[int, str], tries: int = 40) 
             text.remove()
 
 
-def _single(labels: Tensor) -> Tensor:
+def single(labels: Tensor) -> Tensor:
     """Return labels as (K, H, W), or raise ValueError."""
     if labels.ndim == 4 and labels.shape[0] == 1:
         labels = labels[0]

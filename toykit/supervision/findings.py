@@ -48,7 +48,7 @@ def fatal_findings(ids: np.ndarray) -> list[str]:
 def _nothing_unlabelled(ids: np.ndarray) -> str:
     """Describe a map (H, W) without an unlabelled pixel: its most frequent id may stand for "no label"."""
     counts = np.bincount(ids.ravel(), minlength=256)
-    first = int(counts.argmax())
+    first = int(counts[:PADDING].argmax())  # 254 is padding, which is never "no label"
     return (
         f"no pixel is unlabelled ({UNLABELLED}); the map holds {_some(np.flatnonzero(counts))}, and {first} covers "
         f"{counts[first] / ids.size:.1%} of the pixels. Is {first} your unlabelled? Then pass --unlabelled {first} "

@@ -103,9 +103,6 @@ def inspect_seeds(path: str | Path, size: tuple[int, int], unlabelled: int = UNL
         declared = classes
     else:
         seeds, notes = read_drawn_map(path, size, unlabelled)
-        fatal = fatal_findings(seeds)
-        if fatal:
-            raise ValueError(f"{path}: {fatal[0]}")
         ids = seeds[seeds < PADDING]
         classes = tuple(f"class {k}" for k in range(max(2, int(ids.max()) + 1 if ids.size else 2)))
         notes, declared = notes + map_findings(seeds), ("",) * len(classes)  # a PNG declares no classes
@@ -135,6 +132,11 @@ def read_drawn_map(
         See `read_seeds`.
     """
     ids, notes = read_indexed_png(path), []
+    fatal = fatal_findings(
+        ids
+    )  # before ids are replaced or scaled: soft edges lie between the strokes and what is around them
+    if fatal:
+        raise ValueError(f"{path}: {fatal[0]}")
     if unlabelled != UNLABELLED:
         both = int((ids == UNLABELLED).sum())
         if both:
@@ -216,7 +218,7 @@ def read_indexed_png(path: str | Path) -> np.ndarray:
 
     try:
         with Image.open(path, formats=["PNG"]) as file:
-            mode, ids = file.mode, np.array(file)
+            mode, raw, ids = file.mode, file.tile[0][3] if file.tile else "", np.array(file)
     except FileNotFoundError:
         raise
     except (Image.DecompressionBombError, SyntaxError, OSError, ValueError) as error:
@@ -225,6 +227,8 @@ def read_indexed_png(path: str | Path) -> np.ndarray:
         colours = mode not in ("1", "I", "I;16")
         reason = "in a picture of colours it is not clear which class a pixel has" if colours else "save it with 8 bits"
         raise ValueError(f"{path}: expected an indexed PNG (mode P or L) of class ids, got mode {mode}; {reason}")
+    if raw in ("L;2", "L;4"):  # grey values of 2 or 4 bits, which Pillow stretches to 0..255
+        ids //= 255 // (2 ** int(raw[-1]) - 1)
     return ids
 
 

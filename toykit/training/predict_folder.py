@@ -16,7 +16,6 @@ import numpy as np
 
 from toykit import __version__
 from toykit._shared.files import write_atomically, write_text
-from toykit._shared.palette import voc_palette
 from toykit._shared.photo_jobs import Job, list_photos, process, refuse_ambiguous
 from toykit.datasets.sample import read_image
 from toykit.supervision import write_seeds
@@ -164,7 +163,9 @@ def _write_picture(path: Path, photo: np.ndarray, mask: np.ndarray, classes: tup
     stride = -(-max(mask.shape) // LONGEST)  # a large photo is drawn smaller
     image = photo[::stride, ::stride] / 255
     ids = mask[::stride, ::stride]
-    colors = 0.4 * image + 0.6 * voc_palette(len(classes))[ids]
-    figure = plots.panels({"photo": image, "classes": colors}, legend=classes, named={"classes": ids})
+    tints = plots.class_tints(len(classes), classes.index("background") if "background" in classes else None, ids)
+    colors = 0.4 * image + 0.6 * tints[ids]
+    names = {int(k): classes[k] for k in np.unique(ids)}
+    figure = plots.panels({"photo": image, "classes": colors}, legend=names, named={"classes": ids}, colors=tints)
     write_atomically(path, lambda file: figure.savefig(file, format="png"))
     plt.close(figure)

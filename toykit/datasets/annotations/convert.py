@@ -112,7 +112,9 @@ def _read(source: Path, background: str | None) -> tuple[Iterable[tuple[str, np.
         colors = read_label_map(source / "labelmap.txt")
         classes = _checked(source, [name for name in colors if name.lower() not in BACKGROUNDS], background)
         files = files_by_name(source / "SegmentationClass", (".png",))
-        return ((path.name, read_color_mask(path, colors, classes)) for path in files.values()), classes
+        # the background's pixels are labelled by their distance from all shapes, as for the other formats
+        objects = ["" if name == background else name for name in classes]
+        return ((path.name, read_color_mask(path, colors, objects)) for path in files.values()), classes
     found, names = _read_shapes(source)
     used = {shape.label for photo in found for shape in photo.shapes}
     names = [name for name in dict.fromkeys(names) if name in used] + sorted(used - set(names))

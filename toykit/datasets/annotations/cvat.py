@@ -59,6 +59,10 @@ def read_cvat_xml(path: Path) -> tuple[list[Annotated], list[str]]:
 def _xml_shape(part, size: tuple[int, int]) -> Shape:
     """Return one of CVAT's shapes."""
     label, kind = part.get("label") or "", part.tag
+    if float(part.get("rotation", "0")) % 360:
+        raise ValueError(
+            f"a {kind} turned by {part.get('rotation')} degrees, which is not supported; draw it as a polygon"
+        )
     if not label:
         raise ValueError(f"a {kind} without a label")
     if kind in ("polygon", "polyline", "points"):

@@ -5,15 +5,20 @@ import binascii
 import io
 import json
 import math
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from toykit.datasets.annotations.shapes import MOST_BYTES, Annotated, Shape, from_runs, photo_size, rectangle, ring
 
 #: What a file with wrong keys, types or values raises.
-FAULTS = (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError, RecursionError, binascii.Error)
+FAULTS = (
+    AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError, RecursionError, binascii.Error, SyntaxError,
+    UnidentifiedImageError, Image.DecompressionBombError, zlib.error,
+)  # fmt: skip
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -82,8 +87,6 @@ def _labelme_shape(shape: dict[str, Any]) -> Shape:
         radius = float(np.hypot(*(points[1] - points[0])))
         return Shape(label, (points[0] + radius * np.stack([np.cos(angles), np.sin(angles)], 1),))
     if kind == "mask":
-        from PIL import Image
-
         with Image.open(io.BytesIO(base64.b64decode(shape["mask"])), formats=["PNG"]) as file:
             mask = np.array(file.convert("L")) > 0
         return Shape(label, mask=mask, corner=(int(points[0, 0]), int(points[0, 1])))

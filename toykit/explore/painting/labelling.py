@@ -8,8 +8,10 @@ from torch import Tensor
 
 from toykit.energy import Energy
 from toykit.explore.painting.paint import Painting
+from toykit.mixture_model import mixture_logits
 from toykit.neighborhoods import NearestNeighbors
-from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, soft_colors
+from toykit.plots.images import entropy_map, hard_colors, overlay_seeds
+from toykit.plots.label_picture import class_tints, label_picture
 from toykit.seed_model import seed_logits
 from toykit.solvers import solve
 from toykit.supervision.findings import class_findings
@@ -97,7 +99,8 @@ def label(
     classes = len(painting.classes)
     if not (painting.seeds < classes).any():
         raise ValueError("paint a stroke in each of two classes: without seeds there is nothing to distinguish them")
-    logits = seed_logits(image, seeds, classes)
+    # the mixture takes half a second, which a pause in painting allows
+    logits = (seed_logits if preview else mixture_logits)(image, seeds, classes)
     options = {"tolerance": TOLERANCE, "kernel": kernel} if settings.solver == "fast" else {}
     if preview and settings.solver == "fast":
         options["max_steps"] = PREVIEW_SWEEPS
@@ -130,25 +133,27 @@ def picture(painting: Painting, labels: Tensor | None, view: str) -> np.ndarray:
         RGBA.
     """
     if view == "seeds":
-        return rgba(overlay_seeds(painting.image, painting.seeds, len(painting.classes)))
+        return rgba(overlay_seeds(painting.image, painting.seeds, len(painting.classes), colors=tints(painting)))
     if labels is None:
         return np.full((*painting.seeds.shape, 4), 235, np.uint8)
     if view == "hard":
-        return rgba(hard_colors(labels))
+        return rgba(hard_colors(labels, tints(painting)))
     if view == "entropy":
         return rgba(1 - np.repeat(entropy_map(labels)[..., None], 3, axis=2))
-    return rgba(soft_colors(labels))
+    return rgba(label_picture(painting.image, labels, tints(painting)))
+
+
+def tints(painting: Painting) -> np.ndarray:
+    """Return the classes' colours (K, 3) in [0, 1]; a class called "background" is light grey."""
+    names = painting.classes
+    return class_tints(len(names), names.index("background") if "background" in names else None)
 
 
 def seeds_layer(painting: Painting) -> np.ndarray:
     """Draw the seeds in their class colours as RGBA (H, W, 4), transparent elsewhere; only seeds are converted, for speed."""
-    from toykit._shared.palette import voc_palette
-
     layer = np.zeros((*painting.seeds.shape, 4), np.uint8)
     seeded = painting.seeds < len(painting.classes)
-    layer[seeded] = np.insert((voc_palette(len(painting.classes)) * 255).round(), 3, 255, axis=1)[
-        painting.seeds[seeded]
-    ]
+    layer[seeded] = np.insert((tints(painting) * 255).round(), 3, 255, axis=1)[painting.seeds[seeded]]
     return layer
 
 

@@ -10,12 +10,12 @@ import numpy as np
 from torch import Tensor
 
 from toykit._shared.arguments import check_choice
-from toykit._shared.palette import LINE_COLORS, voc_palette
+from toykit._shared.palette import LINE_COLORS
 from toykit._shared.resources import shipped
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.photos import PHOTOS, photo
 from toykit.datasets.sample import fit_within, read_image, resize_image
-from toykit.explore.painting.labelling import SOLVERS, VIEWS, Settings, label, picture, seeds_layer
+from toykit.explore.painting.labelling import SOLVERS, VIEWS, Settings, label, picture, seeds_layer, tints
 from toykit.explore.painting.paint import Painting, read_upload
 from toykit.potts import RELAXATIONS
 
@@ -85,7 +85,7 @@ class Session:
     def state(self) -> dict:
         """Return everything that the page's controls show."""
         painting = self.painting
-        colors = (voc_palette(len(painting.classes)) * 255).round().astype(int).tolist()
+        colors = (tints(painting) * 255).round().astype(int).tolist()
         named = zip(painting.classes, colors, strict=True)
         classes = [{"name": name, "color": "rgb({},{},{})".format(*color)} for name, color in named]
         return {

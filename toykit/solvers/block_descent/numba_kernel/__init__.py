@@ -2,7 +2,7 @@
 
 `grid` and `edge_list` hold the parallel loops of the two layouts. Both call `step`, which is made of the gradient (`forms`: the
 relaxations), the `proximal` step and the `line_search`; `unary` holds the cross-entropies, `rows` the innermost loops. Numba
-compiles at the first call, which takes some seconds, and keeps the result on disk (`compiled`).
+compiles at the first call, which takes some seconds, and keeps the result on disk (`toykit._shared.compiled`).
 """
 
 import numpy as np

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from toykit.solvers.block_descent.numba_kernel.compiled import inner, outer
+from toykit._shared.compiled import inner, outer
 from toykit.solvers.block_descent.numba_kernel.forms import add_potts
 from toykit.solvers.block_descent.numba_kernel.grid import classes_held
 from toykit.solvers.block_descent.numba_kernel.rows import Row, add_impurity, add_products, of_class
+from toykit.solvers.block_descent.numba_kernel.sources import SOURCES
 from toykit.solvers.block_descent.numba_kernel.step import Neighbors, Pixels, update
 from toykit.solvers.block_descent.numba_kernel.unary import add_unary
 
@@ -32,7 +33,7 @@ class BlockArrays(NamedTuple):
     weights: np.ndarray  # (E,), lam w_ij
 
 
-@outer
+@outer(SOURCES, parallel=True)
 def sweep(digest):
     """Update one block's pixels; adds to change, one number for each tile."""
 
@@ -44,7 +45,7 @@ def sweep(digest):
     return sweep_tiles
 
 
-@outer
+@outer(SOURCES, parallel=True)
 def energy(digest):
     """Set the energy of each tile of one block."""
 

@@ -11,8 +11,8 @@ import numba
 import numpy as np
 import torch
 
+from toykit._shared.compiled import in_compiled_code, inner
 from toykit.simplex import extended_log, smallest_probability
-from toykit.solvers.block_descent.numba_kernel.compiled import in_compiled_code, inner
 from toykit.solvers.block_descent.scalar_forms import FORMS, ScalarForm, inverse, inverse_root, log_ratio
 
 #: Their order is their number in compiled code.

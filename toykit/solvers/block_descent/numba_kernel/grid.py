@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from toykit.solvers.block_descent.numba_kernel.compiled import inner, outer
+from toykit._shared.compiled import inner, outer
 from toykit.solvers.block_descent.numba_kernel.forms import add_potts
 from toykit.solvers.block_descent.numba_kernel.rows import (
     Row,
@@ -19,6 +19,7 @@ from toykit.solvers.block_descent.numba_kernel.rows import (
     holds,
     of_class,
 )
+from toykit.solvers.block_descent.numba_kernel.sources import SOURCES
 from toykit.solvers.block_descent.numba_kernel.step import Neighbors, Pixels, update
 from toykit.solvers.block_descent.numba_kernel.unary import RCE, Q, add_unary
 
@@ -35,7 +36,7 @@ class GridArrays(NamedTuple):
     held: np.ndarray  # (B, 2, 2, h + 2, K), bool: whether any pixel of the half-row holds the class
 
 
-@outer
+@outer(SOURCES, parallel=True)
 def sweep(digest):
     """Update all half-rows; adds to change (B, h, 2, images)."""
 
@@ -52,7 +53,7 @@ def sweep(digest):
     return sweep_grid
 
 
-@outer
+@outer(SOURCES, parallel=True)
 def energy(digest):
     """Add up the energy of all half-rows in value (B, 2, 2, h, images)."""
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from toykit.solvers.block_descent.numba_kernel.compiled import inner
+from toykit._shared.compiled import inner
 from toykit.solvers.block_descent.numba_kernel.forms import add_rises, add_turns
 from toykit.solvers.block_descent.numba_kernel.rows import Row, add, add_products, of_class
 from toykit.solvers.block_descent.numba_kernel.unary import RCE, add_unary_rise, add_unary_slope

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from toykit.solvers.block_descent.numba_kernel.compiled import inner
+from toykit._shared.compiled import inner
 from toykit.solvers.block_descent.numba_kernel.rows import add, of_class
 from toykit.solvers.block_descent.numba_kernel.unary import CCE, RCE
 from toykit.solvers.block_descent.scalar_forms import inverse

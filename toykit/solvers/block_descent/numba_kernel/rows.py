@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from toykit.solvers.block_descent.numba_kernel.compiled import inner
+from toykit._shared.compiled import inner
 
 
 class Row(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from toykit.solvers.block_descent.numba_kernel.compiled import inner
+from toykit._shared.compiled import inner
 from toykit.solvers.block_descent.numba_kernel.forms import add_slopes
 from toykit.solvers.block_descent.numba_kernel.line_search import line_search
 from toykit.solvers.block_descent.numba_kernel.proximal import apply_thresholds, find_thresholds, wakes

@@ -1,7 +1,7 @@
 """The cross-entropies along a row: value, and change and slope on the way from a label to its goal."""
 
+from toykit._shared.compiled import inner
 from toykit.simplex import extended_log
-from toykit.solvers.block_descent.numba_kernel.compiled import inner
 from toykit.solvers.block_descent.numba_kernel.rows import of_class
 from toykit.solvers.block_descent.scalar_forms import inverse, log_ratio
 

@@ -1,6 +1,5 @@
 """Compute soft labels, a hard mask and a picture from one photo and its scribbles: eq. (8)'s sub-problem without a network."""
 
-import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,13 +11,13 @@ import torch
 from torch import Tensor
 
 from toykit._shared.files import check_writable, write_atomically
-from toykit.conventions import PADDING, UNLABELLED
-from toykit.datasets.sample import Sample, read_image
+from toykit.conventions import PADDING
+from toykit.datasets.sample import Sample
 from toykit.energy import Energy
 from toykit.energy.cells import cell_inputs
-from toykit.seed_model import seed_logits
+from toykit.mixture_model import ROUNDS, Backbone, mixture_logits
 from toykit.solvers import Solution, solve
-from toykit.supervision import SeedWarning, read_seeds, write_seeds
+from toykit.supervision import write_seeds
 
 #: Longer side of a photo in the picture, in pixels: a panel shows no more.
 LONGEST = 1000
@@ -43,115 +42,6 @@ class Segmentation:
     sample: Sample
     solution: Solution
     files: dict[str, Path]
-
-
-def read_sample(image: str | Path, seeds: str | Path, unlabelled: int = UNLABELLED) -> Sample:
-    """Read a photo and its scribbles.
-
-    Parameters
-    ----------
-    image : str or Path
-        The photo.
-    seeds : str or Path
-        Its scribbles, see `toykit.supervision.read_seeds`.
-    unlabelled : int, default 255
-        The id in an indexed PNG that means "no label", besides 255.
-
-    Returns
-    -------
-    Sample
-        The photo with its scribbles.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a file is missing.
-    ValueError
-        If a file cannot be read, or no pixel carries a class; the message names the file.
-
-    Warns
-    -----
-    SeedWarning
-        If the scribbles look as if something else was meant, see `toykit.supervision.findings`.
-    """
-    picture = read_image(image)
-    height, width = picture.shape[:2]
-    seed_map, classes = read_seeds(seeds, (width, height), unlabelled)
-    sample = Sample(Path(image).stem, picture, seed_map, classes)
-    if sample.seeded_share() == 0:
-        raise ValueError(f"{seeds}: no pixel carries a class; draw at least one scribble")
-    return sample
-
-
-def read_logits(path: str | Path, num_classes: int, size: tuple[int, int]) -> Tensor:
-    """Read a network's logits from an NPY file.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file; its array has shape (K, H, W) or (1, K, H, W).
-    num_classes : int
-        Number of classes of the seeds, the smallest possible K.
-    size : tuple of int
-        (width, height) of the photo.
-
-    Returns
-    -------
-    Tensor, float32 or float64 (1, K, H, W)
-        The logits.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the file is missing.
-    ValueError
-        If it contains anything else, such as probabilities, NaN or infinite values; the message names the file and its content.
-
-    Warns
-    -----
-    SeedWarning
-        If all values lie in 0..1, as a sigmoid's do.
-    """
-    try:
-        with open(path, "rb") as file:
-            array = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(f"{path}: cannot be read as an NPY file ({error})") from error
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{path}: expected one array (NPY), got an archive of several (NPZ)")
-    array = array[0] if array.ndim == 4 and len(array) == 1 else array
-    if array.ndim != 3 or array.shape[1:] != size[::-1] or array.shape[0] < num_classes or array.dtype.kind != "f":
-        raise ValueError(
-            f"{path}: expected floating logits (K, {size[1]}, {size[0]}) with K of at least {num_classes}, got "
-            f"{array.dtype} {array.shape}"
-        )
-    _check_logits(path, array)
-    native = np.float64 if array.dtype.itemsize >= 8 else np.float32
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=native))[None]
-
-
-def _check_logits(path: str | Path, array: np.ndarray) -> None:
-    """Raise ValueError for values that are not finite, or probabilities; warn of values that a sigmoid may have produced."""
-    finite = np.isfinite(array)
-    if not finite.all():
-        first = tuple(int(x) for x in np.argwhere(~finite)[0])
-        raise ValueError(
-            f"{path}: {int((~finite).sum())} of {array.size} logits are NaN or infinite, the first at {first} ({array[first]})"
-        )
-    if array.min() < 0 or array.max() > 1 or array.min() == array.max():
-        return
-    if np.abs(array.sum(0, dtype=np.float64) - 1).max() < 1e-2:
-        raise ValueError(
-            f"{path}: these look like probabilities (in 0..1, and each pixel's sum is 1); expected logits, the values before "
-            "the softmax. The logarithm of probabilities p serves as well: np.log(np.maximum(p, 1e-6))"
-        )
-    warnings.warn(
-        f"{path}: all values lie in 0..1; expected logits, the values before the softmax or sigmoid",
-        SeedWarning,
-        stacklevel=3,
-    )
 
 
 def occurring_classes(sample: Sample, solution: Solution) -> dict[int, str]:
@@ -229,6 +119,8 @@ def segment(
     method: str = "fast",
     *,
     logits: Tensor | None = None,
+    rounds: int = ROUNDS,
+    features: str | Path | None = None,
     callback: Callable[..., object] | None = None,
     **options,
 ) -> Segmentation:
@@ -244,8 +136,12 @@ def segment(
     energy, method, callback, **options
         See `toykit.solve`.
     logits : Tensor, float (1, K, H, W), optional
-        A network's logits. By default those of a model that is fitted on the seeds, `toykit.seed_model.seed_logits`; with
-        eta = 0 the solver only starts from them.
+        A network's logits. By default those of a model that is fitted on the seeds, `toykit.mixture_model.mixture_logits`; with
+        eta = 0 uniform ones.
+    rounds : int, default `toykit.mixture_model.ROUNDS`
+        Largest number of refits of that model to soft labels; no effect with `logits`.
+    features : str or Path, optional
+        A pre-trained network for that model, see `toykit.mixture_model.Backbone`; no effect with `logits`.
 
     Returns
     -------
@@ -255,7 +151,7 @@ def segment(
     Raises
     ------
     TypeError, ValueError
-        Those of `toykit.solve`; no file is written then.
+        Those of `toykit.solve` and `toykit.mixture_model.Backbone`; no file is written then.
     OSError
         If the folder cannot be made or written.
     """
@@ -264,7 +160,7 @@ def segment(
     image, seeds = sample.tensors()
     present = None
     if logits is None:  # the model of the seeds knows the classes with seeds only
-        logits = seed_logits(image, seeds, len(sample.classes))
+        logits = _predict(image, seeds, len(sample.classes), energy, rounds, features)
         present = torch.from_numpy(sample.present())[None]
     solution = solve(logits, image, seeds, energy, method, present=present, callback=callback, **options)
     del logits, image, seeds  # the files need memory, too
@@ -277,6 +173,16 @@ def segment(
     write_seeds(files["mask.png"], hard_mask(sample, solution))
     _write_picture(files["picture.png"], sample, labels, occurring_classes(sample, solution))
     return Segmentation(sample, solution, files)
+
+
+def _predict(
+    image: Tensor, seeds: Tensor, num_classes: int, energy: Energy, rounds: int, features: str | Path | None
+) -> Tensor:
+    """Predict from the seeds; uniformly where the predictions have no weight, since the solver would start from them."""
+    if energy.eta == 0:
+        return image.new_zeros(1, num_classes, *seeds.shape[1:])
+    maps = None if features is None else Backbone(features)
+    return mixture_logits(image, seeds, num_classes, energy=energy, rounds=rounds, features=maps)
 
 
 def _write_npz(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
@@ -299,12 +205,16 @@ def _write_picture(path: Path, sample: Sample, labels: Tensor, names: dict[int, 
     used = small.flatten(1).any(1)  # the largest entropy is that of the classes that take part
     image = photo.round().byte().permute(1, 2, 0).numpy()
     marks = seeds.numpy().astype(np.uint8)
+    padding = marks == PADDING
+    hard = np.where(padding, np.uint8(PADDING), small.argmax(0).numpy().astype(np.uint8))
+    background = next((k for k, name in names.items() if name == "background"), None)
+    tints = plots.class_tints(len(labels), background, hard)
     pictures = {
-        "photo and seeds": plots.overlay_seeds(image, marks, len(labels), fade=0.3),
-        "soft labels": plots.soft_colors(small),
+        "photo and seeds": plots.overlay_seeds(image, marks, len(labels), 0.3, tints),
+        "soft labels (a bare photo: undecided)": plots.label_picture(image, small, tints),
         "their entropy (black: uncertain)": plots.entropy_map(small[used] if used.sum() > 1 else small),
-        "hard mask": plots.hard_colors(small),
+        "hard mask": np.where(padding[..., None], 1.0, plots.hard_colors(small, tints)),
     }
-    figure = plots.panels(pictures, columns=2, legend=names, named={"photo and seeds": marks})
+    figure = plots.panels(pictures, columns=2, legend=names, named={"photo and seeds": marks}, colors=tints)
     write_atomically(path, lambda file: figure.savefig(file, format="png"))
     plt.close(figure)

@@ -20,7 +20,9 @@ from toykit import __version__
 from toykit._shared.photo_jobs import Job, list_photos, process, refuse_ambiguous
 from toykit.conventions import UNLABELLED
 from toykit.energy import Energy
-from toykit.segment import FILES, class_shares, read_logits, read_sample, segment
+from toykit.mixture_model import Backbone
+from toykit.segment.labelling import FILES, class_shares, segment
+from toykit.segment.reading import read_logits, read_sample
 from toykit.solvers import check_options
 from toykit.supervision import SeedWarning
 
@@ -128,14 +130,20 @@ class Labelling:
 
     def __call__(self, job: Job) -> dict:
         """Write the photo's files and return its columns of the summary."""
+        import matplotlib
+
+        matplotlib.use("agg")  # a worker may have a screen
         if self.version != __version__:
             raise RuntimeError(f"this worker has toykit {__version__}, the command {self.version}; install one version")
         image, seeds, *others = job.inputs
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", SeedWarning)
-            sample = read_sample(image, seeds, self.unlabelled)
-            height, width = sample.seeds.shape
-            logits = read_logits(others[0], len(sample.classes), (width, height)) if others else None
+            try:
+                sample = read_sample(image, seeds, self.unlabelled)
+                height, width = sample.seeds.shape
+                logits = read_logits(others[0], len(sample.classes), (width, height)) if others else None
+            except ValueError as error:  # what was found before may be its cause
+                raise ValueError("; ".join([str(error), *(str(warning.message) for warning in caught)])) from error
         solution = segment(
             sample, self.output, self.energy, self.method, logits=logits, on_failure="ignore", **self.options
         ).solution
@@ -213,6 +221,10 @@ def segment_folder(
         if paths:
             names = ", ".join(path.name for path in paths[:8]) + (", ..." if len(paths) > 8 else "")
             report(f"{text} {len(paths)} {'file' if len(paths) == 1 else 'files'}, left out: {names}")
+    if options.get("features") is not None and Path(options["features"]).is_file():
+        options["features"] = str(Path(options["features"]).absolute())  # workers may run in another folder
+    if options.get("features") is not None:
+        Backbone(options["features"])  # raise before any work
     extra = () if logits is None else (Path(logits).absolute(),)
     jobs = [
         Job(image.stem, (image, marks, *(folder / f"{image.stem}.npy" for folder in extra)))

@@ -8,9 +8,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from toykit import Energy, segment_folder
+from toykit import Energy
 from toykit.cli import main
-from toykit.segment_folder import find_pairs
+from toykit.segment import find_pairs
+from toykit.segment import folder as labelling
 from toykit.supervision import read_indexed_png, write_seeds
 
 
@@ -165,13 +166,13 @@ def test_refused_before_any_work(folders):
         assert "expected a folder of its own" in call(photos, seeds, "-o", folder, code=1)
     assert not output.exists()
     with pytest.raises(TypeError, match="has no option max_steps"):
-        segment_folder.segment_folder(photos, seeds, output, Energy("Q", "Q"), "closed_form", max_steps=3)
+        labelling.segment_folder(photos, seeds, output, Energy("Q", "Q"), "closed_form", max_steps=3)
     assert not output.exists()
 
 
 def test_workers_and_scheduler_are_passed_on(folders, monkeypatch):
     given = {}
-    monkeypatch.setattr(segment_folder, "process", lambda *_, **more: given.update(more) or [])
+    monkeypatch.setattr(labelling, "process", lambda *_, **more: given.update(more) or [])
     photos, seeds, output = folders
     call(photos, seeds, "-o", output, "--workers", 3)
     assert (given["workers"], given["scheduler"], given["fresh"]) == (3, None, False)
@@ -181,9 +182,9 @@ def test_workers_and_scheduler_are_passed_on(folders, monkeypatch):
 
 def test_another_version_on_a_worker_is_an_error(folders):
     photos, seeds, output = folders
-    work = segment_folder.Labelling(output, Energy(), "fast", version="0.0.1")
+    work = labelling.Labelling(output, Energy(), "fast", version="0.0.1")
     with pytest.raises(RuntimeError, match=r"this worker has toykit .*, the command 0\.0\.1"):
-        work(segment_folder.Job("a", (photos / "a.png", seeds / "a.png")))
+        work(labelling.Job("a", (photos / "a.png", seeds / "a.png")))
 
 
 @pytest.mark.parametrize(("solver", "option"), [("closed-form", "--max-steps"), ("mean-field", "--tolerance")])
@@ -203,7 +204,7 @@ def test_limits_reach_the_solver(folders, monkeypatch):
         given.update(options)
         raise ValueError("noted")
 
-    monkeypatch.setattr("toykit.segment.solve", note)
+    monkeypatch.setattr("toykit.segment.labelling.solve", note)
     call(photos / "a.png", seeds / "a.png", "-o", output, "--max-steps", 7, "--tolerance", 0.25, code=1)
     assert (given["max_steps"], given["tolerance"]) == (7, 0.25)
     given.clear()

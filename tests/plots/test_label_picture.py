@@ -1,0 +1,117 @@
+"""The picture of labels: the photo in grey, tinted by class, the stronger the surer; readable without colour vision."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from helpers.vision import VIEWS, seen
+from skimage.color import deltaE_cie76, rgb2gray
+
+from toykit.plots.images import overlay_seeds
+from toykit.plots.label_picture import APART, BACKGROUND, HUES, OPACITY, certainty, class_tints, label_picture
+
+
+def labels_of(*pixels):
+    """Labels (K, 1, N) of N pixels."""
+    return torch.from_numpy(np.array(pixels, dtype=float)).T[:, None]
+
+
+@pytest.fixture
+def photo():
+    return np.random.default_rng(0).integers(0, 256, (1, 3, 3), dtype=np.uint8)
+
+
+def test_certainty_is_the_lead_of_the_most_likely_class():
+    y = labels_of([1, 0, 0], [0.5, 0.5, 0], [0.2, 0.7, 0.1], [1 / 3, 1 / 3, 1 / 3])
+    assert certainty(y)[0] == pytest.approx([1, 0, 0.5, 0])
+    many = torch.zeros(150, 1, 1)
+    many[[3, 140]] = 0.5  # two classes of 150: as undecided as two of two
+    assert certainty(many) == 0
+    assert certainty(torch.ones(1, 2, 2)).tolist() == [[1, 1], [1, 1]]
+    with pytest.raises(ValueError, match=r"labels: expected \(K, H, W\)"):
+        certainty(torch.ones(2, 2))
+
+
+def test_an_undecided_pixel_shows_the_bare_photo_and_a_certain_one_its_tint(photo):
+    picture = label_picture(photo, labels_of([1, 0, 0], [0, 1, 0], [0.5, 0.5, 0]))
+    grey, tints = rgb2gray(photo)[0], class_tints(3)
+    for pixel in (0, 1):
+        assert picture[0, pixel] == pytest.approx((1 - OPACITY) * grey[pixel] + OPACITY * tints[pixel])
+    assert picture[0, 2] == pytest.approx([grey[2]] * 3)
+    assert label_picture(photo, labels_of([1, 0, 0], [0, 1, 0], [0, 0, 1]), opacity=1)[0] == pytest.approx(tints)
+    assert label_picture(photo, labels_of(*np.eye(3)), opacity=0)[0] == pytest.approx(grey[:, None].repeat(3, 1))
+
+
+def test_the_tint_grows_with_certainty_and_takes_given_colours(photo):
+    image = photo[:, :1].repeat(3, 1)
+    picture = label_picture(image, labels_of([0.6, 0.4], [0.8, 0.2], [1, 0]), np.array([[1.0, 0, 0], [0, 0, 1.0]]))
+    grey = rgb2gray(image)[0, 0]
+    away = np.abs(picture[0] - grey)
+    assert away == pytest.approx(np.array([0.2, 0.6, 1])[:, None] / 1 * away[2], abs=1e-12)
+    assert picture[0, 2] == pytest.approx((1 - OPACITY) * grey + OPACITY * np.array([1, 0, 0]))
+
+
+def test_few_classes_have_fixed_hues_on_a_light_grey_background():
+    tints = class_tints(8)
+    assert tints[0] == pytest.approx(BACKGROUND)
+    assert len(np.unique(tints, axis=0)) == 8
+    assert class_tints(7, background=None) == pytest.approx(tints[1:])
+    assert class_tints(4, background=2)[[0, 1, 3]] == pytest.approx(tints[1:4])
+    mask = np.random.default_rng(0).integers(0, 8, (9, 9))
+    assert class_tints(8, mask=mask) == pytest.approx(tints)
+    for classes, background in ((0, None), (3, 3), (3, -1)):
+        with pytest.raises(ValueError, match="at least one class, and a background among them"):
+            class_tints(classes, background)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("grey", [0.15, 0.5, 0.85])
+def test_classes_are_told_apart_by_every_reader(view, grey):
+    """All eight by colour; the background and the first three objects also in grey."""
+    count = 4 if view == "grey" else 8
+    lab = seen((1 - OPACITY) * grey + OPACITY * class_tints(8)[:count], view)
+    for i, j in combinations(range(count), 2):
+        assert deltaE_cie76(lab[i], lab[j]) > 7, (view, i, j)
+
+
+@pytest.mark.parametrize("num_classes", [21, 150])
+def test_classes_that_meet_have_colours_apart(num_classes):
+    """Regions of a random map, in blocks of 4 pixels, so that a class meets up to eight others per block."""
+    generator = np.random.default_rng(num_classes)
+    mask = np.kron(generator.integers(0, num_classes, (4, 5)), np.ones((4, 4), int))
+    mask[0, 0] = 255  # unlabelled: ignored
+    tints = class_tints(num_classes, mask=mask)
+    lab = seen(tints, "usual")
+    met = set()
+    for a, b in ((mask[1:], mask[:-1]), (mask[:, 1:], mask[:, :-1]), (mask[1:, 1:], mask[:-1, :-1])):
+        met |= {
+            tuple(sorted(pair)) for pair in zip(a.ravel().tolist(), b.ravel().tolist(), strict=True) if 255 not in pair
+        }
+    met = {pair for pair in met if pair[0] != pair[1]}
+    assert len(met) > len(HUES)
+    for i, j in met:
+        assert deltaE_cie76(lab[i], lab[j]) >= APART, (i, j)
+    if num_classes == 150:  # without the mask some that meet look the same
+        plain = class_tints(num_classes)
+        assert any(np.allclose(plain[i], plain[j]) for i, j in combinations(range(1, 150), 2))
+
+
+def test_errors_name_the_shapes(photo):
+    y = labels_of(*np.eye(3))
+    for arguments, message in (
+        ((photo[:, :2], y), r"image: expected \(1, 3, 3\) like the labels, got \(1, 2, 3\)"),
+        ((photo, y, np.zeros((2, 3))), r"tints: expected \(3, 3\), one colour per class, got \(2, 3\)"),
+        ((photo, y, None, 1.5), "opacity: expected a number from 0 to 1, got 1.5"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            label_picture(*arguments)
+
+
+def test_strokes_in_light_colours_have_a_dark_rim():
+    seeds = np.full((3, 7), 255)
+    seeds[1, 1], seeds[1, 5] = 0, 1
+    picture = overlay_seeds(np.full((3, 7, 3), 128, np.uint8), seeds, 2, colors=class_tints(2))
+    assert picture[1, 1] == pytest.approx(BACKGROUND)
+    assert picture[1, 2].max() < 0.3
+    assert picture[1, 6].min() == picture[0, 5].min() == 1

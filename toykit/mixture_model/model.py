@@ -1,0 +1,117 @@
+"""Class probabilities from one photo's own seeds: colour by a mixture of Gaussians, position by geodesic distances.
+
+With the colour c_i of a pixel (CIELAB), its distance g_ik from the strokes of class k and, optionally, a linear classifier's
+score s_ik on a network's features, the logits are
+
+    ln P_ik = ln p_k(c_i) - POWER ln(NEAR + g_ik) + s_ik.
+
+`toykit.mixture_model.mixture` has p, `position` has g, `backbone` and `linear` have s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from toykit.conventions import PADDING, UNLABELLED, check_image, check_seeds
+from toykit.energy.cells import cell_inputs, to_pixels
+from toykit.mixture_model.colour import cielab
+from toykit.mixture_model.linear import linear_scores
+from toykit.mixture_model.mixture import Mixture, fit
+from toykit.mixture_model.position import geodesic_distances, stride_of
+from toykit.seed_model import ABSENT
+
+#: Power of the distance, and the distance below which all pixels are equally near.
+POWER, NEAR = 3.0, 0.03
+#: Seeds per class that the mixture is fitted to, taken at even intervals.
+SEEDS = 500
+#: Pixels that are computed at a time.
+CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class PhotoModel:
+    """The fitted model of one photo.
+
+    Parameters
+    ----------
+    present : list of int
+        The classes with seeds.
+    mixtures : tuple of Mixture
+        The colours of each present class.
+    evidence : Tensor, float64 (len(present), h, w)
+        The rest of ln P_ik on cells: position, and the scores on features.
+    stride : int
+        Side of a cell in pixels.
+    """
+
+    present: list[int]
+    mixtures: tuple[Mixture, ...]
+    evidence: Tensor
+    stride: int
+
+    def log_densities(self, colours: Tensor) -> Tensor:
+        """Compute ln p_k of colours (N, 3): float64 (N, len(present))."""
+        return torch.stack([mixture.log_density(colours) for mixture in self.mixtures], 1)
+
+    def logits(self, photo: Tensor, num_classes: int) -> Tensor:
+        """Compute ln P_ik at each pixel of the photo (3, H, W): float32 (num_classes, H, W)."""
+        height, width = photo.shape[1:]
+        scores = to_pixels(self.evidence[None].float(), (height, width), self.stride)[0]
+        rows = max(1, CHUNK // width)
+        for top in range(0, height, rows):
+            part = slice(top, top + rows)
+            colours = cielab(photo[:, part])
+            scores[:, part] += self.log_densities(colours.flatten(1).T).T.unflatten(1, colours.shape[1:]).float()
+        logits = (scores.amin(0) - ABSENT).expand(num_classes, -1, -1).clone()
+        logits[self.present] = scores
+        return logits
+
+
+def fit_photo(photo: Tensor, seeds: Tensor, features: list[Tensor] | None = None) -> PhotoModel:
+    """Fit the model to one photo.
+
+    Parameters
+    ----------
+    photo : Tensor, float32 (3, H, W)
+    seeds : Tensor, int64 (H, W)
+        At least one class.
+    features : list of Tensor, float (C, h, w), optional
+        A network's maps of the photo, each on any grid.
+
+    Returns
+    -------
+    PhotoModel
+    """
+    stride = stride_of(*seeds.shape)
+    present = seeds[seeds < PADDING].unique().tolist()
+    mixtures = []
+    for k in present:
+        rows, columns = (seeds == k).nonzero(as_tuple=True)
+        chosen = torch.linspace(0, len(rows) - 1, min(len(rows), SEEDS), device=rows.device).round().long()
+        mixtures.append(fit(cielab(photo[:, rows[chosen], columns[chosen]]).T))
+    cells = cell_colours(photo, seeds, stride)
+    evidence = -POWER * (NEAR + geodesic_distances(cells, seeds, present, stride)).log()
+    if features is not None:
+        evidence = evidence + linear_scores(features, seeds, present, stride)
+    return PhotoModel(present, tuple(mixtures), evidence, stride)
+
+
+def cell_colours(photo: Tensor, seeds: Tensor, stride: int) -> Tensor:
+    """Return the cells' mean colours in CIELAB, float64 (3, h, w)."""
+    blank = photo.new_zeros(1, 2, *seeds.shape)
+    outside = seeds.where(seeds == PADDING, UNLABELLED)  # only padding is left out of the means
+    return cielab(cell_inputs(blank, photo[None], outside[None], stride)[1][0])
+
+
+def check_photos(image: Tensor, seeds: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+    """Return image and seeds as float32 and int64, or raise TypeError or ValueError."""
+    image, seeds = check_image(image), check_seeds(seeds, num_classes)
+    if image.shape[1] != 3:
+        raise ValueError(f"image: expected the 3 channels of RGB, got {image.shape[1]}")
+    expected = (len(image), *image.shape[-2:])
+    if seeds.shape != expected:
+        raise ValueError(f"seeds: expected {expected} like the image, got {tuple(seeds.shape)}")
+    return image, seeds

@@ -1,0 +1,122 @@
+"""Read what `toykit segment` gets: a photo, its scribbles, and perhaps a network's logits."""
+
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toykit.conventions import UNLABELLED
+from toykit.datasets.sample import Sample, read_image
+from toykit.supervision import SeedWarning, read_seeds
+
+
+def read_sample(image: str | Path, seeds: str | Path, unlabelled: int = UNLABELLED) -> Sample:
+    """Read a photo and its scribbles.
+
+    Parameters
+    ----------
+    image : str or Path
+        The photo.
+    seeds : str or Path
+        Its scribbles, see `toykit.supervision.read_seeds`.
+    unlabelled : int, default 255
+        The id in an indexed PNG that means "no label", besides 255.
+
+    Returns
+    -------
+    Sample
+        The photo with its scribbles.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    ValueError
+        If a file cannot be read, or no pixel carries a class; the message names the file.
+
+    Warns
+    -----
+    SeedWarning
+        If the scribbles look as if something else was meant, see `toykit.supervision.findings`.
+    """
+    picture = read_image(image)
+    height, width = picture.shape[:2]
+    seed_map, classes = read_seeds(seeds, (width, height), unlabelled)
+    sample = Sample(Path(image).stem, picture, seed_map, classes)
+    if sample.seeded_share() == 0:
+        raise ValueError(f"{seeds}: no pixel carries a class; draw at least one scribble")
+    return sample
+
+
+def read_logits(path: str | Path, num_classes: int, size: tuple[int, int]) -> Tensor:
+    """Read a network's logits from an NPY file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; its array has shape (K, H, W) or (1, K, H, W).
+    num_classes : int
+        Number of classes of the seeds, the smallest possible K.
+    size : tuple of int
+        (width, height) of the photo.
+
+    Returns
+    -------
+    Tensor, float32 or float64 (1, K, H, W)
+        The logits.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is missing.
+    ValueError
+        If it contains anything else, such as probabilities, NaN or infinite values; the message names the file and its content.
+
+    Warns
+    -----
+    SeedWarning
+        If all values lie in 0..1, as a sigmoid's do.
+    """
+    try:
+        with open(path, "rb") as file:
+            array = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError, OSError, MemoryError, zipfile.BadZipFile) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path}: cannot be read as an NPY file ({error})") from error
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{path}: expected one array (NPY), got an archive of several (NPZ)")
+    array = array[0] if array.ndim == 4 and len(array) == 1 else array
+    if array.ndim != 3 or array.shape[1:] != size[::-1] or array.shape[0] < num_classes or array.dtype.kind != "f":
+        raise ValueError(
+            f"{path}: expected floating logits (K, {size[1]}, {size[0]}) with K of at least {num_classes}, got "
+            f"{array.dtype} {array.shape}"
+        )
+    _check_logits(path, array)
+    native = np.float64 if array.dtype.itemsize >= 8 else np.float32
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=native))[None]
+
+
+def _check_logits(path: str | Path, array: np.ndarray) -> None:
+    """Raise ValueError for values that are not finite, or probabilities; warn of values that a sigmoid may have produced."""
+    finite = np.isfinite(array)
+    if not finite.all():
+        first = tuple(int(x) for x in np.argwhere(~finite)[0])
+        raise ValueError(
+            f"{path}: {int((~finite).sum())} of {array.size} logits are NaN or infinite, the first at {first} ({array[first]})"
+        )
+    if array.min() < 0 or array.max() > 1 or array.min() == array.max():
+        return
+    if np.abs(array.sum(0, dtype=np.float64) - 1).max() < 1e-2:
+        raise ValueError(
+            f"{path}: these look like probabilities (in 0..1, and each pixel's sum is 1); expected logits, the values before "
+            "the softmax. The logarithm of probabilities p serves as well: np.log(np.maximum(p, 1e-6))"
+        )
+    warnings.warn(
+        f"{path}: all values lie in 0..1; expected logits, the values before the softmax or sigmoid",
+        SeedWarning,
+        stacklevel=3,
+    )

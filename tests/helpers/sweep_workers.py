@@ -1,6 +1,6 @@
-"""Four workers of a sweep, of which two are killed; forked, since each would otherwise import torch anew.
+"""Four workers per sweep, of which two are killed; forked, since each would otherwise import torch anew.
 
-python sweep_workers.py TABLE FOLDER STORAGE LEASE: prints how each worker ended. An empty STORAGE is the journal.
+python sweep_workers.py TABLE LEASE FOLDER=STORAGE...: prints how the workers of each sweep ended. An empty STORAGE is the journal.
 """
 
 import os
@@ -13,8 +13,8 @@ from pathlib import Path
 DEATHS = (1, 2)
 
 
-def main(table, folder, storage, lease):
-    """Fork the workers, before anything runs that must not be shared: threads, connections, autograd."""
+def main(table, lease, *sweeps):
+    """Run the sweeps one after the other, in forked workers; here runs nothing that must not be shared, such as threads."""
     import lightning_fabric
     import optuna
     import segmentation_models_pytorch
@@ -24,20 +24,22 @@ def main(table, folder, storage, lease):
     from toykit.training.sweep.table import load_table
 
     assert all((lightning_fabric, optuna, segmentation_models_pytorch, torch.utils.tensorboard))
-    begun, begin = os.pipe()
     run_one = engine.run_one
 
-    def work(death):
-        if death:
-            engine.run_one = mortal(run_one, begin, death)
-        sweep = engine.Sweep(load_table(table), Path(folder), storage or None, float(lease))
-        engine.work(sweep, lambda line: print(line, flush=True))
+    for folder, storage in (sweep.split("=", 1) for sweep in sweeps):
+        begun, begin = os.pipe()
 
-    workers = [fork(work, death) for death in DEATHS]
-    for _ in DEATHS:  # the others start when the first two have a trial each
-        os.read(begun, 1)
-    workers += [fork(work, None) for _ in range(2)]
-    print("ended", *(os.waitpid(worker, 0)[1] for worker in workers))
+        def work(death, folder=folder, storage=storage, begin=begin):
+            if death:
+                engine.run_one = mortal(run_one, begin, death)
+            sweep = engine.Sweep(load_table(table), Path(folder), storage or None, float(lease))
+            engine.work(sweep, lambda line: print(line, flush=True))
+
+        workers = [fork(work, death) for death in DEATHS]
+        for _ in DEATHS:  # the others start when the first two have a trial each
+            os.read(begun, 1)
+        workers += [fork(work, None) for _ in range(2)]
+        print("ended", *(os.waitpid(worker, 0)[1] for worker in workers), flush=True)
 
 
 def fork(action, argument):

@@ -1,5 +1,6 @@
 """Sweeps: each run once, phase one shared, rows tuned apart, killed workers replaced with the same result, errors in time."""
 
+import contextlib
 import csv
 import signal
 import subprocess
@@ -96,27 +97,34 @@ def unbroken(root, tmp_path_factory):
     return folder / "runs"
 
 
-def check_survival(unbroken, folder, url):
-    table = unbroken / "mine.yaml"
-    command = [sys.executable, sweep_workers.__file__, table, folder, url or "", "3"]
-    output = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True).stdout
-    assert output.splitlines()[-1] == f"ended {signal.SIGKILL:d} {signal.SIGKILL:d} 0 0", output
-    states = [trial.state.name for trial in Sweep(load_table(table), folder, url).runs.trials()]
+@pytest.fixture(scope="module")
+def survived(unbroken, tmp_path_factory):
+    """Storage -> how the four workers of a sweep on it ended, its folder and its URL; postgresql only where it is installed."""
+    with contextlib.ExitStack() as stack:
+        sweeps = {"journal": (tmp_path_factory.mktemp("journal") / "shared", "")}
+        with contextlib.suppress(pytest.skip.Exception):
+            url = stack.enter_context(postgres.server_or_skip())
+            sweeps["postgresql"] = (tmp_path_factory.mktemp("postgresql") / "shared", url)
+        command = [sys.executable, sweep_workers.__file__, unbroken / "mine.yaml", "3"]
+        command += [f"{folder}={url}" for folder, url in sweeps.values()]
+        output = subprocess.run(command, capture_output=True, text=True, timeout=900, check=True).stdout
+        ended = [line for line in output.splitlines() if line.startswith("ended")]
+        yield {name: (line, *sweep) for line, (name, sweep) in zip(ended, sweeps.items(), strict=True)}
+
+
+@pytest.mark.parametrize("storage", ["journal", "postgresql"])
+def test_two_of_four_workers_are_killed_and_the_result_is_that_of_an_unbroken_sweep(storage, unbroken, survived):
+    if storage not in survived:
+        pytest.skip("needs PostgreSQL and psycopg[binary]")
+    ended, folder, url = survived[storage]
+    assert ended == f"ended {signal.SIGKILL:d} {signal.SIGKILL:d} 0 0"
+    states = [trial.state.name for trial in Sweep(load_table(unbroken / "mine.yaml"), folder, url or None).runs.trials()]
     assert (states.count("COMPLETE"), states.count("FAIL")) == (4, 2)
     assert lasting(folder / "table.csv") == lasting(unbroken / "table.csv")
     for run in ("seeds_only_0", "seeds_only_1", "descent_0", "descent_1"):
         one, other = weights_of(unbroken / run), weights_of(folder / run)
         assert all(torch.equal(one[key], other[key]) for key in one)
     assert {p.name for p in folder.glob("phase_one_*")} == {"phase_one_0.pt", "phase_one_1.pt"}
-
-
-def test_two_of_four_workers_are_killed_and_the_result_is_that_of_an_unbroken_sweep(unbroken, tmp_path):
-    check_survival(unbroken, tmp_path / "shared", None)
-
-
-def test_the_same_on_postgresql(unbroken, tmp_path):
-    with postgres.server_or_skip() as url:
-        check_survival(unbroken, tmp_path / "shared", url)
 
 
 def test_each_run_once_and_finished_ones_are_loaded(trainings, table, tmp_path):
@@ -237,8 +245,9 @@ def test_missing_data_weights_and_evaluations_stop_before_any_run(root, table, t
 
 
 def test_the_command_lists_tables_and_names_errors(table, tmp_path):
-    run = CliRunner().invoke(main, ["sweep", "run", "--help"])
-    assert "table3" in run.output
+    for command in (["sweep", "--help"], ["sweep", "run", "--help"]):
+        run = CliRunner().invoke(main, command)
+        assert "table3_tuned" in run.output
     run = CliRunner().invoke(main, ["sweep", "tabel3"])
     assert (run.exit_code, "neither a file nor a table" in run.output) == (1, True)
     run = CliRunner().invoke(main, ["sweep", "status", str(tmp_path)])

@@ -7,17 +7,7 @@ from pathlib import Path
 import click
 
 
-class _SweepGroup(click.Group):
-    """A group in which a table's name stands for the command `run`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Insert `run` before arguments that name no command."""
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
-            args = ["run", *args]
-        return super().parse_args(ctx, args)
-
-
-class _RunCommand(click.Command):
+class _ListsTables(click.Command):
     """A command whose help lists the tables."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -27,6 +17,16 @@ class _RunCommand(click.Command):
         with formatter.section("Tables"):
             lines = {name: path.read_text(encoding="utf-8").splitlines()[0] for name, path in tables().items()}
             formatter.write_dl([(name, line.lstrip("# ")) for name, line in lines.items()])
+
+
+class _SweepGroup(_ListsTables, click.Group):
+    """A group in which a table's name stands for the command `run`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Insert `run` before arguments that name no command."""
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
 
 
 @click.group(cls=_SweepGroup, short_help="Train a table of networks, or tune them.")
@@ -40,7 +40,7 @@ storage_option = click.option(
 )  # fmt: skip
 
 
-@sweep.command(cls=_RunCommand)
+@sweep.command(cls=_ListsTables)
 @click.argument("table", metavar="TABLE")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option(

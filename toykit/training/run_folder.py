@@ -1,9 +1,10 @@
 """A run's folder: configuration and results, readable without this package.
 
 config.yaml     the resolved configuration        versions.json   versions of the libraries
-metrics.json    classes and the history by epoch  checkpoint.pt   what a run resumes from
+metrics.json    classes and the history by epoch  checkpoint.pt   what a run resumes from; checkpoint_previous.pt: if it is damaged
 events/         for TensorBoard                   pictures/       epoch_NNN_NAME.png
 best.pt         weights with the highest mIoU     last.pt         weights of the last epoch; see `toykit.training.weights`
+failed_batch.pt  only after numbers that are not finite, see `toykit.training.stops`
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 from toykit._shared.files import write_text
-from toykit.training.checkpoint import NAME as CHECKPOINT
+from toykit.training import checkpoint
 from toykit.training.config import Config
 from toykit.training.load import load_config
 from toykit.training.weights import FILES as WEIGHTS
@@ -103,7 +104,7 @@ def read_run(folder: str | Path) -> RunResult:
 def prepare(folder: Path, fresh: bool) -> None:
     """Make the folder; with `fresh`, remove the files of an old run (and no others)."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (CHECKPOINT, *WEIGHTS.values(), "config.yaml", "versions.json", "metrics.json"):
+    for name in (checkpoint.NAME, checkpoint.PREVIOUS, *WEIGHTS.values(), "config.yaml", "versions.json", "metrics.json"):
         for unfinished in folder.glob(f".{name}.*"):  # left by a run that was killed while writing
             unfinished.unlink()
         if fresh:

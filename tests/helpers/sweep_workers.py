@@ -1,6 +1,7 @@
 """Four workers per sweep, of which two are killed; forked, since each would otherwise import torch anew.
 
-python sweep_workers.py TABLE LEASE FOLDER=STORAGE...: prints how the workers of each sweep ended. An empty STORAGE is the journal.
+python sweep_workers.py TABLE LEASE FOLDER=STORAGE...: prints how the workers of each sweep ended. An empty STORAGE is the
+journal.
 """
 
 import os
@@ -17,14 +18,15 @@ def main(table, lease, *sweeps):
     """Run the sweeps one after the other, in forked workers; here runs nothing that must not be shared, such as threads."""
     import lightning_fabric
     import optuna
+    import scipy.stats
     import segmentation_models_pytorch
     import torch.utils.tensorboard
 
     from toykit.training.sweep import sweep as engine
     from toykit.training.sweep.table import load_table
 
-    assert all((lightning_fabric, optuna, segmentation_models_pytorch, torch.utils.tensorboard))
-    run_one = engine.run_one
+    assert all((lightning_fabric, optuna, scipy.stats, segmentation_models_pytorch, torch.utils.tensorboard))
+    loaded, run_one = load_table(table), engine.run_one
 
     for folder, storage in (sweep.split("=", 1) for sweep in sweeps):
         begun, begin = os.pipe()
@@ -32,7 +34,7 @@ def main(table, lease, *sweeps):
         def work(death, folder=folder, storage=storage, begin=begin):
             if death:
                 engine.run_one = mortal(run_one, begin, death)
-            sweep = engine.Sweep(load_table(table), Path(folder), storage or None, float(lease))
+            sweep = engine.Sweep(loaded, Path(folder), storage or None, float(lease))
             engine.work(sweep, lambda line: print(line, flush=True))
 
         workers = [fork(work, death) for death in DEATHS]

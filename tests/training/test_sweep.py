@@ -118,7 +118,9 @@ def test_two_of_four_workers_are_killed_and_the_result_is_that_of_an_unbroken_sw
         pytest.skip("needs PostgreSQL and psycopg[binary]")
     ended, folder, url = survived[storage]
     assert ended == f"ended {signal.SIGKILL:d} {signal.SIGKILL:d} 0 0"
-    states = [trial.state.name for trial in Sweep(load_table(unbroken / "mine.yaml"), folder, url or None).runs.trials()]
+    states = [
+        trial.state.name for trial in Sweep(load_table(unbroken / "mine.yaml"), folder, url or None).runs.trials()
+    ]
     assert (states.count("COMPLETE"), states.count("FAIL")) == (4, 2)
     assert lasting(folder / "table.csv") == lasting(unbroken / "table.csv")
     for run in ("seeds_only_0", "seeds_only_1", "descent_0", "descent_1"):

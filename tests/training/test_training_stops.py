@@ -84,7 +84,9 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_ends_the_same(dam
         train(config, tmp_path, should_stop=stop_after(3))
     DAMAGES[damage](tmp_path / checkpoint.NAME)
     steps = []
-    with pytest.warns(CheckpointWarning, match=r"checkpoint\.pt: cannot be read.*resumes from the checkpoint before it"):
+    with pytest.warns(
+        CheckpointWarning, match=r"checkpoint\.pt: cannot be read.*resumes from the checkpoint before it"
+    ):
         train(config, tmp_path, callback=lambda step, _: steps.append(step))
     assert steps[-1] == 4
     assert_same(weights_of(tmp_path), unbroken)
@@ -120,7 +122,9 @@ def test_a_full_disk_leaves_the_checkpoint_as_it_was(root, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
 
     try:
-        with pytest.raises(OSError, match=r"checkpoint\.pt: no room to write it .*the file is as it was before; free space"):
+        with pytest.raises(
+            OSError, match=r"checkpoint\.pt: no room to write it .*the file is as it was before; free space"
+        ):
             train(config, tmp_path, callback=fill)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -195,7 +199,9 @@ def test_a_dead_loading_process_is_reported_with_the_remedy(root, tmp_path, monk
 
     monkeypatch.setattr(setup, "Crops", Mortal)
     config = load_config("toy", [f"data.root={root}", *TINY, "data.workers=1"])
-    with pytest.raises(RuntimeError, match=r"a process that loads photos died .*fewer data\.workers \(0: none\), then rerun"):
+    with pytest.raises(
+        RuntimeError, match=r"a process that loads photos died .*fewer data\.workers \(0: none\), then rerun"
+    ):
         train(config, tmp_path)
 
 
@@ -248,7 +254,9 @@ def test_numbers_that_are_not_finite_stop_the_run_and_keep_the_batch(term, confi
         train(config, tmp_path, should_stop=stop_after(2))
     before = weights_of(tmp_path)
     poison(monkeypatch, term)
-    with pytest.raises(ValueError, match=rf"step 3: {term} became NaN or infinite with the photos train_\d+, train_\d+: .*lr"):
+    with pytest.raises(
+        ValueError, match=rf"step 3: {term} became NaN or infinite with the photos train_\d+, train_\d+: .*lr"
+    ):
         train(config, tmp_path)
     kept = torch.load(tmp_path / "failed_batch.pt", weights_only=True)
     assert (kept["step"], kept["term"], len(kept["photos"])) == (3, term, 2)

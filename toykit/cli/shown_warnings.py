@@ -1,4 +1,4 @@
-"""Show the warnings about seeds and checkpoints as lines of a command's output, instead of Python's two lines with a place in the code."""
+"""Show the warnings about seeds and checkpoints as lines of a command's output, without their place in the code."""
 
 import warnings
 from collections.abc import Iterator

@@ -61,7 +61,8 @@ def train(config: str, overrides: tuple[str, ...], run_dir: Path | None, resume:
 
     KEY=VALUE overrides a setting, e.g. method=seeds_only schedule.epochs=5 data.only=[cat,dog]. The run's folder contains
     the resolved configuration, versions, metrics.json, TensorBoard events, pictures, a checkpoint, and the best and the
-    last weights (best.pt, last.pt). SIGTERM saves after the step and ends with status 143; rerun the command to resume. On several GPUs: torchrun --nproc-per-node N -m toykit train ...
+    last weights (best.pt, last.pt). SIGTERM saves after the step and ends with status 143; rerun the command to resume.
+    On several GPUs: torchrun --nproc-per-node N -m toykit train ...
     """
     try:
         chosen = load_config(config, overrides)

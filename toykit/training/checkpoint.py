@@ -242,11 +242,8 @@ def _read_last(folder: Path, device: torch.device) -> tuple[Path, dict[str, Any]
             continue
         if problem is not None:
             done = state["progress"]
-            warnings.warn(
-                f"{problem}; the run resumes from the checkpoint before it, after {done['epoch']} epochs and {done['step']} steps",
-                CheckpointWarning,
-                stacklevel=2,
-            )
+            text = f"resumes from the checkpoint before it, after {done['epoch']} epochs and {done['step']} steps"
+            warnings.warn(f"{problem}; the run {text}", CheckpointWarning, stacklevel=2)
         return path, state
     if problem is not None:
         raise ValueError(f"{problem}; no checkpoint is left: start over (--fresh, resume=False)") from problem
@@ -257,6 +254,8 @@ def _read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Read a checkpoint. Raises: FileNotFoundError; ValueError if it is damaged or not a checkpoint."""
     try:
         with zipfile.ZipFile(path) as parts:  # torch does not compare the checksums
+            if any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist()):
+                raise ValueError("it is packed, which no checkpoint is")
             damaged = parts.testzip()
         if damaged is not None:
             raise ValueError(f"its part {damaged} is damaged")

@@ -77,10 +77,10 @@ def convert(
     written, notes, empty, missing = set(), [], 0, 0
     for name, seeds in maps:
         key = name_key(PurePosixPath(name.replace("\\", "/")).stem)
-        if not key or key in written:
-            raise ValueError(
-                f"{source}: {f'two photos are called {key}' if key else 'a photo has no name'}; rename one"
-            )
+        if not _names_a_file(key):
+            raise ValueError(f"{source}: the photo {name[:60]!r} has no name that a file can have; rename it")
+        if key in written:
+            raise ValueError(f"{source}: two photos are called {key}; rename one")
         if (seeds == UNLABELLED).all():
             empty += 1
             continue
@@ -102,6 +102,14 @@ def convert(
     if missing:
         notes.append(f"{missing} photos are not in {photos}")
     return len(written), tuple(classes), notes
+
+
+def _names_a_file(name: str) -> bool:
+    """Return whether files can have this name, with a suffix."""
+    try:
+        return 0 < len(name.encode()) <= 200 and "\0" not in name
+    except UnicodeEncodeError:
+        return False
 
 
 def _read(source: Path, background: str | None) -> tuple[Iterable[tuple[str, np.ndarray]], list[str]]:

@@ -8,13 +8,12 @@ from helpers.training import SMALL_STUDY, make_toy_set, small_study
 from toykit import datasets
 from toykit.datasets.transforms import augment
 from toykit.experiments.results import LABELS, read
-from toykit.training import load_config
+from toykit.training import compare, load_config
 from toykit.training.checkpoint import load_weights
 from toykit.training.evaluation import confusion_matrix, mean_iou
 from toykit.training.label_quality import label_quality, main
 from toykit.training.objective import Objective
 from toykit.training.setup import build_network
-from toykit.training.study import run_study
 
 VARIANTS = {"preset": [], "no_potts": ["energy.lam=0"], "cells": ["energy.stride=4"], "hard": ["method=hard",
             "solver.method=graph_cut", "energy.cross_entropy=CE", "energy.relaxation=BL"]}  # fmt: skip
@@ -27,8 +26,8 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def networks(root, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("study")
-    run_study("toy", folder, {"seeds_only": ["method=seeds_only"]}, range(2), small_study(root))
+    folder = tmp_path_factory.mktemp("sweep")
+    compare("toy", ["seeds_only"], range(2), folder, small_study(root))
     return folder
 
 
@@ -96,7 +95,7 @@ def test_networks_of_another_kind_are_named(root, networks, tmp_path):
     ):
         label_quality("toy", networks, {"a": []}, range(1), 2, [*common, "model.dropout=0.4"])
     with pytest.raises(
-        FileNotFoundError, match=r"phase_one_2\.pt: no such file; a study"
+        FileNotFoundError, match=r"phase_one_2\.pt: no such file; a sweep"
     ):  # before the first is measured
         label_quality("toy", networks, {"a": []}, range(3), 2, common, callback=pytest.fail)
     (tmp_path / "phase_one_0.pt").write_bytes(b"nothing")

@@ -1,6 +1,7 @@
 """Files that are written completely or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import platform
@@ -16,6 +17,8 @@ from typing import BinaryIO
 _WRITER = re.compile(r"\.([0-9a-f]{8})-(\d+)\.[^.]*$")
 #: Seconds for which a temporary file stays where it is unknown whether its process lives.
 FRESH = 3600.0
+#: Errors of a disk without room: full, over its quota, or with a limit on the size of a file.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
@@ -27,6 +30,11 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
         The file. Missing folders are made.
     write : callable
         Receives a binary file to write to: a temporary file beside `path`, which is renamed at the end.
+
+    Raises
+    ------
+    OSError
+        For a disk without room, whatever `write` makes of it: names the file and states that it is as before.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,9 +46,24 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)  # mkstemp's 0600 would hide results from others
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
-        raise
+        full = _no_room(error)
+        if full is None:
+            raise
+        kept = "the file is as it was before" if path.exists() else "no file is left"
+        raise OSError(
+            full.errno, f"{path}: no room to write it ({full.strerror}); {kept}; free space, then rerun the command"
+        ) from error
+
+
+def _no_room(error: BaseException | None) -> OSError | None:
+    """Return the error of a disk without room among an error and those before it, such as torch's; None if there is none."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -15,6 +15,7 @@ from toykit.cli.paint import paint
 from toykit.cli.predict import predict
 from toykit.cli.run import run
 from toykit.cli.segment import segment
+from toykit.cli.sweep import sweep
 from toykit.cli.train import train
 
 
@@ -24,5 +25,5 @@ def main() -> None:
     """Soft self-labelling and Potts relaxations for weakly-supervised segmentation."""
 
 
-for command in (dashboard, data, evaluate, paint, predict, run, segment, train):
+for command in (dashboard, data, evaluate, paint, predict, run, segment, sweep, train):
     main.add_command(command)

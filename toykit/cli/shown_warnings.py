@@ -1,4 +1,4 @@
-"""Show the warnings about seeds as lines of a command's output, instead of Python's two lines with a place in the code."""
+"""Show the warnings about seeds and checkpoints as lines of a command's output, without their place in the code."""
 
 import warnings
 from collections.abc import Iterator
@@ -7,17 +7,22 @@ from contextlib import contextmanager
 import click
 
 from toykit.supervision import SeedWarning
+from toykit.training.checkpoint import CheckpointWarning
+
+#: The categories of warnings for the command's reader, not for its programmer.
+SHOWN = (SeedWarning, CheckpointWarning)
 
 
 @contextmanager
 def shown_warnings() -> Iterator[None]:
-    """Write each `SeedWarning` to the standard error output, as "Warning: ..."; others as before."""
+    """Write each warning of `SHOWN` to the standard error output, as "Warning: ..."; others as before."""
     with warnings.catch_warnings():
-        warnings.simplefilter("always", SeedWarning)
+        for category in SHOWN:
+            warnings.simplefilter("always", category)
         usual = warnings.showwarning
 
         def show(message, category, *rest, **more):
-            if issubclass(category, SeedWarning):
+            if issubclass(category, SHOWN):
                 click.echo(f"Warning: {message}", err=True)
             else:
                 usual(message, category, *rest, **more)

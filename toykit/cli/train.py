@@ -1,7 +1,10 @@
 """The command `toykit train`: train a segmentation network from a configuration."""
 
 import os
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -33,6 +36,17 @@ def _message(error: Exception) -> str:
     return text.rpartition(f"\n{kind}: ")[2].strip()
 
 
+@contextmanager
+def _termination() -> Iterator[Callable[[], bool]]:
+    """Note SIGTERM, e.g. of a cluster's scheduler, instead of ending at once; yield a function that returns whether it came."""
+    received = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+    try:
+        yield lambda: bool(received)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @click.command(cls=_TrainCommand, short_help="Train a network from scribbles.")
 @click.argument("config", metavar="CONFIG")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
@@ -47,7 +61,8 @@ def train(config: str, overrides: tuple[str, ...], run_dir: Path | None, resume:
 
     KEY=VALUE overrides a setting, e.g. method=seeds_only schedule.epochs=5 data.only=[cat,dog]. The run's folder contains
     the resolved configuration, versions, metrics.json, TensorBoard events, pictures, a checkpoint, and the best and the
-    last weights (best.pt, last.pt). On several GPUs: torchrun --nproc-per-node N -m toykit train ...
+    last weights (best.pt, last.pt). SIGTERM saves after the step and ends with status 143; rerun the command to resume.
+    On several GPUs: torchrun --nproc-per-node N -m toykit train ...
     """
     try:
         chosen = load_config(config, overrides)
@@ -56,10 +71,16 @@ def train(config: str, overrides: tuple[str, ...], run_dir: Path | None, resume:
 
             click.echo(OmegaConf.to_yaml(OmegaConf.create(chosen.to_dict())), nl=False)
             return
+        from toykit.training import StoppedError
         from toykit.training import train as run_training
 
-        with shown_warnings():
-            result = run_training(chosen, run_dir or Path("runs") / Path(config).stem, resume=resume)
+        try:
+            with shown_warnings(), _termination() as asked:
+                folder = run_dir or Path("runs") / Path(config).stem
+                result = run_training(chosen, folder, resume=resume, should_stop=asked)
+        except StoppedError as stopped:
+            click.echo(str(stopped), err=True)
+            sys.exit(128 + signal.SIGTERM)
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:  # errors of a device are RuntimeErrors
         raise click.ClickException(_message(error)) from error
     except KeyboardInterrupt:

@@ -15,6 +15,9 @@ from toykit._shared.resources import shipped
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+#: What Python's parser raises for text that is no literal, deeply nested text included.
+NO_LITERAL = (SyntaxError, ValueError, TypeError, MemoryError, RecursionError)
+
 
 def find(names: tuple[str, ...] = ()) -> list[Path]:
     """Find notebooks by path, name or number.
@@ -101,7 +104,7 @@ def parameters(path: Path) -> dict[str, Any]:
             continue
         try:
             defaults |= dict(map(_assignment, ast.parse(cell.source).body))
-        except (SyntaxError, ValueError, TypeError) as error:
+        except NO_LITERAL as error:
             raise ValueError(
                 f"{path}: its parameters cell should contain only literals assigned to names ({error})"
             ) from error
@@ -148,10 +151,10 @@ def parse_value(name: str, text: str, default: Any) -> Any:
     try:
         value = {"true": True, "false": False}.get(text.lower())
         value = ast.literal_eval(text) if value is None else value
-    except (ValueError, SyntaxError):
+    except NO_LITERAL:
         value = text
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) < 1e300 else text
     if isinstance(default, list | tuple) and isinstance(value, list | tuple):
         value = type(default)(value)
     if default is not None and type(value) is not type(default):

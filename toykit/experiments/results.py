@@ -33,7 +33,7 @@ PUBLISHED = {
 _TABLE4 = {
     "method": str, "neighborhood": str, "relaxation": str, "seed": int, "miou": float, "steps": int, "solver_share": float,
 }  # fmt: skip
-#: What `toykit.training.study` writes.
+#: What `toykit sweep` writes.
 STUDY = {
     "supervision": str, "variant": str, "seed": int, "miou": float, "accuracy": float, "accuracy_inside": float,
     "accuracy_boundary": float, "label_miou": float, "solver_share": float, "seconds_per_step": float, "steps": int,

@@ -16,11 +16,13 @@ from toykit.training.loop import train
 from toykit.training.pictures import read_pictures
 from toykit.training.run_folder import RunResult, read_run
 from toykit.training.smoke import smoke_overrides
+from toykit.training.stops import StoppedError
 from toykit.training.trained import TrainedNetwork, evaluate_run, load_network
 
 __all__ = [
     "Config",
     "RunResult",
+    "StoppedError",
     "Summary",
     "TrainedNetwork",
     "class_ious",

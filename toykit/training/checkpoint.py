@@ -1,14 +1,22 @@
 """Checkpoints: all that a run needs to resume on the same trajectory. A file is written as a whole or not at all.
 
-It holds no state of a random generator, since every draw has an address (`toykit.training.batches`).
+The one before the last is kept, too: a run whose last checkpoint is damaged resumes from it, with a warning. A checkpoint holds
+no state of a random generator, since every draw has an address (`toykit.training.batches`).
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import shutil
+import warnings
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
 
@@ -18,7 +26,7 @@ from toykit.training.epoch_stats import Tally
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-NAME = "checkpoint.pt"
+NAME, PREVIOUS = "checkpoint.pt", "checkpoint_previous.pt"
 #: Keys that may differ between a run and its continuation: they set where it runs, not what it computes.
 FREE_KEYS = ("data.root", "data.workers", "run.accelerator", "run.devices", "run.checkpoint_steps", "run.pictures")
 #: Keys that phase one does not depend on, unless the method is full.
@@ -27,6 +35,10 @@ PHASE_TWO_KEYS = ("method", "energy.", "solver.", "error_rate", "supervision.pre
 SHAPING_KEYS = (
     "data.kind", "data.merge", "data.only", "data.others", "data.holdout", "data.crop", "data.scale", "supervision.", "model.",
 )  # fmt: skip
+
+
+class CheckpointWarning(UserWarning):
+    """A damaged checkpoint was passed over."""
 
 
 @dataclass
@@ -56,7 +68,7 @@ class Progress:
 
 
 def save(folder: Path, fabric: Fabric, network, optimizer, progress: Progress, config: dict) -> None:
-    """Write the checkpoint; all processes call it, the first one writes.
+    """Write the checkpoint and keep the one before; all processes call it, the first one writes.
 
     Parameters
     ----------
@@ -78,8 +90,17 @@ def save(folder: Path, fabric: Fabric, network, optimizer, progress: Progress, c
         "tally": vars(tally),
     }
     if fabric.is_global_zero:
-        write_atomically(folder / NAME, lambda file: torch.save(state, file))
+        write_atomically(folder / NAME, partial(_write, state, folder))
     fabric.barrier()
+
+
+def _write(state: dict, folder: Path, file: BinaryIO) -> None:
+    """Write a checkpoint that takes the place of the last one, which is moved once the new one is on the disk."""
+    torch.save(state, file)
+    file.flush()
+    os.fsync(file.fileno())
+    if (folder / NAME).exists():
+        os.replace(folder / NAME, folder / PREVIOUS)
 
 
 def restore(folder: Path, fabric: Fabric, network, optimizer, progress: Progress, config: dict) -> None:
@@ -93,16 +114,24 @@ def restore(folder: Path, fabric: Fabric, network, optimizer, progress: Progress
     Raises
     ------
     ValueError
-        The file cannot be read, or belongs to a run with another configuration; the message lists the keys that differ.
+        Neither the last checkpoint nor the one before can be read, or it belongs to a run with another configuration; the
+        message lists the keys that differ.
+
+    Warns
+    -----
+    CheckpointWarning
+        The last checkpoint cannot be read: the run resumes from the one before.
     """
-    path = folder / NAME
-    if not path.exists():
+    path, state = _read_last(folder, fabric.device)
+    if state is None:
         return
-    state = _read(path, fabric.device)
+    fabric.barrier()  # all processes have read it
+    if fabric.is_global_zero and path.name == PREVIOUS:  # the last one is damaged, or was being replaced
+        os.replace(path, folder / NAME)
     differ = [key for key in _differing(state["config"], config) if key not in FREE_KEYS]
     remedy = "Continue with the old one, choose another folder, or start over (--fresh, resume=False)"
     _check_none(differ, path, "this run began with another configuration", state["config"], config, remedy)
-    network.load_state_dict(state["network"])
+    _load_into(network, state, path)
     optimizer.load_state_dict(state["optimizer"])
     progress.epoch, progress.step = state["progress"]["epoch"], state["progress"]["step"]
     progress.history = state["progress"]["history"]
@@ -128,19 +157,43 @@ def adopt(common: Path, folder: Path, config: dict) -> bool:
         Whether the checkpoint was copied. It is not if the folder already has one, if `common` does not exist, or if `common`
         is not the end of this configuration's phase one.
 
-    Raises
-    ------
-    ValueError
-        `common` cannot be read as a checkpoint.
+    Warns
+    -----
+    CheckpointWarning
+        `common` cannot be read as a checkpoint: it is removed, since a run can make it anew.
     """
-    if not common.exists() or (folder / NAME).exists():
+    if not common.exists() or any((folder / name).exists() for name in (NAME, PREVIOUS)):
         return False
-    state = _read(common)
+    try:
+        state = _read(common)
+    except ValueError as error:
+        warnings.warn(f"{error}; phase one is trained anew", CheckpointWarning, stacklevel=2)
+        common.unlink(missing_ok=True)
+        return False
     at_its_end = (state["progress"]["epoch"], state["progress"]["step"]) == (config["schedule"]["pretrain_epochs"], 0)
     if _differing_in_phase_one(state["config"], config) or not at_its_end:
         return False
     write_atomically(folder / NAME, lambda file: torch.save(state | {"config": config}, file))
     return True
+
+
+def share_phase_one(folder: Path, common: Path, config: dict) -> None:
+    """Copy a run's checkpoint to `common`, if it is the end of phase one and `common` does not exist yet."""
+    if common.exists() or not (folder / NAME).exists():
+        return
+    try:
+        progress = _read(folder / NAME)["progress"]
+    except ValueError:  # `restore` reports it
+        return
+    if (progress["epoch"], progress["step"]) == (config["schedule"]["pretrain_epochs"], 0):
+        with (folder / NAME).open("rb") as own:
+            write_atomically(common, partial(shutil.copyfileobj, own))
+
+
+def phase_one_digest(config: dict) -> str:
+    """Return a digest of the keys that phase one depends on, of a configuration from `Config.to_dict`."""
+    keys = {k: v for k, v in _flatten(config).items() if not k.startswith(PHASE_TWO_KEYS) and k not in FREE_KEYS}
+    return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def load_weights(path: Path, network, config: dict) -> None:
@@ -165,21 +218,55 @@ def load_weights(path: Path, network, config: dict) -> None:
     differ = [k for k in _differing_in_phase_one(old, config) if k.startswith(SHAPING_KEYS)]
     remedy = "Choose the checkpoint of a run with this configuration"
     _check_none(differ, path, "of other data or another network", old, config, remedy)
+    _load_into(network, state, path)
+
+
+def _load_into(network, state: dict[str, Any], path: Path) -> None:
+    """Load a checkpoint's weights. Raises: ValueError if they do not fit."""
     try:
         network.load_state_dict(state["network"])
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: its weights do not fit this network ({str(error).splitlines()[0]})") from error
 
 
+def _read_last(folder: Path, device: torch.device) -> tuple[Path, dict[str, Any] | None]:
+    """Read the last checkpoint, or with a warning the one before it; None if there is none."""
+    problem = None
+    for path in (folder / NAME, folder / PREVIOUS):
+        try:
+            state = _read(path, device)
+        except FileNotFoundError:
+            continue
+        except ValueError as error:
+            problem = error if problem is None else ValueError(f"{problem}; {error}")
+            continue
+        if problem is not None:
+            done = state["progress"]
+            text = f"resumes from the checkpoint before it, after {done['epoch']} epochs and {done['step']} steps"
+            warnings.warn(f"{problem}; the run {text}", CheckpointWarning, stacklevel=2)
+        return path, state
+    if problem is not None:
+        raise ValueError(f"{problem}; no checkpoint is left: start over (--fresh, resume=False)") from problem
+    return folder / NAME, None
+
+
 def _read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint. Raises: FileNotFoundError; ValueError if it is not a checkpoint."""
+    """Read a checkpoint. Raises: FileNotFoundError; ValueError if it is damaged or not a checkpoint."""
     try:
+        with zipfile.ZipFile(path) as parts:  # torch does not compare the checksums
+            if any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist()):
+                raise ValueError("it is packed, which no checkpoint is")
+            damaged = parts.testzip()
+        if damaged is not None:
+            raise ValueError(f"its part {damaged} is damaged")
         state = torch.load(path, map_location=device, weights_only=True)
         missing = {"config", "network", "optimizer", "progress", "tally"} - set(state)
+        missing |= set() if missing else {"epoch", "step", "history"} - set(state["progress"])
     except FileNotFoundError:
         raise
     except Exception as error:
-        raise ValueError(f"{path}: cannot be read as a checkpoint ({str(error).splitlines()[0]})") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{path}: cannot be read as a checkpoint ({reason})") from error
     if missing:
         raise ValueError(f"{path}: cannot be read as a checkpoint (it has no {', '.join(sorted(missing))})")
     return state

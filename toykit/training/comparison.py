@@ -9,20 +9,17 @@ is read from its folder.
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from toykit._shared.files import write_atomically
 from toykit.experiments import results as tables
 from toykit.training import checkpoint
 from toykit.training.config import Config
 from toykit.training.load import load_config
-from toykit.training.loop import train
+from toykit.training.loop import Callback, train
 from toykit.training.methods import with_method
 from toykit.training.run_folder import RunResult, read_run, write_config
 
@@ -112,7 +109,14 @@ def run_all(
     return results
 
 
-def run_one(config: Config, run_dir: Path, devices: int = 1, common: Path | None = None) -> RunResult:
+def run_one(
+    config: Config,
+    run_dir: Path,
+    devices: int = 1,
+    common: Path | None = None,
+    callback: Callback | None = None,
+    after_epoch: Callable[[dict], object] = lambda row: None,
+) -> RunResult:
     """Train one configuration, in this process or, on several devices, under torchrun; a finished run is only loaded.
 
     Parameters
@@ -124,7 +128,9 @@ def run_one(config: Config, run_dir: Path, devices: int = 1, common: Path | None
         Number of processes.
     common : Path, optional
         A file for the end of phase one. A run in this process starts from it if the file belongs to the same phase one, with
-        the same result, and otherwise writes its own there.
+        the same result, and writes its own there if there is no such file.
+    callback, after_epoch : callable, optional
+        See `toykit.training.train`. A run under torchrun calls neither.
 
     Returns
     -------
@@ -143,24 +149,23 @@ def run_one(config: Config, run_dir: Path, devices: int = 1, common: Path | None
             return before
     if devices > 1:
         return _run_under_torchrun(config, run_dir, devices)
-    # the method full uses the masks from the start
-    if common is None or config.schedule.pretrain_epochs == 0 or config.method == "full":
-        return train(config, run_dir)
-    return _run_sharing_phase_one(config, run_dir, common)
+    if common is None or not has_phase_one(config):
+        return train(config, run_dir, callback=callback, after_epoch=after_epoch)
+    tree = config.to_dict()
+    checkpoint.adopt(common, run_dir, tree)
+    checkpoint.share_phase_one(run_dir, common, tree)  # a run may have been killed between its checkpoint and the copy
+
+    def keep(row: dict) -> None:
+        if row["epoch"] == config.schedule.pretrain_epochs:
+            checkpoint.share_phase_one(run_dir, common, tree)
+        after_epoch(row)
+
+    return train(config, run_dir, callback=callback, after_epoch=keep)
 
 
-def _run_sharing_phase_one(config: Config, run_dir: Path, common: Path) -> RunResult:
-    """Start from another run's phase one if `common` holds it; otherwise leave a copy of this run's there."""
-    shared = checkpoint.adopt(common, run_dir, config.to_dict())
-
-    def keep(step: int, loss: float) -> None:
-        nonlocal shared
-        if not shared and len(read_run(run_dir).history) == config.schedule.pretrain_epochs:
-            with (run_dir / checkpoint.NAME).open("rb") as own:
-                write_atomically(common, partial(shutil.copyfileobj, own))
-            shared = True
-
-    return train(config, run_dir, callback=keep)
+def has_phase_one(config: Config) -> bool:
+    """Return whether a run has a phase one; the method full uses the masks from the start."""
+    return config.schedule.pretrain_epochs > 0 and config.method != "full"
 
 
 def _run_under_torchrun(config: Config, run_dir: Path, devices: int) -> RunResult:

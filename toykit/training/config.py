@@ -8,6 +8,7 @@ learning rate 0.0007 with polynomial decay 0.9, 60 epochs. It does not give mome
 scales of augmentation, nor how long the network is pre-trained on scribbles: those are ours, usual for DeepLab.
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass, field
 
@@ -250,9 +251,5 @@ class Config:
             )
 
     def to_dict(self) -> dict:
-        """Return plain dicts, lists and values, as YAML and a checkpoint store them."""
-        from omegaconf import OmegaConf
-
-        tree = OmegaConf.to_container(OmegaConf.structured(self))
-        assert isinstance(tree, dict)
-        return tree
+        """Return plain dicts, lists, tuples and values, as YAML and a checkpoint store them."""
+        return dataclasses.asdict(self)

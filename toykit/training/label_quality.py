@@ -3,8 +3,8 @@
     python -m toykit.training.label_quality voc_objects_quick data.root=VOC2012 --networks runs/objects --seeds 5 \\
         -o labels.csv --variant preset= --variant no_potts=energy.lam=0 --variant "stride_2=energy.stride=2"
 
-`--networks` is the folder of a study (`toykit.training.study`), which keeps its networks at the end of phase one there. This
-measures the labels, in seconds per variant; a study measures the networks that are trained with them.
+`--networks` is the folder of a sweep (`toykit sweep`), which keeps its networks at the end of phase one there: those of
+the first row. This measures the labels, in seconds per variant; a sweep measures the networks that are trained with them.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from toykit.training.config import Config
 from toykit.training.epoch_stats import Tally
 from toykit.training.evaluation import accuracy, mean_iou
 from toykit.training.features import FeatureCache
+from toykit.training.load import load_config
 from toykit.training.objective import Objective, now
 from toykit.training.sets import load_sets
 from toykit.training.setup import build_network
-from toykit.training.study import configurations, holding_out, read_variants, seeds_in_words
+from toykit.training.sweep.results import seeds_in_words
 
 #: Name of the row of the networks' own predictions.
 PREDICTION = "prediction"
@@ -46,7 +47,7 @@ def quality(configs: Mapping[str, Config], networks: Path, seed: int, photos: in
     configs : mapping of str to Config
         By the variant's name; they differ in the sub-problem alone.
     networks : Path
-        The study's folder.
+        The sweep's folder.
     seed : int
         The network's.
     photos : int
@@ -63,7 +64,7 @@ def quality(configs: Mapping[str, Config], networks: Path, seed: int, photos: in
     Raises
     ------
     FileNotFoundError
-        The study has no network of this seed.
+        The sweep has no network of this seed.
     ValueError
         It is another network or of other data, or no unlabelled pixel has a mask.
     """
@@ -122,10 +123,13 @@ def label_quality(
 
     Parameters
     ----------
-    preset, variants, overrides
-        See `toykit.training.study.configurations`.
+    preset : str
+    variants : mapping of str to sequence of str
+        Name -> the variant's own overrides, KEY=VALUE, which follow the common ones.
+    overrides : sequence of str
+        Common overrides of the preset.
     networks : str or Path
-        The study's folder.
+        The sweep's folder.
     seeds : sequence of int
         Of the networks.
     photos : int, default 200
@@ -147,7 +151,7 @@ def label_quality(
     Exception
         What `load_config` and `quality` raise.
     """
-    configs = configurations(preset, overrides, variants)
+    configs = {name: load_config(preset, [*overrides, *own]) for name, own in variants.items()}
     rows: list[dict] = []
     for name, config in configs.items():
         if name == PREDICTION:
@@ -163,7 +167,7 @@ def label_quality(
         path = Path(networks) / PHASE_ONE.format(seed=seed)
         if not path.is_file():
             raise FileNotFoundError(
-                f"{path}: no such file; a study writes it in its folder, for methods other than full"
+                f"{path}: no such file; a sweep writes it in its folder, for methods other than full"
             )
     for seed in seeds:
         for row in quality(configs, Path(networks), seed, photos):
@@ -172,20 +176,40 @@ def label_quality(
     return rows
 
 
+def read_variants(context, parameter, values) -> dict[str, list[str]]:
+    """Read a command's options NAME=KEY=VALUE ...: return the overrides of each name."""
+    variants: dict[str, list[str]] = {}
+    for value in values:
+        name, equals, own = value.partition("=")
+        if not equals or not name.replace("_", "").isalnum():
+            raise click.BadParameter(
+                f"{value!r}: expected NAME=KEY=VALUE [KEY=VALUE ...], e.g. soft_q=energy.relaxation=Q"
+            )
+        if name in variants:
+            raise click.BadParameter(f"{name}: there are two variants of this name")
+        variants[name] = own.split()
+    return variants
+
+
+def holding_out(overrides: Sequence[str], share: float) -> list[str]:
+    """Return the overrides, with a share of the training photos held out."""
+    return [*overrides, f"data.holdout={share}"] if share else list(overrides)
+
+
 @click.command()
 @click.argument("preset")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-o", "file", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The table (CSV).")
 @click.option("--networks", required=True, type=click.Path(file_okay=False, exists=True, path_type=Path),
-              help="Folder of a study of the same preset.")  # fmt: skip
+              help="Folder of a sweep of the same preset.")  # fmt: skip
 @click.option("--variant", "variants", multiple=True, required=True, callback=read_variants,
               metavar="NAME=[KEY=VALUE ...]", help="A variant's name and its overrides; may be given many times.")  # fmt: skip
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(1), help="Networks 0 to SEEDS - 1.")
 @click.option("--photos", default=200, show_default=True, type=click.IntRange(1), help="Training photos.")
 @click.option("--holdout", default=0.0, show_default=True, type=click.FloatRange(0, 1, max_open=True),
-              help="The same as in the study.")  # fmt: skip
+              help="The same as in the sweep's tuning.")  # fmt: skip
 def main(preset, overrides, file, networks, variants, seeds, photos, holdout) -> None:
-    """Print the mIoU of pseudo-labels under variants of PRESET, with paired 95% intervals over a study's networks."""
+    """Print the mIoU of pseudo-labels under variants of PRESET, with paired 95% intervals over a sweep's networks."""
     common = holding_out(overrides, holdout)
 
     def write_and_print(rows: list[dict]) -> None:

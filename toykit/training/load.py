@@ -1,6 +1,7 @@
 """Configurations from presets, YAML files and KEY=VALUE overrides."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -74,7 +75,7 @@ def config_from(given: Mapping[str, Path | dict], overrides: Sequence[str] = ())
             raise ValueError(f"{item}: expected KEY=VALUE, e.g. schedule.lr=0.001")
     try:
         trees = {name: OmegaConf.load(x) if isinstance(x, Path) else OmegaConf.create(x) for name, x in given.items()}
-        merged = OmegaConf.structured(Config)
+        merged = _schema()
         for origin, tree in (trees | {"overrides": OmegaConf.from_dotlist(list(overrides))}).items():
             _check_keys(OmegaConf.to_container(tree), Config, origin)
             merged = OmegaConf.merge(merged, tree)
@@ -85,6 +86,14 @@ def config_from(given: Mapping[str, Path | dict], overrides: Sequence[str] = ())
         raise ValueError(f"{origin}: {f'{key}: ' if key else ''}{str(error).splitlines()[0]}") from error
     assert isinstance(config, Config)
     return config
+
+
+@functools.cache
+def _schema() -> Any:
+    """Return the defaults with their types; merging copies them."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.structured(Config)
 
 
 def _check_keys(tree: Any, schema: type, origin: str, prefix: str = "") -> None:

@@ -11,6 +11,7 @@ method's loss. Everything before the first step is in `setup.py`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from toykit.training.objective import Outcome, now
 from toykit.training.report import Report
 from toykit.training.run_folder import RunResult
 from toykit.training.setup import TrainingRun, prepare
+from toykit.training.stops import check_finite, failing_term, readable_worker_errors, stop_if_asked
 
 Callback = Callable[[int, float], object]
 
@@ -40,15 +42,26 @@ class Batch(NamedTuple):
     seeds, mask : Tensor, int64, shape (B, H, W)
     present : Tensor, bool, shape (B, K)
         The classes that pseudo-labels may take.
+    photos : tuple of str
+        The photos' names.
     """
 
     image: Tensor
     seeds: Tensor
     mask: Tensor
     present: Tensor
+    photos: tuple[str, ...]
 
 
-def train(config: Config, run_dir: str | Path, *, resume: bool = True, callback: Callback | None = None) -> RunResult:
+def train(
+    config: Config,
+    run_dir: str | Path,
+    *,
+    resume: bool = True,
+    callback: Callback | None = None,
+    after_epoch: Callable[[dict], object] = lambda row: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> RunResult:
     """Train a network, write everything to the run's folder and return the result.
 
     Parameters
@@ -61,6 +74,10 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = True, callback:
         Continue from the folder's checkpoint, if there is one, on the same trajectory; False starts over.
     callback : callable, optional
         callback(step, loss) after each step, counted from 1 over the whole run.
+    after_epoch : callable, optional
+        after_epoch(row) after each epoch, when its checkpoint and its row of the history are written.
+    should_stop : callable, optional
+        Asked after each step; where it returns True, the run saves and stops, to be resumed later.
 
     Returns
     -------
@@ -71,9 +88,14 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = True, callback:
     ValueError
         Before the first step: the set has fewer photos than a batch, the processes do not divide the batch, batch
         normalisation would get one image per process, or the folder's run had another configuration. Later: a file cannot be
-        read or holds invalid values, or the network's logits are no longer finite (the message names the file or the step).
+        read or holds invalid values, or a term of the loss, the network's logits or the gradients are no longer finite (the
+        message names the file, or the step with its photos, see `toykit.training.stops.check_finite`).
     FileNotFoundError
         Before the first step: a listed file does not exist.
+    StoppedError
+        `should_stop` returned True.
+    RuntimeError
+        A process that loads photos died.
     Exception
         Before the first step: what loading the network's weights and starting the devices raise.
 
@@ -84,9 +106,9 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = True, callback:
     process's share of the batch (model.freeze_batch_norm avoids this), and dropout.
     """
     run = prepare(config, Path(run_dir), resume)
-    with repeatable(config.run.deterministic), Report(run) as report:
+    with repeatable(config.run.deterministic), readable_worker_errors(), Report(run) as report:
         while run.progress.epoch < config.schedule.total_epochs:
-            train_epoch(run, report, callback)
+            train_epoch(run, report, callback, should_stop)
             row = epoch_row(run) | validate(run)
             draw_pictures(run, report)
             report.epoch(row)
@@ -94,16 +116,20 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = True, callback:
             run.progress.finish_epoch(row)
             run.save()
             report.metrics(run.progress)
+            after_epoch(row)
     return RunResult(run.folder, config, tuple(run.training.classes), run.progress.history, finished=True)
 
 
-def train_epoch(run: TrainingRun, report: Report, callback: Callback | None = None) -> None:
+def train_epoch(
+    run: TrainingRun, report: Report, callback: Callback | None = None, should_stop: Callable[[], bool] = lambda: False
+) -> None:
     """Take the remaining steps of the current epoch, with checkpoints in between where the configuration asks for them."""
     fabric, progress, tally = run.fabric, run.progress, run.progress.tally
     run.network.train()
     clock = now(fabric.device)
-    for crops in run.loader.load(remaining_batches(run)):
-        batch = Batch(*fabric.to_device(tuple(crops)))
+    addresses = remaining_batches(run)
+    for crops, drawn in zip(run.loader.load(addresses), addresses, strict=True):
+        batch = Batch(*fabric.to_device(tuple(crops)), photos=tuple(run.training.ids[index] for _, index, *_ in drawn))
         # for dropout
         torch.manual_seed(seed_at(run.config.run.seed, progress.epoch, progress.step, fabric.global_rank))
         lr = set_learning_rate(run)
@@ -120,6 +146,7 @@ def train_epoch(run: TrainingRun, report: Report, callback: Callback | None = No
         every = run.config.run.checkpoint_steps
         if every and progress.step % every == 0 and progress.step < run.steps_per_epoch:
             run.save()
+        stop_if_asked(run, should_stop)
     share_buffers(run)
 
 
@@ -129,7 +156,7 @@ def train_step(run: TrainingRun, batch: Batch) -> Outcome:
     Raises
     ------
     ValueError
-        The network's logits are NaN or infinite; the weights have not been changed.
+        Logits, loss or gradients are NaN or infinite; the weights have not been changed.
     """
     image, seeds = batch.image, batch.seeds
     maps = None if run.features is None else run.features(image)  # those of a frozen body
@@ -138,16 +165,22 @@ def train_step(run: TrainingRun, batch: Batch) -> Outcome:
     coarse = cells > 1 and (run.in_phase_one or run.objective.stride == cells)
 
     logits = run.network(image, maps, coarse)
-    check_finite(run, logits)
+    check_finite(run, batch, "the network's logits", [logits])
     if run.in_phase_one:
         outcome = Outcome(run.objective.on_seeds(logits, seeds, cells))
     else:
         predictions = evaluation_logits(run, image, maps, coarse) if run.objective.evaluation_mode else None
+        if predictions is not None:
+            check_finite(run, batch, "the network's logits in evaluation mode", [predictions])
         strength = run.config.schedule.strength(run.step, run.steps_per_epoch)
         outcome = run.objective(logits, image, seeds, batch.present, predictions=predictions, strength=strength)
+    if not outcome.loss.isfinite():
+        check_finite(run, batch, failing_term(run, batch, outcome, logits), [outcome.loss])
 
     run.optimizer.zero_grad()
     run.fabric.backward(outcome.loss)
+    gradients = [parameter.grad for parameter in run.module.parameters() if parameter.grad is not None]
+    check_finite(run, batch, "a gradient", [torch.nn.utils.get_total_norm(gradients, math.inf)])
     run.optimizer.step()
     return outcome
 
@@ -158,15 +191,6 @@ def evaluation_logits(run: TrainingRun, image: Tensor, maps: list[Tensor] | None
     logits = run.network.eval()(image, maps, coarse)
     run.network.train()
     return logits
-
-
-def check_finite(run: TrainingRun, logits: Tensor) -> None:
-    """Raise ValueError if a logit is NaN or infinite."""
-    if not logits.isfinite().all():
-        raise ValueError(
-            f"step {run.step + 1}: the network's logits are NaN or infinite: training diverged; try a lower schedule.lr than "
-            f"{run.config.schedule.lr:g}"
-        )
 
 
 def remaining_batches(run: TrainingRun) -> list[list[tuple[int, ...]]]:

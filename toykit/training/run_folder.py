@@ -4,6 +4,9 @@ config.yaml     the resolved configuration        versions.json   versions of th
 metrics.json    classes and the history by epoch  checkpoint.pt   what a run resumes from
 events/         for TensorBoard                   pictures/       epoch_NNN_NAME.png
 best.pt         weights with the highest mIoU     last.pt         weights of the last epoch; see `toykit.training.weights`
+
+checkpoint_previous.pt is the checkpoint before, for the case that the last one is damaged; failed_batch.pt is written after
+numbers that are not finite, see `toykit.training.stops`.
 """
 
 from __future__ import annotations
@@ -18,9 +21,10 @@ from importlib import metadata
 from pathlib import Path
 
 from toykit._shared.files import remove_unfinished, write_text
-from toykit.training.checkpoint import NAME as CHECKPOINT
+from toykit.training import checkpoint
 from toykit.training.config import Config
 from toykit.training.load import load_config
+from toykit.training.stops import FAILED_BATCH
 from toykit.training.weights import FILES as WEIGHTS
 
 LIBRARIES = ("toykit", "torch", "torchvision", "numpy", "numba", "lightning-fabric", "segmentation-models-pytorch",
@@ -103,11 +107,14 @@ def read_run(folder: str | Path) -> RunResult:
 def prepare(folder: Path, fresh: bool) -> None:
     """Make the folder; with `fresh`, remove the files of an old run (and no others)."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (CHECKPOINT, *WEIGHTS.values(), "config.yaml", "versions.json", "metrics.json"):
+    own = (checkpoint.NAME, checkpoint.PREVIOUS, *WEIGHTS.values(), "config.yaml", "versions.json", "metrics.json")
+    for name in own:
         remove_unfinished(folder, f".{name}.*")  # of a run that was killed while writing
         if fresh:
             (folder / name).unlink(missing_ok=True)
     if fresh:
+        for path in folder.glob(FAILED_BATCH.format(process="*")):
+            path.unlink()
         for name in ("events", "pictures"):
             shutil.rmtree(folder / name, ignore_errors=True)
 

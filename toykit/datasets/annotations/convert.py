@@ -83,11 +83,12 @@ def convert(
         new = Path(temporary) / "set"
         for name, seeds in maps:
             key = name_key(PurePosixPath(name.replace("\\", "/")).stem)
-            if not key or key.casefold() in written:  # some disks ignore case
-                called = f"two photos are called {key}" + f" and {written.get(key.casefold())}" * (
-                    key not in written.values()
-                )
-                raise ValueError(f"{source}: {called if key else 'a photo has no name'}; rename one")
+            if not _names_a_file(key):
+                raise ValueError(f"{source}: the photo {name[:60]!r} has no name that a file can have; rename it")
+            if key.casefold() in written:  # some disks ignore case
+                other = written[key.casefold()]
+                called = key if key == other else f"{key} and {other}"
+                raise ValueError(f"{source}: two photos are called {called}; rename one")
             if (seeds == UNLABELLED).all():
                 empty += 1
                 continue
@@ -142,6 +143,14 @@ def _move(new: Path, folder: Path) -> None:
         target = folder / path.relative_to(new)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
+
+
+def _names_a_file(name: str) -> bool:
+    """Return whether files can have this name, with a suffix."""
+    try:
+        return 0 < len(name.encode()) <= 200 and "\0" not in name
+    except UnicodeEncodeError:
+        return False
 
 
 def _read(source: Path, background: str | None) -> tuple[Iterable[tuple[str, np.ndarray]], list[str]]:

@@ -1,0 +1,269 @@
+"""What ends a run: damaged checkpoints, a full disk, SIGTERM, a dead loading process, numbers that are not finite."""
+
+import io
+import os
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import zipfile
+
+import pytest
+import torch
+from click.testing import CliRunner
+from helpers.training import SMALL_STUDY, make_toy_set
+
+from toykit._shared.files import write_text
+from toykit.cli import main
+from toykit.training import StoppedError, checkpoint, load_config, loop, train
+from toykit.training.batches import Crops
+from toykit.training.checkpoint import CheckpointWarning
+from toykit.training.objective import Objective
+
+#: Four steps, two per phase, each with a checkpoint; a small network from nothing.
+TINY = [*SMALL_STUDY, "model.name=light_mobilenetv2", "data.limit=4", "data.val_limit=1", "run.checkpoint_steps=1",
+        "solver.method=gradient", "solver.options={steps: 2}"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return make_toy_set(tmp_path_factory, train=6, val=1)
+
+
+@pytest.fixture(scope="module")
+def config(root):
+    return load_config("toy", [f"data.root={root}", *TINY])
+
+
+@pytest.fixture(scope="module")
+def unbroken(config, tmp_path_factory):
+    """The weights at the end of a run that nothing broke."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    train(config, folder)
+    return weights_of(folder)
+
+
+def weights_of(folder):
+    return torch.load(folder / checkpoint.NAME, weights_only=True)["network"]
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def stop_after(steps):
+    """A request to stop that comes after a number of steps."""
+    counted = iter([False] * (steps - 1))
+    return lambda: next(counted, True)
+
+
+def flip_a_bit(path):
+    """Change the largest part of the file, which torch itself would load."""
+    with zipfile.ZipFile(path) as parts:
+        largest = max(parts.infolist(), key=lambda part: part.file_size)
+    content, begin = bytearray(path.read_bytes()), largest.header_offset
+    begin += 30 + sum(struct.unpack("<HH", content[begin + 26 : begin + 30]))
+    content[begin + largest.file_size // 2] ^= 1
+    torch.load(io.BytesIO(content), weights_only=True)
+    path.write_bytes(content)
+
+
+DAMAGES = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+    "empty": lambda path: path.write_bytes(b""),
+    "one bit": flip_a_bit,
+    "another file": lambda path: torch.save({"network": {}}, path),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_ends_the_same(damage, config, unbroken, tmp_path):
+    with pytest.raises(StoppedError, match="stopped after step 3 and saved; rerun the command to resume"):
+        train(config, tmp_path, should_stop=stop_after(3))
+    DAMAGES[damage](tmp_path / checkpoint.NAME)
+    steps = []
+    with pytest.warns(
+        CheckpointWarning, match=r"checkpoint\.pt: cannot be read.*resumes from the checkpoint before it"
+    ):
+        train(config, tmp_path, callback=lambda step, _: steps.append(step))
+    assert steps[-1] == 4
+    assert_same(weights_of(tmp_path), unbroken)
+    for name in (checkpoint.NAME, checkpoint.PREVIOUS):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ValueError, match=r"checkpoint\.pt: .*; .*checkpoint_previous\.pt: .*start over \(--fresh"):
+        train(config, tmp_path)
+
+
+def test_a_run_killed_between_two_renames_resumes_from_the_one_before(config, unbroken, tmp_path):
+    with pytest.raises(StoppedError):
+        train(config, tmp_path, should_stop=stop_after(2))
+    os.replace(tmp_path / checkpoint.NAME, tmp_path / checkpoint.PREVIOUS)
+    train(config, tmp_path)
+    assert_same(weights_of(tmp_path), unbroken)
+
+
+def test_a_damaged_phase_one_is_trained_anew(config, tmp_path):
+    (tmp_path / "common.pt").write_bytes(b"half")
+    with pytest.warns(CheckpointWarning, match=r"common\.pt: cannot be read .*; phase one is trained anew"):
+        assert not checkpoint.adopt(tmp_path / "common.pt", tmp_path / "run", config.to_dict())
+    assert not (tmp_path / "common.pt").exists()
+
+
+def test_a_full_disk_leaves_the_checkpoint_as_it_was(root, tmp_path):
+    config = load_config("toy", [f"data.root={root}", *TINY, "data.limit=6", "schedule.epochs=0"])
+    with pytest.raises(StoppedError):
+        train(config, tmp_path, should_stop=stop_after(1))
+    before = {p.name: p.read_bytes() for p in tmp_path.glob("checkpoint*")}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(step, loss):  # no file may grow beyond 100 kB, in the place of a disk without room
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+
+    try:
+        with pytest.raises(
+            OSError, match=r"checkpoint\.pt: no room to write it .*the file is as it was before; free space"
+        ):
+            train(config, tmp_path, callback=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {p.name: p.read_bytes() for p in tmp_path.glob("checkpoint*")} == before
+    assert not list(tmp_path.glob(".*"))
+    assert train(config, tmp_path).finished
+
+
+def test_a_full_disk_without_an_older_file(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+        with pytest.raises(OSError, match=r"a\.txt: no room to write it .*no file is left"):
+            write_text(tmp_path / "a.txt", "x" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())
+
+
+def test_stopped_after_an_epochs_last_step_it_resumes_with_the_evaluation(config, unbroken, tmp_path):
+    for steps in (2, 1, 1):
+        with pytest.raises(StoppedError):
+            train(config, tmp_path, should_stop=stop_after(steps))
+    result = train(config, tmp_path)
+    assert [row["val_miou"] is not None for row in result.history] == [False, True]
+    assert_same(weights_of(tmp_path), unbroken)
+
+
+#: Runs the command, and sends SIGTERM to this process in the given step.
+TERMINATED = """
+import os, signal, sys
+from toykit.training import loop
+step, train_step = int(sys.argv.pop(1)), loop.train_step
+def terminated(run, batch):
+    if run.step + 1 == step:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return train_step(run, batch)
+loop.train_step = terminated
+from toykit.cli import main
+main()
+"""
+
+
+def test_sigterm_saves_and_ends_with_143_and_the_resumed_run_is_the_unbroken_one(root, config, unbroken, tmp_path):
+    command = [sys.executable, "-c", TERMINATED, "2", "train", "toy", f"data.root={root}", *TINY, "-o", tmp_path]
+    command[command.index("run.checkpoint_steps=1")] = "run.checkpoint_steps=0"  # so that only the signal saves
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # sums depend on the number of threads
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 143, done.stderr
+    assert "stopped after step 2 and saved; rerun the command to resume" in done.stderr
+    train(config, tmp_path)
+    assert_same(weights_of(tmp_path), unbroken)
+
+
+def test_the_command_restores_the_handler_of_sigterm(root, tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    assert CliRunner().invoke(main, ["train", "toy", f"data.root={root}", "schedule.batch=99"]).exit_code == 1
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+class Mortal(Crops):
+    """Crops whose loading process dies at the second photo."""
+
+    def __getitem__(self, address):
+        if torch.utils.data.get_worker_info() is not None and address[1] == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(address)
+
+
+def test_a_dead_loading_process_is_reported_with_the_remedy(root, tmp_path, monkeypatch):
+    from toykit.training import setup
+
+    monkeypatch.setattr(setup, "Crops", Mortal)
+    config = load_config("toy", [f"data.root={root}", *TINY, "data.workers=1"])
+    with pytest.raises(
+        RuntimeError, match=r"a process that loads photos died .*fewer data\.workers \(0: none\), then rerun"
+    ):
+        train(config, tmp_path)
+
+
+def poison(monkeypatch, term):
+    """Let a term become infinite in step 3, the first of phase two."""
+    if term == "a gradient":
+        step = loop.train_step
+
+        def bad(run, batch):
+            if run.step == 2:
+                next(p for p in run.module.parameters() if p.requires_grad).register_hook(lambda g: g * float("nan"))
+            return step(run, batch)
+
+        monkeypatch.setattr(loop, "train_step", bad)
+    elif term == "the network's logits":
+        step = loop.train_step
+
+        def bad(run, batch):
+            with torch.no_grad():
+                if run.step == 2:
+                    next(p for p in reversed(list(run.module.parameters()))).fill_(float("inf"))
+            return step(run, batch)
+
+        monkeypatch.setattr(loop, "train_step", bad)
+    else:
+        call = Objective.__call__
+
+        def bad(self, logits, *args, **kwargs):
+            outcome = call(self, logits, *args, **kwargs)
+            labels = outcome.labels * float("nan") if term == "the pseudo-labels" else outcome.labels
+            return outcome._replace(loss=outcome.loss * float("inf"), labels=labels)
+
+        monkeypatch.setattr(Objective, "__call__", bad)
+        if term == "the NLL on the seeds":
+            monkeypatch.setattr(Objective, "on_seeds", lambda self, *_: torch.tensor(float("inf")))
+        elif term == "the Potts term":
+            from toykit.energy import Subproblem
+
+            monkeypatch.setattr(Subproblem, "pairwise", lambda self, y: torch.full((2,), float("inf")))
+
+
+TERMS = (
+    "the network's logits", "the pseudo-labels", "the NLL on the seeds", "the Potts term", "the cross-entropy", "a gradient",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_numbers_that_are_not_finite_stop_the_run_and_keep_the_batch(term, config, tmp_path, monkeypatch):
+    with pytest.raises(StoppedError):
+        train(config, tmp_path, should_stop=stop_after(2))
+    before = weights_of(tmp_path)
+    poison(monkeypatch, term)
+    with pytest.raises(
+        ValueError, match=rf"step 3: {term} became NaN or infinite with the photos train_\d+, train_\d+: .*lr"
+    ):
+        train(config, tmp_path)
+    kept = torch.load(tmp_path / "failed_batch.pt", weights_only=True)
+    assert (kept["step"], kept["term"], len(kept["photos"])) == (3, term, 2)
+    assert kept["image"].shape == (2, 3, 32, 32)
+    assert kept["seeds"].shape == kept["mask"].shape == (2, 32, 32)
+    assert kept["present"].shape == (2, 6)
+    assert_same(weights_of(tmp_path), before)
+    if term != "the network's logits":
+        trained = [key for key in before if not key.endswith(("running_mean", "running_var", "num_batches_tracked"))]
+        assert all(torch.equal(kept["network"][key], before[key]) for key in trained)

@@ -1,0 +1,257 @@
+"""A table of runs as a YAML file: rows, seeds, and what is tuned. The package's docstring has an example."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from toykit.experiments.results import PUBLISHED
+from toykit.training.checkpoint import FREE_KEYS
+from toykit.training.config import Config
+from toykit.training.load import config_from, load_config, presets
+from toykit.training.methods import with_method
+from toykit.training.sweep.results import paper_number
+from toykit.training.sweep.space import Tuning, check_keys, read_space, read_tuning
+
+KEYS = ("preset", "overrides", "variants", "grid", "seeds", "against", "tune", "paper")
+#: Keys of a variant that are no overrides.
+OF_VARIANT = ("preset", "space", "paper")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table: a configuration that is trained from every seed.
+
+    Attributes
+    ----------
+    parts : tuple of str
+        The variant's name, then the values of the grid.
+    preset : str
+        A preset or a configuration file.
+    items : tuple of str
+        Its own overrides, KEY=VALUE; a method may also be the name of a preset, see `with_method`.
+    space : dict
+        What is tuned, see `toykit.training.sweep.space`; empty: nothing.
+    paper : dict or None
+        Column -> value, or `=KEY` for a key of the configuration: the row's number in the paper's table. None: it has none.
+    """
+
+    parts: tuple[str, ...]
+    preset: str
+    items: tuple[str, ...]
+    space: dict[str, Any]
+    paper: dict[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """The parts joined, also the name of its folders."""
+        return "_".join(self.parts)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table file, see the package's docstring.
+
+    Attributes
+    ----------
+    name : str
+        The file's, without its ending.
+    overrides : tuple of str
+        Common overrides, KEY=VALUE.
+    rows : dict
+        Name -> Row.
+    seeds : tuple of int
+    against : str or None
+        First part of the rows that the others are compared with.
+    tuning : Tuning or None
+    paper : str or None
+        The table of `toykit.experiments.results.PUBLISHED` that this one repeats.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    rows: dict[str, Row]
+    seeds: tuple[int, ...]
+    against: str | None
+    tuning: Tuning | None
+    paper: str | None
+    _configs: dict[tuple[str, ...], Config] = field(default_factory=dict, repr=False, compare=False)
+
+    def config(self, row: Row, seed: int, more: Sequence[str] = ()) -> Config:
+        """Return the configuration of a row's run.
+
+        Parameters
+        ----------
+        row : Row
+        seed : int
+        more : sequence of str, default ()
+            Overrides that follow the row's own.
+
+        Returns
+        -------
+        Config
+
+        Raises
+        ------
+        Exception
+            What `load_config` raises; the message begins with the row's name.
+        """
+        key = (row.name, *more)
+        if key not in self._configs:
+            self._configs[key] = self._load(row, more)
+        config = self._configs[key]
+        return dataclasses.replace(config, run=dataclasses.replace(config.run, seed=seed))
+
+    def _load(self, row: Row, more: Sequence[str]) -> Config:
+        """Read the preset and apply the common overrides, the method of another preset, and the row's own overrides."""
+        own = [*row.items, *more]
+        methods = [item.removeprefix("method=") for item in own if item.startswith("method=")]
+        try:
+            if methods and methods[-1] in presets():
+                config = with_method(load_config(row.preset, self.overrides), methods[-1])
+                own = [item for item in own if not item.startswith("method=")]
+                return config_from({row.preset: config.to_dict()}, own)
+            return load_config(row.preset, [*self.overrides, *own])
+        except (ValueError, OSError) as error:
+            raise type(error)(f"{self.name}, row {row.name}: {error}") from error
+
+    def fingerprint(self) -> str:
+        """Return what a sweep computes as text; two commands with the same text may share a sweep."""
+        tuned = None if self.tuning is None else dataclasses.asdict(self.tuning)
+        rows = {name: [_fixed(self.config(row, 0)), row.space] for name, row in self.rows.items()}
+        return json.dumps({"rows": rows, "seeds": self.seeds, "tune": tuned}, sort_keys=True, default=str)
+
+
+def tables() -> dict[str, Path]:
+    """Return the shipped tables: name -> file. Each begins with hardware, what is the paper's and what is ours."""
+    folder = Path(str(files("toykit.training.sweep") / "tables"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def load_table(source: str | Path, overrides: Sequence[str] = ()) -> Table:
+    """Read a table and check the configuration of every row.
+
+    Parameters
+    ----------
+    source : str or Path
+        A YAML file, or the name of a shipped table.
+    overrides : sequence of str, default ()
+        KEY=VALUE overrides of every row, after the file's common ones and before the rows' own.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is neither such a file nor such a table.
+    ValueError
+        For an unknown key (the message lists the known ones), a wrong type, or a row that `load_config` rejects.
+    """
+    import yaml
+
+    path = tables().get(str(source), Path(source))
+    if not path.is_file():
+        raise FileNotFoundError(f"{source}: neither a file nor a table; the tables are {', '.join(tables())}")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from error
+    try:
+        table = _read(path.stem, tree, overrides)
+        for row in table.rows.values():
+            table.config(row, table.seeds[0])
+            paper_number(table, row)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    return table
+
+
+def _read(name: str, tree: Any, overrides: Sequence[str]) -> Table:
+    """Build a table from the file's content."""
+    check_keys("the table", tree, KEYS)
+    paper = tree.get("paper")
+    if paper is not None:
+        check_keys("paper", paper, ("table", "columns"))
+        if paper.get("table") not in PUBLISHED:
+            raise ValueError(f"paper.table: expected one of {', '.join(PUBLISHED)}, got {paper.get('table')!r}")
+    columns = {column: f"={key}" for column, key in ((paper or {}).get("columns") or {}).items()}
+    tuning = None if tree.get("tune") is None else read_tuning(tree["tune"])
+    rows = _rows(tree, columns if paper else None, tuning)
+    seeds = tree.get("seeds", 1)
+    seeds = tuple(range(seeds) if isinstance(seeds, int) else seeds)
+    if not seeds or len(set(seeds)) < len(seeds) or not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise ValueError(f"seeds: expected their number or a list of different whole numbers, got {tree['seeds']!r}")
+    against = tree.get("against")
+    firsts = list(dict.fromkeys(row.parts[0] for row in rows.values()))
+    if against is not None and str(against) not in firsts:
+        raise ValueError(f"against: expected one of {', '.join(firsts)}, got {against!r}")
+    common = (*as_overrides("overrides", tree.get("overrides") or {}), *overrides)
+    table_name = None if paper is None else paper["table"]
+    return Table(name, common, rows, seeds, None if against is None else str(against), tuning, table_name)
+
+
+def _rows(tree: dict, columns: dict | None, tuning: Tuning | None) -> dict[str, Row]:
+    """Combine the variants with the values of the grid."""
+    variants, grid = tree.get("variants") or {}, tree.get("grid") or {}
+    for what, part in (("variants", variants), ("grid", grid)):
+        if not isinstance(part, dict):
+            raise ValueError(f"{what}: expected names with their content, got {part!r}")
+    if not variants and not grid:
+        raise ValueError("expected variants, a grid, or both")
+    for key, values in grid.items():
+        if not isinstance(values, list) or not values:
+            raise ValueError(f"grid.{key}: expected a list of values, got {values!r}")
+    rows: dict[str, Row] = {}
+    for variant, own in (variants or {None: {}}).items():
+        own = own or {}
+        if not isinstance(own, dict):
+            raise ValueError(f"variants.{variant}: expected KEY: VALUE, got {own!r}")
+        items = as_overrides(f"variants.{variant}", {k: v for k, v in own.items() if k not in OF_VARIANT})
+        paper = None if "paper" in own and own["paper"] is None else columns
+        if paper is not None:
+            paper = paper | (own.get("paper") or {})
+        space = {} if tuning is None else tuning.space
+        if own.get("space") is not None:
+            space = read_space(f"variants.{variant}.space", own["space"])
+        preset = str(own.get("preset", tree.get("preset", "toy")))
+        for values in itertools.product(*grid.values()):
+            parts = [*([] if variant is None else [str(variant)]), *map(_in_name, values)]
+            chosen = as_overrides("grid", dict(zip(grid, values, strict=True)))
+            row = Row(tuple(parts), preset, (*items, *chosen), space, paper)
+            if not re.fullmatch(r"[\w.+-]+", row.name) or row.name in rows:
+                raise ValueError(f"row {row.name!r}: expected a name of letters, digits and _ . + -, each once")
+            rows[row.name] = row
+    return rows
+
+
+def as_overrides(what: str, tree: Any) -> list[str]:
+    """Return a mapping from keys with dots to values as KEY=VALUE; what a sweep sets itself is refused."""
+    if not isinstance(tree, Mapping):
+        raise ValueError(f"{what}: expected KEY: VALUE, e.g. schedule.lr: 0.001; got {tree!r}")
+    for key in tree:
+        if key in ("run.seed", "data.holdout"):
+            raise ValueError(f"{what}: {key} is set by the sweep (seeds, tune.holdout); leave it out")
+    return [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in tree.items()]
+
+
+def _in_name(value: Any) -> str:
+    """Return a value of the grid as part of a name."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _fixed(config: Config) -> dict:
+    """Return a configuration without what may differ between machines."""
+    tree = config.to_dict()
+    for key in FREE_KEYS:
+        part, name = key.split(".")
+        del tree[part][name]
+    return tree

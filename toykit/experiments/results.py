@@ -46,7 +46,9 @@ LABELS = {
 MEASURED = {
     "voc_objects_quick": STUDY,
     "voc_objects_labels": LABELS,
+    "voc_objects_effects": STUDY,
     "voc_quick": STUDY,
+    "voc_quick_labels": LABELS,
     "camvid_quick": STUDY,
     "presets_toy": {"method": str, "seed": int, "miou": float},
     "camvid_blocks": {"method": str, "miou": float},

@@ -21,6 +21,7 @@ export function makeLink(app) {
     waiting.push({ request, content: rest });
     if (EDITS.has(request.do)) app.journal.add(request);
     send();
+    app.mind();
   }
   function send() {
     if (busy || !waiting.length) return;

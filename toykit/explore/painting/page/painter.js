@@ -93,7 +93,7 @@ function render({ model, el }) {
       app.pen.draw();
       app.film.request();
     }
-    if (content.kind === "done") { app.link.answered(true); app.film.request(); }
+    if (content.kind === "done") { app.link.answered(); app.film.request(); }
     if (content.kind === "document" && content.opened) offerEarlier(app.journal.open(content.key, content.document));
     else if (content.kind === "document") app.journal.confirm(content.key, content.document);
     if (content.kind === "thumbnail") app.film.thumbnail(content.number, buffers[0]);

@@ -1,5 +1,7 @@
 """What a person does with the painter, for tests: `Painter(page)` paints, waits and looks at pixels."""
 
+from pathlib import Path
+
 #: A hash of a canvas' pixels, how many are opaque (rims of strokes are not), width and height.
 PIXELS = """(canvas) => {
     const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
@@ -108,11 +110,13 @@ class Painter:
         return waiting.value.path().read_bytes(), waiting.value.suggested_filename
 
     def upload(self, button, name, content, kind, answer="Go on"):
+        """Give a file to a button: its bytes, or its path."""
         with self.page.expect_file_chooser() as waiting:
             self.button(button).click()
 
         def give():
-            waiting.value.set_files({"name": name, "mimeType": kind, "buffer": content})
+            file = content if isinstance(content, Path) else {"name": name, "mimeType": kind, "buffer": content}
+            waiting.value.set_files(file)
             if button == "Upload a photo" and (dialog := self.root.get_by_role("dialog")).count():
                 dialog.get_by_role("button", name=answer, exact=True).click()
 

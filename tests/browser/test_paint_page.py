@@ -6,7 +6,7 @@ import numpy as np
 import psutil
 import pytest
 from click.testing import CliRunner
-from conftest import free_port
+from conftest import PATIENCE, free_port
 from painter_page import Painter
 from PIL import Image
 
@@ -65,7 +65,7 @@ def test_five_photos_in_at_most_fifteen_actions(painter, folder, screenshots):
             painter.page.keyboard.press(number)
             actions += 1
             painter.after(lambda n=int(number): painter.drag(*strokes[n - 1]))
-        assert f"{k + 1} of 5 painted" in painter.root.locator(".progress").text_content()
+        assert f"{k + 1} of 5 painted" in painter.root.locator(".count").text_content()
         assert (folder / "scribbles" / f"photo{k}.json").exists()  # without any action
         if k < 4:
             painter.press("n")
@@ -150,6 +150,7 @@ def test_a_killed_kernel_loses_no_stroke(server, visit, folder):
     context = page.context
     page.close()
     page = context.new_page()
+    page.set_default_timeout(PATIENCE)
     page.goto(server[0])
     painter = Painter(page)
     name = next(

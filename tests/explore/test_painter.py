@@ -161,11 +161,11 @@ def test_idle_controls_change_nothing_and_others_do():
 def test_only_classes_with_a_stroke_get_pixels():
     for settings in (Settings(), Settings(eta=0.0), Settings(solver="closed_form"), Settings(solver="graph_cut")):
         labels, _ = label(two_strokes(), settings, kernel="torch")
-        assert (labels[:, 2] == 0).all(), settings
+        assert (labels[:, 1] == 0).all(), settings
         preview, _ = label(two_strokes(), settings, last=labels, preview=True, kernel="torch")
-        assert (preview[:, 2] == 0).all(), settings
+        assert (preview[:, 1] == 0).all(), settings
     one, message = label(painted([("sand", 3, [(2, 2), (2, 15)])]), Settings(), kernel="torch")
-    assert (one[:, 1] == 1).all()
+    assert (one[:, 2] == 1).all()
     assert "only one class has seeds, sand" in message
 
 
@@ -184,7 +184,7 @@ def test_closed_form_is_that_of_solve():
     image, seeds = painting.sample.tensors()
     from toykit.mixture_model import mixture_logits
 
-    present = torch.tensor([[True, True, False]])
+    present = torch.tensor([[True, False, True]])
     logits = mixture_logits(image, seeds, 3)
     expected = solve(logits, image, seeds, settings.energy(), "closed_form", present=present).labels
     assert torch.equal(label(painting.sample, settings)[0], expected)

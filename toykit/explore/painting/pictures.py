@@ -74,13 +74,14 @@ def label_layer(labels: Tensor | None, view: str, tints: np.ndarray, size: tuple
     if labels is None or view == "seeds":
         shape = size[::-1] if labels is None else labels.shape[2:]
         return np.zeros((*shape, 4), np.uint8)
+    layer = np.full((*labels.shape[2:], 4), 255, np.uint8)
     if view == "entropy":
-        colors, opacity = 1 - np.repeat(entropy_map(labels)[..., None], 3, axis=2), 1.0
+        layer[..., :3] = ((1 - entropy_map(labels)) * 255 + 0.5).astype(np.uint8)[..., None]
     else:
-        colors, opacity = hard_colors(labels, tints), 1.0 if view == "hard" else certainty(labels)
-    layer = np.empty((*colors.shape[:2], 4))
-    layer[..., :3], layer[..., 3] = colors, opacity
-    return (layer * 255 + 0.5).astype(np.uint8)
+        layer[..., :3] = hard_colors(labels, (tints * 255 + 0.5).astype(np.uint8))  # bytes: a stroke waits for this
+    if view == "soft":
+        layer[..., 3] = certainty(labels) * 255 + 0.5
+    return layer
 
 
 def tints(painting: Painting) -> np.ndarray:

@@ -48,7 +48,6 @@ class PainterWidget(anywidget.AnyWidget):
         preview = changed and session.settings.solver == "fast"
         if changed or "settle" in done:
             session.solve(preview)
-        session.autosave()
         self.state = session.state()
         if opened:
             self.seeds.forget()
@@ -61,6 +60,9 @@ class PainterWidget(anywidget.AnyWidget):
         if update is not None:
             content["corner"] = update[0]
         self.send(content, [session.layer().tobytes(), *([] if update is None else [update[1]])])
+        if session.folder is not None and session.unsaved:  # after the pictures, which should not wait for the disk
+            session.autosave()
+            self.state = session.state()
         if not preview or opened:  # what the page keeps, in case that the kernel dies
             document = session.painting.strokes_json().decode()
             self.send({"kind": "document", "key": session.key, "document": document, "opened": opened})

@@ -4,7 +4,7 @@ import { able, button, element } from "./elements.js";
 
 export function makeFilmstrip(app) {
   const previous = button("◀ Previous", () => step(-1), "previous photo (Shift+N)"), next = button("Next ▶", () => step(1), "next photo (N)");
-  const progress = element("span", { className: "progress" }), meter = element("progress");
+  const progress = element("span", { className: "count" }), meter = element("progress");
   const strip = element("div", { className: "strip" });
   const box = element("div", { className: "film", hidden: true }, element("div", { className: "row" }, previous, next, meter, progress), strip);
   let items = [], shown = -1;

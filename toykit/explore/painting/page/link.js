@@ -8,7 +8,7 @@ const PIECE = 4e6; // bytes
 const EDITS = new Set(["stroke", "polygon", "fill", "undo", "redo", "clear", "class", "rename", "recolor", "remove", "restore"]);
 
 export function makeLink(app) {
-  let busy = false, waiting = [], sent = [], timer = 0, silence = 0;
+  let busy = false, unsettled = false, waiting = [], sent = [], timer = 0, silence = 0;
   const link = { post, answered, settleSoon, stop, unanswered };
 
   function post(request, content) {
@@ -21,6 +21,7 @@ export function makeLink(app) {
     waiting.push({ request, content: rest });
     if (EDITS.has(request.do)) app.journal.add(request);
     send();
+    app.mind();
   }
   function send() {
     if (busy || !waiting.length) return;
@@ -35,13 +36,15 @@ export function makeLink(app) {
     silence = setTimeout(app.silent, SILENT_AFTER);
     try { app.model.send({ actions: sent.map((item) => item.request) }, undefined, files); } catch { app.silent(); }
   }
+  // "settled": whether the pictures are those of the full solution; undefined for an answer without pictures.
   function answered(settled) {
+    if (settled !== undefined) unsettled = !settled;
     busy = false;
     sent = [];
     clearTimeout(silence);
     app.root.dataset.busy = "false";
     if (waiting.length) send();
-    else if (!settled) settleSoon();
+    else if (unsettled) settleSoon();
   }
   function settleSoon() {
     clearTimeout(timer);

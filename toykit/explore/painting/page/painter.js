@@ -27,6 +27,7 @@ function render({ model, el }) {
   app.silent = () => app.say("No answer from Python for a while: it is still computing, or its kernel has ended. Go on painting: this browser keeps the strokes, and offers them when the painter is opened again.", true);
   app.largestBrush = () => Math.max(20, Math.round(Math.max(...app.state.size) / 8));
   app.unsaved = () => app.state.unsaved || (app.link.unanswered().length > 0 && !app.state.folder);
+  app.mind = () => (root.dataset.unsaved = app.unsaved());
   app.showTools = () => app.panels?.showTools();
   app.help = () => app.shortcuts.help();
   app.journal = makeJournal(app);
@@ -57,6 +58,7 @@ function render({ model, el }) {
     app.panels.show();
     app.film.show();
     app.stage.look();
+    app.mind();
     const [width, height] = s.size, small = s.solved[0] < width;
     const how = s.message && (small ? ` Preview solved at ${s.solved.join(" x ")} of ${width} x ${height} pixels.` : "");
     app.say(s.error || `${s.message}${how && !s.message.endsWith(".") ? "." : ""}${how}`, Boolean(s.error));
@@ -87,16 +89,17 @@ function render({ model, el }) {
       root.dataset.sequence = Number(root.dataset.sequence || 0) + 1;
       root.dataset.settled = content.settled;
       app.link.answered(content.settled);
+      app.mind();
       app.pen.draw();
       app.film.request();
     }
-    if (content.kind === "done") { app.link.answered(true); app.film.request(); }
+    if (content.kind === "done") { app.link.answered(); app.film.request(); }
     if (content.kind === "document" && content.opened) offerEarlier(app.journal.open(content.key, content.document));
     else if (content.kind === "document") app.journal.confirm(content.key, content.document);
     if (content.kind === "thumbnail") app.film.thumbnail(content.number, buffers[0]);
     if (content.kind === "file") download(content.name, buffers[0]);
   }
-  // A closed or reloaded page keeps the strokes in the browser, but not in a file.
+  // A closed or reloaded page keeps the strokes in the browser, but not in a file. (Voila's template asks in the same words.)
   function beforeLeaving(event) { if (app.unsaved()) event.preventDefault(); }
 
   model.on("change:state", show);

@@ -177,7 +177,7 @@ def _label_photo(
         segmentation = segment_sample(
             sample, output, energy, method, logits=scores, on_failure="ignore", **move, **options
         )
-    for name, share in class_shares(sample, segmentation.solution).items():
+    for name, share in class_shares(sample, segmentation.solution, segmentation.mask).items():
         click.echo(f"{name}: {share:.1%} of the pixels")
     click.echo(segmentation.solution.message)
     for path in segmentation.files.values():

@@ -21,6 +21,8 @@ from toykit.supervision import write_seeds
 
 #: Longer side of a photo in the picture, in pixels: a panel shows no more.
 LONGEST = 1000
+#: Rows whose hard labels are computed at a time: they fit the cache.
+ROWS = 16
 #: The files of one photo are NAME_KIND.
 FILES = ("labels.npz", "mask.png", "picture.png")
 
@@ -37,14 +39,17 @@ class Segmentation:
         The solver's result.
     files : dict
         The files that were written, by kind: "labels.npz", "mask.png", "picture.png".
+    mask : ndarray, uint8 (H, W)
+        The hard mask, see `hard_mask`.
     """
 
     sample: Sample
     solution: Solution
     files: dict[str, Path]
+    mask: np.ndarray
 
 
-def occurring_classes(sample: Sample, solution: Solution) -> dict[int, str]:
+def occurring_classes(sample: Sample, solution: Solution, mask: np.ndarray | None = None) -> dict[int, str]:
     """Return the classes that the seeds or the hard mask hold.
 
     Parameters
@@ -53,15 +58,21 @@ def occurring_classes(sample: Sample, solution: Solution) -> dict[int, str]:
         The photo with its scribbles.
     solution : Solution
         Its soft labels.
+    mask : ndarray, uint8 (H, W), optional
+        The hard mask. Default: it is computed.
 
     Returns
     -------
     dict from int to str
         Id -> name, in the order of ids.
     """
-    held = set(np.unique(sample.seeds).tolist()) | set(np.unique(hard_mask(sample, solution)).tolist())
-    names = _names(sample, solution)
-    return {k: names[k] for k in sorted(held) if k < len(names)}
+    held = _counts(sample.seeds) + _counts(hard_mask(sample, solution) if mask is None else mask)
+    return {k: name for k, name in enumerate(_names(sample, solution)) if held[k]}
+
+
+def _counts(ids: np.ndarray) -> np.ndarray:
+    """Return how often each id of a map (H, W), uint8, occurs in it: int64 (256,)."""
+    return torch.from_numpy(np.ascontiguousarray(ids)).flatten().bincount(minlength=256).numpy()
 
 
 def _names(sample: Sample, solution: Solution) -> tuple[str, ...]:
@@ -85,15 +96,17 @@ def hard_mask(sample: Sample, solution: Solution) -> np.ndarray:
         Class ids; 254 on padding, which is not part of the photo.
     """
     labels = solution.labels[0].cpu().numpy()
-    mask, highest = np.zeros(labels.shape[1:], np.uint8), labels[0].copy()
-    for number, share in enumerate(labels[1:], 1):  # argmax over the first axis takes ten times as long
-        mask[share > highest] = number
-        np.maximum(highest, share, out=highest)
+    mask = np.zeros(labels.shape[1:], np.uint8)
+    for top in range(0, len(mask), ROWS):  # argmax over the first axis takes ten times as long
+        some, highest = mask[top : top + ROWS], labels[0, top : top + ROWS].copy()
+        for number, share in enumerate(labels[1:, top : top + ROWS], 1):
+            some[share > highest] = number
+            np.maximum(highest, share, out=highest)
     mask[sample.seeds == PADDING] = PADDING
     return mask
 
 
-def class_shares(sample: Sample, solution: Solution) -> dict[str, float]:
+def class_shares(sample: Sample, solution: Solution, mask: np.ndarray | None = None) -> dict[str, float]:
     """Return the share of the photo's pixels in the hard mask of each class that occurs, by class name.
 
     Parameters
@@ -102,14 +115,18 @@ def class_shares(sample: Sample, solution: Solution) -> dict[str, float]:
         The photo with its scribbles.
     solution : Solution
         Its soft labels.
+    mask : ndarray, uint8 (H, W), optional
+        The hard mask. Default: it is computed.
 
     Returns
     -------
     dict
         Class name -> share in [0, 1], without padding.
     """
-    mask = hard_mask(sample, solution)[sample.seeds != PADDING]
-    return {name: float((mask == number).mean()) for number, name in occurring_classes(sample, solution).items()}
+    mask = hard_mask(sample, solution) if mask is None else mask
+    counts = _counts(mask)
+    pixels = mask.size - counts[PADDING]
+    return {name: float(counts[k] / pixels) for k, name in occurring_classes(sample, solution, mask).items()}
 
 
 def segment(
@@ -170,9 +187,10 @@ def segment(
     files = {kind: stem.with_name(f"{stem.name}_{kind}") for kind in FILES}
     arrays = {"labels": labels.float().cpu().numpy(), "classes": np.array(names)}
     write_atomically(files["labels.npz"], lambda file: _write_npz(file, arrays))
-    write_seeds(files["mask.png"], hard_mask(sample, solution))
-    _write_picture(files["picture.png"], sample, labels, occurring_classes(sample, solution))
-    return Segmentation(sample, solution, files)
+    mask = hard_mask(sample, solution)
+    write_seeds(files["mask.png"], mask)
+    _write_picture(files["picture.png"], sample, labels, occurring_classes(sample, solution, mask))
+    return Segmentation(sample, solution, files, mask)
 
 
 def _predict(

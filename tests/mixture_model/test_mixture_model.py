@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from toykit import PADDING, UNLABELLED, Energy, NearestNeighbors
-from toykit.mixture_model import Backbone, fit_photo, mixture_logits, refine
+from toykit.mixture_model import Backbone, fit_photo, mixture_logits, model, refine
 from toykit.mixture_model.colour import cielab
 from toykit.mixture_model.linear import linear_scores
 from toykit.mixture_model.mixture import OUTLIERS, fit
@@ -147,6 +147,18 @@ def test_absent_classes_padding_and_photos_without_seeds():
         mixture_logits(image, seeds[:, :5], 2)
     with pytest.raises(ValueError, match="rounds"):
         mixture_logits(image, seeds, 2, rounds=-1)
+
+
+def test_a_photo_of_8_bits_is_computed_once_per_colour(monkeypatch):
+    """Its logits are those of its pixels, taken block by block; other photos are never rounded."""
+    image, seeds, _ = disk(side=24, radius=7)
+    for photo in (image[0].round(), image[0]):
+        fitted = fit_photo(photo, seeds[0])
+        whole = fitted.logits(photo, 4)
+        with monkeypatch.context() as context:
+            context.setattr(model, "CHUNK", 50)
+            assert torch.allclose(fitted.logits(photo, 4), whole, rtol=1e-6)
+    assert fitted.logits(image[0].round(), 4).ne(whole).any()
 
 
 @pytest.mark.parametrize("relaxation", ["CD", "Q"])

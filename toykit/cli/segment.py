@@ -170,7 +170,7 @@ def _label_photo(image: Path, seeds: Path, work: Labelling, logits: Path | None)
         segmentation = segment_sample(
             sample, work.output, work.energy, work.method, logits=scores, on_failure="ignore", **options
         )
-    for name, share in class_shares(sample, segmentation.solution).items():
+    for name, share in class_shares(sample, segmentation.solution, segmentation.mask).items():
         click.echo(f"{name}: {share:.1%} of the pixels")
     click.echo(segmentation.solution.message)
     for path in segmentation.files.values():

@@ -60,14 +60,46 @@ class PhotoModel:
         """Compute ln P_ik at each pixel of the photo (3, H, W): float32 (num_classes, H, W)."""
         height, width = photo.shape[1:]
         scores = to_pixels(self.evidence[None].float(), (height, width), self.stride)[0]
-        rows = max(1, CHUNK // width)
-        for top in range(0, height, rows):
-            part = slice(top, top + rows)
-            colours = cielab(photo[:, part])
-            scores[:, part] += self.log_densities(colours.flatten(1).T).T.unflatten(1, colours.shape[1:]).float()
-        logits = (scores.amin(0) - ABSENT).expand(num_classes, -1, -1).clone()
+        if height * width > CHUNK and bool((photo == photo.byte()).all()):
+            self._add_by_colour(photo, scores)
+        else:
+            for part in _row_blocks(height, width):
+                scores[:, part] += self._densities(photo[:, part].flatten(1)).unflatten(1, (-1, width))
+        if num_classes == len(self.present):
+            return scores
+        logits = scores.new_empty(num_classes, height, width)
+        logits[:] = scores.amin(0) - ABSENT
         logits[self.present] = scores
         return logits
+
+    def _add_by_colour(self, photo: Tensor, scores: Tensor) -> None:
+        """Add ln p_k of an 8-bit photo (3, H, W) to scores, each colour computed once: a photo has far fewer than pixels."""
+        height, width = photo.shape[1:]
+        number = torch.zeros(1 << 24, dtype=torch.int32, device=photo.device)
+        for part in _row_blocks(height, width):
+            number[_code(photo[:, part])] = 1
+        codes = number.nonzero()[:, 0]
+        number[codes] = torch.arange(len(codes), dtype=torch.int32, device=photo.device)
+        rgb = torch.stack([codes >> 16, codes >> 8 & 255, codes & 255]).to(photo.dtype)
+        densities = torch.cat([self._densities(some) for some in rgb.split(CHUNK, 1)], 1)
+        for part in _row_blocks(height, width):
+            scores[:, part] += densities[:, number[_code(photo[:, part])].long()]
+
+    def _densities(self, rgb: Tensor) -> Tensor:
+        """Compute ln p_k of colours (3, N): float32 (len(present), N)."""
+        return self.log_densities(cielab(rgb[..., None])[..., 0].T).T.float()
+
+
+def _row_blocks(height: int, width: int) -> list[slice]:
+    """Return slices of rows of about `CHUNK` pixels."""
+    rows = max(1, CHUNK // width)
+    return [slice(top, top + rows) for top in range(0, height, rows)]
+
+
+def _code(rgb: Tensor) -> Tensor:
+    """Return 8-bit colours (3, ...) as one number each."""
+    red, green, blue = rgb.long()
+    return red << 16 | green << 8 | blue
 
 
 def fit_photo(photo: Tensor, seeds: Tensor, features: list[Tensor] | None = None) -> PhotoModel:

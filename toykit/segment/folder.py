@@ -157,10 +157,12 @@ class Labelling:
                 logits = read_logits(others[0], len(sample.classes), (width, height)) if others else None
             except ValueError as error:  # what was found before may be its cause
                 raise ValueError("; ".join([str(error), *(str(warning.message) for warning in caught)])) from error
-        solution = segment(
+        result = segment(
             sample, self.output, self.energy, self.method, logits=logits, on_failure="ignore", **self.options
-        ).solution
-        shares = {f"share of {name}": round(share, 6) for name, share in class_shares(sample, solution).items()}
+        )
+        solution = result.solution
+        of_names = class_shares(sample, solution, result.mask)
+        shares = {f"share of {name}": round(share, 6) for name, share in of_names.items()}
         columns = {"seeds": seeds.name, "width": width, "height": height, "converged": solution.converged}
         found = "; ".join(str(warning.message) for warning in caught)
         return columns | {"warnings": found, "message": solution.message} | shares

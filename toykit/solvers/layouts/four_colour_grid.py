@@ -166,12 +166,9 @@ def pack(problem: Subproblem, start: Tensor, lam: float | None = None) -> FourCo
     lam = energy.lam if lam is None else lam
     batch, _, height, width = sigma.shape
     offsets = tuple((sign * dy, sign * dx) for dy, dx in edges.offsets for sign in (1, -1))
-    weights = sigma.new_empty(batch, 2, 2, len(offsets), h, w)
-    of_offset, constant = sigma.new_empty(batch, 2, height, width), edges.within(problem.is_seed).weights
-    for n, ((there, back, weight), left_out) in enumerate(zip(edges.pairs(of_offset), constant, strict=True)):
-        of_offset.zero_()
-        there[:, 0] = back[:, 1] = lam * (weight - left_out)
-        weights[:, :, :, 2 * n : 2 * n + 2] = _quarters(of_offset).transpose(3, 4)
+    weights = sigma.new_zeros(batch, 2, 2, len(offsets), h, w)
+    for n, (p, q, weight) in enumerate(edges.pairs(problem.is_seed[:, None])):
+        _spread((lam * weight).masked_fill_((p & q)[:, 0], 0), edges.offsets[n], weights[:, :, :, 2 * n : 2 * n + 2])
     return FourColourGrid(
         labels,
         _quarters(target).contiguous(),
@@ -180,6 +177,16 @@ def pack(problem: Subproblem, start: Tensor, lam: float | None = None) -> FourCo
         offsets,
         (height, width),
     )
+
+
+def _spread(weight: Tensor, offset: tuple[int, int], out: Tensor) -> None:
+    """Put the weights of one offset, as in `GridEdges`, at both ends of each edge: out (B, 2, 2, 2, h, w), zeros before."""
+    dy, dx = offset
+    for end, (top, left) in enumerate(((0, max(0, -dx)), (dy, max(0, dx)))):
+        for row, column in product((0, 1), (0, 1)):
+            i, j = (top - row + 1) // 2, (left - column + 1) // 2  # the first pixel with such an edge, in its quarter
+            part = weight[:, 2 * i + row - top :: 2, 2 * j + column - left :: 2]
+            out[:, row, column, end, i : i + part.shape[1], j : j + part.shape[2]] = part
 
 
 def _in_a_row(x: Tensor) -> Tensor:

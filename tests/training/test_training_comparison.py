@@ -72,10 +72,11 @@ def test_phase_one_is_gone_through_once_to_the_same_end(overrides, tmp_path, mon
     methods = ("full", "soft", "dense_crf", "seeds_only")
     steps = []
 
-    def count(config, run_dir, callback=lambda *_: None):
+    def count(config, run_dir, callback=None, after_epoch=lambda row: None):
         mine = []
         steps.append(mine)
-        return train(config, run_dir, callback=lambda *told: (callback(*told), mine.append(told)))
+        both = lambda *told: ((callback or (lambda *_: None))(*told), mine.append(told))  # noqa: E731
+        return train(config, run_dir, callback=both, after_epoch=after_epoch)
 
     monkeypatch.setattr(comparison, "train", count)
     shared = compare("toy", methods, (0,), tmp_path / "shared", chosen)

@@ -111,7 +111,7 @@ def test_phase_one_is_gone_through_once_to_the_same_end(overrides, tmp_path, mon
 
 @pytest.mark.parametrize("override", ["method=full", "run.seed=3"])
 def test_what_is_compared_is_not_overridden(override, tmp_path):
-    with pytest.warns(ValueError, match=f"{override}: methods and seeds are compared here"):
+    with pytest.raises(ValueError, match=f"{override}: methods and seeds are compared here"):
         compare("toy", ("soft",), (0,), tmp_path, [override])
 
 
@@ -128,7 +128,7 @@ def test_where_torchrun_fails_its_log_says_why(overrides, tmp_path, monkeypatch)
         return SimpleNamespace(returncode=1)
 
     monkeypatch.setattr(comparison.subprocess, "run", fail)
-    with pytest.warns(RuntimeError, match=r"torchrun\.log: torchrun ended with status 1: Error: data\.root: gone$"):
+    with pytest.raises(RuntimeError, match=r"torchrun\.log: torchrun ended with status 1: Error: data\.root: gone$"):
         compare("toy", ("full",), (0,), tmp_path, overrides, devices=2)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-
 SCRIPT = Path(__file__).parent / "helpers" / "faults.py"
 CASES = ("train", "sweep", "segment", "notebooks")
 

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -197,6 +198,7 @@ def notebooks(inputs, folder):
     """Run the notebooks from the first one: this command repeats what it is given."""
     from toykit.course.runner import run
 
+    warnings.simplefilter("ignore")  # nbconvert's about the type of the metrics
     paths = [inputs / f"{name}.ipynb" for name in ("one", "two")]
     assert {result.status for result in run(paths, [{}, {}], folder, progress=False)} == {"ok"}
 

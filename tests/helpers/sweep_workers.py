@@ -38,6 +38,7 @@ def main(table, lease, *sweeps):
             engine.work(sweep, lambda line: print(line, flush=True))
 
         workers = [fork(work, death) for death in DEATHS]
+        os.close(begin)  # so that a worker that ends too early ends the wait
         for _ in DEATHS:  # the others start when the first two have a trial each
             os.read(begun, 1)
         workers += [fork(work, None) for _ in range(2)]

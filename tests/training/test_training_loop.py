@@ -1,11 +1,7 @@
 """The loop on a generated set: every method learns, an interruption leaves no trace, two processes are one."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from itertools import chain, product
 from types import SimpleNamespace
@@ -183,32 +179,6 @@ def test_events_of_an_interrupted_run_do_not_repeat(configure, tmp_path):
     events = EventAccumulator(str(tmp_path / "events")).Reload()
     assert [event.step for event in events.Scalars("train/loss")] == [1, 2, 3, 4, 5, 6]
     assert [event.step for event in events.Scalars("epoch/val_miou")] == [3, 6]
-
-
-def test_killed_and_resumed(root, configure, tmp_path):
-    """SIGKILL, which no code can catch, again and again, each time once there is a new checkpoint."""
-    given = ["run.checkpoint_steps=1", "run.accelerator=cpu", "schedule.epochs=4"]
-    overrides, path = [f"data.root={root}", *SMALL, *given], tmp_path / "killed" / checkpoint.NAME
-    command = [sys.executable, "-m", "toykit", "train", "toy", *overrides, "-o", str(path.parent)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # sums depend on the number of threads
-    done = [(0, 0)]
-    for delay in (0, 0.03, 0.1):  # seconds: in different places of a step
-        before = path.stat().st_mtime_ns if path.exists() else None
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        while process.poll() is None and (path.stat().st_mtime_ns if path.exists() else None) == before:
-            time.sleep(0.01)
-        time.sleep(delay)
-        process.send_signal(signal.SIGKILL)
-        output = process.communicate()[0].decode()
-        assert process.returncode == -signal.SIGKILL, output
-        progress = torch.load(path, weights_only=True)["progress"]
-        done.append((progress["epoch"], progress["step"]))
-    assert done == sorted(set(done))  # each run resumed
-    config = configure(*given)
-    train(config, tmp_path / "killed")
-    train(config, tmp_path / "unbroken")
-    assert_same_weights(weights_of(tmp_path / "unbroken"), weights_of(tmp_path / "killed"))
-    assert not list((tmp_path / "killed").glob(".*"))  # nor is half a file left
 
 
 def test_a_run_does_not_resume_with_another_configuration(configure, tmp_path):

@@ -3,10 +3,9 @@
 import io
 import os
 import resource
+import shutil
 import signal
 import struct
-import subprocess
-import sys
 import zipfile
 
 import pytest
@@ -44,6 +43,21 @@ def unbroken(config, tmp_path_factory):
     return weights_of(folder)
 
 
+@pytest.fixture(scope="module")
+def half(config, tmp_path_factory):
+    """The folder of a run that was stopped after two of its four steps, with a checkpoint after each."""
+    folder = tmp_path_factory.mktemp("half")
+    with pytest.raises(StoppedError, match="stopped after step 2 and saved; rerun the command to resume"):
+        train(config, folder, should_stop=stop_after(2))
+    return folder
+
+
+@pytest.fixture
+def run_dir(half, tmp_path):
+    """A copy of that folder."""
+    return shutil.copytree(half, tmp_path / "run")
+
+
 def weights_of(folder):
     return torch.load(folder / checkpoint.NAME, weights_only=True)["network"]
 
@@ -79,29 +93,31 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_ends_the_same(damage, config, unbroken, tmp_path):
-    with pytest.raises(StoppedError, match="stopped after step 3 and saved; rerun the command to resume"):
-        train(config, tmp_path, should_stop=stop_after(3))
-    DAMAGES[damage](tmp_path / checkpoint.NAME)
-    steps = []
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(damage, run_dir):
+    DAMAGES[damage](run_dir / checkpoint.NAME)
     with pytest.warns(
-        CheckpointWarning, match=r"checkpoint\.pt: cannot be read.*resumes from the checkpoint before it"
+        CheckpointWarning, match=r"checkpoint\.pt: cannot be read.*resumes from .* before it, .* 1 steps"
     ):
-        train(config, tmp_path, callback=lambda step, _: steps.append(step))
-    assert steps[-1] == 4
-    assert_same(weights_of(tmp_path), unbroken)
-    for name in (checkpoint.NAME, checkpoint.PREVIOUS):
-        (tmp_path / name).write_bytes(b"")
+        path, state = checkpoint._read_last(run_dir, torch.device("cpu"))
+    assert (path.name, state["progress"]["step"]) == (checkpoint.PREVIOUS, 1)
+    DAMAGES[damage](run_dir / checkpoint.PREVIOUS)
     with pytest.raises(ValueError, match=r"checkpoint\.pt: .*; .*checkpoint_previous\.pt: .*start over \(--fresh"):
-        train(config, tmp_path)
+        checkpoint._read_last(run_dir, torch.device("cpu"))
 
 
-def test_a_run_killed_between_two_renames_resumes_from_the_one_before(config, unbroken, tmp_path):
-    with pytest.raises(StoppedError):
-        train(config, tmp_path, should_stop=stop_after(2))
-    os.replace(tmp_path / checkpoint.NAME, tmp_path / checkpoint.PREVIOUS)
-    train(config, tmp_path)
-    assert_same(weights_of(tmp_path), unbroken)
+def test_after_a_damaged_checkpoint_the_run_ends_the_same_with_two_good_ones(config, unbroken, run_dir):
+    flip_a_bit(run_dir / checkpoint.NAME)
+    with pytest.warns(CheckpointWarning):
+        train(config, run_dir)
+    assert_same(weights_of(run_dir), unbroken)
+    for name in (checkpoint.NAME, checkpoint.PREVIOUS):
+        checkpoint._read(run_dir / name)
+
+
+def test_a_run_killed_between_two_renames_resumes_from_the_one_before(config, unbroken, run_dir):
+    os.replace(run_dir / checkpoint.NAME, run_dir / checkpoint.PREVIOUS)
+    train(config, run_dir)
+    assert_same(weights_of(run_dir), unbroken)
 
 
 def test_a_damaged_phase_one_is_trained_anew(config, tmp_path):
@@ -144,45 +160,30 @@ def test_a_full_disk_without_an_older_file(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_stopped_after_an_epochs_last_step_it_resumes_with_the_evaluation(config, unbroken, tmp_path):
-    for steps in (2, 1, 1):
-        with pytest.raises(StoppedError):
-            train(config, tmp_path, should_stop=stop_after(steps))
-    result = train(config, tmp_path)
-    assert [row["val_miou"] is not None for row in result.history] == [False, True]
-    assert_same(weights_of(tmp_path), unbroken)
+def test_stopped_after_an_epochs_last_step_it_resumes_with_the_epochs_end(config, unbroken, run_dir):
+    result = train(config, run_dir)  # two steps per epoch
+    assert [row["step"] for row in result.history] == [2, 4]
+    assert_same(weights_of(run_dir), unbroken)
 
 
-#: Runs the command, and sends SIGTERM to this process in the given step.
-TERMINATED = """
-import os, signal, sys
-from toykit.training import loop
-step, train_step = int(sys.argv.pop(1)), loop.train_step
-def terminated(run, batch):
-    if run.step + 1 == step:
-        os.kill(os.getpid(), signal.SIGTERM)
-    return train_step(run, batch)
-loop.train_step = terminated
-from toykit.cli import main
-main()
-"""
+def test_sigterm_saves_and_ends_with_143_and_the_resumed_run_is_the_unbroken_one(
+    root, config, unbroken, tmp_path, monkeypatch
+):
+    step, before = loop.train_step, signal.getsignal(signal.SIGTERM)
 
+    def terminated(run, batch):
+        if run.step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(run, batch)
 
-def test_sigterm_saves_and_ends_with_143_and_the_resumed_run_is_the_unbroken_one(root, config, unbroken, tmp_path):
-    command = [sys.executable, "-c", TERMINATED, "2", "train", "toy", f"data.root={root}", *TINY, "-o", tmp_path]
-    command[command.index("run.checkpoint_steps=1")] = "run.checkpoint_steps=0"  # so that only the signal saves
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # sums depend on the number of threads
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 143, done.stderr
-    assert "stopped after step 2 and saved; rerun the command to resume" in done.stderr
+    monkeypatch.setattr(loop, "train_step", terminated)
+    given = [f"data.root={root}", *TINY, "run.checkpoint_steps=0"]  # so that only the signal saves
+    done = CliRunner().invoke(main, ["train", "toy", *given, "-o", str(tmp_path)])
+    assert done.exit_code == 143, done.output
+    assert "stopped after step 2 and saved; rerun the command to resume" in done.output
+    assert signal.getsignal(signal.SIGTERM) is before
     train(config, tmp_path)
     assert_same(weights_of(tmp_path), unbroken)
-
-
-def test_the_command_restores_the_handler_of_sigterm(root, tmp_path):
-    before = signal.getsignal(signal.SIGTERM)
-    assert CliRunner().invoke(main, ["train", "toy", f"data.root={root}", "schedule.batch=99"]).exit_code == 1
-    assert signal.getsignal(signal.SIGTERM) is before
 
 
 class Mortal(Crops):
@@ -249,21 +250,19 @@ TERMS = (
 
 
 @pytest.mark.parametrize("term", TERMS)
-def test_numbers_that_are_not_finite_stop_the_run_and_keep_the_batch(term, config, tmp_path, monkeypatch):
-    with pytest.raises(StoppedError):
-        train(config, tmp_path, should_stop=stop_after(2))
-    before = weights_of(tmp_path)
+def test_numbers_that_are_not_finite_stop_the_run_and_keep_the_batch(term, config, run_dir, monkeypatch):
+    before = weights_of(run_dir)
     poison(monkeypatch, term)
     with pytest.raises(
         ValueError, match=rf"step 3: {term} became NaN or infinite with the photos train_\d+, train_\d+: .*lr"
     ):
-        train(config, tmp_path)
-    kept = torch.load(tmp_path / "failed_batch.pt", weights_only=True)
+        train(config, run_dir)
+    kept = torch.load(run_dir / "failed_batch.pt", weights_only=True)
     assert (kept["step"], kept["term"], len(kept["photos"])) == (3, term, 2)
     assert kept["image"].shape == (2, 3, 32, 32)
     assert kept["seeds"].shape == kept["mask"].shape == (2, 32, 32)
     assert kept["present"].shape == (2, 6)
-    assert_same(weights_of(tmp_path), before)
+    assert_same(weights_of(run_dir), before)
     if term != "the network's logits":
         trained = [key for key in before if not key.endswith(("running_mean", "running_var", "num_batches_tracked"))]
         assert all(torch.equal(kept["network"][key], before[key]) for key in trained)

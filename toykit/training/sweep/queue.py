@@ -74,13 +74,13 @@ def open_storage(where: str) -> optuna.storages.BaseStorage:
     try:
         from sqlalchemy.pool import NullPool
 
-        # NullPool: a connection per operation, which are few; none breaks while it is idle, none is left open. The last two
-        # errors: another machine makes the tables of a new database at the same moment.
-        return patiently(
-            lambda: optuna.storages.RDBStorage(where, engine_kwargs={"poolclass": NullPool}),
-            patience=10.0,
-            errors=(*UNANSWERED, "IntegrityError", "ProgrammingError"),
-        )
+        # NullPool: a connection per operation, which are few; none breaks while it is idle, none is left open. The errors of
+        # `begun_by_others`: another worker makes the tables of a new database at the same moment, which may take it long.
+        def connect() -> optuna.storages.BaseStorage:
+            return optuna.storages.RDBStorage(where, engine_kwargs={"poolclass": NullPool})
+
+        begun_by_others = ("IntegrityError", "ProgrammingError")
+        return patiently(lambda: patiently(connect, 120.0, begun_by_others), 10.0)
     except ImportError as error:
         raise ImportError(
             f"{where.split('://')[0]}: its driver is not installed, e.g. pip install 'psycopg[binary]' for "

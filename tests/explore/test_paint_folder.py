@@ -1,5 +1,6 @@
 """A folder of photos in the painter: what it writes, its one list of classes, and who reads it."""
 
+import importlib
 import io
 import json
 import os
@@ -115,7 +116,7 @@ def test_one_list_of_classes(tmp_path):
 def test_the_page_opens_again_after_classes_were_changed(tmp_path, monkeypatch):
     photos(tmp_path)
     monkeypatch.setenv(VARIABLE, "")
-    monkeypatch.setattr("toykit.cli.paint.serve", lambda *_: None)
+    monkeypatch.setattr(importlib.import_module("toykit.cli.paint"), "serve", lambda *_: None)
     result = CliRunner().invoke(main, ["paint", str(tmp_path), "--classes", "sky,sea", "--long-side", "32"])
     assert result.exit_code == 0, result.output
     assert (tmp_path / "classes.txt").read_text() == "sky\nsea\n"

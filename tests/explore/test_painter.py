@@ -160,11 +160,11 @@ def test_idle_controls_change_nothing_and_others_do():
 
 def test_only_classes_with_a_stroke_get_pixels():
     for settings in (Settings(), Settings(eta=0.0), Settings(solver="closed_form"), Settings(solver="graph_cut")):
-        labels, _ = label(two_strokes(), settings, kernel="torch")
+        labels, _ = label(two_strokes().sample, settings, kernel="torch")
         assert (labels[:, 1] == 0).all(), settings
-        preview, _ = label(two_strokes(), settings, last=labels, preview=True, kernel="torch")
+        preview, _ = label(two_strokes().sample, settings, last=labels, preview=True, kernel="torch")
         assert (preview[:, 1] == 0).all(), settings
-    one, message = label(painted([("sand", 3, [(2, 2), (2, 15)])]), Settings(), kernel="torch")
+    one, message = label(painted([("sand", 3, [(2, 2), (2, 15)])]).sample, Settings(), kernel="torch")
     assert (one[:, 2] == 1).all()
     assert "only one class has seeds, sand" in message
 
@@ -174,7 +174,7 @@ def test_without_a_unary_term_nothing_is_predicted(monkeypatch, preview):
     for name in ("mixture_logits", "seed_logits"):
         monkeypatch.setattr(labelling, name, lambda *_: pytest.fail("predictions without weight"))
     painting = two_strokes()
-    labels, _ = label(painting, Settings(eta=0.0), preview=preview, kernel="torch")
+    labels, _ = label(painting.sample, Settings(eta=0.0), preview=preview, kernel="torch")
     assert torch.allclose(labels.sum(1), torch.ones(1, HEIGHT, WIDTH), atol=1e-5)
 
 

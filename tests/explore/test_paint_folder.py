@@ -1,6 +1,9 @@
 """A folder of photos in the painter: what it writes, its one list of classes, and who reads it."""
 
+import importlib
+import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -11,12 +14,13 @@ from toykit.cli import main
 from toykit.datasets import load
 from toykit.explore.painting.photo_folder import PhotoFolder
 from toykit.explore.painting.requests import act
+from toykit.explore.painting.served import VARIABLE
 from toykit.explore.painting.session import Session
-from toykit.supervision import read_scribbles, read_seeds, write_seeds
+from toykit.supervision import read_indexed_png, read_scribbles, read_seeds, write_seeds
 
 STROKES = [
-    {"do": "stroke", "class": 0, "erase": False, "width": 3, "points": [[3, 3], [3, 30]]},
-    {"do": "stroke", "class": 1, "erase": False, "width": 3, "points": [[40, 3], [40, 30]]},
+    {"do": "stroke", "class": "sky", "erase": False, "width": 3, "points": [[3, 3], [3, 30]]},
+    {"do": "stroke", "class": "sea", "erase": False, "width": 3, "points": [[40, 3], [40, 30]]},
 ]
 
 
@@ -109,6 +113,73 @@ def test_one_list_of_classes(tmp_path):
     assert session.state()["classes"][1] == {"name": "sea", "color": "#102030"}
 
 
+def test_the_page_opens_again_after_classes_were_changed(tmp_path, monkeypatch):
+    photos(tmp_path)
+    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.setattr(importlib.import_module("toykit.cli.paint"), "serve", lambda *_: None)
+    result = CliRunner().invoke(main, ["paint", str(tmp_path), "--classes", "sky,sea", "--long-side", "32"])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "classes.txt").read_text() == "sky\nsea\n"
+    name, long_side = json.loads(os.environ[VARIABLE])
+    do(Session(name, long_side, True), {"do": "rename", "name": "sky", "to": "heaven"}, {"do": "class", "name": "sand"})
+    assert Session(name, long_side, True).painting.classes == ("heaven", "sea", "sand")
+
+
+def test_classes_and_colours_change_in_all_files(tmp_path):
+    photos(tmp_path, ("a", "b", "c", "d"))
+    seeds = np.full((36, 48), 255, np.uint8)
+    seeds[5:8], seeds[20:24] = 0, 1
+    write_seeds(tmp_path / "d_scribbles.png", seeds, ("sky", "sea"))
+    session = opened(tmp_path)
+    do(session, *STROKES, {"do": "recolor", "name": "sky", "color": "#102030"})
+    do(session, {"do": "go", "number": 1}, {"do": "rename", "name": "sky", "to": "heaven"})
+    assert read_seeds(tmp_path / "d_scribbles.png", (48, 36))[1] == ("heaven", "sea")
+    assert (read_indexed_png(tmp_path / "d_scribbles.png") == seeds).all()
+    assert json.loads((tmp_path / "a_scribbles.json").read_bytes())["colors"] == {"heaven": "#102030"}
+    (tmp_path / "d_scribbles.png").unlink()
+    session = opened(tmp_path, None)
+    do(session, {"do": "class", "name": "sand"}, {**STROKES[0], "class": "heaven"}, {"do": "remove", "name": "sand"})
+    content = json.loads((tmp_path / "a_scribbles.json").read_bytes())
+    assert (content["classes"], content["colors"]) == (["heaven", "sea"], {"heaven": "#102030"})
+
+
+def test_a_removed_class_leaves_files_that_held_only_one_other(tmp_path):
+    photos(tmp_path)
+    content = {"photo": "a", "size": [48, 36], "classes": ["sea", "sky"],
+               "strokes": [{"class": "sea", "width": 3, "points": [[5, 5]]}]}  # fmt: skip
+    (tmp_path / "a_scribbles.json").write_text(json.dumps(content))
+    session = opened(tmp_path, ("sky", "sea", "sand"))
+    do(session, {"do": "remove", "name": "sky"})
+    assert read_scribbles(tmp_path / "a_scribbles.json").classes == ("sea", "sand")
+
+
+def test_padding_is_refused_and_unreadable_photos_are_passed_over(tmp_path):
+    photos(tmp_path)
+    seeds = np.full((36, 48), 255, np.uint8)
+    seeds[5:8], seeds[20:24], seeds[30:] = 0, 1, 254
+    write_seeds(tmp_path / "c_scribbles.png", seeds)
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    session = opened(tmp_path)
+    assert session.painting.name == "b"
+    act(session, [{"do": "go", "number": 2}])
+    assert "c_scribbles.png: holds padding (254)" in session.error
+    assert session.painting.name == "b"
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"a\.png"):
+        opened(tmp_path)
+
+
+def test_small_pictures_are_upright_and_never_fail(tmp_path):
+    photos(tmp_path, ("a",))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (80, 40)).save(tmp_path / "b.jpg", exif=turned)
+    (tmp_path / "c.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    folder = PhotoFolder(tmp_path)
+    sizes = [Image.open(io.BytesIO(folder.thumbnail(number))).size for number in range(3)]
+    assert sizes[1][0] < sizes[1][1]
+
+
 def test_a_folder_that_cannot_be_written_keeps_the_strokes(tmp_path, monkeypatch):
     photos(tmp_path)
     session = opened(tmp_path)
@@ -133,6 +204,7 @@ def test_a_folder_that_cannot_be_written_keeps_the_strokes(tmp_path, monkeypatch
         (lambda f: None, ("sky", "sky"), "different class names"),
         (lambda f: (f / "classes.txt").write_text("x\ny\n"), ("sky", "sea"), "lists x, y"),
         (lambda f: (f / "b.tif").touch(), None, "would collide"),
+        (lambda f: (f / "B.tif").touch(), None, "would collide"),
     ],
 )
 def test_the_command_reports_what_is_wrong(tmp_path, make, classes, words):

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from toykit.supervision import Scribbles, SeedWarning, Stroke, read_seeds, write_scribbles, write_seeds
+from toykit.supervision.areas import Area
 from toykit.supervision.findings import class_findings, fatal_findings, map_findings, stroke_findings
 from toykit.supervision.seed_maps import inspect_seeds
 
@@ -150,3 +151,13 @@ def test_soft_edges_on_another_value_of_unlabelled_are_refused(tmp_path):
 def test_padding_is_not_proposed_as_the_value_of_unlabelled():
     (found,) = [text for text in map_findings(scribbled(0, 1, background=254)) if "no pixel is unlabelled" in text]
     assert "--unlabelled 254" not in found
+
+
+def test_an_area_around_the_photo_is_not_outside_of_it():
+    around = Area("a", (((-50.0, -50.0), (150.0, -50.0), (150.0, 150.0), (-50.0, 150.0)),))
+    beside = Area("a", (((200.0, 0.0), (300.0, 0.0), (300.0, 50.0)),))
+    outside, partly = stroke_findings(Scribbles("p", SIZE, ("a", "b"), (around, beside)))
+    assert outside.startswith("stroke 1 ")
+    assert "lies outside of the photo" in outside
+    assert partly.startswith("stroke 0 ")
+    assert "lies partly outside of the photo" in partly

@@ -18,6 +18,8 @@ from toykit._shared.result_folder import Job, ResultFolder
 
 #: Suffixes, in lower case, of the files of a folder that count as photos.
 PHOTO_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+#: What the painter adds to a photo's name, for the photo's scribbles beside it.
+PAINTED = "_scribbles"
 #: Seconds between two writings of the summary during the work.
 EVERY = 30.0
 

@@ -29,9 +29,11 @@ def paint(folder: Path, classes: str | None, long_side: int, port: int, no_brows
     names = None if classes is None else tuple(name.strip() for name in classes.split(","))
     try:
         found = PhotoFolder(folder, names)
+        if names is not None:  # once: later lists of classes are the page's
+            found.write_classes()
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     count = len(found.photos)
     click.echo(f"{count} photo{'s' * (count > 1)}, {len(found.painted)} painted; classes: {', '.join(found.classes)}")
-    offer(folder, found.classes, long_side)
+    offer(folder, long_side)
     serve(f"toykit paint {folder}", NOTEBOOK, port, no_browser)

@@ -17,7 +17,7 @@ from typing import Any
 
 from toykit import __version__
 from toykit._shared.files import fingerprint
-from toykit._shared.photo_jobs import JobOptions, list_photos, process, refuse_ambiguous, refuse_colliding
+from toykit._shared.photo_jobs import PAINTED, JobOptions, list_photos, process, refuse_ambiguous, refuse_colliding
 from toykit._shared.result_folder import Job
 from toykit.conventions import UNLABELLED
 from toykit.datasets.layout import files_by_name, name_key
@@ -28,8 +28,6 @@ from toykit.segment.reading import read_logits, read_sample
 from toykit.solvers import check_options
 from toykit.supervision import SeedWarning
 
-#: What the painter adds to a photo's name.
-PAINTED = "_scribbles"
 SEED_SUFFIXES = (".png", ".json")
 
 

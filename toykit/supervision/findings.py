@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from toykit.conventions import PADDING, UNLABELLED
-from toykit.supervision.rasterize import line
 from toykit.supervision.strokes import Scribbles, shares_instead_of_pixels
 
 #: An id that covers at most this many pixels is suspicious in a map where another covers at least PLENTY.
@@ -189,9 +188,10 @@ def stroke_findings(scribbles: Scribbles) -> list[str]:
         margin = max(stroke.width / 2, 1)  # the pen often leaves the photo by its own width
         if min(left, top) >= -margin and right <= width - 1 + margin and bottom <= height - 1 + margin:
             continue
-        drawn = line(stroke.points, stroke.width, scribbles.size).any()
+        canvas = np.zeros((height, width), np.uint8)
+        stroke.draw_on(canvas, 1)
         text = f"stroke {number} ({stroke.label or 'eraser'}; x {left:g}..{right:g}, y {top:g}..{bottom:g})"
-        (partly if drawn else wholly).append(text)
+        (partly if canvas.any() else wholly).append(text)
     shares = shares_instead_of_pixels(
         [point for stroke in scribbles.strokes for point in stroke.points], scribbles.size
     )

@@ -2,9 +2,11 @@
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
+
+from toykit.supervision import Scribbles, write_scribbles
 
 Loaded = TypeVar("Loaded")
 
@@ -24,6 +26,12 @@ def read_colors(path: Path, classes: tuple[str, ...]) -> dict[str, str]:
     for color in colors.values():
         check_color(color)
     return {name: color for name, color in colors.items() if name in classes}
+
+
+def scribbles_json(scribbles: Scribbles, colors: Mapping[str, str]) -> bytes:
+    """Return strokes as JSON, in the format that `toykit segment` reads; "colors" is the painter's own."""
+    content = json.loads(written(lambda path: write_scribbles(path, scribbles)))
+    return json.dumps(content | {"colors": dict(colors)} if colors else content).encode()
 
 
 def read_upload(filename: str, content: bytes, read: Callable[[Path], Loaded]) -> Loaded:

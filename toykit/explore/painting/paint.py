@@ -1,6 +1,5 @@
 """Represent a photo and the marks on it as an immutable value; each change returns a new one that links to the previous one."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,8 +11,8 @@ import numpy as np
 from toykit._shared.arguments import check_choice, check_number
 from toykit.conventions import PADDING, UNLABELLED
 from toykit.datasets.sample import Sample
-from toykit.explore.painting.files import check_color, read_colors, read_upload, written
-from toykit.supervision import Scribbles, Stroke, read_scribbles, write_scribbles, write_seeds
+from toykit.explore.painting.files import check_color, read_colors, read_upload, scribbles_json, written
+from toykit.supervision import Scribbles, Stroke, read_scribbles, write_seeds
 from toykit.supervision.areas import Area, map_areas, trace
 from toykit.supervision.findings import stroke_findings
 from toykit.supervision.rasterize import scale_points
@@ -104,7 +103,7 @@ class Painting:
         if not points or not np.isfinite(points).all():
             raise ValueError(f"a stroke needs at least one finite point; got {len(points)} points")
         check_number("brush width", width, f"(0, {max(self.size)}]")
-        return self._mark(Stroke(label, width, points))
+        return self._mark(Stroke(label, float(width), points))
 
     def polygon(self, label: str | None, points) -> "Painting":
         """Return the painting with a polygon, given by three points (x, y) or more, labelled or (None) erased; see `paint`."""
@@ -231,8 +230,7 @@ class Painting:
 
     def strokes_json(self) -> bytes:
         """Return the marks as JSON, in the format that `toykit segment` reads; "colors" is the painter's own."""
-        content = json.loads(written(lambda path: write_scribbles(path, self._scribbles())))
-        return json.dumps(content | {"colors": dict(self.colors)} if self.colors else content).encode()
+        return scribbles_json(self._scribbles(), self.colors)
 
     def seeds_png(self) -> bytes:
         """Return the seeds as an indexed PNG with class names, which `toykit segment` also reads."""

@@ -7,20 +7,20 @@ Scribbles that lie there as an indexed PNG are read and stay a PNG.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from toykit._shared.files import check_writable, write_atomically, write_text
-from toykit._shared.photo_jobs import list_photos, refuse_ambiguous
-from toykit.conventions import PADDING
-from toykit.datasets.layout import name_key, read_lines
+from toykit._shared.photo_jobs import PAINTED, list_photos, refuse_ambiguous, refuse_colliding
+from toykit.conventions import PADDING, UNLABELLED
+from toykit.datasets.layout import files_by_name, name_key, read_lines
 from toykit.datasets.sample import fit_within, read_image
+from toykit.explore.painting.files import read_colors, scribbles_json
 from toykit.explore.painting.paint import Painting
-from toykit.supervision import read_scribbles, write_scribbles
+from toykit.supervision import Scribbles, read_indexed_png, read_scribbles, write_seeds
+from toykit.supervision.seed_maps import read_class_names
 
-#: What the painter adds to a photo's name, beside the photo.
-PAINTED = "_scribbles"
 #: Longer side of a thumbnail, in pixels.
 THUMBNAIL = 96
 
@@ -54,30 +54,37 @@ class PhotoFolder:
         )
         self.ending = "" if apart else PAINTED
         self.photos = self._find_photos() if root.is_dir() else [root]
+        self.files = self._find_files()
         check_writable(self.root)
         self.classes = self._find_classes(classes)
         self.painted = {path for path in self.photos if self.file(path).exists()}
         for path in self.painted:  # one list for all photos
-            if self.file(path).suffix == ".json":
+            if _holds_strokes(self.file(path)):
                 own = read_scribbles(self.file(path)).classes
                 self.classes += tuple(name for name in own if name not in self.classes)
 
     def file(self, photo: Path) -> Path:
         """Return the file of a photo's scribbles, which need not exist."""
-        stem = photo.stem + self.ending
-        choices = [self.scribbles / f"{stem}{suffix}" for suffix in (".json", ".png")]
-        if self.ending:
-            choices.append(self.scribbles / f"{photo.stem}.json")
-        there = [path for path in choices if path.exists()]
-        refuse_ambiguous({photo.stem: there}, f"{self.scribbles}: more than one file of seeds for a photo")
-        return there[0] if there else choices[0]
+        return self.files[photo]
 
     def open(self, number: int, colors: Mapping[str, str]) -> Painting:
-        """Return a photo with its scribbles; colours that the user chose on other photos stay."""
+        """Return a photo with its scribbles; colours that the user chose on other photos stay.
+
+        Raises
+        ------
+        ValueError
+            If the photo or its scribbles cannot be read, or a PNG holds padding, which the painter would lose.
+        """
         photo = self.photos[number]
         painting = Painting(photo.stem, read_image(photo), self.classes)
-        if self.file(photo).exists():
-            painting = painting.load_file(self.file(photo))
+        path = self.file(photo)
+        if path.exists():
+            if not _holds_strokes(path) and (read_indexed_png(path) == PADDING).any():
+                raise ValueError(
+                    f"{path}: holds padding ({PADDING}), which the painter cannot keep; save these pixels as unlabelled "
+                    f"({UNLABELLED}) to paint on this photo"
+                )
+            painting = painting.load_file(path)
         classes = self.classes + tuple(name for name in painting.classes if name not in self.classes)
         colors = {name: color for name, color in {**painting.colors, **colors}.items() if name in classes}
         return replace(painting, classes=classes, colors=colors, previous=None)
@@ -90,23 +97,30 @@ class PhotoFolder:
             path.unlink(missing_ok=True)
             self.painted.discard(photo)
         else:
-            content = painting.seeds_png() if path.suffix == ".png" else painting.strokes_json()
+            content = painting.strokes_json() if _holds_strokes(path) else painting.seeds_png()
             write_atomically(path, lambda file: file.write(content))
             self.painted.add(photo)
         self.classes = painting.classes
-        self._write_classes()
+        self.write_classes()
 
     def rename_class(self, number: int, old: str, new: str) -> None:
         """Rename a class in the files of all photos but one, whose painting the caller changes."""
+
+        def renamed(names: Iterable[str]) -> tuple[str, ...]:
+            return tuple(new if name == old else name for name in names)
+
         for path in self._other_files(number):
-            if path.suffix == ".json":
+            if _holds_strokes(path):
                 scribbles = read_scribbles(path)
                 marks = tuple(replace(mark, label=new) if mark.label == old else mark for mark in scribbles.strokes)
-                names = tuple(new if name == old else name for name in scribbles.classes)
-                write_scribbles(path, replace(scribbles, classes=names, strokes=marks))
+                colors = read_colors(path, scribbles.classes)
+                colors = dict(zip(renamed(colors), colors.values(), strict=True))
+                _write(path, replace(scribbles, classes=renamed(scribbles.classes), strokes=marks), colors)
+            elif old in (names := read_class_names(path)):
+                write_seeds(path, read_indexed_png(path), renamed(names))
 
-    def remove_class(self, number: int, name: str) -> None:
-        """Remove a class from the files of all photos but one.
+    def remove_class(self, number: int, name: str, classes: tuple[str, ...]) -> None:
+        """Remove a class from the files of all photos but one; they get the list of classes that are left.
 
         Raises
         ------
@@ -117,7 +131,7 @@ class PhotoFolder:
         used = [
             path
             for path in files
-            if path.suffix == ".png" or any(m.label == name for m in read_scribbles(path).strokes)
+            if not _holds_strokes(path) or any(m.label == name for m in read_scribbles(path).strokes)
         ]
         if used:
             raise ValueError(
@@ -125,20 +139,17 @@ class PhotoFolder:
                 "there first (ids in a PNG are positions in the list of classes)"
             )
         for path in files:
-            scribbles = read_scribbles(path)
-            left = tuple(other for other in scribbles.classes if other != name)
-            if len(left) > 1:
-                write_scribbles(path, replace(scribbles, classes=left))
+            _write(path, replace(read_scribbles(path), classes=classes), read_colors(path, classes))
 
     def thumbnail(self, number: int) -> bytes:
         """Return a small JPEG of a photo."""
-        from PIL import Image
+        from PIL import Image, ImageOps
 
         try:
             with Image.open(self.photos[number]) as file:
                 file.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))  # a JPEG is decoded small
-                picture = file.convert("RGB")
-        except (OSError, ValueError, SyntaxError):
+                picture = ImageOps.exif_transpose(file).convert("RGB")
+        except Exception:  # whatever is wrong with the file, the strip of pictures goes on
             picture = Image.new("RGB", (THUMBNAIL, THUMBNAIL), "white")
         picture = picture.resize(fit_within(picture.size, THUMBNAIL), Image.Resampling.BOX)
         file = io.BytesIO()
@@ -165,11 +176,22 @@ class PhotoFolder:
         ]
         if not photos:
             raise FileNotFoundError(f"{self.images}: no photos; expected .jpg, .png, .tif, .bmp or .webp")
-        names: dict[str, list[Path]] = {}
-        for path in photos:
-            names.setdefault(name_key(path.stem), []).append(path)
-        refuse_ambiguous(names, f"{self.images}: the scribbles of photos with one name would collide")
+        refuse_colliding(photos, f"{self.images}: the scribbles of photos with one name would collide")
         return photos
+
+    def _find_files(self) -> dict[Path, Path]:
+        """Return the file of each photo's scribbles, which need not exist."""
+        strokes, maps = (files_by_name(self.scribbles, (suffix,)) for suffix in (".json", ".png"))
+        files = {}
+        for photo in self.photos:
+            name = name_key(photo.stem)
+            found = [strokes.get(name + self.ending), maps.get(name + self.ending)]
+            if self.ending:
+                found.append(strokes.get(name))
+            there = [path for path in found if path is not None]
+            refuse_ambiguous({photo.stem: there}, f"{self.scribbles}: more than one file of seeds for a photo")
+            files[photo] = there[0] if there else self.scribbles / f"{photo.stem}{self.ending}.json"
+        return files
 
     def _find_classes(self, given: Sequence[str] | None) -> tuple[str, ...]:
         """Return the list of classes, from the caller or from classes.txt."""
@@ -189,9 +211,20 @@ class PhotoFolder:
             )
         return names
 
-    def _write_classes(self) -> None:
+    def write_classes(self) -> None:
         """Write classes.txt if it differs."""
         path = self.root / "classes.txt"
         text = "".join(f"{name}\n" for name in self.classes)
         if not path.exists() or path.read_bytes() != text.encode():
             write_text(path, text)
+
+
+def _holds_strokes(path: Path) -> bool:
+    """Return whether a file holds strokes as JSON, not a map as PNG."""
+    return path.suffix.lower() == ".json"
+
+
+def _write(path: Path, scribbles: Scribbles, colors: Mapping[str, str]) -> None:
+    """Write strokes with the painter's colours."""
+    content = scribbles_json(scribbles, colors)
+    write_atomically(path, lambda file: file.write(content))

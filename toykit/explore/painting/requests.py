@@ -58,12 +58,13 @@ def _content(session: Session, action: dict, files: Files) -> bytes:
 
 def _class(session: Session, action: dict) -> str | None:
     """Return the class of a mark, None for the eraser."""
-    classes, number = session.painting.classes, action["class"]
+    classes, name = session.painting.classes, action["class"]
     if action["erase"]:
         return None
-    if number not in range(len(classes)):  # its class may have just been undone
-        raise ValueError(f"class: expected a number in 0..{len(classes) - 1}, got {number!r}")
-    return classes[number]
+    if name not in classes:
+        name = session.renamed.get(name, name)
+    check_choice("class", name, classes)  # it may have just been undone
+    return name
 
 
 def _piece(session: Session, action: dict, files: Files) -> None:
@@ -77,7 +78,12 @@ def _load(session: Session, action: dict, files: Files) -> None:
 
 
 def _restore(session: Session, action: dict, files: Files) -> None:
-    _take_over(session, session.painting.load(f"{session.painting.name}.json", action["document"].encode()))
+    before = session.painting
+    _take_over(session, before.load(f"{before.name}.json", action["document"].encode()))
+    whole = session.painting  # now mark by mark, so that an undo among the later steps takes back only one
+    for count in range(1, len(whole.marks) + 1):
+        before = replace(whole, marks=whole.marks[:count], previous=before)
+    session.painting = before if whole.marks else whole
 
 
 def _take_over(session: Session, painting: Painting) -> None:
@@ -122,17 +128,18 @@ def _add_class(session: Session, action: dict, files: Files) -> None:
 
 
 def _rename_class(session: Session, action: dict, files: Files) -> None:
-    changed = session.painting.rename_class(action["name"], action["to"])
+    changed, old = session.painting.rename_class(action["name"], action["to"]), action["name"]
+    new = changed.classes[session.painting.classes.index(old)]
     if session.folder is not None:
-        new = changed.classes[session.painting.classes.index(action["name"])]
-        session.folder.rename_class(session.number, action["name"], new)
+        session.folder.rename_class(session.number, old, new)
+    session.renamed |= {old: new, new: old}  # an undo brings the old name back
     _change_classes(session, changed)
 
 
 def _remove_class(session: Session, action: dict, files: Files) -> None:
     changed = session.painting.remove_class(action["name"])
     if session.folder is not None:
-        session.folder.remove_class(session.number, action["name"])
+        session.folder.remove_class(session.number, action["name"], changed.classes)
     _change_classes(session, changed)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from toykit.explore.painting import painter
@@ -12,9 +11,9 @@ NOTEBOOK = Path(__file__).parent / "page" / "paint.ipynb"
 VARIABLE = "TOYKIT_PAINT"
 
 
-def offer(name: str | Path, classes: Sequence[str], long_side: int) -> None:
+def offer(name: str | Path, long_side: int) -> None:
     """Set the arguments of `toykit.explore.painter` for kernels that this process starts."""
-    os.environ[VARIABLE] = json.dumps([str(Path(name).absolute()), long_side, True, list(classes)])
+    os.environ[VARIABLE] = json.dumps([str(Path(name).absolute()), long_side])
 
 
 def served_painter():

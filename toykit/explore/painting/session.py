@@ -49,11 +49,12 @@ class Session:
         self.folder: PhotoFolder | None = None
         self.number = self.opened = 0
         self.pieces: list[bytes] = []
+        self.renamed: dict[str, str] = {}  # other names of classes, for marks that the page made before it knew
         if name in PHOTOS or not Path(name).exists():
             self.open_shipped(name, scribbles)
         else:
             self.folder = PhotoFolder(name, classes)
-            self.open_number(self._first_unpainted())
+            self._open_first()
 
     def open(self, painting: Painting) -> None:
         """Begin with a painting, of which nothing is undone or unsaved."""
@@ -108,7 +109,7 @@ class Session:
         try:
             self.folder.save(self.number, self.painting)
             self.unsaved = False
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self.error = f"not saved: {error}"
 
     def solve(self, preview: bool) -> None:
@@ -157,10 +158,15 @@ class Session:
             "message": self.message, "error": self.error, "accent": LINE_COLORS[0],
         }  # fmt: skip
 
-    def _first_unpainted(self) -> int:
-        """Return the number of the folder's first photo without scribbles, 0 if all have some."""
-        folder = self._folder()
-        return next((k for k, path in enumerate(folder.photos) if path not in folder.painted), 0)
+    def _open_first(self) -> None:
+        """Open the folder's first photo without scribbles that can be read; if there is none, the first with scribbles."""
+        folder, errors = self._folder(), []
+        for number in sorted(range(len(folder.photos)), key=lambda k: folder.photos[k] in folder.painted):
+            try:
+                return self.open_number(number)
+            except (ValueError, OSError) as error:
+                errors.append(error)
+        raise errors[0]
 
     def _folder(self) -> PhotoFolder:
         """Return the folder, or raise ValueError if there is none."""

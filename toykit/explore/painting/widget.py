@@ -28,6 +28,7 @@ class PainterWidget(anywidget.AnyWidget):
     state = traitlets.Dict().tag(sync=True)
 
     def __init__(self, name: str, long_side: int, scribbles: bool, classes: Sequence[str] | None = None):
+        self.answered = False  # whether the page has the answer to its last requests
         self.session, self.seeds = Session(name, long_side, scribbles, classes), SeedsLayer()
         super().__init__(state=self.session.state())
         self.on_msg(lambda _, content, buffers: self.answer(content["actions"], buffers))
@@ -35,13 +36,23 @@ class PainterWidget(anywidget.AnyWidget):
         threading.Thread(target=self._compile, daemon=True).start()
 
     def answer(self, actions: list[dict], buffers: list) -> None:
-        """Carry out the page's requests and send it the results."""
+        """Carry out the page's requests and send it the results; without an answer it would wait forever."""
+        self.answered = False
+        try:
+            self._carry_out(actions, buffers)
+        except Exception as error:  # shown in the page: nothing else would tell the user
+            self.session.error = f"{type(error).__name__}: {error}"
+            self.state = {**self.state, "error": self.session.error}
+        if not self.answered:
+            self.send({"kind": "done"})
+
+    def _carry_out(self, actions: list[dict], buffers: list) -> None:
+        """Carry out the page's requests and send it pictures and files."""
         session, done = self.session, {action["do"] for action in actions}
         before = session.opened
         downloads = act(session, actions, [bytes(b) for b in buffers])
         if done <= {"piece", "thumbnails"}:
             self._send_thumbnails(actions)
-            self.send({"kind": "done"})
             return
         opened = session.opened != before or "show" in done
         changed = bool(done - LOOKS) or (opened and session.labels is None)
@@ -55,19 +66,25 @@ class PainterWidget(anywidget.AnyWidget):
             self.send(
                 {"kind": "photo", "shown": size, "size": session.painting.size}, [photo_file(session.painting.image)]
             )
+            self._send_document(opened=True)  # before the pictures, after which the page sends strokes
         update = self.seeds.update(session.painting)
         content = {"kind": "pictures", "size": session.small.shape[1::-1], "settled": not preview}
         if update is not None:
             content["corner"] = update[0]
         self.send(content, [session.layer().tobytes(), *([] if update is None else [update[1]])])
+        self.answered = True
         if session.folder is not None and session.unsaved:  # after the pictures, which should not wait for the disk
             session.autosave()
             self.state = session.state()
-        if not preview or opened:  # what the page keeps, in case that the kernel dies
-            document = session.painting.strokes_json().decode()
-            self.send({"kind": "document", "key": session.key, "document": document, "opened": opened})
+        if not preview and not opened:
+            self._send_document(opened=False)
         for name, file in downloads.items():
             self.send({"kind": "file", "name": name}, [file])
+
+    def _send_document(self, opened: bool) -> None:
+        """Send the marks, which the page keeps, in case that the kernel dies."""
+        document = self.session.painting.strokes_json().decode()
+        self.send({"kind": "document", "key": self.session.key, "document": document, "opened": opened})
 
     def _send_thumbnails(self, actions: list[dict]) -> None:
         """Send the small pictures that the page requests."""

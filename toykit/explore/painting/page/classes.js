@@ -10,7 +10,7 @@ export function makeClasses(app) {
   name.onkeydown = (event) => event.key === "Enter" && add();
   const box = element("section", {}, element("h3", { textContent: "Classes" }), group, element("div", { className: "row add" }, name, button("Add class", () => add())));
   group.append(rows);
-  let shown = "", count = 0, added = "";
+  let shown = "", count = 0, added = "", selected = ""; // names, but for the count
 
   function add() {
     added = name.value.trim().replace(/\s+/g, " ");
@@ -20,6 +20,7 @@ export function makeClasses(app) {
   function select(number) {
     if (number >= app.state.classes.length) return;
     app.tools.class = number;
+    selected = app.state.classes[number].name;
     if (app.tools.tool === "eraser") app.tools.choose("brush");
     mark();
   }
@@ -68,9 +69,12 @@ export function makeClasses(app) {
   function show() {
     const { classes } = app.state, key = JSON.stringify(classes);
     const fresh = classes.findIndex((one) => one.name === added);
+    const same = classes.findIndex((one) => one.name === selected);
+    if (same >= 0) app.tools.class = same; // its number may have changed
     if (added && fresh >= 0 && classes.length > count) { app.tools.class = fresh; added = ""; } // a new class is selected
     count = classes.length;
     app.tools.class = Math.min(app.tools.class, classes.length - 1);
+    selected = classes[app.tools.class].name;
     if (key !== shown) rows.replaceChildren(...classes.map(line));
     shown = key;
     mark();

@@ -9,6 +9,7 @@ export function makeJournal(app) {
 
   // Begin with a photo; returns an earlier painting of it that differs from the document, or null.
   function open(photo, current) {
+    if (used && app.state.folder && key !== STORE + photo) discard(); // saved before the next photo was opened
     key = STORE + photo; document = current; steps = []; used = false;
     const earlier = read(key);
     return earlier && (earlier.document !== current || earlier.steps.length) ? earlier : null;
@@ -25,6 +26,7 @@ export function makeJournal(app) {
     if (STORE + photo !== key) return;
     document = current; steps = app.link.unanswered();
     if (!used) return;
+    if (app.state.folder && !app.state.unsaved && !steps.length) { discard(); used = false; return; } // it is in its file
     write(`${key}/document`, JSON.stringify({ when: Date.now(), document }));
     write(`${key}/steps`, JSON.stringify(steps));
   }

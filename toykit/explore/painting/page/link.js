@@ -12,6 +12,8 @@ export function makeLink(app) {
   const link = { post, answered, settleSoon, stop, unanswered };
 
   function post(request, content) {
+    // What is drawn now would land on the photo that comes.
+    if ((EDITS.has(request.do) || request.do === "load") && changesPhoto()) return app.say("The next photo is being opened; paint when it is here.", true);
     for (let start = 0; content && start + PIECE < content.byteLength; start += PIECE) {
       waiting.push({ request: { do: "piece", first: start === 0 }, content: content.slice(start, start + PIECE) });
     }
@@ -22,7 +24,9 @@ export function makeLink(app) {
     if (EDITS.has(request.do)) app.journal.add(request);
     send();
     app.mind();
+    return undefined;
   }
+  function changesPhoto() { return [...sent, ...waiting].some((item) => ["go", "photo", "upload"].includes(item.request.do)); }
   function send() {
     if (busy || !waiting.length) return;
     const first = waiting.findIndex((item) => item.content);

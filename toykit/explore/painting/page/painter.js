@@ -82,10 +82,17 @@ function render({ model, el }) {
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     app.say(`${name}: saved in the browser's download folder.`);
   }
-  async function receive(content, buffers) {
-    if (content.kind === "photo") { app.tools.start(content.size); app.stage.showPhoto(content, buffers[0]); app.showTools(); }
+  const unseen = (error) => app.say(`A picture cannot be shown: ${error}`, true);
+  let turn = Promise.resolve(); // messages are handled one after the other; pictures take a while to decode
+  function receive(content, buffers) { turn = turn.then(() => handle(content, buffers)).catch(unseen); }
+  async function handle(content, buffers) {
+    if (content.kind === "photo") {
+      app.tools.start(content.size);
+      await app.stage.showPhoto(content, buffers[0]).catch(unseen);
+      app.showTools();
+    }
     if (content.kind === "pictures") {
-      await app.stage.showPictures(content, buffers);
+      await app.stage.showPictures(content, buffers).catch(unseen);
       root.dataset.sequence = Number(root.dataset.sequence || 0) + 1;
       root.dataset.settled = content.settled;
       app.link.answered(content.settled);

@@ -11,7 +11,7 @@ function trail(context, points, closed) {
 
 export function makePen(app) {
   function colorOf(mark) {
-    return mark.erase ? "#ffffff" : (app.state.classes[mark.class] || app.state.classes[0]).color;
+    return mark.erase ? "#ffffff" : (app.state.classes.find(({ name }) => name === mark.class) || app.state.classes[0]).color;
   }
   function drawStroke(context, mark, pixel) {
     trail(context, mark.points, false);

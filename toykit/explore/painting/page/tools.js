@@ -15,11 +15,12 @@ export function makeTools(app) {
 
   const round = ([x, y]) => [Math.round(x * 100) / 100, Math.round(y * 100) / 100];
   const isStroke = () => tools.tool === "brush" || tools.tool === "eraser";
+  const called = () => app.state.classes[tools.class].name; // the numbers may change before Python has the mark
   function drawing() { return Boolean(points); }
   function cursor() { return keyboard || (panning || space ? null : hover); }
   function mark() {
     if (!points) return null;
-    const base = { class: tools.class, erase: tools.tool === "eraser" };
+    const base = { class: called(), erase: tools.tool === "eraser" };
     if (isStroke()) return { do: "stroke", ...base, width: tools.brush, points };
     return { do: "polygon", ...base, points: hover && !keyboard ? [...points, hover] : points };
   }
@@ -34,13 +35,13 @@ export function makeTools(app) {
     if (!points) return;
     const done = points.map(round);
     points = null;
-    if (isStroke()) app.link.post({ do: "stroke", class: tools.class, erase: tools.tool === "eraser", width: tools.brush, points: done });
-    else if (done.length > 2) app.link.post({ do: "polygon", class: tools.class, erase: false, points: done });
+    if (isStroke()) app.link.post({ do: "stroke", class: called(), erase: tools.tool === "eraser", width: tools.brush, points: done });
+    else if (done.length > 2) app.link.post({ do: "polygon", class: called(), erase: false, points: done });
     else app.say("A polygon needs three corners.", true);
     app.pen.draw();
   }
   function put(place) {
-    if (tools.tool === "fill") return app.link.post({ do: "fill", class: tools.class, erase: false, point: round(place) });
+    if (tools.tool === "fill") return app.link.post({ do: "fill", class: called(), erase: false, point: round(place) });
     if (isStroke()) { points = [place]; return undefined; }
     const [first] = points || [];
     const near = first && Math.hypot(first[0] - place[0], first[1] - place[1]) * app.stage.scale < NEAR;

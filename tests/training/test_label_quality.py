@@ -138,3 +138,6 @@ def test_the_command_writes_the_table(root, networks, tmp_path):
     )
     assert result.exit_code == 1
     assert "no such file" in result.output
+    held_out = [*arguments, "--holdout", "0.3", *small_study(root)]
+    result = CliRunner().invoke(main, held_out)
+    assert (result.exit_code, "tuning/phase_one_0.pt: no such file" in result.output) == (1, True)

@@ -180,6 +180,39 @@ def test_each_row_is_tuned_on_held_out_photos_and_its_best_is_run(sampler, trial
     assert "best of" in status(tmp_path / "runs")
 
 
+def test_a_rows_settings_are_chosen_once(trainings, table, tmp_path):
+    """A trial of the tuning fails, so another wins; the next command must not tune again between the row's runs."""
+    failing = {"tuning/a_1", "a_1"}
+
+    def fail(run_dir):
+        if str(run_dir.relative_to(tmp_path / "runs")) in failing:
+            raise ValueError("no memory")
+
+    trainings.during = fail
+    path = table("variants: {a: }\nseeds: 2\ntune: {sampler: grid, space: {energy.lam: [6, 60]}}")
+    with pytest.raises(RuntimeError, match=r"1 runs failed; .* a_1: no memory"):
+        run_sweep(path, tmp_path / "runs")
+    assert "tuning/a_1: no memory" in status(tmp_path / "runs")
+    failing.clear()
+    rows = run_sweep(path, tmp_path / "runs")
+    assert [row["overrides"] for row in rows] == ["energy.lam=6"] * 2
+    assert [c.energy.lam for name, c, _ in trainings.done if not c.data.holdout] == [6, 6, 6]
+
+
+def test_a_failed_tuning_is_repeated_before_its_rows_runs(trainings, table, tmp_path):
+    path = table("variants: {a: }\ntune: {sampler: grid, space: {energy.lam: [6, 60]}}")
+    sweep = Sweep(load_table(path, ["schedule.pretrain_epochs=0"]), tmp_path / "runs")
+    sweep.add_startable()
+    queue = sweep.tuned["a"]
+    queue.claim().finish(1.0)
+    queue.claim().fail(ValueError("no memory"))
+    sweep.add_startable(again=True)
+    assert [trial.state.name for trial in queue.trials()] == ["COMPLETE", "FAIL", "WAITING"]
+    assert not sweep.runs.trials()
+    work(sweep)
+    assert [c.energy.lam for _, c, _ in trainings.done] == [60, 60]
+
+
 def test_random_trials_do_not_depend_on_their_order(trainings, table, tmp_path):
     text = "variants: {a: }\ntune: {sampler: random, trials: 4, space: {energy.lam: {low: 1, high: 90}}}"
     run_sweep(table(text), tmp_path / "runs")
@@ -241,6 +274,8 @@ def test_missing_data_weights_and_evaluations_stop_before_any_run(root, table, t
         )
     with pytest.raises(ValueError, match=r"run\.eval_every: a sweep compares evaluations"):
         run_sweep(table("variants: {a: {run.eval_every: 0}}"), tmp_path / "runs")
+    with pytest.raises(ValueError, match=r"run\.devices=2: each run of a sweep has one device; .*--workers"):
+        run_sweep(table("variants: {a: {run.devices: 2}}"), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
     with pytest.raises(FileNotFoundError, match="no sweep here"):
         status(tmp_path)

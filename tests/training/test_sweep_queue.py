@@ -57,6 +57,8 @@ def test_a_dead_workers_trial_is_taken_up_with_its_settings(open_queue):
         claim.note("row", {})  # it was only slow
     with pytest.raises(TrialLostError):
         claim.finish(1.0)
+    claim.prune()
+    claim.fail(ValueError("too late"))
     again.finish(2.0)
     assert other.by_key()["a"].values == [2.0]
 

@@ -101,6 +101,12 @@ def test_errors_name_the_place(text, match, tmp_path):
     assert match in str(caught.value)
 
 
+@pytest.mark.parametrize("override", ["run.seed=3", "data.holdout=0.2"])
+def test_what_the_sweep_sets_is_not_overridden_by_the_command(override, tmp_path):
+    with pytest.raises(ValueError, match=rf"overrides: {override.split('=')[0]} is set by the sweep"):
+        read(tmp_path, "variants: {a: }", override)
+
+
 def test_a_table_that_does_not_exist():
     with pytest.raises(FileNotFoundError, match="tabel3: neither a file nor a table; the tables are fig5"):
         load_table("tabel3")

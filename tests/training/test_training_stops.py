@@ -1,6 +1,8 @@
 """What ends a run: damaged checkpoints, a full disk, SIGTERM, a dead loading process, numbers that are not finite."""
 
+import errno
 import io
+import multiprocessing
 import os
 import resource
 import shutil
@@ -98,20 +100,45 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(damage, run_dir):
     with pytest.warns(
         CheckpointWarning, match=r"checkpoint\.pt: cannot be read.*resumes from .* before it, .* 1 steps"
     ):
-        path, state = checkpoint._read_last(run_dir, torch.device("cpu"))
+        path, state = checkpoint._read_last(run_dir)
     assert (path.name, state["progress"]["step"]) == (checkpoint.PREVIOUS, 1)
     DAMAGES[damage](run_dir / checkpoint.PREVIOUS)
     with pytest.raises(ValueError, match=r"checkpoint\.pt: .*; .*checkpoint_previous\.pt: .*start over \(--fresh"):
-        checkpoint._read_last(run_dir, torch.device("cpu"))
+        checkpoint._read_last(run_dir)
 
 
 def test_after_a_damaged_checkpoint_the_run_ends_the_same_with_two_good_ones(config, unbroken, run_dir):
     flip_a_bit(run_dir / checkpoint.NAME)
+    damaged = (run_dir / checkpoint.NAME).read_bytes()
     with pytest.warns(CheckpointWarning):
         train(config, run_dir)
     assert_same(weights_of(run_dir), unbroken)
     for name in (checkpoint.NAME, checkpoint.PREVIOUS):
         checkpoint._read(run_dir / name)
+    assert (run_dir / "checkpoint.pt.damaged").read_bytes() == damaged
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(errno.EACCES, "no"),
+        OSError(errno.EIO, "disk"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_the_machine_cannot_read_is_not_taken_for_damage(error, config, run_dir, monkeypatch):
+    def fail(*given, **options):
+        raise error
+
+    before = {path.name: path.read_bytes() for path in run_dir.iterdir() if path.is_file()}
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(type(error)):
+        train(config, run_dir)
+    with pytest.raises(type(error)):
+        checkpoint.adopt(run_dir / checkpoint.NAME, run_dir / "new", config.to_dict())
+    assert {path.name: path.read_bytes() for path in run_dir.iterdir() if path.is_file()} == before
 
 
 def test_a_run_killed_between_two_renames_resumes_from_the_one_before(config, unbroken, run_dir):
@@ -124,7 +151,7 @@ def test_a_damaged_phase_one_is_trained_anew(config, tmp_path):
     (tmp_path / "common.pt").write_bytes(b"half")
     with pytest.warns(CheckpointWarning, match=r"common\.pt: cannot be read .*; phase one is trained anew"):
         assert not checkpoint.adopt(tmp_path / "common.pt", tmp_path / "run", config.to_dict())
-    assert not (tmp_path / "common.pt").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["common.pt.damaged"]
 
 
 def test_a_full_disk_leaves_the_checkpoint_as_it_was(root, tmp_path):
@@ -166,18 +193,26 @@ def test_stopped_after_an_epochs_last_step_it_resumes_with_the_epochs_end(config
     assert_same(weights_of(run_dir), unbroken)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
 def test_sigterm_saves_and_ends_with_143_and_the_resumed_run_is_the_unbroken_one(
-    root, config, unbroken, tmp_path, monkeypatch
+    workers, root, config, unbroken, tmp_path, monkeypatch
 ):
     step, before = loop.train_step, signal.getsignal(signal.SIGTERM)
 
     def terminated(run, batch):
         if run.step == 1:
-            os.kill(os.getpid(), signal.SIGTERM)
+            loading = multiprocessing.active_children()
+            assert len(loading) == workers
+            for pid in (*(process.pid for process in loading), os.getpid()):  # as a scheduler does
+                os.kill(pid, signal.SIGTERM)
+            for process in loading:
+                process.join(0.2)
+                assert process.is_alive()
         return step(run, batch)
 
     monkeypatch.setattr(loop, "train_step", terminated)
-    given = [f"data.root={root}", *TINY, "run.checkpoint_steps=0"]  # so that only the signal saves
+    # without checkpoints of its own, so that only the signal saves
+    given = [f"data.root={root}", *TINY, "run.checkpoint_steps=0", f"data.workers={workers}"]
     done = CliRunner().invoke(main, ["train", "toy", *given, "-o", str(tmp_path)])
     assert done.exit_code == 143, done.output
     assert "stopped after step 2 and saved; rerun the command to resume" in done.output

@@ -9,6 +9,7 @@ run does not depend on worker processes, the number of training processes, or in
 from __future__ import annotations
 
 import hashlib
+import signal
 from collections import Counter
 from collections.abc import Iterable
 
@@ -144,6 +145,11 @@ def epoch_batches(
     return [addresses[start : start + batch][rank::world] for start in starts]
 
 
+def ignore_termination(worker: int) -> None:
+    """Let a loading process ignore SIGTERM, which schedulers send to the whole group: the run saves first, then ends it."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 class CropLoader:
     """Loads the batches of an epoch with the configured number of worker processes.
 
@@ -158,7 +164,11 @@ class CropLoader:
         self.addresses: list[list[tuple[int, ...]]] = []
         workers = crops.data.workers
         self.loader = DataLoader(
-            crops, batch_sampler=self.addresses, num_workers=workers, persistent_workers=workers > 0
+            crops,
+            batch_sampler=self.addresses,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            worker_init_fn=ignore_termination,
         )
 
     def load(self, addresses: list[list[tuple[int, ...]]]) -> Iterable[list[Tensor]]:

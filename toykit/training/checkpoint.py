@@ -1,18 +1,20 @@
 """Checkpoints: all that a run needs to resume on the same trajectory. A file is written as a whole or not at all.
 
-The one before the last is kept, too: a run whose last checkpoint is damaged resumes from it, with a warning. A checkpoint holds
-no state of a random generator, since every draw has an address (`toykit.training.batches`).
+The one before the last is kept, too: a run whose last checkpoint is damaged resumes from it, with a warning, and keeps the
+damaged file under another name. A file that cannot be read for want of memory or rights is not damaged. A checkpoint holds no
+state of a random generator, since every draw has an address (`toykit.training.batches`).
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
 import warnings
 import zipfile
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,12 +23,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import torch
 
 from toykit._shared.files import write_atomically
+from toykit.training.differences import check_none, differing, flatten
 from toykit.training.epoch_stats import Tally
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 NAME, PREVIOUS = "checkpoint.pt", "checkpoint_previous.pt"
+#: Follows the name of a checkpoint that was found damaged.
+DAMAGED = ".damaged"
 #: Keys that may differ between a run and its continuation: they set where it runs, not what it computes.
 FREE_KEYS = ("data.root", "data.workers", "run.accelerator", "run.devices", "run.checkpoint_steps", "run.pictures")
 #: Keys that phase one does not depend on, unless the method is full.
@@ -114,29 +119,34 @@ def restore(folder: Path, fabric: Fabric, network, optimizer, progress: Progress
     Raises
     ------
     ValueError
-        Neither the last checkpoint nor the one before can be read, or it belongs to a run with another configuration; the
-        message lists the keys that differ.
+        Both checkpoints are damaged, or of a run with another configuration; the message lists the keys that differ.
+    OSError, MemoryError, RuntimeError
+        A checkpoint cannot be read for another reason, e.g. want of memory; the files stay as they are.
 
     Warns
     -----
     CheckpointWarning
-        The last checkpoint cannot be read: the run resumes from the one before.
+        The last checkpoint is damaged: the run resumes from the one before.
     """
-    path, state = _read_last(folder, fabric.device)
-    if state is None:
+    path, state = _read_last(folder) if fabric.is_global_zero else (None, None)
+    path = fabric.broadcast(path)  # all processes take the file that the first one chose
+    if path is None:
         return
+    state = _read(path) if state is None else state
     fabric.barrier()  # all processes have read it
     if fabric.is_global_zero and path.name == PREVIOUS:  # the last one is damaged, or was being replaced
+        _put_aside(folder / NAME)
         os.replace(path, folder / NAME)
-    differ = [key for key in _differing(state["config"], config) if key not in FREE_KEYS]
+    differ = [key for key in differing(state["config"], config) if key not in FREE_KEYS]
     remedy = "Continue with the old one, choose another folder, or start over (--fresh, resume=False)"
-    _check_none(differ, path, "this run began with another configuration", state["config"], config, remedy)
+    check_none(differ, path, "this run began with another configuration", state["config"], config, remedy)
     _load_into(network, state, path)
     optimizer.load_state_dict(state["optimizer"])
     progress.epoch, progress.step = state["progress"]["epoch"], state["progress"]["step"]
     progress.history = state["progress"]["history"]
     if fabric.is_global_zero:  # the first process continues the statistics of all
         progress.tally = Tally(**state["tally"])
+        progress.tally.confusion = progress.tally.confusion.to(fabric.device)
 
 
 def adopt(common: Path, folder: Path, config: dict) -> bool:
@@ -160,7 +170,7 @@ def adopt(common: Path, folder: Path, config: dict) -> bool:
     Warns
     -----
     CheckpointWarning
-        `common` cannot be read as a checkpoint: it is removed, since a run can make it anew.
+        `common` is damaged: it gets another name, since a run can make it anew.
     """
     if not common.exists() or any((folder / name).exists() for name in (NAME, PREVIOUS)):
         return False
@@ -168,7 +178,7 @@ def adopt(common: Path, folder: Path, config: dict) -> bool:
         state = _read(common)
     except ValueError as error:
         warnings.warn(f"{error}; phase one is trained anew", CheckpointWarning, stacklevel=2)
-        common.unlink(missing_ok=True)
+        _put_aside(common)
         return False
     at_its_end = (state["progress"]["epoch"], state["progress"]["step"]) == (config["schedule"]["pretrain_epochs"], 0)
     if _differing_in_phase_one(state["config"], config) or not at_its_end:
@@ -192,7 +202,7 @@ def share_phase_one(folder: Path, common: Path, config: dict) -> None:
 
 def phase_one_digest(config: dict) -> str:
     """Return a digest of the keys that phase one depends on, of a configuration from `Config.to_dict`."""
-    keys = {k: v for k, v in _flatten(config).items() if not k.startswith(PHASE_TWO_KEYS) and k not in FREE_KEYS}
+    keys = {k: v for k, v in flatten(config).items() if not k.startswith(PHASE_TWO_KEYS) and k not in FREE_KEYS}
     return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -209,15 +219,15 @@ def load_weights(path: Path, network, config: dict) -> None:
 
     Raises
     ------
-    FileNotFoundError
+    OSError
     ValueError
-        The file cannot be read, or belongs to other data or another network; the message lists the keys that differ.
+        The file is damaged, or belongs to other data or another network; the message lists the keys that differ.
     """
     state = _read(path)
     old = state["config"]
     differ = [k for k in _differing_in_phase_one(old, config) if k.startswith(SHAPING_KEYS)]
     remedy = "Choose the checkpoint of a run with this configuration"
-    _check_none(differ, path, "of other data or another network", old, config, remedy)
+    check_none(differ, path, "of other data or another network", old, config, remedy)
     _load_into(network, state, path)
 
 
@@ -229,12 +239,18 @@ def _load_into(network, state: dict[str, Any], path: Path) -> None:
         raise ValueError(f"{path}: its weights do not fit this network ({str(error).splitlines()[0]})") from error
 
 
-def _read_last(folder: Path, device: torch.device) -> tuple[Path, dict[str, Any] | None]:
+def _put_aside(path: Path) -> None:
+    """Rename a damaged file; another process may have done so already."""
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(path, path.with_name(path.name + DAMAGED))
+
+
+def _read_last(folder: Path) -> tuple[Path | None, dict[str, Any] | None]:
     """Read the last checkpoint, or with a warning the one before it; None if there is none."""
     problem = None
     for path in (folder / NAME, folder / PREVIOUS):
         try:
-            state = _read(path, device)
+            state = _read(path)
         except FileNotFoundError:
             continue
         except ValueError as error:
@@ -247,11 +263,11 @@ def _read_last(folder: Path, device: torch.device) -> tuple[Path, dict[str, Any]
         return path, state
     if problem is not None:
         raise ValueError(f"{problem}; no checkpoint is left: start over (--fresh, resume=False)") from problem
-    return folder / NAME, None
+    return None, None
 
 
-def _read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint. Raises: FileNotFoundError; ValueError if it is damaged or not a checkpoint."""
+def _read(path: Path) -> dict[str, Any]:
+    """Read a checkpoint to the CPU. Raises: ValueError if it is damaged or none; what `_is_no_damage` names."""
     try:
         with zipfile.ZipFile(path) as parts:  # torch does not compare the checksums
             if any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist()):
@@ -259,12 +275,12 @@ def _read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
             damaged = parts.testzip()
         if damaged is not None:
             raise ValueError(f"its part {damaged} is damaged")
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         missing = {"config", "network", "optimizer", "progress", "tally"} - set(state)
         missing |= set() if missing else {"epoch", "step", "history"} - set(state["progress"])
-    except FileNotFoundError:
-        raise
     except Exception as error:
+        if _is_no_damage(error):
+            raise
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f"{path}: cannot be read as a checkpoint ({reason})") from error
     if missing:
@@ -272,28 +288,13 @@ def _read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     return state
 
 
-def _differing(old: dict, new: dict) -> list[str]:
-    """List the keys, with dots, in which two configurations differ."""
-    old, new = _flatten(old), _flatten(new)
-    return [key for key in sorted(old | new) if old.get(key) != new.get(key)]
+def _is_no_damage(error: Exception) -> bool:
+    """Return whether the file may be good: there is none, no right to read it, an error of the disk, too little memory."""
+    if isinstance(error, OSError):
+        return error.errno != errno.EINVAL  # a position outside of a truncated file
+    return isinstance(error, MemoryError) or "allocate memory" in str(error)  # torch's is a RuntimeError
 
 
 def _differing_in_phase_one(old: dict, new: dict) -> list[str]:
     """List the differing keys that phase one depends on."""
-    return [key for key in _differing(old, new) if not key.startswith(PHASE_TWO_KEYS) and key not in FREE_KEYS]
-
-
-def _check_none(differ: Iterable[str], path: Path, problem: str, old: dict, new: dict, remedy: str) -> None:
-    """Raise ValueError with both values of each differing key, if there are any."""
-    old, new = _flatten(old), _flatten(new)
-    changes = ", ".join(f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in differ)
-    if changes:
-        raise ValueError(f"{path}: {problem}: {changes}. {remedy}")
-
-
-def _flatten(tree: dict, prefix: str = "") -> dict[str, Any]:
-    """Replace nested keys by keys with dots."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
+    return [key for key in differing(old, new) if not key.startswith(PHASE_TWO_KEYS) and key not in FREE_KEYS]

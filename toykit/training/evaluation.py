@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from toykit.datasets.layout import VOID
+from toykit.training.batches import ignore_termination
 from toykit.training.predict import Features, Views, predict_mask
 
 if TYPE_CHECKING:
@@ -173,7 +174,9 @@ def evaluate(
         A photo has no mask.
     """
     mine = range(fabric.global_rank, len(samples), fabric.world_size)
-    loader = DataLoader(Photos(samples), batch_size=None, sampler=mine, num_workers=workers)
+    loader = DataLoader(
+        Photos(samples), batch_size=None, sampler=mine, num_workers=workers, worker_init_fn=ignore_termination
+    )
     was_training = network.training
     network.eval()  # once, since it visits all modules, which takes as long as a photo
     views = Views(scale)

@@ -4,7 +4,8 @@
         -o labels.csv --variant preset= --variant no_potts=energy.lam=0 --variant "stride_2=energy.stride=2"
 
 `--networks` is the folder of a sweep (`toykit sweep`), which keeps its networks at the end of phase one there: those of
-the first row. This measures the labels, in seconds per variant; a sweep measures the networks that are trained with them.
+the first row. With `--holdout` they are those of its tuning, in the folder `tuning`, which has the sweep's first seed alone.
+This measures the labels, in seconds per variant; a sweep measures the networks that are trained with them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from toykit.training.objective import Objective, now
 from toykit.training.sets import load_sets
 from toykit.training.setup import build_network
 from toykit.training.sweep.results import seeds_in_words
+from toykit.training.sweep.sweep import TUNING
 
 #: Name of the row of the networks' own predictions.
 PREDICTION = "prediction"
@@ -207,10 +209,11 @@ def holding_out(overrides: Sequence[str], share: float) -> list[str]:
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(1), help="Networks 0 to SEEDS - 1.")
 @click.option("--photos", default=200, show_default=True, type=click.IntRange(1), help="Training photos.")
 @click.option("--holdout", default=0.0, show_default=True, type=click.FloatRange(0, 1, max_open=True),
-              help="The same as in the sweep's tuning.")  # fmt: skip
+              help="The share held out by the sweep's tuning; its networks are then taken.")  # fmt: skip
 def main(preset, overrides, file, networks, variants, seeds, photos, holdout) -> None:
     """Print the mIoU of pseudo-labels under variants of PRESET, with paired 95% intervals over a sweep's networks."""
     common = holding_out(overrides, holdout)
+    folder = networks / TUNING if holdout else networks
 
     def write_and_print(rows: list[dict]) -> None:
         write_rows(file, LABELS, rows)
@@ -218,7 +221,7 @@ def main(preset, overrides, file, networks, variants, seeds, photos, holdout) ->
         click.echo(f"network {new[0]['seed']}: " + ", ".join(f"{row['variant']} {row['miou']}" for row in new))
 
     try:
-        rows = label_quality(preset, networks, variants, range(seeds), photos, common, write_and_print)
+        rows = label_quality(preset, folder, variants, range(seeds), photos, common, write_and_print)
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(summary(rows, PREDICTION))

@@ -5,8 +5,8 @@ metrics.json    classes and the history by epoch  checkpoint.pt   what a run res
 events/         for TensorBoard                   pictures/       epoch_NNN_NAME.png
 best.pt         weights with the highest mIoU     last.pt         weights of the last epoch; see `toykit.training.weights`
 
-checkpoint_previous.pt is the checkpoint before, for the case that the last one is damaged; failed_batch.pt is written after
-numbers that are not finite, see `toykit.training.stops`.
+checkpoint_previous.pt is the checkpoint before, for the case that the last one is damaged, which is then kept as
+checkpoint.pt.damaged; failed_batch.pt is written after numbers that are not finite, see `toykit.training.stops`.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def prepare(folder: Path, fresh: bool) -> None:
     """Make the folder; with `fresh`, remove the files of an old run (and no others)."""
     folder.mkdir(parents=True, exist_ok=True)
     own = (checkpoint.NAME, checkpoint.PREVIOUS, *WEIGHTS.values(), "config.yaml", "versions.json", "metrics.json")
-    for name in own:
+    for name in (*own, checkpoint.NAME + checkpoint.DAMAGED):
         remove_unfinished(folder, f".{name}.*")  # of a run that was killed while writing
         if fresh:
             (folder / name).unlink(missing_ok=True)

@@ -77,7 +77,7 @@ def run_sweep(
     failed = [
         f"{job.key}: {trial.user_attrs[ERROR]}"
         for job, trial in sweep.jobs()
-        if trial is not None and ERROR in trial.user_attrs
+        if trial is not None and ERROR in trial.user_attrs and job.ready  # not of a tuning whose choice is made
     ]
     if failed:
         raise RuntimeError(f"{len(failed)} runs failed; rerun the command to try them again. " + "; ".join(failed[:3]))
@@ -90,7 +90,7 @@ def check_needs(table: Table) -> None:
     Raises
     ------
     ValueError, FileNotFoundError
-        Data or weights are missing, or a row has no evaluation; the message begins with the row's name.
+        Data or weights are missing, or a row has no evaluation or several devices; the message begins with the row's name.
     """
     seen = set()
     for name, row in table.rows.items():
@@ -98,6 +98,11 @@ def check_needs(table: Table) -> None:
         if not config.run.eval_every:
             raise ValueError(
                 f"{table.name}, row {name}: run.eval_every: a sweep compares evaluations; expected at least 1"
+            )
+        if config.run.devices > 1:
+            raise ValueError(
+                f"{table.name}, row {name}: run.devices={config.run.devices}: each run of a sweep has one device; expected 1. "
+                "Use several with --workers"
             )
         supervision = dataclasses.replace(config.supervision, ratio=1.0)  # the same files for each length
         key = repr((config.data, supervision, config.model, config.method == "full"))

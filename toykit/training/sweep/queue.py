@@ -136,13 +136,13 @@ class Queue:
                 chosen[key] = trial
         return chosen
 
-    def add(self, key: str, settings: Mapping[str, Any]) -> None:
-        """Add a waiting trial for a key that has none, or whose trial failed or was taken from its worker."""
+    def add(self, key: str, settings: Mapping[str, Any], notes: Mapping[str, Any] | None = None) -> None:
+        """Add a waiting trial, with notes, for a key that has none, or whose trial failed or was taken from its worker."""
         before = self.by_key().get(key)
         if before is not None and _rank(before):
             return
         settings = dict(before.params) if before is not None and before.params else dict(settings)
-        patiently(lambda: self.study.enqueue_trial(settings, user_attrs={KEY: key}))
+        patiently(lambda: self.study.enqueue_trial(settings, user_attrs={KEY: key, **(notes or {})}))
 
     def claim(self) -> Claim | None:
         """Take a waiting trial; return None if there is none."""
@@ -228,18 +228,20 @@ class Claim:
         _tell(self.study, self.trial.number, TrialState.COMPLETE, value)
 
     def prune(self) -> None:
-        """End the trial early."""
+        """End the trial early; one that another worker has taken up stays as it is."""
         from optuna.trial import TrialState
 
-        self.check()
-        _tell(self.study, self.trial.number, TrialState.PRUNED)
+        with contextlib.suppress(TrialLostError):
+            self.check()
+            _tell(self.study, self.trial.number, TrialState.PRUNED)
 
     def fail(self, error: BaseException) -> None:
-        """End the trial with the error's message."""
+        """End the trial with the error's message; one that another worker has taken up stays as it is."""
         from optuna.trial import TrialState
 
-        self.note(ERROR, str(error) or type(error).__name__)
-        _tell(self.study, self.trial.number, TrialState.FAIL)
+        with contextlib.suppress(TrialLostError):
+            self.note(ERROR, str(error) or type(error).__name__)
+            _tell(self.study, self.trial.number, TrialState.FAIL)
 
     def give_back(self) -> None:
         """Return the unfinished trial, for another worker to take up at once."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toykit.training import checkpoint
 from toykit.training.comparison import PHASE_ONE, has_phase_one, run_one
 from toykit.training.run_folder import read_run
+from toykit.training.sweep.job import Job
 from toykit.training.sweep.queue import (
     ERROR,
+    KEY,
     Claim,
     Queue,
     TrialLostError,
@@ -31,42 +32,11 @@ if TYPE_CHECKING:
 JOURNAL, TUNING = "sweep.journal", "tuning"
 #: Seconds without a sign of life after which a trial is taken up.
 LEASE = 60.0
-RESULT, PHASE_ONE_DONE, FINGERPRINT = "row", "phase_one", "table"
+RESULT, PHASE_ONE_DONE, FINGERPRINT, SETTINGS = "row", "phase_one", "table", "settings"
 
 
 class PrunedError(Exception):
     """The pruner has ended a trial."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A run of the sweep.
-
-    Attributes
-    ----------
-    key : str
-        Its name in the queue, and its run's folder in the sweep's folder.
-    queue : Queue
-    row : Row
-    seed : int
-    settings : dict
-        Values of tuned keys that are fixed from the start.
-    tuning : bool
-        Whether it is a trial of the tuning; otherwise it is a run of the table.
-    phase_one : Path or None
-        The file through which phase one is shared; None where it is not.
-    ready : bool
-        Whether its settings are known: those of a tuned row are when its tuning has ended.
-    """
-
-    key: str
-    queue: Queue
-    row: Row
-    seed: int
-    settings: dict[str, Any]
-    tuning: bool
-    phase_one: Path | None
-    ready: bool
 
 
 class Sweep:
@@ -117,6 +87,7 @@ class Sweep:
         """Return all jobs, those of the tuning first, with the trial that counts for each."""
         jobs: list[tuple[Job, optuna.trial.FrozenTrial | None]] = []
         best: dict[str, dict[str, Any] | None] = {}
+        chosen = self._chosen()
         for name, queue in self.tuned.items():
             assert self.table.tuning is not None
             row, trials, ended = self.table.rows[name], queue.by_key(), True
@@ -126,9 +97,10 @@ class Sweep:
                 phase_one = None
                 if keeps_phase_one(row.space):
                     phase_one = self._phase_one(row, seed, more)
-                jobs.append((Job(key, queue, row, seed, fixed, True, phase_one, True), trials.get(key)))
+                job = Job(key, queue, row, seed, fixed, True, phase_one, name not in chosen)
+                jobs.append((job, trials.get(key)))
                 ended = ended and has_ended(trials.get(key))
-            best[name] = self._best(queue) if ended else None
+            best[name] = chosen.get(name, self._best(queue) if ended else None)
         trials = self.runs.by_key()
         for seed in self.table.seeds:  # the first seed of every row comes first
             for name, row in self.table.rows.items():
@@ -155,20 +127,26 @@ class Sweep:
         bool
             Whether any job has not ended and may still start.
         """
-        jobs, leaders, unfinished = self.jobs(), set(), False
+        jobs, leaders, reopened, unfinished = self.jobs(), set(), set(), False
         known = {job.phase_one for job, trial in jobs if trial is not None and PHASE_ONE_DONE in trial.user_attrs}
         for job, trial in jobs:
             if has_ended(trial) and not (again and ERROR in trial.user_attrs):  # pyright: ignore[reportOptionalMemberAccess]
                 continue
-            if not job.ready:
-                unfinished = unfinished or not self._tuning_failed(job.row)
+            if not job.ready:  # while its tuning runs, the tuning's jobs are unfinished; otherwise it will not be ready
                 continue
             unfinished = True
+            if job.tuning:
+                reopened.add(job.row.name)
+            elif job.row.name in reopened:  # a failed trial of its tuning is tried again
+                continue
             if job.phase_one is not None and job.phase_one not in known and not job.phase_one.exists():
                 if job.phase_one in leaders:
                     continue  # another job is at this phase one
                 leaders.add(job.phase_one)
-            job.queue.add(job.key, job.settings)
+            if job.tuning:
+                job.queue.add(job.key, job.settings)
+            else:
+                job.queue.add(job.key, {}, {SETTINGS: job.settings})
         return unfinished
 
     def rows(self) -> list[dict]:
@@ -200,7 +178,7 @@ class Sweep:
             if worse and row["epoch"] < config.schedule.total_epochs:
                 raise PrunedError
 
-        result = run_one(config, run_dir, config.run.devices, job.phase_one, lambda *_: claim.check(), after_epoch)
+        result = run_one(config, run_dir, 1, job.phase_one, lambda *_: claim.check(), after_epoch)
         return result_row(job.row.name, [*job.row.items, *chosen], result)
 
     def _phase_one(self, row: Row, seed: int, more: Sequence[str]) -> Path | None:
@@ -223,16 +201,13 @@ class Sweep:
         finished.sort(key=lambda trial: int(trial.user_attrs["key"].rpartition("_")[2]))
         return max(finished, key=lambda trial: trial.values[0]).params if finished else None
 
-    def _tuning_failed(self, row: Row) -> bool:
-        """Return whether a row's tuning has ended without a finished trial."""
-        assert self.table.tuning is not None
-        trials = self.tuned[row.name].by_key()
-        ended = all(has_ended(t) for t in trials.values())
-        return (
-            ended
-            and len(trials) == len(self.table.tuning.trials_of(row.space))
-            and self._best(self.tuned[row.name]) is None
-        )
+    def _chosen(self) -> dict[str, dict[str, Any]]:
+        """Return the settings with which the first run of each row was added: all its runs have them, whatever comes later."""
+        chosen: dict[str, dict[str, Any]] = {}
+        for trial in patiently(lambda: self.runs.study.get_trials(deepcopy=False)):  # by number
+            if SETTINGS in trial.user_attrs:
+                chosen.setdefault(trial.user_attrs[KEY].rpartition("_")[0], trial.user_attrs[SETTINGS])
+        return chosen
 
 
 def work(sweep: Sweep, say: Callable[[str], object] = lambda line: None) -> None:
@@ -260,7 +235,11 @@ def work(sweep: Sweep, say: Callable[[str], object] = lambda line: None) -> None
         waited = False
         jobs = {(id(job.queue), job.key): job for job, _ in sweep.jobs()}
         queue = next(queue for queue in sweep.queues if queue.study is claim.study)
-        _run(sweep, jobs[id(queue), claim.key], claim, say)
+        job = jobs[id(queue), claim.key]
+        if job.ready:
+            _run(sweep, job, claim, say)
+        else:
+            claim.give_back()
     write_tables(sweep.folder, sweep.table, sweep.rows())
 
 

@@ -155,9 +155,11 @@ def make_photos(inputs):
 def segment(inputs, folder):
     """Label the folder, or what is left of it."""
     from toykit import Energy
-    from toykit.segment import segment_folder
+    from toykit._shared.photo_jobs import JobOptions
+    from toykit.segment import Labelling, segment_folder
 
-    segment_folder(inputs / "photos", inputs / "seeds", folder, Energy("Q", "Q"), "closed_form", report=str)
+    work = Labelling(folder, Energy("Q", "Q"), "closed_form")
+    segment_folder(inputs / "photos", inputs / "seeds", work, jobs=JobOptions(report=str))
 
 
 def labelled(folder):

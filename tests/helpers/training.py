@@ -1,6 +1,9 @@
 """Short training runs for tests: a generated set and settings for seconds."""
 
+import torch
+
 from toykit.datasets import toy
+from toykit.training import checkpoint
 
 #: One epoch of phase one and one of phase two, three steps each, on whole photos of 32 x 32 pixels.
 SMALL_STUDY = (
@@ -19,3 +22,13 @@ def make_toy_set(tmp_path_factory, train=8, val=3, size=32):
 def small_study(root):
     """Return the overrides of `SMALL_STUDY` on the set at `root`."""
     return [f"data.root={root}", *SMALL_STUDY]
+
+
+def weights_of(folder):
+    """Return the network's weights in a run's checkpoint."""
+    return torch.load(folder / checkpoint.NAME, weights_only=True)["network"]
+
+
+def assert_same_weights(one, other):
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)

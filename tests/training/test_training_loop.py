@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers.training import make_toy_set
+from helpers.training import assert_same_weights, make_toy_set, weights_of
 
 from toykit.datasets.sample import Sample
-from toykit.training import checkpoint, load_config, read_run, sets, setup, train
+from toykit.training import load_config, read_run, sets, setup, train
 from toykit.training.batches import CropLoader, Crops, epoch_batches, seed_at
 from toykit.training.config import METHODS
 from toykit.training.objective import Objective
@@ -39,15 +39,6 @@ def configure(root):
 def of_method(method):
     """The overrides that a method needs."""
     return [f"method={method}", *(["solver.method=graph_cut"] if method == "hard" else [])]
-
-
-def weights_of(folder):
-    return torch.load(folder / checkpoint.NAME, weights_only=True)["network"]
-
-
-def assert_same_weights(one, other):
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[key], other[key]) for key in one)
 
 
 def lasting(history):

@@ -13,7 +13,7 @@ import zipfile
 import pytest
 import torch
 from click.testing import CliRunner
-from helpers.training import SMALL_STUDY, make_toy_set
+from helpers.training import SMALL_STUDY, assert_same_weights, make_toy_set, weights_of
 
 from toykit._shared.files import write_text
 from toykit.cli import main
@@ -60,15 +60,6 @@ def run_dir(half, tmp_path):
     return shutil.copytree(half, tmp_path / "run")
 
 
-def weights_of(folder):
-    return torch.load(folder / checkpoint.NAME, weights_only=True)["network"]
-
-
-def assert_same(one, other):
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[key], other[key]) for key in one)
-
-
 def stop_after(steps):
     """A request to stop that comes after a number of steps."""
     counted = iter([False] * (steps - 1))
@@ -112,7 +103,7 @@ def test_after_a_damaged_checkpoint_the_run_ends_the_same_with_two_good_ones(con
     damaged = (run_dir / checkpoint.NAME).read_bytes()
     with pytest.warns(CheckpointWarning):
         train(config, run_dir)
-    assert_same(weights_of(run_dir), unbroken)
+    assert_same_weights(weights_of(run_dir), unbroken)
     for name in (checkpoint.NAME, checkpoint.PREVIOUS):
         checkpoint._read(run_dir / name)
     assert (run_dir / "checkpoint.pt.damaged").read_bytes() == damaged
@@ -144,7 +135,7 @@ def test_what_the_machine_cannot_read_is_not_taken_for_damage(error, config, run
 def test_a_run_killed_between_two_renames_resumes_from_the_one_before(config, unbroken, run_dir):
     os.replace(run_dir / checkpoint.NAME, run_dir / checkpoint.PREVIOUS)
     train(config, run_dir)
-    assert_same(weights_of(run_dir), unbroken)
+    assert_same_weights(weights_of(run_dir), unbroken)
 
 
 def test_a_damaged_phase_one_is_trained_anew(config, tmp_path):
@@ -190,7 +181,7 @@ def test_a_full_disk_without_an_older_file(tmp_path):
 def test_stopped_after_an_epochs_last_step_it_resumes_with_the_epochs_end(config, unbroken, run_dir):
     result = train(config, run_dir)  # two steps per epoch
     assert [row["step"] for row in result.history] == [2, 4]
-    assert_same(weights_of(run_dir), unbroken)
+    assert_same_weights(weights_of(run_dir), unbroken)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -219,7 +210,7 @@ def test_sigterm_saves_and_ends_with_143_and_the_resumed_run_is_the_unbroken_one
     assert "stopped after step 2 and saved; rerun the command to resume" in done.output
     assert signal.getsignal(signal.SIGTERM) is before
     train(config, tmp_path)
-    assert_same(weights_of(tmp_path), unbroken)
+    assert_same_weights(weights_of(tmp_path), unbroken)
 
 
 class Mortal(Crops):
@@ -298,7 +289,7 @@ def test_numbers_that_are_not_finite_stop_the_run_and_keep_the_batch(term, confi
     assert kept["image"].shape == (2, 3, 32, 32)
     assert kept["seeds"].shape == kept["mask"].shape == (2, 32, 32)
     assert kept["present"].shape == (2, 6)
-    assert_same(weights_of(run_dir), before)
+    assert_same_weights(weights_of(run_dir), before)
     if term != "the network's logits":
         trained = [key for key in before if not key.endswith(("running_mean", "running_var", "num_batches_tracked"))]
         assert all(torch.equal(kept["network"][key], before[key]) for key in trained)

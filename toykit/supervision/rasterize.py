@@ -84,8 +84,7 @@ def _intervals(
     starts, ends = starts[reaching], ends[reaching]
     top = np.clip(np.floor(low[reaching, 1]), 0, height).astype(int)
     counts = np.clip(np.floor(high[reaching, 1]) + 1, 0, height).astype(int) - top
-    segment = np.repeat(np.arange(len(top)), counts)  # one entry for each row of each segment
-    rows = np.arange(len(segment)) + np.repeat(top - np.cumsum(counts) + counts, counts)
+    segment, rows = _rows_of_each(top, counts)
 
     left, right = np.full(len(rows), np.inf), np.full(len(rows), -np.inf)
     for x, y in (starts[segment].T, ends[segment].T):
@@ -115,6 +114,12 @@ def _intervals(
     return rows[kept], first[kept], stop[kept]
 
 
+def _rows_of_each(top: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return one entry for each row of each segment, its number and the row; it has `counts` rows, from `top` on."""
+    segment = np.repeat(np.arange(len(top)), counts)
+    return segment, np.arange(len(segment)) + np.repeat(top - np.cumsum(counts) + counts, counts)
+
+
 def inside_rings(
     rings: Sequence[Sequence[tuple[float, float]]], size: tuple[int, int], scale: tuple[float, float] = (1, 1)
 ) -> np.ndarray:
@@ -141,8 +146,7 @@ def inside_rings(
         end = np.roll(start, -1, axis=0)
         first, last = (np.ceil(np.clip(f(start[:, 1], end[:, 1]), 0, height)) for f in (np.minimum, np.maximum))
         counts = (last - first).astype(int)  # an edge crosses the rows from its upper end on, to before its lower end
-        edge = np.repeat(np.arange(len(start)), counts)
-        row = first[edge].astype(int) + np.arange(len(edge)) - np.repeat(counts.cumsum() - counts, counts)
+        edge, row = _rows_of_each(first.astype(int), counts)
         (x, y), along = start[edge].T, (end - start)[edge]
         column = np.ceil(np.clip(x + (row - y) * along[:, 0] / along[:, 1], 0, width)).astype(int)
         np.logical_xor.at(crossed, (row, column), True)

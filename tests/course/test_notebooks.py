@@ -243,6 +243,17 @@ def test_storing_cleans_times_and_paths(tmp_path):
     assert path.read_text() == before  # nothing left to clean
 
 
+def test_drawings_of_a_run_have_few_colours(tmp_path):
+    drawing = "import matplotlib.pyplot as plt\n%matplotlib inline\nplt.plot([0, 1]);"
+    (result,) = run(
+        [make_notebook(tmp_path / "n.ipynb", "smoke = True", drawing)], [{}], tmp_path / "out", progress=False
+    )
+    assert result.status == "ok"
+    outputs = [out for cell in read(tmp_path / "out" / "n.ipynb").cells for out in cell.get("outputs", [])]
+    (picture,) = (out for out in outputs if "image/png" in out.get("data", {}))
+    assert Image.open(io.BytesIO(base64.b64decode(picture.data["image/png"]))).mode == "P"
+
+
 def test_stored_drawings_are_small_and_look_the_same(tmp_path):
     figure, axis = plt.subplots()
     for number, color in enumerate(LINE_COLORS):

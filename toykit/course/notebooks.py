@@ -217,10 +217,16 @@ def store(executed: "NotebookNode", path: Path) -> None:
     for cell in executed.cells:
         tags = cell.metadata.get("tags", [])
         cell.metadata = {"tags": tags} if tags else {}
+    shrink_drawings(executed)
+    write_text(path, nbformat.writes(executed).rstrip("\n") + "\n")
+
+
+def shrink_drawings(executed: "NotebookNode") -> None:
+    """Give the drawings (PNG) of an executed notebook 256 colours, in place; those that have them stay as they are."""
+    for cell in executed.cells:
         for out in cell.get("outputs", []):
             if "image/png" in out.get("data", {}):
                 out.data["image/png"] = _in_few_colors(out.data["image/png"])
-    write_text(path, nbformat.writes(executed).rstrip("\n") + "\n")
 
 
 def _in_few_colors(png: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from toykit._shared.files import write_text
 from toykit.course import pages
-from toykit.course.notebooks import read, store
+from toykit.course.notebooks import read, shrink_drawings, store
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -123,7 +123,7 @@ def run(
         files = [target] if target.is_file() else []
         executed = None
         if files:
-            executed = _without_widgets(target)
+            executed = _cleaned(target)
             result.metrics = _metrics(executed)
             files.append(target.with_suffix(".html"))
             write_text(files[-1], pages.page(executed, path.stem, chapters, error))
@@ -163,8 +163,8 @@ def format_runs(results: list[Result]) -> str:
     return "\n".join(lines)
 
 
-def _without_widgets(path: Path) -> "NotebookNode":
-    """Remove the widgets from an executed notebook, in its file too, and return it.
+def _cleaned(path: Path) -> "NotebookNode":
+    """Remove the widgets from an executed notebook and shrink its drawings, in its file too, and return it.
 
     Widgets work only with a kernel, and their state can be megabytes. The notebooks show a static figure beside each.
     """
@@ -175,6 +175,7 @@ def _without_widgets(path: Path) -> "NotebookNode":
     for cell in executed.cells:
         if cell.cell_type == "code":
             cell.outputs = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
+    shrink_drawings(executed)
     write_text(path, nbformat.writes(executed))
     return executed
 

@@ -12,7 +12,7 @@ from toykit._shared.compiled import outer
 def sum_of(sources):
     """Return a new compiled loop whose code depends, so to say, on some sources."""
 
-    @outer(sources, nogil=True)
+    @outer(sources)
     def loop(digest):
         def add(x, out):
             _ = digest
@@ -50,7 +50,7 @@ except RuntimeError as error:
     assert "cannot cache function" in str(error)
 else:
     raise AssertionError("numba found a folder")
-assert grid.sweep.targetoptions["parallel"] and edge_list.energy.targetoptions["parallel"]
-assert bilateral_loops._filter.targetoptions["nogil"]
+loops = [grid.survey, grid.sweep, grid.energy, edge_list.sweep, edge_list.energy, bilateral_loops._filter]
+assert all(loop.targetoptions["nogil"] for loop in loops)
 """
     subprocess.run([sys.executable, "-c", code], check=True)

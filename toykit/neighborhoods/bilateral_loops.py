@@ -7,7 +7,6 @@ adds the cells that each cell reaches along one axis, from lists built once. Cla
 register in float32. Every sum has a fixed order, whatever the number of threads.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from toykit._shared.compiled import inner, outer
+from toykit._shared.threads import share
 from toykit.neighborhoods import vectors
 from toykit.neighborhoods.vectors import WIDTH, plus, read, times, write
 
@@ -45,13 +45,7 @@ class CompiledGrids:
         """Sum values (K, N) over all other points: (K, N)."""
         out = torch.empty_like(values)
         given, taken = values.numpy(), out.numpy()
-        workers = min(torch.get_num_threads(), -(-len(values) // WIDTH))
-        if workers == 1:
-            _filter(given, taken, self.order, self.grids, 0, 1)
-            return out
-        with ThreadPoolExecutor(workers) as threads:
-            every = range(workers)
-            list(threads.map(lambda n: _filter(given, taken, self.order, self.grids, n, workers), every))
+        share(_filter, -(-len(values) // WIDTH), given, taken, self.order, self.grids)
         return out
 
 
@@ -126,19 +120,19 @@ def _links(
     return index.astype(np.int32), weight, -(-linked.sum(1) // AT_ONCE)
 
 
-@outer((Path(__file__), Path(vectors.__file__)), nogil=True)
+@outer((Path(__file__), Path(vectors.__file__)))
 def _filter(digest):
-    """Filter every n-th group of WIDTH classes (K, N): the average of the grids, less each point's own values."""
+    """Filter some groups of WIDTH classes (K, N): the average of the grids, less each point's own values."""
 
-    def filter_classes(values, out, order, grids, worker, workers):
+    def filter_classes(first_group, last_group, values, out, order, grids):
         _ = digest  # closes over it, see `outer`
         own, total = np.zeros((len(order), WIDTH), values.dtype), np.empty((len(order), WIDTH), values.dtype)
         size = 0
         for cells, _, _, _, in_space, in_colors in grids:
             for index, _, _ in in_colors:
                 size = max(size, cells * len(in_space[0][0]), len(index) * len(in_space[0][0]))
-        tables, share = np.empty((2, size * WIDTH), values.dtype), values.dtype.type(1 / len(grids))
-        for first in range(worker * WIDTH, len(values), workers * WIDTH):
+        tables, part = np.empty((2, size * WIDTH), values.dtype), values.dtype.type(1 / len(grids))
+        for first in range(first_group * WIDTH, min(len(values), last_group * WIDTH), WIDTH):
             count = min(WIDTH, len(values) - first)
             for p in range(len(order)):
                 for k in range(count):
@@ -154,7 +148,7 @@ def _filter(digest):
                 for links in in_colors:
                     _blur_colors(near, far, width, links)
                     near, far = far, near
-                _slice(near[: cells * width].reshape((-1, WIDTH)), columns, points, groups, total, share)
+                _slice(near[: cells * width].reshape((-1, WIDTH)), columns, points, groups, total, part)
             for p in range(len(order)):
                 for k in range(count):
                     out[first + k, order[p]] = total[p, k]

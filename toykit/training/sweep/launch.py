@@ -213,7 +213,6 @@ def _environment(number: int, workers: int, storage: str | None) -> dict[str, st
 
     given = dict(os.environ)
     given.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
-    given.setdefault("NUMBA_NUM_THREADS", given["OMP_NUM_THREADS"])
     if storage is not None:
         given[STORAGE_VARIABLE] = storage
     visible = given.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(torch.cuda.device_count())))

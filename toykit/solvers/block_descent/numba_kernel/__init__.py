@@ -1,15 +1,18 @@
 """The fast solver's sweep and energy in fused loops for the CPU (numba); the same arithmetic as `torch_kernel`.
 
-`grid` and `edge_list` hold the parallel loops of the two layouts. Both call `step`, which is made of the gradient (`forms`: the
+`grid` and `edge_list` hold the loops of the two layouts. Both call `step`, which is made of the gradient (`forms`: the
 relaxations), the `proximal` step and the `line_search`; `unary` holds the cross-entropies, `rows` the innermost loops. Numba
 compiles at the first call, which takes some seconds, and keeps the result on disk (`toykit._shared.compiled`).
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from toykit._shared.threads import torch_threads
+from toykit._shared.threads import share
 from toykit.solvers.block_descent.numba_kernel import edge_list, grid
 from toykit.solvers.block_descent.numba_kernel.edge_list import TILE, BlockArrays
 from toykit.solvers.block_descent.numba_kernel.forms import RELAXATIONS
@@ -28,10 +31,11 @@ def sweep(x: FourColourGrid | EdgeListProblem, cross_entropy: str, relaxation: s
     rounding = number(torch.finfo(x.labels.dtype).eps)
     options = StepOptions(number(omega), rounding, PROJECTION_STEPS, NEWTON_STEPS, SECANT_STEPS)
     if isinstance(x, EdgeListProblem):
-        return _sum_over_tiles(x, lambda block, change: edge_list.sweep(block, terms, options, change))
+        return _sum_over_tiles(x, edge_list.sweep, terms, options)
     change = np.zeros((len(x.labels), x.free.shape[3], 2, x.images))
-    with torch_threads():
-        grid.sweep(_grid_arrays(x), terms, options, change)
+    arrays = _surveyed(x)
+    for row in range(2):
+        share(grid.sweep, change.shape[0] * change.shape[1], arrays, terms, options, row, change, work=x.labels.numel())
     return torch.from_numpy(change.sum((1, 2)).reshape(-1))
 
 
@@ -39,10 +43,9 @@ def energy(x: FourColourGrid | EdgeListProblem, cross_entropy: str, relaxation: 
     """Return the energy per image; see `toykit.solvers.block_descent.torch_kernel.energy`."""
     terms = _terms(x, cross_entropy, relaxation, eta)
     if isinstance(x, EdgeListProblem):
-        return _sum_over_tiles(x, lambda block, value: edge_list.energy(block, terms, value))
+        return _sum_over_tiles(x, edge_list.energy, terms)
     value = np.zeros((len(x.labels), 2, 2, x.free.shape[3], x.images))
-    with torch_threads():
-        grid.energy(_grid_arrays(x), terms, value)
+    share(grid.energy, value[..., 0].size, _surveyed(x), terms, value, work=x.labels.numel())
     return torch.from_numpy(value.sum((1, 2, 3)).reshape(-1))
 
 
@@ -52,21 +55,23 @@ def _terms(x: FourColourGrid | EdgeListProblem, cross_entropy: str, relaxation: 
     return Terms(RELAXATIONS.index(relaxation), CROSS_ENTROPIES.index(cross_entropy), number(eta))
 
 
-def _grid_arrays(x: FourColourGrid) -> GridArrays:
-    """Return the grid as arrays that share its memory."""
+def _surveyed(x: FourColourGrid) -> GridArrays:
+    """Return the grid as arrays that share its memory, with the impurities and held classes of its labels."""
     labels, target, weights, free = (tensor.numpy() for tensor in (x.labels, x.target, x.weights, x.free))
     impurity, held = np.empty_like(labels[..., 0, :]), np.empty(labels.shape[:-1], np.bool_)
-    return GridArrays(labels, target, weights, free, np.array(x.offsets), impurity, held)
+    arrays = GridArrays(labels, target, weights, free, np.array(x.offsets), impurity, held)
+    share(grid.survey, impurity[..., 0].size, arrays, work=labels.size)
+    return arrays
 
 
-def _sum_over_tiles(x: EdgeListProblem, loop) -> Tensor:
-    """Call loop(block, numbers) for each block in turn; return the sum (1,) of the numbers, one for each tile."""
+def _sum_over_tiles(x: EdgeListProblem, loop: Callable[..., None], *arguments: Any) -> Tensor:
+    """Share a loop over the tiles of each block in turn; return the sum (1,) of the numbers, one for each tile."""
     labels, target, free = x.labels[0, :, :, 0], x.target[0, :, :, 0].numpy(), x.free[0, :, 0].numpy()
     impurity, total = (labels * (1 - labels)).sum(1).numpy(), 0.0
-    with torch_threads():
-        for arrays in x.rows:
-            pixels, starts, neighbors, weights = (tensor.numpy() for tensor in arrays)
-            numbers = np.zeros(-(-len(pixels) // TILE))
-            loop(BlockArrays(labels.numpy(), target, free, impurity, pixels, starts, neighbors, weights), numbers)
-            total += numbers.sum()
+    for arrays in x.rows:
+        pixels, starts, neighbors, weights = (tensor.numpy() for tensor in arrays)
+        numbers = np.zeros(-(-len(pixels) // TILE))
+        block = BlockArrays(labels.numpy(), target, free, impurity, pixels, starts, neighbors, weights)
+        share(loop, len(numbers), block, *arguments, numbers, work=len(neighbors) * labels.shape[1])
+        total += numbers.sum()
     return torch.tensor([total], dtype=torch.float64)

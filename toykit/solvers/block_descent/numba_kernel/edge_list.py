@@ -5,10 +5,9 @@ Some pixels of one block are gathered to a row, their neighbours to further rows
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from toykit._shared.compiled import inner, outer
+from toykit._shared.compiled import inlined, inner, outer
 from toykit.solvers.block_descent.numba_kernel.forms import add_potts
 from toykit.solvers.block_descent.numba_kernel.grid import classes_held
 from toykit.solvers.block_descent.numba_kernel.rows import Row, add_impurity, add_products, of_class
@@ -33,35 +32,31 @@ class BlockArrays(NamedTuple):
     weights: np.ndarray  # (E,), lam w_ij
 
 
-@outer(SOURCES, parallel=True)
+@outer(SOURCES)
 def sweep(digest):
-    """Update one block's pixels; adds to change, one number for each tile."""
+    """Update some tiles of one block; adds to change, one number for each tile."""
 
-    def sweep_tiles(block, terms, options, change):
+    def sweep_tiles(first, last, block, terms, options, change):
         _ = digest  # closes over it, see `outer`
-        for tile in numba.prange(len(change)):
+        for tile in range(first, last):
             _update_tile(block, terms, options, tile * TILE, change[tile : tile + 1])
 
     return sweep_tiles
 
 
-@outer(SOURCES, parallel=True)
+@outer(SOURCES)
 def energy(digest):
-    """Set the energy of each tile of one block."""
+    """Set the energy of some tiles of one block."""
 
-    def energy_of_tiles(block, terms, value):
+    def energy_of_tiles(first, last, block, terms, value):
         _ = digest  # closes over it, see `outer`
-        for tile in numba.prange(len(value)):
+        for tile in range(first, last):
             value[tile] = _energy(block, terms, tile * TILE)
 
     return energy_of_tiles
 
 
-# The loops above call functions that are not parallel: numba may move an assignment to an array of a named tuple before a call
-# that takes the tuple, since it does not see that the call reads the array
-
-
-@inner
+@inlined
 def _update_tile(block, terms, options, first, change):
     """Make one step of the tile that starts at place `first` of the block; adds to the change of the energy (1,)."""
     some = block.pixels[first : first + TILE]
@@ -77,7 +72,7 @@ def _update_tile(block, terms, options, first, change):
         block.impurity[some[x]] = pixels.impurity[x]
 
 
-@inner
+@inlined
 def _energy(block, terms, first):
     """Return the energy of a tile: its pixels' unary, and half of each of their edges."""
     some = block.pixels[first : first + TILE]

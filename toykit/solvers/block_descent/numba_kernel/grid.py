@@ -1,15 +1,14 @@
 """Sweep and energy on the grid in four colours (`toykit.solvers.layouts.four_colour_grid`), one half-row after another.
 
 A half-row is one row of one quarter; it stays in the cache from its gradient to its new labels. Half-rows of one parity are
-not neighbours and run in parallel.
+not neighbours and run on several threads.
 """
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from toykit._shared.compiled import inner, outer
+from toykit._shared.compiled import inlined, inner, outer
 from toykit.solvers.block_descent.numba_kernel.forms import add_potts
 from toykit.solvers.block_descent.numba_kernel.rows import (
     Row,
@@ -36,40 +35,47 @@ class GridArrays(NamedTuple):
     held: np.ndarray  # (B, 2, 2, h + 2, K), bool: whether any pixel of the half-row holds the class
 
 
-@outer(SOURCES, parallel=True)
+@outer(SOURCES)
+def survey(digest):
+    """Set impurity and held classes of some half-rows, border included, of all 4 B (h + 2)."""
+
+    def survey_half_rows(first, last, grid):
+        _ = digest  # closes over it, see `outer`
+        for place in range(first, last):
+            _survey(grid, place)
+
+    return survey_half_rows
+
+
+@outer(SOURCES)
 def sweep(digest):
-    """Update all half-rows; adds to change (B, h, 2, images)."""
+    """Update both half-rows of some of the B h lines of rows of one parity; adds to change (B, h, 2, images)."""
 
-    def sweep_grid(grid, terms, options, change):
+    def sweep_lines(first, last, grid, terms, options, row, change):
         _ = digest  # closes over it, see `outer`
-        for task in numba.prange(4 * grid.labels.shape[0] * grid.labels.shape[3]):
-            _survey(grid, task)
-        for row in range(2):
-            for task in numba.prange(grid.labels.shape[0] * grid.free.shape[3]):
-                image, line = task // grid.free.shape[3], task % grid.free.shape[3]
-                for column in range(2):
-                    _update_half_row(grid, terms, options, image, row, column, line, change[image, line, row])
+        for task in range(first, last):
+            image, line = task // grid.free.shape[3], task % grid.free.shape[3]
+            for column in range(2):
+                _update_half_row(grid, terms, options, image, row, column, line, change[image, line, row])
 
-    return sweep_grid
+    return sweep_lines
 
 
-@outer(SOURCES, parallel=True)
+@outer(SOURCES)
 def energy(digest):
-    """Add up the energy of all half-rows in value (B, 2, 2, h, images)."""
+    """Add up the energy of some of all 4 B h half-rows in value (B, 2, 2, h, images)."""
 
-    def energy_of_grid(grid, terms, value):
+    def energy_of_half_rows(first, last, grid, terms, value):
         _ = digest  # closes over it, see `outer`
-        for task in numba.prange(4 * grid.labels.shape[0] * grid.labels.shape[3]):
-            _survey(grid, task)
-        for task in numba.prange(4 * grid.labels.shape[0] * grid.free.shape[3]):
+        for task in range(first, last):
             quarter, line = task // grid.free.shape[3], task % grid.free.shape[3]
             image, row, column = quarter // 4, quarter // 2 % 2, quarter % 2
             _add_energy(grid, terms, image, row, column, line, value[image, row, column, line])
 
-    return energy_of_grid
+    return energy_of_half_rows
 
 
-@inner
+@inlined
 def _survey(grid, task):
     """Set impurity and held classes of one half-row, border included."""
     classes, wide = grid.labels.shape[4], grid.labels.shape[5]
@@ -83,7 +89,7 @@ def _survey(grid, task):
             add_impurity(impurity, p)
 
 
-@inner
+@inlined
 def _update_half_row(grid, terms, options, image, row, column, line, change):
     """Make one step of a half-row; adds to the change of each image's energy."""
     classes = grid.labels.shape[4]
@@ -101,7 +107,7 @@ def _update_half_row(grid, terms, options, image, row, column, line, change):
         add_impurity(pixels.impurity, p)
 
 
-@inner
+@inlined
 def _add_energy(grid, terms, image, row, column, line, total):
     """Add the energy of one half-row: its unary, and its edges to the first of each pair of offsets."""
     places = _places(grid, image, row, column, line)
@@ -161,11 +167,9 @@ def _neighbors(grid, places, image, row, column, line):
     for n in range(count):
         shift = 1 + (column + grid.offsets[n, 1]) // 2
         i, j = first + n * height * width, places[n] * wide + shift
-        starts[n], weights[n], impurity[n] = (
-            places[n] * classes * wide + shift,
-            affinity[i : i + width],
-            mixed[j : j + width],
-        )
+        starts[n] = places[n] * classes * wide + shift
+        for x in range(width):
+            weights[n, x], impurity[n, x] = affinity[i + x], mixed[j + x]
     return Neighbors(starts, weights, impurity)
 
 

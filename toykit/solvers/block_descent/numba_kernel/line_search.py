@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from toykit._shared.compiled import inner
+from toykit._shared.compiled import inlined, inner
 from toykit.solvers.block_descent.numba_kernel.forms import add_rises, add_turns
 from toykit.solvers.block_descent.numba_kernel.rows import Row, add, add_products, of_class
 from toykit.solvers.block_descent.numba_kernel.unary import RCE, add_unary_rise, add_unary_slope
@@ -30,7 +30,7 @@ class Segment(NamedTuple):
     target: Row
 
 
-@inner
+@inlined
 def line_search(pixels, neighbors, products, goal, terms, options, kinds):
     """Return how far each pixel goes, in [0, 1], and the change of its energy, never above rounding.
 

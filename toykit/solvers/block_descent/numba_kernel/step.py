@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from toykit._shared.compiled import inner
+from toykit._shared.compiled import inlined, inner
 from toykit.solvers.block_descent.numba_kernel.forms import add_slopes
 from toykit.solvers.block_descent.numba_kernel.line_search import line_search
 from toykit.solvers.block_descent.numba_kernel.proximal import apply_thresholds, find_thresholds, wakes
@@ -70,7 +70,7 @@ class Gradient(NamedTuple):
     lengths: np.ndarray  # (W,), omega over the majoriser's curvature
 
 
-@inner
+@inlined
 def update(pixels, neighbors, terms, options, held, alive, change):
     """Move the labels of a row by one step and return the classes that it may hold now.
 
@@ -88,7 +88,7 @@ def update(pixels, neighbors, terms, options, held, alive, change):
     return kinds
 
 
-@inner
+@inlined
 def find_gradient(pixels, neighbors, terms, omega, kinds):
     """Return the row's `Gradient`."""
     (count, width), number = neighbors.weights.shape, pixels.free.dtype.type
@@ -111,7 +111,7 @@ def find_gradient(pixels, neighbors, terms, omega, kinds):
     return Gradient(products, others, own, lengths)
 
 
-@inner
+@inlined
 def proximal_step(pixels, neighbors, gradient, terms, options, held, alive):
     """Return each pixel's goal, a `Row`, and the classes that it may hold.
 

@@ -1,0 +1,61 @@
+"""A loop that threads share: each turn once, on as many threads as torch uses, and an error is not lost."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from toykit._shared.threads import share
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 100])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_each_turn_runs_once(threads, count):
+    torch.set_num_threads(threads)
+    turns, parts = np.zeros(count, int), []
+
+    def loop(first, last, out):
+        out[first:last] += 1
+        parts.append((first, last))
+
+    share(loop, count, turns)
+    assert (turns == 1).all()
+    assert len(parts) == max(1, min(threads, count))
+
+
+def test_a_small_loop_stays_in_the_thread_that_calls_it():
+    torch.set_num_threads(2)
+    names = set()
+    share(lambda first, last: names.add(threading.current_thread()), 10, work=1000)
+    assert names == {threading.current_thread()}
+    share(lambda first, last: names.add(threading.current_thread()), 10, work=1 << 17)
+    assert len(names) > 1
+
+
+def test_an_error_reaches_the_caller():
+    torch.set_num_threads(2)
+
+    def loop(first, last):
+        if first:
+            raise ValueError("in a thread")
+
+    with pytest.raises(ValueError, match="in a thread"):
+        share(loop, 2)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own():
+    torch.set_num_threads(2)
+    share(lambda first, last: None, 2)
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            share(lambda first, last: None, 2)
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

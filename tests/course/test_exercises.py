@@ -39,7 +39,7 @@ def test_solutions_pass(name, solution, capsys):
     namespace = {"tk": tk, "torch": torch}
     exec(solution, namespace)
     assert check(name, namespace["answer"]), capsys.readouterr().out
-    assert capsys.readouterr().out == f"{name}: right\n"
+    assert capsys.readouterr().out == f"{name}: right. {CHECKS[name].why}\n"
 
 
 #: Wrong for all: other numbers, lists and functions than any exercise wants.
@@ -71,11 +71,12 @@ def simplex(n):
     return f"a distribution over {n} classes ({n} numbers, none below 0, that sum to 1)"
 
 
-ONE = "one number"
+ONE, SHARE = "one number", 'a share, a number from 0 to 1 or a text like "22%"'
 PAIRS = "two pairs ((p0, q0), (p1, q1)) of labels of two numbers each"
 #: What an exercise wants, in words: of an answer, or (arguments, result) of a function.
 WANTED = {
-    **dict.fromkeys(("00.1", "00.2", "00.3", "05.1", "07.2", "09.1", "09.4"), ONE),
+    **dict.fromkeys(("00.2", "05.1"), ONE),
+    **dict.fromkeys(("00.1", "00.3", "07.2", "09.1", "09.4"), SHARE),
     "02.2": "2 numbers",
     "02.3": PAIRS,
     "01.2": simplex(4),
@@ -215,6 +216,35 @@ def test_open_exercises_stay_open(name, capsys):
     assert not check(name, ...)
     assert capsys.readouterr().out == f"{name}: not answered yet\n"
     assert not check(name, lambda *arguments: ...)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_hints_have_two_grades_and_then_name_the_solution(name, capsys):
+    CHECKS[name].wrong, wrong, told = 0, PLAUSIBLE[name][0], []
+    while len(told) < 3:  # an answer of another kind gets no hint, and does not count
+        for answer in (wrong, *PLAUSIBLE[name]):
+            before = CHECKS[name].wrong
+            check(name, answer)
+            out = capsys.readouterr().out
+            if CHECKS[name].wrong > before and len(told) < 3:
+                told.append(out)
+    (first, second), solution = CHECKS[name].hints, "The solution is folded below."
+    assert first in told[0]
+    assert second not in told[0]
+    assert second in told[1]
+    assert solution not in told[1]
+    assert second in told[2]
+    assert told[2].endswith(f"{solution}\n")
+    assert len({first, second, CHECKS[name].why}) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "right"),
+    [("00.3", "22%", True), ("00.3", " 22.3 % ", True), ("00.3", 0.22, True), ("00.3", "21%", False), ("00.3", 22, False),
+     ("00.3", "%", False), ("00.1", "4%", True), ("00.1", 0.042, True), ("00.1", "5%", False), ("09.4", 0.9, True)],
+)  # fmt: skip
+def test_shares_are_read_as_the_text_prints_them(name, answer, right):
+    assert check(name, answer) is right
 
 
 def test_unknown_exercise():

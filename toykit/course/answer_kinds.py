@@ -1,4 +1,4 @@
-"""Kinds of answers that an exercise may expect: a number, several numbers, a distribution, yes or no, a function.
+"""Kinds of answers that an exercise may expect: a number, a share, several numbers, a distribution, yes or no, a function.
 
 A kind is a function of a value and its name in a sentence. It returns the value in a standard form (a float64 tensor for
 numbers), or raises `WrongKind`, whose message states in plain words what came and what was expected. Kinds nest: the result of
@@ -97,6 +97,38 @@ def numbers(*shape: int, words: str = "") -> Kind[Tensor]:
 
 
 number = numbers()
+
+
+def share(value: Any, subject: str) -> Tensor:
+    """Read a share of a whole: a number from 0 to 1, or a percentage as text.
+
+    Parameters
+    ----------
+    value : object
+        The answer, for example 0.22 or "22%".
+    subject : str
+        Its name in the message.
+
+    Returns
+    -------
+    Tensor
+        The share, float64.
+
+    Raises
+    ------
+    WrongKind
+        For anything else, 22 included.
+    """
+    part = value
+    if isinstance(value, str) and value.strip().endswith("%"):
+        try:
+            part = float(value.strip()[:-1]) / 100
+        except ValueError:
+            part = value
+    tensor = _tensor(part)
+    if tensor is None or tensor.shape != () or not 0 <= tensor <= 1:
+        raise _wrong(subject, 'a share, a number from 0 to 1 or a text like "22%"', value)
+    return tensor
 
 
 def distribution(classes: int) -> Kind[Tensor]:

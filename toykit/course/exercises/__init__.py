@@ -1,4 +1,4 @@
-"""Checks of the course's exercises: `check("01.1", answer)` prints whether an answer is right, and a hint if it is not.
+"""Checks of the course's exercises: `check("01.1", answer)` prints whether an answer is right and why, or a hint.
 
 Each notebook has a module here, which registers its checks. A check declares the kind of answer that it expects
 (`toykit.course.answer_kinds`) and computes the true value with the library; none compares with a stored number. The folded

@@ -226,10 +226,10 @@ def shrink_drawings(executed: "NotebookNode") -> None:
     for cell in executed.cells:
         for out in cell.get("outputs", []):
             if "image/png" in out.get("data", {}):
-                out.data["image/png"] = _in_few_colors(out.data["image/png"])
+                out.data["image/png"] = in_few_colors(out.data["image/png"])
 
 
-def _in_few_colors(png: str) -> str:
+def in_few_colors(png: str) -> str:
     """Return a drawing (base64) with a palette of 256 colours: a third of the size, and lines on white look the same."""
     from PIL import Image
 

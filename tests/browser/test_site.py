@@ -33,7 +33,7 @@ FAINT = """() => {
     if (!text || !e.checkVisibility({ visibilityProperty: true }) || e.closest('math, sub, sup, style, script, svg')) continue
     const style = getComputedStyle(e), [a, b] = [light(parts(style.color)), light(behind(e))].sort((x, y) => x - y)
     const contrast = (b + 0.05) / (a + 0.05), size = parseFloat(style.fontSize)
-    if (size < 9.5 || contrast < 4.5) found.push([text.slice(0, 40), e.className, size, contrast]) }
+    if (size < 11 || contrast < 4.5) found.push([text.slice(0, 40), e.className, size, contrast]) }
   return found.slice(0, 5) }"""
 #: Pictures that are missing or have no description; formulas that are not drawn.
 BROKEN = """() => [...[...document.images].filter(i => i.checkVisibility() && !(i.complete && i.naturalWidth && i.alt)).map(i => i.src),
@@ -148,6 +148,30 @@ def test_the_keyboard_reaches_search_results_and_colours(page, site):
     before = page.evaluate("document.body.dataset.theme")
     page.keyboard.press("Enter")
     assert page.evaluate("document.body.dataset.theme") != before
+
+
+def test_on_a_narrow_screen_the_drawer_opens_for_the_keyboard(page, site):
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto((site / "index.html").as_uri())
+    focus(page, ".sidebar-tree a")
+    page.wait_for_function("document.activeElement.getBoundingClientRect().left >= 0")
+    focus(page, "article a")
+    page.wait_for_function("document.querySelector('.sidebar-drawer').getBoundingClientRect().right <= 0")
+
+
+def test_the_policy_refuses_what_an_output_may_contain(visit, site, pages):
+    """As if a notebook's output named a picture elsewhere: the browser reports the request and does not send it."""
+    policy = ("http-equiv", "Content-Security-Policy")
+    assert all(any(policy in attributes.items() for _, attributes in page.tags) for page in pages.values())
+    page, wrong = visit()
+    failed = []
+    page.on("requestfailed", lambda request: failed.append(request.failure))
+    page.goto((site / "index.html").as_uri())
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=https://evil.example/a.png>')")
+    page.wait_for_load_state("networkidle")
+    page.context.close()
+    assert failed == ["csp"]
+    assert any("Content Security Policy" in message for message in wrong)
 
 
 def test_a_reader_walks_through_the_course(page, site):

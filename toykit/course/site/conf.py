@@ -36,7 +36,16 @@ python_use_unqualified_type_names = True
 
 # pages that open from the disk: no request to another machine, no summaries that search would have to fetch
 html_theme = "furo"
+html_theme_options = {
+    name: {
+        "toc-title-font-size": "var(--font-size--small)",
+        "toc-font-size": "var(--font-size--small)",
+        "sidebar-caption-font-size": "var(--font-size--small)",
+    }
+    for name in ("light_css_variables", "dark_css_variables")
+}
 html_math_renderer = "mathml"
+templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_search_summary = False

@@ -36,7 +36,8 @@ FAINT = """() => {
     if (size < 11 || contrast < 4.5) found.push([text.slice(0, 40), e.className, size, contrast]) }
   return found.slice(0, 5) }"""
 #: Pictures that are missing or have no description; formulas that are not drawn.
-BROKEN = """() => [...[...document.images].filter(i => i.checkVisibility() && !(i.complete && i.naturalWidth && i.alt)).map(i => i.src),
+BROKEN = """() => [
+  ...[...document.images].filter(i => i.checkVisibility() && !(i.complete && i.naturalWidth && i.alt)).map(i => i.src),
   ...[...document.querySelectorAll('article math')].filter(m => m.checkVisibility() && m.getBoundingClientRect().height < 5)
     .map(m => m.textContent)]"""
 
@@ -94,7 +95,9 @@ def test_links_lead_somewhere_and_nothing_is_fetched_from_elsewhere(site, pages)
                 if anchor and target in pages:
                     assert anchor in pages[target].anchors, f"{path}: {value}"
     for path in site.rglob("*.css"):
-        assert not re.search(r"url\(['\"]?(https?:)?//|@import\s+(url\()?['\"]?http", path.read_text(encoding="utf-8")), path
+        assert not re.search(
+            r"url\(['\"]?(https?:)?//|@import\s+(url\()?['\"]?http", path.read_text(encoding="utf-8")
+        ), path
 
 
 def test_formulas_are_mathml_and_tagged_code_is_folded(site):

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import json
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 

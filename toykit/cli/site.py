@@ -11,12 +11,12 @@ from toykit._shared.files import check_writable
 @click.option("-o", "output", type=click.Path(file_okay=False, path_type=Path), default="site", show_default=True,
               help="Folder of the pages; an earlier site there is replaced.")  # fmt: skip
 @click.option("--executed", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="Folder of `toykit run`: show its notebooks, and how each run ended.  [default: the notebooks as stored]")  # fmt: skip
+              help="Folder of `toykit run`: show its notebooks, and how each run ended.  [default: as stored]")  # fmt: skip
 def site(output: Path, executed: Path | None) -> None:
     """Build the site: course, how-to pages, reference and gallery.
 
-    The pages open from the disk, start with index.html, and load nothing from the network. Notebooks are shown with their stored
-    outputs and are not executed. Warnings, such as a link without a target, are errors.
+    The pages open from the disk, start with index.html, and load nothing from the network. Notebooks are shown with their
+    stored outputs and are not executed. Warnings, such as a link without a target, are errors.
     """
     try:
         import furo  # noqa: F401

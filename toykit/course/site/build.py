@@ -96,7 +96,9 @@ def collect(sources: Path, executed: Path | None = None) -> None:
     root = PACKAGE.parent
     missing = [name for name in TEXTS if not (root / name).is_file()]
     if missing:
-        raise ValueError(f"{root}: no checkout of toykit ({missing[0]} is missing); clone it and pip install -e '.[site]'")
+        raise ValueError(
+            f"{root}: no checkout of toykit ({missing[0]} is missing); clone it and pip install -e '.[site]'"
+        )
     shutil.copytree(SITE / "pages", sources)
     shutil.copytree(PACKAGE, sources / "toykit", ignore=shutil.ignore_patterns("__pycache__", "share", "site"))
     for name in ("pictures", "reference", "results", "scribbles"):

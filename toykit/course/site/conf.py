@@ -17,6 +17,7 @@ exclude_patterns = ["toykit"]
 # notebooks: as they are stored, never executed; nothing of theirs needs a script of another machine
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_render_markdown_format = "myst"
 nb_ipywidgets_js = {}
 nb_mime_priority_overrides = [
     ("html", "application/vnd.jupyter.widget-view+json", None),

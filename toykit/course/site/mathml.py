@@ -1,7 +1,8 @@
 """Sphinx extension: formulas as MathML, which browsers draw themselves.
 
-So a page needs neither MathJax (a script of megabytes, by default from another machine) nor a picture per formula; screen readers
-read MathML, and it scales with the text. latex2mathml converts; Sphinx offers a place for such renderers, but has none for MathML.
+So a page needs neither MathJax (a script of megabytes, by default from another machine) nor a picture per formula; screen
+readers read MathML, and it scales with the text. latex2mathml converts; Sphinx lets an extension add such a renderer, and has
+none for MathML itself.
 """
 
 from typing import TYPE_CHECKING, Any

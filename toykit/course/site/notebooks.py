@@ -1,4 +1,4 @@
-"""Notebooks as sources of pages: pictures get a description, and outputs that need a script are left to the form beside them."""
+"""Notebooks as sources of pages: pictures are described, and of an output that needs a script the form beside it is kept."""
 
 import re
 from collections.abc import Sequence

@@ -14,6 +14,7 @@ from PIL import Image
 from toykit.cli import main
 from toykit.course.notebooks import find, read
 from toykit.course.runner import METRICS
+from toykit.course.site import build
 from toykit.course.site.build import check_output, collect
 from toykit.course.site.gallery import first_cell, first_picture, headline_numbers, write_gallery
 from toykit.course.site.mathml import to_mathml
@@ -129,6 +130,13 @@ def test_executed_notebooks_replace_stored_ones(tmp_path):
     assert "09 · A & B" in (tmp_path / "sources" / "notebooks" / "00_start_here.ipynb").read_text(encoding="utf-8")
     names = sorted(path.name for path in (tmp_path / "sources" / "notebooks").glob("*.ipynb"))
     assert names == [path.name for path in find()]
+
+
+def test_an_installed_package_asks_for_a_checkout(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "PACKAGE", tmp_path / "toykit")
+    with pytest.raises(ValueError, match=r"no checkout of toykit \(README.md is missing\)"):
+        collect(tmp_path / "sources")
+    assert not (tmp_path / "sources").exists()
 
 
 def test_the_command_names_the_extra_that_it_lacks(tmp_path, monkeypatch):

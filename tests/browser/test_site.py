@@ -80,6 +80,8 @@ def test_the_site_is_whole_and_small(site, pages):
     for name in ("solver", "photos", "data_set", "network", "weights"):
         assert site / "howto" / f"{name}.html" in pages
     assert "toykit.solvers.solve" in pages[site / "api" / "solvers.html"].anchors
+    links = [attributes.get("href") for _, attributes in pages[site / "api" / "self_labeling.html"].tags]
+    assert "solvers.html#toykit.solvers.solve" in links  # the docstring names `toykit.solve`
     assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < 30e6
 
 

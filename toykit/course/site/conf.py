@@ -11,6 +11,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "toykit.course.site.mathml",
+    "toykit.course.site.public_names",
 ]
 exclude_patterns = ["toykit"]
 

@@ -26,10 +26,12 @@ FAINT = """() => {
   const parts = c => c.match(/[\\d.]+/g).map(Number)
   const light = c => { const [r, g, b] = c.map(v => v / 255)
     .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b }
-  const behind = e => { const layers = []
-    for (; e; e = e.parentElement) { const c = parts(getComputedStyle(e).backgroundColor)
-      layers.unshift(c); if (c.length < 4 || c[3] === 1) break }
-    return layers.reduce((under, [r, g, b, a = 1]) => [r, g, b].map((v, i) => a * v + (1 - a) * under[i]), [255, 255, 255]) }
+  const known = new Map()
+  const behind = e => { if (!e) return [255, 255, 255]
+    if (!known.has(e)) { const [r, g, b, a = 1] = parts(getComputedStyle(e).backgroundColor)
+      const under = a < 1 ? behind(e.parentElement) : [0, 0, 0]
+      known.set(e, [r, g, b].map((v, i) => a * v + (1 - a) * under[i])) }
+    return known.get(e) }
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = []
   for (let node; node = walker.nextNode();) {
     const text = node.data.trim(), e = node.parentElement

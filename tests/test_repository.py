@@ -14,7 +14,7 @@ from toykit.course.notebooks import find
 ROOT = Path(__file__).parent.parent
 #: What conda-forge does not have.
 PIP_ONLY = ("apxchol",)
-EXTRAS = ("notebooks", "train", "cluster", "sweep", "dev")
+EXTRAS = ("notebooks", "train", "cluster", "sweep", "site", "dev")
 CONDA_NAMES = {
     "torch": "pytorch",
     "matplotlib": "matplotlib-base",

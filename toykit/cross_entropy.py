@@ -72,7 +72,7 @@ def reverse_cross_entropy(y: Tensor, sigma: Tensor, dim: int = 1) -> Tensor:
     H_RCE(y, sigma) = - sum_k sigma^k ln y^k = H_CE(sigma, y). The formula is infinite where y^k = 0 < sigma^k.
 
     At a vertex, y^k = 1, it is infinite for every other sigma. The value returned there is (1 - sigma^k) times the floor of
-    the logarithm, -`extended_log`(0): 35.9 in float32, 284.4 in float64. That factor is a property of the number format and
+    the logarithm, ``-extended_log(0)``: 35.9 in float32, 284.4 in float64. That factor is a property of the number format and
     contains no information about y or sigma. So RCE on one-hot labels, as in label noise with noise level 0, is a multiple
     of 1 - sigma^k.
     """

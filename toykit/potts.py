@@ -2,7 +2,7 @@
 
 The Potts model penalises two neighbours whose labels differ: [p != q]. Each relaxation extends it from the vertices of the
 simplex to all distributions. At one-hot labels BL, Q and NQ equal [p != q]. The six relaxations are two formulas x, applied
-either to p, q or to the normalised p/||p||, q/||q||, and either taken as they are or composed with -ln(1 - x):
+either to p, q or to the normalised p/||p||, q/||q||, and either taken as they are or composed with -ln(1 - x)::
 
                       x = 1 - p.q            x = ||p - q||^2 / 2        of p/||p||, q/||q|| (both formulas agree)
     x                 BL  bi-linear          Q   quadratic              NQ  normalised quadratic

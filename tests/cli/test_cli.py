@@ -225,7 +225,7 @@ def test_run_exits_with_one_if_a_notebook_fails(tmp_path):
     assert result.exit_code == 1
     assert "bad       failed" in result.output
     assert "good      ok" in result.output
-    assert (tmp_path / "out" / "good.html").is_file()
+    assert (tmp_path / "out" / "good.ipynb").is_file()
 
 
 def test_run_refuses_before_anything_runs(tmp_path):
@@ -237,7 +237,7 @@ def test_run_refuses_before_anything_runs(tmp_path):
         (("--in-place", "-p", "steps", "5"), "--in-place stores the default run"),
         (("-p", "steps", "5", "-p", "steps", "6"), "given twice"),
         (("--list", "-p", "steps", "5"), "--list runs nothing"),
-        (("--list", "--html"), "leave -p, --full, --in-place and --html out"),
+        (("--list", "--in-place"), "leave -p, --full and --in-place out"),
         ((path,), "each notebook runs once"),
     ]:
         result = call("run", path, "-o", output, *arguments)

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from toykit._shared.resources import shipped
-from toykit.course import pages
 from toykit.course.exercises import CHECKS
 from toykit.course.notebooks import find, read
+from toykit.course.site.gallery import first_cell
 
 FOLDER = shipped("notebooks")
 SYLLABUS = (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -25,11 +25,11 @@ def test_the_syllabus_lists_all_notebooks_in_order():
 def test_the_syllabus_asks_the_notebooks_question(path):
     (row,) = (row for row in ROWS if path.name in row[0])
     _, question, paper, needs, _, _ = row
-    chapter = pages.chapter(read(path), path.stem)
-    assert question == chapter.question
-    assert set(re.findall(r"Fig\. \d+", paper)) <= set(re.findall(r"Fig\. \d+", chapter.paper))
+    _, entries = first_cell(read(path), path.stem)
+    assert question == entries["Question"]
+    assert set(re.findall(r"Fig\. \d+", paper)) <= set(re.findall(r"Fig\. \d+", entries["In the paper"]))
     before = re.findall(r"\b\d\d\b", needs)
-    assert before == re.findall(r"\((\d\d)_\w+\.ipynb", chapter.needs)
+    assert before == re.findall(r"\((\d\d)_\w+\.ipynb", entries["You need"])
     assert all(number < path.stem[:2] for number in before)
 
 

@@ -15,6 +15,7 @@ from toykit.cli.paint import paint
 from toykit.cli.predict import predict
 from toykit.cli.run import run
 from toykit.cli.segment import segment
+from toykit.cli.site import site
 from toykit.cli.sweep import sweep
 from toykit.cli.train import train
 
@@ -25,5 +26,5 @@ def main() -> None:
     """Soft self-labelling and Potts relaxations for weakly-supervised segmentation."""
 
 
-for command in (dashboard, data, evaluate, paint, predict, run, segment, sweep, train):
+for command in (dashboard, data, evaluate, paint, predict, run, segment, site, sweep, train):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""Run the course's notebooks without a browser: execute them, write metrics and static pages.
+"""Run the course's notebooks without a browser: execute them, and write what they measured.
 
 A notebook's headline numbers are those that it passes to `record`. A notebook that fails keeps its partial output, and the
 others still run.
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toykit._shared.files import write_text
-from toykit.course import pages
 from toykit.course.notebooks import read, shrink_drawings, store
 
 if TYPE_CHECKING:
@@ -41,8 +40,8 @@ class Result:
         Headline numbers; None for NaN and infinity.
     error : str
         Message of the error that ended the run, or "".
-    too_large : list of str
-        Files over `SIZE_LIMIT`.
+    bytes : int
+        Size of the executed notebook; 0 if there is none.
     """
 
     name: str
@@ -50,7 +49,7 @@ class Result:
     seconds: float
     metrics: dict[str, float | None] = field(default_factory=dict)
     error: str = ""
-    too_large: list[str] = field(default_factory=list)
+    bytes: int = 0
 
 
 def record(**numbers: float) -> None:
@@ -74,9 +73,8 @@ def run(
     output: Path,
     progress: bool = True,
     in_place: bool = False,
-    linked: bool = False,
 ) -> list[Result]:
-    """Execute notebooks one after the other; write NAME.ipynb and NAME.html for each, and one metrics.json.
+    """Execute notebooks one after the other; write NAME.ipynb for each, and one metrics.json.
 
     Parameters
     ----------
@@ -90,8 +88,6 @@ def run(
         Whether to show a progress bar over each notebook's cells, on standard error.
     in_place : bool, default False
         Whether to also store the executed notebook, cleaned of times and paths, over its source (for maintainers).
-    linked : bool, default False
-        Whether to link each page to its neighbours, and to write index.html, which reports how each run ended.
 
     Returns
     -------
@@ -102,8 +98,6 @@ def run(
     from papermill.exceptions import PapermillExecutionError
 
     output.mkdir(parents=True, exist_ok=True)
-    chapters = [pages.chapter(read(path), path.stem) for path in paths] if linked else []
-    executions = []
     logging.getLogger("papermill").setLevel(logging.ERROR)
     results = []
     for number, (path, values) in enumerate(zip(paths, plans, strict=True), 1):
@@ -120,23 +114,16 @@ def run(
         except Exception as failure:  # a kernel that died or did not start: the others should still run
             status, error = "failed", f"{type(failure).__name__}: {failure}"
         result = Result(path.stem, status, time.perf_counter() - started, error=error)
-        files = [target] if target.is_file() else []
-        executed = None
-        if files:
+        if target.is_file():
             executed = _cleaned(target)
             result.metrics = _metrics(executed)
-            files.append(target.with_suffix(".html"))
-            write_text(files[-1], pages.page(executed, path.stem, chapters, error))
             if in_place and status == "ok":
                 store(executed, path)
-        result.too_large = [file.name for file in files if file.stat().st_size > SIZE_LIMIT]
-        if result.too_large and status == "ok":
-            result.status = "large"
+            result.bytes = target.stat().st_size
+            if result.bytes > SIZE_LIMIT and status == "ok":
+                result.status = "large"
         results.append(result)
-        executions.append(executed)
         _write_metrics(output / "metrics.json", results, plans)
-    if linked:
-        write_text(output / "index.html", pages.index(zip(chapters, executions, results, strict=True)))
     return results
 
 
@@ -159,7 +146,7 @@ def format_runs(results: list[Result]) -> str:
         numbers = ", ".join(f"{name} {'nan' if value is None else f'{value:g}'}" for name, value in r.metrics.items())
         lines.append(f"{r.name:{width}}  {r.status:6}  {r.seconds:7.1f}  {numbers}")
     lines += [f"{r.name}: {r.error}" for r in results if r.error]
-    lines += [f"{r.name}: over {SIZE_LIMIT / 1e6:g} MB: {', '.join(r.too_large)}" for r in results if r.too_large]
+    lines += [f"{r.name}: over {SIZE_LIMIT / 1e6:g} MB: {r.name}.ipynb" for r in results if r.bytes > SIZE_LIMIT]
     return "\n".join(lines)
 
 

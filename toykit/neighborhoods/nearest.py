@@ -89,7 +89,7 @@ class GridEdges:
     ----------
     offsets : tuple of (int, int)
         (dy, dx) from one end of an edge to the other; each in -1..1, dy >= 0.
-    weights : tuple of Tensor, (B, H - |dy|, W - |dx|)
+    weights : tuple of Tensor, (B, H - abs(dy), W - abs(dx))
         One per offset. Weight [b, r, c] is that of the pixel (r, c + max(0, -dx)) and the pixel (dy, dx) away from it.
     """
 

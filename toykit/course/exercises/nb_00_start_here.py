@@ -16,7 +16,7 @@ from toykit.plots import certainty
         "Which value in rocket.seeds says that nobody has labelled the pixel?",
         "Count pixels of rocket.seeds that are not 255, over all pixels.",
     ),
-    why="A scribble is that little: all other pixels are what the pseudo-labels are for.",
+    why="Strokes cover so few pixels; pseudo-labels are for the rest.",
 )
 def _seeded_share(answer):
     return close(answer, photo("rocket").seeded_share())

@@ -44,7 +44,7 @@ def _worst_for_bilinear(answer):
         "With no class in common, P_Q = (1 + ||q||^2) / 2.",
         "Spread what is left evenly.",
     ),
-    why="An edge next to doubt is cheaper for Q than one next to a firm label: its boundaries are soft.",
+    why="For Q a different neighbour costs less if it is uncertain, so its boundaries are soft.",
 )
 def _soft_boundary(y):
     if y[0] > 1e-6:

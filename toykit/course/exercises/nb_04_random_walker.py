@@ -23,7 +23,7 @@ def _three_pixels(y):
     "04.2",
     distribution(2),
     hints=(
-        "Set the derivative of H_Q + P_Q to zero, one pixel, one edge.",
+        "Set the derivative of eta H_Q + lam w P_Q by y to zero.",
         "(2 eta + lam w) y = 2 eta sigma + lam w neighbour.",
     ),
     why="The optimum is a weighted mean of prediction and neighbour: a random walker with a prior.",

@@ -14,7 +14,7 @@ from toykit.plots import soft_colors
     "05.1",
     number,
     hints=(
-        "Try bandwidths and watch the mean affinity rise with them.",
+        "tk.NearestNeighbors(b).edges(image).weights is a list of tensors; average all entries.",
         "Halve an interval of bandwidths until the mean affinity is 0.8.",
     ),
     why="The same bandwidth means another smoothness on another photo: what is fixed here is the mean affinity.",

@@ -99,33 +99,25 @@ def click(figure, trace, index, x=0.0, y=0.0):
 @pytest.mark.parametrize(
     ("make", "changes"),
     [
-        (
-            explore.simplex_explorer,
-            {"p: share of A": 0.5, "p: share of B": 0.6, "p: share of C": 0.3, "q: share of A": 0.4, "q: share of B": 0.6,
-             "q: share of C": 0.2, "colour: P(p, .) of": "Q", "move of Fig. 1": "b", "time along the move": 0.75, "play": 4},
-        ),
         (explore.potential_explorer, {"relaxation": "Q", "l_j of the cut": 1.0, "turn the surface, degrees": 90}),
         (
             explore.cross_entropy_explorer,
             {"label y = (x, 1 - x): x": 0.5, "prediction sigma = (x, 1 - x): x": 0.3},
         ),
     ],
-    ids=("simplex", "potential", "cross_entropy"),
+    ids=("potential", "cross_entropy"),
 )  # fmt: skip
 def test_every_control_is_labelled_in_full_and_changes_what_is_shown(make, changes):
     controls_, figure, text = parts(make())
-    changes = {**changes, **({"a click places": None} if make is explore.simplex_explorer else {})}
     assert set(controls_) == set(changes)
     for name, value in changes.items():
         control = controls_[name]
         if hasattr(control, "continuous_update"):
             assert not control.continuous_update
-        if name != "play":
-            assert control.style.description_width == "initial"
-        if value is not None:
-            before = snapshot(figure, text)
-            control.value = value
-            assert snapshot(figure, text) != before, name
+        assert control.style.description_width == "initial"
+        before = snapshot(figure, text)
+        control.value = value
+        assert snapshot(figure, text) != before, name
 
 
 def by_hand(p, q):
@@ -135,65 +127,6 @@ def by_hand(p, q):
     logs = {"CCE": "BL", "LQ": "Q", "CD": "NQ"}
     values = {name: 1 - x for name, x in inner.items()}
     return values | {log: -math.log(inner[of]) if inner[of] > 0 else math.inf for log, of in logs.items()}
-
-
-def test_the_simplex_explorer_shows_the_formulas():
-    p, q = (0.7, 0.2, 0.1), (0.1, 0.3, 0.6)
-    controls_, figure, _ = parts(explore.simplex_explorer(p, q, "NQ"))
-    sheet, _, _, field, at_p, at_q, bars = figure.data
-    expected = by_hand(p, q)
-    assert dict(zip(bars.x, bars.y, strict=True)) == pytest.approx(expected)
-    assert [float(text) for text in bars.text] == pytest.approx(list(expected.values()), abs=5e-4)
-    assert (at_p.x[0], at_p.y[0]) == pytest.approx((0.2 + 0.1 / 2, 0.1 * math.sqrt(3) / 2))
-    assert (at_q.x[0], at_q.y[0]) == pytest.approx((0.3 + 0.6 / 2, 0.6 * math.sqrt(3) / 2))
-    for a, b, c, height in field.customdata[::37]:
-        assert height == pytest.approx(by_hand(p, (a, b, c))["NQ"], abs=1e-12)
-    middle = list(sheet.x).index(0.5), 20  # P(p, .) of the sheet, inside and outside of the triangle
-    share_c = sheet.y[20] / (math.sqrt(3) / 2)
-    inside = ((1 - share_c) / 2, (1 - share_c) / 2, share_c)
-    assert sheet.z[20, middle[0]] == pytest.approx(by_hand(p, inside)["NQ"], abs=1e-6)
-    assert sheet.z[-1, 0] == pytest.approx(
-        by_hand(p, (1 / 3, 0, 2 / 3))["NQ"], abs=1e-6
-    )  # (1/2, -1/2, 1) without its -1/2
-
-    controls_["q: share of B"].value = 0.65  # the others keep their ratio 1 : 6
-    assert [controls_[f"q: share of {c}"].value for c in "ABC"] == pytest.approx([0.05, 0.65, 0.3])
-    assert dict(zip(bars.x, bars.y, strict=True)) == pytest.approx(by_hand(p, (0.05, 0.65, 0.3)))
-
-
-def test_a_click_places_the_chosen_point():
-    controls_, figure, _ = parts(explore.simplex_explorer())
-    _, _, _, field, at_p, at_q, bars = figure.data
-    index = 100
-    point = tuple(field.customdata[index][:3])
-    click(figure, 3, index)
-    assert [controls_[f"q: share of {c}"].value for c in "ABC"] == pytest.approx(point)
-    assert (at_q.x[0], at_q.y[0]) == pytest.approx((field.x[index], field.y[index]))
-    controls_["a click places"].value = "p"
-    click(figure, 3, index)
-    assert at_p.x == pytest.approx(at_q.x)
-    click(figure, 6, 2)  # a click on a bar has no effect
-    assert at_p.x == pytest.approx(at_q.x)
-    assert dict(zip(bars.x, bars.y, strict=True)) == pytest.approx(by_hand(point, point))
-
-
-def test_moves_play_along_the_edge_and_end_when_a_reader_moves_a_slider():
-    controls_, figure, _ = parts(explore.simplex_explorer())
-    bars, move, time = figure.data[6], controls_["move of Fig. 1"], controls_["time along the move"]
-    assert time.disabled
-    assert controls_["play"].disabled
-    move.value = "b"
-    assert not time.disabled
-    assert bars.text[5] == bars.text[3] == "infinite"
-    assert max(bars.y) == 3  # where the axis ends
-    controls_["play"].value = 10
-    assert time.value == pytest.approx(0.5)
-    assert dict(zip(bars.x, bars.y, strict=True))["Q"] == pytest.approx(0.75)
-    assert [controls_[f"q: share of {c}"].value for c in "ABC"] == pytest.approx([0, 0.5, 0.5])
-    controls_["p: share of A"].value = 0.6
-    assert move.value == "none"
-    assert [controls_[f"p: share of {c}"].value for c in "ABC"] == pytest.approx([0.6, 0.2, 0.2])
-    assert [controls_[f"q: share of {c}"].value for c in "ABC"] == pytest.approx([0, 0.5, 0.5])
 
 
 def test_points_outside_the_triangle_are_refused():
@@ -369,12 +302,11 @@ def boxes(figure):
 @pytest.mark.parametrize(
     "make",
     [
-        explore.simplex_explorer,
         explore.potential_explorer,
         explore.cross_entropy_explorer,
         lambda: explore.neighborhood_explorer(datasets.photo("coffee", 24)),
     ],
-    ids=("simplex", "potential", "cross_entropy", "neighborhood"),
+    ids=("potential", "cross_entropy", "neighborhood"),
 )
 def test_panels_stand_side_by_side_in_a_wide_page_and_stacked_in_a_narrow_one(make):
     widget = make()

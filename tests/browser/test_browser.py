@@ -19,8 +19,6 @@ SHOWN = """(panel) => {
 }"""
 #: Drop-down choices that a tab's sliders need, or that show something else: label, option.
 CHOICES = {
-    "Potentials (Fig. 2)": [("relaxation", "BL")],
-    "Cross-entropies (Fig. 3)": [],
     "Pseudo-labels (Fig. 4)": [("relaxation", "BL"), ("cross-entropy", "RCE")],
     "Neighbourhoods (Fig. 6)": [("neighbourhood", "sparse non-local")],
 }

@@ -10,7 +10,9 @@ from PIL import Image
 from toykit import explore
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.experiments.moves import potentials_of
-from toykit.explore.live import FOLDER, page as live_page, png, script, style
+from toykit.experiments.potentials import descent_field
+from toykit.experiments.uncertainty import label_gradient, loss_at, prediction_gradient
+from toykit.explore.live import FOLDER, script, style
 from toykit.potts import RELAXATIONS
 
 #: Import a module's text, and call one of its functions, or the entries of one of its tables, on pairs of distributions.
@@ -65,7 +67,7 @@ def opened(page, tmp_path):
         head = '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width"><body>'
         (tmp_path / "page.html").write_text(head + output, encoding="utf-8")
         page.goto((tmp_path / "page.html").as_uri())
-        page.locator(".toykit-live .controls").first.wait_for()
+        page.locator(".toykit-live .controls").first.wait_for(timeout=15_000)
         return page.locator(".toykit-live")
 
     return open_
@@ -140,6 +142,66 @@ def test_drags_keys_and_controls_of_the_simplex(opened, page):
     assert (shares(root, "p"), shares(root, "q")) == ([0.7, 0.2, 0.1], [0.1, 0.3, 0.6])
 
 
+def drag_by(page, element, dx, dy):
+    box = element.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + dx, y + dy, steps=3)
+    page.mouse.up()
+    settle(page)
+
+
+def test_cross_entropies_follow_handles_and_sliders_and_show_the_packages_numbers(opened, page):
+    root = opened(explore.cross_entropy_explorer(0.6, 0.8))
+    settle(page)
+    answers = {"CE": (0.6, 1), "RCE": (1, 0.8), "CCE": (1, 1), "Q": (0.6, 0.8)}
+    rows = [row.locator("td").all_text_contents() for row in root.locator("tr").all()[1:]]
+    for name, value, to_sigma, best_sigma, to_y, best_y in rows:
+        assert float(value) == pytest.approx(loss_at(name, 0.6, 0.8), abs=6e-4)
+        assert float(to_sigma) == pytest.approx(prediction_gradient(name, 0.6, 0.8), abs=6e-4)
+        assert float(to_y) == pytest.approx(label_gradient(name, 0.6, 0.8), abs=6e-4)
+        assert best_sigma == ("mimics it" if answers[name][0] == 0.6 else "goes to 1")
+        assert best_y == ("mimics it" if answers[name][1] == 0.8 else "goes to 1")
+    lines = "(root) => [...root.querySelectorAll('[data-line]')].map((path) => path.getAttribute('d'))"
+    for knob, label in (("prediction", "prediction sigma = (x, 1 - x): x"), ("label", "label y = (x, 1 - x): x")):
+        before, value = root.evaluate(lines), float(root.get_by_label(label).input_value())
+        drag_by(page, root.locator(f"[data-knob={knob}] .grip"), -60, 0)
+        assert float(root.get_by_label(label).input_value()) < value - 0.05
+        assert root.evaluate(lines) != before
+    root.get_by_label("label y = (x, 1 - x): x").fill("0.5")
+    settle(page)
+    assert root.get_by_text("anything goes").count() == 2
+    root.get_by_label("label y = (x, 1 - x): x").fill("1")
+    settle(page)
+    assert root.get_by_text("(a corner)").count() == 4
+
+
+def test_potentials_follow_drags_and_controls(opened, page):
+    root = opened(explore.potential_explorer("Q", limit=2, n=11))
+    settle(page)
+    logits, along_i, along_j = descent_field("Q", 2.0)
+    longest = float(torch.hypot(along_i, along_j).max())
+    assert root.get_by_text(f"longest arrow: |dP/dl| = {longest:.2f}").count() == 1
+    see = (
+        "(root) => [root.querySelector('.surface').toDataURL(),"
+        + """
+        ...[...root.querySelectorAll('[data-line]')].map((path) => path.getAttribute('d'))]"""
+    )
+    before = root.evaluate(see)
+    drag_by(page, root.locator(".surface"), 50, 20)
+    assert float(root.get_by_label("turn the surface, degrees").input_value()) != 230  # in step with the drag
+    after = root.evaluate(see)
+    assert (after[0] != before[0], after[1:]) == (True, before[1:])
+    drag_by(page, root.locator("[data-knob=cut] .grip"), 0, -40)
+    assert float(root.get_by_label("l_j of the cut").input_value()) > -1.9
+    last = root.evaluate(see)
+    assert last[1] != after[1]
+    root.get_by_label("relaxation").select_option("CD")
+    settle(page)
+    assert all(old != new for old, new in zip(last, root.evaluate(see), strict=True))
+
+
 def test_a_finger_drags_a_point_and_the_page_stays(opened, page):
     root = opened(explore.simplex_explorer(), 390)
     box = root.get_by_role("slider", name="label q").locator(".knob").bounding_box()
@@ -158,7 +220,11 @@ def test_a_finger_drags_a_point_and_the_page_stays(opened, page):
     assert page.evaluate("scrollY") == 0
 
 
-EXPLORERS = {"simplex": explore.simplex_explorer}
+EXPLORERS = {
+    "simplex": explore.simplex_explorer,
+    "potentials": explore.potential_explorer,
+    "cross_entropies": explore.cross_entropy_explorer,
+}
 
 
 @pytest.mark.parametrize("name", EXPLORERS)

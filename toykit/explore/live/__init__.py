@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from toykit._shared.palette import LINE_COLORS, LINE_STYLES
+
 FOLDER = Path(__file__).parent
 #: The modules, each after those that it imports.
-MODULES = ("formulas", "elements", "simplex", "live")
+MODULES = ("formulas", "elements", "colors", "chart", "simplex", "potentials", "cross_entropies", "live")
 
 
 def live(kind: str, start: dict[str, Any], picture: Callable[[], Any], description: str):
@@ -36,6 +38,14 @@ def live(kind: str, start: dict[str, Any], picture: Callable[[], Any], descripti
     from toykit.explore.live.widget import LiveWidget
 
     return LiveWidget(kind, start, picture, description)
+
+
+def line(number: int) -> dict[str, str]:
+    """Return colour and dashes of a line of `toykit._shared.palette`, by its number, for an SVG."""
+    named = {"-": (), "--": (3.7, 1.6), "-.": (6.4, 1.6, 1, 1.6)}  # Matplotlib's patterns, in line widths
+    style = LINE_STYLES[number]
+    pattern = named[style] if isinstance(style, str) else style[1]
+    return {"color": LINE_COLORS[number], "dash": " ".join(f"{2.4 * length:g}" for length in pattern)}
 
 
 def script() -> str:

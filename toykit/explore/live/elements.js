@@ -67,13 +67,13 @@ export function drag(svg, handle, move) {
   handle.addEventListener("pointermove", follow);
 }
 
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+const ARROW_KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 /** Call `step(right, up)` for arrow keys, in steps of 1, or 5 with Shift, and `other(key)` for further keys that it takes. */
 export function keys(handle, step, other = () => false) {
   handle.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const arrow = ARROWS[event.key], pace = event.shiftKey ? 5 : 1;
+    const arrow = ARROW_KEYS[event.key], pace = event.shiftKey ? 5 : 1;
     if (arrow) step(arrow[0] * pace, arrow[1] * pace);
     else if (!other(event.key)) return;
     event.preventDefault();

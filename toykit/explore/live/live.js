@@ -1,7 +1,9 @@
 // Start explorers: as a widget in JupyterLab and on the dashboard, or on each element that a stored page contains.
 import { simplex } from "./simplex.js";
+import { potentials } from "./potentials.js";
+import { crossEntropies } from "./cross_entropies.js";
 
-const EXPLORERS = { simplex };
+const EXPLORERS = { simplex, potentials, crossEntropies };
 
 /** Put an explorer into an element, in place of the picture that stands there. */
 function mount(element, kind, start) {

@@ -1,17 +1,16 @@
 // Two labels p and q on the triangle, the six relaxations between them, and the moves of Fig. 1.
 import { RELAXATIONS, potential } from "./formulas.js";
 import { add, button, choice, drag, draw, everyFrame, keys, set, slider } from "./elements.js";
+import { CIVIDIS } from "./colors.js";
 
 const CEILING = 3; // the largest value of bars and colours; larger values are written as text
 const HEIGHT = Math.sqrt(3) / 2;
 const SIDE = 400, PIXELS = 360; // the triangle's side in the drawing's units, and in pixels of the colours
-const CIVIDIS = ["00224e", "123570", "3b496c", "575d6d", "707173", "8a8678", "a59c74", "c3b369", "e1cc55", "fee838"]
-  .map((hex) => [0, 2, 4].map((k) => parseInt(hex.slice(k, k + 2), 16)));
 const MOVES = {
   a: (t) => [[1 - t, t, 0], [1 - t, t, 0]],
   b: (t) => [[1, 0, 0], [0, t, 1 - t]],
 };
-const SITUATIONS = {
+const PLACES = {
   "Q gets stuck": { p: [1, 0, 0], q: [0, 0.5, 0.5], relaxation: "Q" },
   "unsure together": { p: [0.5, 0.5, 0], q: [0.5, 0.5, 0], relaxation: "BL" },
   "firmly different": { p: [1, 0, 0], q: [0, 1, 0], relaxation: "CD" },
@@ -20,6 +19,7 @@ const CAPTION = `Drag p and q, or select one by Tab and use the arrow keys (Shif
 the middle. Dark colours are low values of P(p, .), with a white line at every 1/4. Move q onto p: the bars that remain belong
 to the relaxations that penalise two equal uncertain labels.`;
 
+/** The drawing's point of a distribution. */
 const toDrawing = ([, b, c]) => [SIDE * (b + c / 2), SIDE * HEIGHT * (1 - c)];
 
 /** The distribution drawn at a point; outside the triangle, negative shares become 0. */
@@ -114,7 +114,7 @@ export function simplex(root, start) {
   const time = slider(controls, "time along the move", 0, 0, 1, 0.01);
   const player = button(controls, "play", play);
   const presets = add(controls, "div", { class: "presets", role: "group", "aria-label": "situations" });
-  for (const [words, situation] of Object.entries(SITUATIONS)) button(presets, words, () => jump(situation));
+  for (const [words, situation] of Object.entries(PLACES)) button(presets, words, () => jump(situation));
   button(presets, "reset", () => jump(start));
   add(root, "p", { class: "caption" }, CAPTION);
 

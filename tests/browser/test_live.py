@@ -180,7 +180,7 @@ def test_cross_entropies_follow_handles_and_sliders_and_show_the_packages_number
 def test_potentials_follow_drags_and_controls(opened, page):
     root = opened(explore.potential_explorer("Q", limit=2, n=11))
     settle(page)
-    logits, along_i, along_j = descent_field("Q", 2.0)
+    _, along_i, along_j = descent_field("Q", 2.0)
     longest = float(torch.hypot(along_i, along_j).max())
     assert root.get_by_text(f"longest arrow: |dP/dl| = {longest:.2f}").count() == 1
     see = (

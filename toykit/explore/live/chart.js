@@ -8,6 +8,7 @@ export function chart(parent, title, x, y, width = 380, height = 300) {
   const view = draw(figure, "svg", { viewBox: `-54 -14 ${width + 72} ${height + 66}`, role: "img", "aria-label": title });
   draw(view, "path", { d: `M0 0V${height}H${width}`, class: "line" });
   draw(view, "text", { x: width / 2, y: height + 44 }, x.label);
+  if (y.label) draw(view, "text", { transform: `translate(-36 ${height / 2}) rotate(-90)` }, y.label);
   const labels = [];
   const toX = (value) => (width * (value - x.low)) / (x.high - x.low);
   const toY = (value) => height * (1 - (value - y.low) / (y.high - y.low));

@@ -38,7 +38,7 @@ export function crossEntropies(root, start) {
   const state = { label: start.label, prediction: start.prediction }, names = Object.keys(start.lines);
   const main = add(root, "div", { class: "main" });
   const axis = (label) => ({ label, low: 0, high: 1, ticks: [0, 0.5, 1] });
-  const range = () => ({ low: -0.1, high: 4, ticks: [0, 1, 2, 3, 4] });
+  const range = () => ({ label: "H(y, sigma)", low: -0.1, high: 4, ticks: [0, 1, 2, 3, 4] });
   const sides = {
     prediction: side("prediction", "given the label: the loss of sigma", "sigma = (x, 1 - x): x", [0.01, 0.99]),
     label: side("label", "given the prediction: the loss of y", "y = (x, 1 - x): x", [0, 1]),

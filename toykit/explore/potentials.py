@@ -8,7 +8,7 @@ from toykit.potts import RELAXATIONS
 def potential_explorer(relaxation: str = "CD", limit: float = 3.0, n: int = 31):
     """Return a widget with the surface of P over logits (l_i, l_j), a cut at a fixed l_j, and the descent field.
 
-    It needs no kernel: it also works in stored pages. Where no script runs, a picture shows the six surfaces.
+    It needs no kernel: it also works in stored pages. Where no script runs, a picture shows the surface.
 
     Parameters
     ----------
@@ -34,11 +34,11 @@ def potential_explorer(relaxation: str = "CD", limit: float = 3.0, n: int = 31):
         "relaxation": relaxation, "limit": float(limit), "n": n, "cut": max(-2.0, -float(limit)), "names": list(RELAXATIONS),
         "lines": {"P": line(1) | {"dash": ""}, "descent": line(0) | {"dash": line(1)["dash"]}},
     }  # fmt: skip
-    return live("potentials", start, lambda: _picture(limit), "Surfaces of the six relaxations over two logits.")
+    return live("potentials", start, lambda: _picture(relaxation, limit), f"P_{relaxation} over two logits.")
 
 
-def _picture(limit: float):
-    """Draw all surfaces."""
+def _picture(relaxation: str, limit: float):
+    """Draw the surface of one relaxation."""
     from toykit.plots.potentials import surfaces
 
-    return surfaces(limit=limit)
+    return surfaces((relaxation,), limit, columns=1)

@@ -187,7 +187,6 @@ def boxes(figure):
     layout = figure.layout
     axes = [key[5:] for key in layout.to_plotly_json() if key.startswith("xaxis")]
     domains = [(layout[f"xaxis{k}"].domain, layout[f"yaxis{k}"].domain) for k in axes]
-    domains += [(layout.scene.domain.x, layout.scene.domain.y)] if layout.scene.domain.x else []
     return [(*x, *y) for x, y in domains]
 
 

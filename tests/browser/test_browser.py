@@ -14,7 +14,7 @@ SHOWN = """(panel) => {
     const all = (query, see) => Array.from(panel.querySelectorAll(query), see).join('|');
     return [all('.js-plotly-plot path', (p) => p.getAttribute('d') + p.getAttribute('transform') + p.getAttribute('style')),
         all('.js-plotly-plot image', (i) => i.getAttribute('href')), all('.js-plotly-plot text', (t) => t.textContent),
-        all('.js-plotly-plot', (p) => JSON.stringify(p.layout.scene?.camera?.eye)), all('img', (i) => i.src),
+        all('img', (i) => i.src),
         all('.widget-html-content', (h) => h.textContent)].join('#');
 }"""
 #: Drop-down choices that a tab's sliders need, or that show something else: label, option.

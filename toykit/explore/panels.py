@@ -24,16 +24,13 @@ class Panel:
     height : int
         Height in pixels when stacked.
     around : tuple of int, default (48, 14, 44)
-        Pixels to the left, to the right and below, for axes and colour bar.
-    bar : int, optional
-        The number of the trace whose colour bar is below the panel.
+        Pixels to the left, to the right and below, for axes.
     """
 
     title: str
     wide: tuple[float, float, float, float]
     height: int
     around: tuple[int, int, int] = (48, 14, 44)
-    bar: int | None = None
 
 
 class Panels:
@@ -71,7 +68,7 @@ class Panels:
         """Place the panels in a figure of this width in pixels. Call it first after adding all traces."""
         stacked = width < NARROW
         height = sum(panel.height for panel in self.panels) if stacked else self.height
-        layout, top, bars = self.figure.layout, 0.0, {}
+        layout, top = self.figure.layout, 0.0
         with self.figure.batch_update():
             layout.width, layout.height = width, height
             for column, panel in enumerate(self.panels, 1):
@@ -86,10 +83,3 @@ class Panels:
                 title.x, title.y = left, 1 - start
                 subplot = self.figure.get_subplot(1, column)
                 subplot.xaxis.domain, subplot.yaxis.domain = x, y
-                if panel.bar is not None:
-                    bars[panel.bar] = {"x": (x[0] + x[1]) / 2, "y": y[0], "len": 0.9 * (x[1] - x[0])}
-        for trace, place in bars.items():  # outside the batch, which would reset other traces' bars
-            self.figure.data[trace].colorbar = {
-                **self.figure.data[trace].colorbar.to_plotly_json(), **place,
-                "orientation": "h", "yanchor": "top", "thickness": 12, "outlinewidth": 0,
-            }  # fmt: skip

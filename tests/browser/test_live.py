@@ -46,7 +46,6 @@ def test_each_formula_equals_the_packages_also_at_vertices(page, kind, terms, cl
     got = page.evaluate(CALL, [code, kind, list(expected), torch.stack([p, q], 1).tolist()])
     assert len(expected) == (4 if kind == "CROSS_ENTROPIES" else 6)
     for values, (name, ours) in zip(got, expected.items(), strict=True):
-        # at vertices the floor of the logarithm, 284.4, divides rounding errors by 1e-123: compare only its own zeros
         assert values == pytest.approx(ours.tolist(), abs=1e-6), name
         assert (terms is None and name in ("CCE", "CD", "LQ")) == any(math.isinf(value) for value in values)
 
@@ -74,7 +73,7 @@ def opened(page, tmp_path):
 
 
 def shown(root):
-    """Return the bars' texts by relaxation, the colours' checksum aside."""
+    """Return the texts of the bars, by relaxation."""
     return {t.get_attribute("data-value"): t.text_content() for t in root.locator("[data-value]").all()}
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from toykit.experiments.moves import MOVES, landscape, landscape_sheet, potentials_along, potentials_of, with_coordinate
+from toykit.experiments.moves import MOVES, landscape, potentials_along, potentials_of
 from toykit.potts import RELAXATIONS
 from toykit.simplex import mix_with_uniform
 
@@ -67,32 +67,6 @@ def test_a_landscape_is_cheapest_where_its_relaxation_says():
     assert landscape("BL", p, 5)[1].tolist() == pytest.approx((1 - landscape("Q", p, 5)[0] @ p.double()).tolist())
 
 
-def test_a_sheet_is_the_landscape_and_continues_over_its_edge():
-    p = torch.tensor([0.6, 0.3, 0.1])
-    x, y, values = landscape_sheet("NQ", p, 8)
-    assert (x[-1], y[-1]) == pytest.approx((1, math.sqrt(3) / 2))
-
-    def at(*q):  # by the formula
-        q = torch.tensor(q)
-        return 1 - float(p @ q / (p.norm() * q.norm()))
-
-    assert values.shape == (9, 9)
-    assert float(values[4, 3]) == pytest.approx(at(0.375, 0.125, 0.5), abs=1e-6)  # x = 3/8, half of the height
-    assert float(values[4, 0]) == pytest.approx(at(0.6, 0, 0.4), abs=1e-6)  # (3/4, -1/4, 1/2)
-    # (-1/2, 1/2, 1), the negative coordinate set to 0
-    assert float(values[8, 8]) == pytest.approx(at(0, 1 / 3, 2 / 3), abs=1e-6)
-    with pytest.raises(ValueError, match="relaxation: expected one of BL"):
-        landscape_sheet("TV", p)
-
-
-def test_a_coordinate_moves_along_the_line_through_its_corner():
-    p = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64)
-    assert with_coordinate(p, 0, 0.6).tolist() == pytest.approx([0.6, 0.15, 0.25])
-    assert with_coordinate(p, 2, 1.0).tolist() == [0, 0, 1]
-    assert with_coordinate(torch.tensor([0.0, 0.0, 1.0]), 2, 0.5).tolist() == [0.25, 0.25, 0.5]  # no ratio to keep
-    assert p.tolist() == [0.2, 0.3, 0.5]
-
-
 def test_invalid_arguments_are_refused():
     vertex = torch.tensor([1.0, 0.0, 0.0])
     with pytest.raises(ValueError, match="move: expected one of a, b"):
@@ -101,6 +75,3 @@ def test_invalid_arguments_are_refused():
         potentials_along("a", 1)
     with pytest.raises(ValueError, match="relaxation: expected one of BL"):
         landscape("TV", vertex)
-    for value in (-0.1, 1.1, math.nan):
-        with pytest.raises(ValueError, match=r"value: expected a number in \[0, 1\]"):
-            with_coordinate(vertex, 0, value)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from toykit import datasets, explore
+from toykit._shared.palette import LINE_COLORS
 from toykit.explore.panels import NARROW, Panel, Panels
 from toykit.plots import class_tints
 
@@ -96,208 +97,32 @@ def click(figure, trace, index, x=0.0, y=0.0):
     figure._js2py_pointsCallback = None
 
 
-@pytest.mark.parametrize(
-    ("make", "changes"),
-    [
-        (
-            explore.simplex_explorer,
-            {"p: share of A": 0.5, "p: share of B": 0.6, "p: share of C": 0.3, "q: share of A": 0.4, "q: share of B": 0.6,
-             "q: share of C": 0.2, "colour: P(p, .) of": "Q", "move of Fig. 1": "b", "time along the move": 0.75, "play": 4},
-        ),
-        (explore.potential_explorer, {"relaxation": "Q", "l_j of the cut": 1.0, "turn the surface, degrees": 90}),
-        (
-            explore.cross_entropy_explorer,
-            {"label y = (x, 1 - x): x": 0.5, "prediction sigma = (x, 1 - x): x": 0.3},
-        ),
-    ],
-    ids=("simplex", "potential", "cross_entropy"),
-)  # fmt: skip
-def test_every_control_is_labelled_in_full_and_changes_what_is_shown(make, changes):
-    controls_, figure, text = parts(make())
-    changes = {**changes, **({"a click places": None} if make is explore.simplex_explorer else {})}
-    assert set(controls_) == set(changes)
-    for name, value in changes.items():
-        control = controls_[name]
-        if hasattr(control, "continuous_update"):
-            assert not control.continuous_update
-        if name != "play":
-            assert control.style.description_width == "initial"
-        if value is not None:
-            before = snapshot(figure, text)
-            control.value = value
-            assert snapshot(figure, text) != before, name
-
-
-def by_hand(p, q):
-    """Compute the six relaxations of Tables 1 and 2 in plain Python."""
-    s, a, b = (sum(x * y for x, y in zip(*pair, strict=True)) for pair in ((p, q), (p, p), (q, q)))
-    inner = {"BL": s, "Q": 1 - (a + b) / 2 + s, "NQ": s / math.sqrt(a * b)}
-    logs = {"CCE": "BL", "LQ": "Q", "CD": "NQ"}
-    values = {name: 1 - x for name, x in inner.items()}
-    return values | {log: -math.log(inner[of]) if inner[of] > 0 else math.inf for log, of in logs.items()}
-
-
-def test_the_simplex_explorer_shows_the_formulas():
-    p, q = (0.7, 0.2, 0.1), (0.1, 0.3, 0.6)
-    controls_, figure, _ = parts(explore.simplex_explorer(p, q, "NQ"))
-    sheet, _, _, field, at_p, at_q, bars = figure.data
-    expected = by_hand(p, q)
-    assert dict(zip(bars.x, bars.y, strict=True)) == pytest.approx(expected)
-    assert [float(text) for text in bars.text] == pytest.approx(list(expected.values()), abs=5e-4)
-    assert (at_p.x[0], at_p.y[0]) == pytest.approx((0.2 + 0.1 / 2, 0.1 * math.sqrt(3) / 2))
-    assert (at_q.x[0], at_q.y[0]) == pytest.approx((0.3 + 0.6 / 2, 0.6 * math.sqrt(3) / 2))
-    for a, b, c, height in field.customdata[::37]:
-        assert height == pytest.approx(by_hand(p, (a, b, c))["NQ"], abs=1e-12)
-    middle = list(sheet.x).index(0.5), 20  # P(p, .) of the sheet, inside and outside of the triangle
-    share_c = sheet.y[20] / (math.sqrt(3) / 2)
-    inside = ((1 - share_c) / 2, (1 - share_c) / 2, share_c)
-    assert sheet.z[20, middle[0]] == pytest.approx(by_hand(p, inside)["NQ"], abs=1e-6)
-    assert sheet.z[-1, 0] == pytest.approx(
-        by_hand(p, (1 / 3, 0, 2 / 3))["NQ"], abs=1e-6
-    )  # (1/2, -1/2, 1) without its -1/2
-
-    controls_["q: share of B"].value = 0.65  # the others keep their ratio 1 : 6
-    assert [controls_[f"q: share of {c}"].value for c in "ABC"] == pytest.approx([0.05, 0.65, 0.3])
-    assert dict(zip(bars.x, bars.y, strict=True)) == pytest.approx(by_hand(p, (0.05, 0.65, 0.3)))
-
-
-def test_a_click_places_the_chosen_point():
-    controls_, figure, _ = parts(explore.simplex_explorer())
-    _, _, _, field, at_p, at_q, bars = figure.data
-    index = 100
-    point = tuple(field.customdata[index][:3])
-    click(figure, 3, index)
-    assert [controls_[f"q: share of {c}"].value for c in "ABC"] == pytest.approx(point)
-    assert (at_q.x[0], at_q.y[0]) == pytest.approx((field.x[index], field.y[index]))
-    controls_["a click places"].value = "p"
-    click(figure, 3, index)
-    assert at_p.x == pytest.approx(at_q.x)
-    click(figure, 6, 2)  # a click on a bar has no effect
-    assert at_p.x == pytest.approx(at_q.x)
-    assert dict(zip(bars.x, bars.y, strict=True)) == pytest.approx(by_hand(point, point))
-
-
-def test_moves_play_along_the_edge_and_end_when_a_reader_moves_a_slider():
-    controls_, figure, _ = parts(explore.simplex_explorer())
-    bars, move, time = figure.data[6], controls_["move of Fig. 1"], controls_["time along the move"]
-    assert time.disabled
-    assert controls_["play"].disabled
-    move.value = "b"
-    assert not time.disabled
-    assert bars.text[5] == bars.text[3] == "infinite"
-    assert max(bars.y) == 3  # where the axis ends
-    controls_["play"].value = 10
-    assert time.value == pytest.approx(0.5)
-    assert dict(zip(bars.x, bars.y, strict=True))["Q"] == pytest.approx(0.75)
-    assert [controls_[f"q: share of {c}"].value for c in "ABC"] == pytest.approx([0, 0.5, 0.5])
-    controls_["p: share of A"].value = 0.6
-    assert move.value == "none"
-    assert [controls_[f"p: share of {c}"].value for c in "ABC"] == pytest.approx([0.6, 0.2, 0.2])
-    assert [controls_[f"q: share of {c}"].value for c in "ABC"] == pytest.approx([0, 0.5, 0.5])
-
-
 def test_points_outside_the_triangle_are_refused():
     for point in ((0.5, 0.5), (0.5, 0.6, -0.1), (0.5, 0.5, 0.5)):
         with pytest.raises(ValueError, match="q: expected three numbers >= 0 that sum to 1"):
             explore.simplex_explorer(q=point)
 
 
-def binary_by_hand(name, l_i, l_j):
-    x, y = (1 / (1 + math.exp(-2 * logit)) for logit in (l_i, l_j))
-    return by_hand((x, 1 - x), (y, 1 - y))[name]
+def test_other_arguments_out_of_range_are_refused():
+    for make, value, message in (
+        (explore.simplex_explorer, {"relaxation": "TV"}, "relaxation: expected one of BL"),
+        (explore.potential_explorer, {"relaxation": "TV"}, "relaxation: expected one of BL"),
+        (explore.cross_entropy_explorer, {"label": 1.5}, "label: expected a number in"),
+        (explore.cross_entropy_explorer, {"prediction": 0.0}, "prediction: expected a number in"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make(**value)
 
 
-@pytest.mark.parametrize("name", ["BL", "CD"])
-def test_the_potential_explorer_shows_surface_cut_and_field(name):
-    controls_, figure, text = parts(explore.potential_explorer("Q", limit=2.0, n=11))
-    controls_["relaxation"].value = name
-    controls_["l_j of the cut"].value = 0.5
-    surface, on_surface, curve, pull, arrows, line = figure.data
-    assert surface.z.shape == (11, 11)
-    assert surface.z[2, 9] == pytest.approx(binary_by_hand(name, surface.x[9], surface.y[2]))
-    h = 1e-6
-    for k in (5, 40, 100):
-        l_i = curve.x[k]
-        assert curve.y[k] == on_surface.z[k] == pytest.approx(binary_by_hand(name, l_i, 0.5))
-        slope = (binary_by_hand(name, l_i + h, 0.5) - binary_by_hand(name, l_i - h, 0.5)) / (2 * h)
-        assert pull.y[k] == pytest.approx(-slope, abs=1e-7)
-    assert list(line.y) == [0.5, 0.5]
-    assert set(on_surface.y) == {0.5}
-    # an arrow starts at a grid point, goes downhill, and is as long as the gradient
-    lengths = []
-    for at in (3 * 33, 3 * 15):
-        (x0, x1), (y0, y1) = arrows.x[at : at + 2], arrows.y[at : at + 2]
-        assert arrows.x[at + 2] is None
-        gradient = [
-            (binary_by_hand(name, x0 + h, y0) - binary_by_hand(name, x0 - h, y0)) / (2 * h),
-            (binary_by_hand(name, x0, y0 + h) - binary_by_hand(name, x0, y0 - h)) / (2 * h),
-        ]
-        lengths.append((x1 - x0) / -gradient[0])
-        assert (y1 - y0) / -gradient[1] == pytest.approx(lengths[-1])
-    assert lengths[0] == pytest.approx(lengths[1])
-    assert lengths[0] > 0
-    tails, heads = (np.array([arrows.x[k::3], arrows.y[k::3]], float) for k in (0, 1))
-    longest = np.linalg.norm(heads - tails, axis=0).max()
-    assert longest == pytest.approx(0.5)  # the grid's step
-    assert float(text.value.split("=")[1]) == pytest.approx(longest / lengths[0], abs=0.006)
-
-
-def test_the_surface_turns_by_a_slider():
-    controls_, figure, _ = parts(explore.potential_explorer(n=5))
-    controls_["turn the surface, degrees"].value = 90
-    eye = figure.layout.scene.camera.eye
-    assert (eye.x, eye.y) == pytest.approx((0, math.hypot(eye.x, eye.y)))
-
-
-def cross_entropies_by_hand(y, x):
-    """Compute CE, RCE, CCE and Q of (y, 1 - y) and (x, 1 - x)."""
-    return {
-        "CE": -y * math.log(x) - (1 - y) * math.log(1 - x),
-        "RCE": -x * math.log(y) - (1 - x) * math.log(1 - y),
-        "CCE": -math.log(x * y + (1 - x) * (1 - y)),
-        "Q": 2 * (x - y) ** 2,
-    }
-
-
-def test_the_cross_entropy_explorer_shows_curves_answers_and_gradients():
-    controls_, figure, text = parts(explore.cross_entropy_explorer())
-    y, sigma = 0.6, 0.8
-    controls_["label y = (x, 1 - x): x"].value = y
-    controls_["prediction sigma = (x, 1 - x): x"].value = sigma
-    answers = {"CE": (y, 1), "RCE": (1, sigma), "CCE": (1, 1), "Q": (y, sigma)}
-    rows = dict(re.findall(r"<tr><td[^>]*>(\w+)</td>(.*?)</tr>", text.value))
-    now, h = cross_entropies_by_hand(y, sigma), 1e-6
-    for number, (name, best) in enumerate(answers.items()):
-        for side, here in enumerate((sigma, y)):
-            curve, marks = figure.data[8 * side + 2 * number : 8 * side + 2 * number + 2]
-            assert curve.name == marks.name == name
-            for k in (20, 150):
-                pair = (y, curve.x[k]) if side == 0 else (curve.x[k], sigma)
-                assert curve.y[k] == pytest.approx(cross_entropies_by_hand(*pair)[name])
-            assert list(marks.x) == pytest.approx([here, best[side]])
-            assert marks.y[0] == pytest.approx(now[name])
-            assert marks.y[1] == pytest.approx(curve.y.min(), abs=0.03)
-        loss, to_sigma, best_sigma, to_y, best_y = re.findall(r"<td[^>]*>([^<]*)</td>", rows[name])
-        assert float(loss) == pytest.approx(now[name], abs=6e-4)
-        slopes = [  # dH/dl = dH/dx x (1 - x)
-            (cross_entropies_by_hand(y, sigma + h)[name] - cross_entropies_by_hand(y, sigma - h)[name]) / (2 * h),
-            (cross_entropies_by_hand(y + h, sigma)[name] - cross_entropies_by_hand(y - h, sigma)[name]) / (2 * h),
-        ]
-        assert float(to_sigma) == pytest.approx(slopes[0] * sigma * (1 - sigma), abs=6e-4)
-        assert float(to_y) == pytest.approx(slopes[1] * y * (1 - y), abs=6e-4)
-        assert best_sigma == ("mimics it" if name in ("CE", "Q") else "goes to 1")
-        assert best_y == ("mimics it" if name in ("RCE", "Q") else "goes to 1")
-
-
-def test_the_cross_entropy_explorer_at_its_ends():
-    controls_, figure, text = parts(explore.cross_entropy_explorer())
-    label = controls_["label y = (x, 1 - x): x"]
-    label.value = 0.5
-    assert text.value.count("anything goes") == 2  # RCE and CCE learn nothing from an unknown label
-    assert figure.data[3].x[1] is None
-    label.value = 1.0
-    assert text.value.count("(a corner)") == 4
-    assert all(np.isfinite(trace.y.astype(float)).all() for trace in figure.data if trace.mode == "lines")
+def test_an_explorer_in_the_page_starts_with_its_arguments_and_the_lines_of_the_palette():
+    widget = explore.simplex_explorer((1, 0, 0), (0, 1, 0), "NQ")
+    assert (widget.start["p"], widget.start["q"], widget.start["relaxation"]) == ([1, 0, 0], [0, 1, 0], "NQ")
+    assert [line["color"] for line in widget.start["lines"].values()] == list(LINE_COLORS[:6])
+    widget = explore.potential_explorer("Q", limit=1.5, n=11)
+    assert (widget.start["relaxation"], widget.start["limit"], widget.start["n"]) == ("Q", 1.5, 11)
+    lines = explore.cross_entropy_explorer(0.6, 0.8).start["lines"]
+    assert [line["color"] for line in lines.values()] == list(LINE_COLORS[:4])
+    assert len({line["dash"] for line in lines.values()}) == 4
 
 
 def test_the_neighborhood_explorer_shows_affinities_and_follows_clicks_and_keys():
@@ -362,22 +187,11 @@ def boxes(figure):
     layout = figure.layout
     axes = [key[5:] for key in layout.to_plotly_json() if key.startswith("xaxis")]
     domains = [(layout[f"xaxis{k}"].domain, layout[f"yaxis{k}"].domain) for k in axes]
-    domains += [(layout.scene.domain.x, layout.scene.domain.y)] if layout.scene.domain.x else []
     return [(*x, *y) for x, y in domains]
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        explore.simplex_explorer,
-        explore.potential_explorer,
-        explore.cross_entropy_explorer,
-        lambda: explore.neighborhood_explorer(datasets.photo("coffee", 24)),
-    ],
-    ids=("simplex", "potential", "cross_entropy", "neighborhood"),
-)
-def test_panels_stand_side_by_side_in_a_wide_page_and_stacked_in_a_narrow_one(make):
-    widget = make()
+def test_panels_stand_side_by_side_in_a_wide_page_and_stacked_in_a_narrow_one():
+    widget = explore.neighborhood_explorer(datasets.photo("coffee", 24))
     frame, figure = widget.children[-1], parts(widget)[1]
     assert all(note.text in frame.label for note in figure.layout.annotations[: len(boxes(figure))])
     for width in (1200, 930, NARROW, 340):

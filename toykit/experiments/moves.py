@@ -7,9 +7,9 @@
 import torch
 from torch import Tensor
 
-from toykit._shared.arguments import check_choice, check_number, check_whole
+from toykit._shared.arguments import check_choice, check_whole
 from toykit.potts import RELAXATIONS
-from toykit.simplex import TRIANGLE, from_triangle, triangle_grid
+from toykit.simplex import triangle_grid
 
 CLASS_NAMES = ("A", "B", "C")
 
@@ -129,70 +129,3 @@ def landscape(relaxation: str, p: Tensor, n: int = 24) -> tuple[Tensor, Tensor]:
     check_choice("relaxation", relaxation, RELAXATIONS)
     q = triangle_grid(n)
     return q, potentials_of(p.double().expand_as(q), q)[relaxation]
-
-
-def landscape_sheet(relaxation: str, p: Tensor, n: int = 80) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute P(p, .) on a rectangle around the drawn triangle.
-
-    Parameters
-    ----------
-    relaxation : str
-        A key of `toykit.potts.RELAXATIONS`.
-    p : Tensor, shape (3,)
-        The given label.
-    n : int, default 80
-        Intervals per side.
-
-    Returns
-    -------
-    x, y : Tensor, shape (n + 1,), float64
-        Coordinates of the drawing.
-    values : Tensor, shape (n + 1, n + 1), float64
-        P(p, q), rows by y. A point outside the triangle has the value of the label that remains when its negative
-        coordinates are set to 0. So the sheet continues over the edge, and a drawing of it can be cut there exactly.
-
-    Raises
-    ------
-    ValueError
-        For another relaxation.
-    """
-    check_choice("relaxation", relaxation, RELAXATIONS)
-    x, y = (torch.linspace(0, high, n + 1, dtype=torch.float64) for high in (1, TRIANGLE[2][1]))
-    q = from_triangle(torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)).clamp_min(0).reshape(-1, 3)
-    values = potentials_of(p.double().expand_as(q), q / q.sum(1, keepdim=True))[relaxation]
-    return x, y, values.reshape(n + 1, n + 1)
-
-
-def with_coordinate(p: Tensor, k: int, value: float) -> Tensor:
-    """Set one coordinate of a label and keep the ratios of the others.
-
-    A slider that uses this moves the point along a line through the corner k.
-
-    Parameters
-    ----------
-    p : Tensor, shape (K,)
-        A label.
-    k : int
-        The coordinate to set.
-    value : float
-        Its value, in [0, 1].
-
-    Returns
-    -------
-    Tensor, shape (K,)
-        The other coordinates are equal where those of p are all zero.
-
-    Raises
-    ------
-    ValueError
-        For a value outside [0, 1].
-    """
-    check_number("value", value, "[0, 1]")
-    others = p.clone()
-    others[k] = 0
-    if others.sum() <= 0:
-        others = torch.ones_like(p)
-        others[k] = 0
-    moved = (1 - value) * others / others.sum()
-    moved[k] = value
-    return moved

@@ -1,6 +1,7 @@
 """Interactive explorers for the notebooks. Needs ipywidgets, anywidget and plotly.
 
-Each explorer needs a running kernel; in the notebooks, a static figure beside it shows the same content without one.
+The explorers made by `toykit.explore.live` run in the page, also in stored ones. The others need a running kernel; in the
+notebooks, a static figure beside each shows the same content without one.
 """
 
 from toykit.explore.neighborhoods import neighborhood_explorer

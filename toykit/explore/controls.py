@@ -20,16 +20,6 @@ def whole_slider(label: str, value: int, high: int, step: int = 1):
     return widgets.IntSlider(value, min=0, max=high, step=step, description=label, continuous_update=False, style=LABEL)
 
 
-def play(control):
-    """Return a play button that moves a slider, made by `slider`, from its lowest to its highest value."""
-    import ipywidgets as widgets
-
-    steps = round((control.max - control.min) / control.step)
-    button = widgets.Play(0, min=0, max=steps, interval=200, description="play")
-    button.observe(lambda change: setattr(control, "value", control.min + change.new * control.step), "value")
-    return button
-
-
 def choice(label: str, options, value):
     """Return a labelled drop-down list."""
     import ipywidgets as widgets

@@ -1,8 +1,7 @@
 // The frame of an explorer: it reports the width available for pictures and sets the names that screen readers need, because
-// ipywidgets does not name a slider's handle, its number or a player's buttons.
+// ipywidgets does not name a slider's handle or its number.
 
 const REST = 100; // ms without a change after which the width is reported
-const PLAYER = ["play or pause", "stop", "repeat"];
 
 function render({ model, el }) {
   el.hidden = true;
@@ -14,9 +13,6 @@ function render({ model, el }) {
       const label = control.querySelector(".widget-label").textContent;
       handle.setAttribute("aria-label", label);
       control.querySelector(".widget-readout")?.setAttribute("aria-label", `${label}, as a number`);
-    }
-    for (const player of root.querySelectorAll(".widget-play")) {
-      player.querySelectorAll("button").forEach((button, k) => button.setAttribute("aria-label", PLAYER[k]));
     }
     for (const plot of root.querySelectorAll(".js-plotly-plot:not([role])")) {
       plot.setAttribute("role", "img");

@@ -24,25 +24,19 @@ class Panel:
     height : int
         Height in pixels when stacked.
     around : tuple of int, default (48, 14, 44)
-        Pixels to the left, to the right and below, for axes and colour bar.
-    kind : str, default "xy"
-        plotly's subplot type: "xy" or "scene".
-    bar : int, optional
-        The number of the trace whose colour bar is below the panel.
+        Pixels to the left, to the right and below, for axes.
     """
 
     title: str
     wide: tuple[float, float, float, float]
     height: int
     around: tuple[int, int, int] = (48, 14, 44)
-    kind: str = "xy"
-    bar: int | None = None
 
 
 class Panels:
     """A figure with one column per panel, in the explorers' style; its attribute `figure` is a plotly FigureWidget.
 
-    A drag does not zoom, so that a finger scrolls the page; a drag on a scene turns it.
+    A drag does not zoom, so that a finger scrolls the page.
 
     Parameters
     ----------
@@ -50,25 +44,21 @@ class Panels:
         The panels, in order.
     height : int
         Height of the figure in pixels, in a wide page.
-    legend : bool, default False
-        Whether there is a legend, on a line below the titles.
     """
 
-    def __init__(self, panels: list[Panel], height: int, legend: bool = False):
+    def __init__(self, panels: list[Panel], height: int):
         from plotly import graph_objects as go
         from plotly.subplots import make_subplots
 
         self.panels, self.height, self.titles = panels, height, [panel.title for panel in panels]
-        self._above = TITLE + 34 * legend
-        grid = make_subplots(1, len(panels), specs=[[{"type": p.kind} for p in panels]], subplot_titles=self.titles)
+        grid = make_subplots(1, len(panels), subplot_titles=self.titles)
         self.figure: Any = go.FigureWidget(grid)  # plotly creates the attributes of figures and traces at run time
         # a FigureWidget has no public option for this; the buttons cannot be reached without a mouse
         self.figure._config = self.figure._config | {"displayModeBar": False}
         self.figure.update_layout(
-            dragmode=False, showlegend=legend, template="simple_white",
+            dragmode=False, showlegend=False, template="simple_white",
             margin={"l": 0, "r": 0, "t": 0, "b": 0, "autoexpand": False},
             font={"family": 'system-ui, "Helvetica Neue", Arial, sans-serif', "size": 13, "color": INK},
-            legend={"orientation": "h", "x": 0, "yanchor": "top", "itemclick": False, "itemdoubleclick": False},
         )  # fmt: skip
         self.figure.update_annotations(xanchor="left", yanchor="top", font_size=13, align="left")
         for axes in (self.figure.update_xaxes, self.figure.update_yaxes):
@@ -78,9 +68,9 @@ class Panels:
         """Place the panels in a figure of this width in pixels. Call it first after adding all traces."""
         stacked = width < NARROW
         height = sum(panel.height for panel in self.panels) if stacked else self.height
-        layout, top, bars = self.figure.layout, 0.0, {}
+        layout, top = self.figure.layout, 0.0
         with self.figure.batch_update():
-            layout.width, layout.height, layout.legend.y = width, height, 1 - TITLE / height
+            layout.width, layout.height = width, height
             for column, panel in enumerate(self.panels, 1):
                 left, right, start, end = panel.wide
                 if stacked:
@@ -88,18 +78,8 @@ class Panels:
                     top += panel.height
                 before, after, below = panel.around
                 x = (left + before / width, right - after / width)
-                y = (1 - end + below / height, 1 - start - self._above / height)
+                y = (1 - end + below / height, 1 - start - TITLE / height)
                 title = layout.annotations[column - 1]
                 title.x, title.y = left, 1 - start
                 subplot = self.figure.get_subplot(1, column)
-                if panel.kind == "scene":
-                    subplot.domain.x, subplot.domain.y = x, y
-                else:
-                    subplot.xaxis.domain, subplot.yaxis.domain = x, y
-                if panel.bar is not None:
-                    bars[panel.bar] = {"x": (x[0] + x[1]) / 2, "y": y[0], "len": 0.9 * (x[1] - x[0])}
-        for trace, place in bars.items():  # outside the batch, which would reset other traces' bars
-            self.figure.data[trace].colorbar = {
-                **self.figure.data[trace].colorbar.to_plotly_json(), **place,
-                "orientation": "h", "yanchor": "top", "thickness": 12, "outlinewidth": 0,
-            }  # fmt: skip
+                subplot.xaxis.domain, subplot.yaxis.domain = x, y

@@ -24,8 +24,10 @@ from PIL import Image
 from toykit.course.notebooks import parameters, parse_value
 from toykit.datasets.annotations import convert
 from toykit.datasets.layout import read_list
+from toykit.mixture_model.backbone import _layout
+from toykit.models.weights import load_weights
 from toykit.supervision import SeedWarning
-from toykit.training import checkpoint
+from toykit.training import checkpoint, weights
 
 EXAMPLES = int(os.environ.get("TOYKIT_FUZZ", "60"))
 fuzz = settings(
@@ -254,6 +256,23 @@ def test_a_zip_bomb_as_a_checkpoint_is_refused(tmp_path):
         bomb.writestr("archive/data.pkl", bytes(50_000_000))
     with pytest.raises(ValueError, match=r"checkpoint\.pt: cannot be read as a checkpoint \(.*packed"):
         checkpoint._read(tmp_path / "checkpoint.pt")
+
+
+def test_packed_weights_are_refused(tmp_path):
+    """Torch itself would unpack them: 8 MB from a file of a few kB."""
+    content = io.BytesIO()
+    torch.save({"network": torch.zeros(2_000_000)}, content)
+    with zipfile.ZipFile(content) as parts, zipfile.ZipFile(tmp_path / "best.pt", "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in parts.namelist():
+            packed.writestr(name, parts.read(name))
+    assert (tmp_path / "best.pt").stat().st_size < 20_000
+    for read, words in (
+        (lambda: weights.read(tmp_path, "best"), "cannot be read as weights of a run"),
+        (lambda: load_weights(torch.nn.Linear(1, 1), tmp_path / "best.pt"), "cannot be read as a state dict"),
+        (lambda: _layout(tmp_path / "best.pt"), "cannot be read as a state dict"),
+    ):
+        with pytest.raises(ValueError, match=rf"best\.pt: {words}.*packed"):
+            read()
 
 
 TEXTS = st.one_of(

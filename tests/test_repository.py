@@ -1,12 +1,16 @@
 """The repository is consistent: environment.yml with pyproject.toml, the README with its notebooks, imports with the house."""
 
 import ast
+import contextlib
 import csv
 import re
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from toykit import __version__
 from toykit.course.notebooks import find
@@ -14,7 +18,7 @@ from toykit.course.notebooks import find
 ROOT = Path(__file__).parent.parent
 #: What conda-forge does not have.
 PIP_ONLY = ("apxchol",)
-EXTRAS = ("notebooks", "train", "cluster", "sweep", "site", "dev")
+EXTRAS = ("notebooks", "graphcut", "train", "cluster", "sweep", "site", "dev")
 CONDA_NAMES = {
     "torch": "pytorch",
     "matplotlib": "matplotlib-base",
@@ -40,6 +44,54 @@ def test_environment_yml_is_pyproject():
     assert listed == wanted
     by_pip = {line.strip()[2:] for line in lines if line.startswith("      - ")}
     assert {requirement for requirement in extras["notebooks"] if requirement.startswith(PIP_ONLY)} <= by_pip
+
+
+def licence(name):
+    """What a distribution states, in its metadata's newer or older fields."""
+    about = metadata.metadata(name)
+    listed = [text for text in about.get_all("Classifier", []) if text.startswith("License ::")]
+    return " ".join([about.get("License-Expression") or "", *listed, (about.get("License") or "")[:80]])
+
+
+def needed(name, extras, seen):
+    """Add to `seen` what is installed of a distribution's requirements, and of theirs."""
+    for text in metadata.requires(name) or ():
+        requirement = Requirement(text)
+        key = canonicalize_name(requirement.name)
+        wanted = requirement.marker is None or any(
+            requirement.marker.evaluate({"extra": extra}) for extra in ("", *extras)
+        )
+        if wanted and key not in seen:
+            with contextlib.suppress(metadata.PackageNotFoundError):
+                metadata.version(key)
+                seen.add(key)
+                needed(key, requirement.extras, seen)
+    return seen
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib is in Python 3.11 and newer")
+def test_only_the_extra_graphcut_has_a_gpl_dependency():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    strict = re.compile(r"(?<!L)GPL|GNU (Affero )?General Public", re.IGNORECASE)
+    found = {}
+    for extra in ("graphcut", "notebooks", "train", "cluster", "sweep"):
+        seen = set()
+        for text in [
+            *project["dependencies"],
+            *extras[extra],
+            *(extras["notebooks"] if extra in ("train", "sweep") else ()),
+        ]:
+            name = canonicalize_name(Requirement(text).name)
+            with contextlib.suppress(metadata.PackageNotFoundError):
+                if name != "toykit" and metadata.version(name):
+                    seen.add(name)
+                    needed(name, Requirement(text).extras, seen)
+        found[extra] = {name for name in seen if strict.search(licence(name))}
+    assert found["graphcut"] <= {"pymaxflow"}
+    assert not any(names for extra, names in found.items() if extra != "graphcut"), found
 
 
 def test_readme_maps_every_notebook_and_shows_its_picture():

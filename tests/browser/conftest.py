@@ -6,6 +6,7 @@ Screenshots go to the folder that TOYKIT_SCREENSHOTS names, or pytest's temporar
 """
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -63,7 +64,10 @@ def screenshots(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory):
-    """serve(arguments, port): start `python -m ...`, wait until it listens; ended with the module."""
+    """serve(arguments, port): start `python -m ...`, wait until it listens; ended with the module.
+
+    Returns the process and its output until then.
+    """
     started = []
     own = tmp_path_factory.mktemp("jupyter")
     folders = {f"JUPYTER_{kind}_DIR": str(own / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
@@ -76,7 +80,7 @@ def serve(tmp_path_factory):
     cells.parent.mkdir(parents=True)
     cells.write_text('{"windowingMode": "none"}')  # all cells are in the page, whether one sees them or not
 
-    def start(arguments: list[str], port: int) -> subprocess.Popen:
+    def start(arguments: list[str], port: int) -> tuple[subprocess.Popen, str]:
         log = (own / f"{len(started)}.log").open("w+")
         command = [sys.executable, "-m", *arguments]
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -85,7 +89,7 @@ def serve(tmp_path_factory):
         while time.monotonic() < end and process.poll() is None:
             try:
                 with socket.create_connection(("127.0.0.1", port)):
-                    return process
+                    return process, Path(log.name).read_text()
             except OSError:
                 time.sleep(0.2)
         log.seek(0)
@@ -105,9 +109,9 @@ def serve(tmp_path_factory):
 def opened(serve, visit):
     """The dashboard, served by its own command, in a page that all tests of a module share, and what went wrong on it."""
     port = free_port()
-    serve(["toykit", "dashboard", "--no-browser", "--port", str(port)], port)
+    _, said = serve(["toykit", "dashboard", "--no-browser", "--port", str(port)], port)
     page, wrong = visit()
-    page.goto(f"http://127.0.0.1:{port}/")
+    page.goto(address(said))
     page.get_by_role("tab").first.wait_for()
     return page, wrong
 
@@ -137,6 +141,11 @@ def page(visit):
     yield page
     page.context.close()
     assert not wrong
+
+
+def address(said: str) -> str:
+    """The address that a command printed, with its token."""
+    return re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", said).group()
 
 
 def free_port() -> int:

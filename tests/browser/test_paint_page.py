@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import urllib.error
+import urllib.request
 
 import numpy as np
 import psutil
 import pytest
 from click.testing import CliRunner
-from conftest import PATIENCE, free_port
+from conftest import PATIENCE, address, free_port
 from painter_page import Painter
 from PIL import Image
 
@@ -42,10 +44,10 @@ def folder(photos):
 def server(serve, photos):
     """The address, and the process that serves it."""
     port = free_port()
-    process = serve(
+    process, said = serve(
         ["toykit", "paint", str(photos), "--classes", ",".join(CLASSES), "--no-browser", "--port", str(port)], port
     )
-    return f"http://127.0.0.1:{port}/", process
+    return address(said), process
 
 
 @pytest.fixture
@@ -56,6 +58,26 @@ def painter(server, visit, folder):
     yield Painter(page)
     page.context.close()
     assert not wrong
+
+
+def test_only_the_printed_address_lets_in_and_each_visit_has_a_kernel_of_its_own(server, folder):
+    bare, token = server[0].split("?token=")
+    assert len(token) >= 32
+    before = psutil.Process(server[1].pid).children()
+    for there in (bare, f"{bare}?token={'x' * len(token)}"):
+        with urllib.request.urlopen(there) as answer:
+            assert "/login" in answer.url
+    for method, path in (("GET", "api/kernels/1-2-3-4-5/channels"), ("POST", "voila/api/shutdown/1-2-3-4-5")):
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(urllib.request.Request(bare + path, method=method))
+    other_site = urllib.request.Request(server[0], headers={"Host": "other.example"})  # a name that points here
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(other_site)
+    assert psutil.Process(server[1].pid).children() == before  # nobody got a kernel
+    for count in (1, 2):
+        with urllib.request.urlopen(server[0]) as answer:
+            answer.read()
+        assert len(psutil.Process(server[1].pid).children()) == len(before) + count
 
 
 def test_five_photos_in_at_most_fifteen_actions(painter, folder, screenshots):

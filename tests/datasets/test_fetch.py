@@ -1,5 +1,7 @@
 """Downloading VOC: the archives become the usual augmented set; tested on a tiny devkit and SBD."""
 
+import tarfile
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -70,6 +72,27 @@ def test_the_command_downloads_by_torchvision(tmp_path, monkeypatch):
     resumed = CliRunner().invoke(main, ["data", "fetch", "voc"])
     assert resumed.exit_code == 0, resumed.output
     assert listed.exists()
+
+
+@pytest.mark.parametrize("kind", ["path", "link", "hard link", "device"])
+def test_an_archive_that_leads_out_of_its_folder_is_refused(kind, tmp_path):
+    """As torchvision unpacks it; published archives are checked against their checksums before."""
+    from torchvision.datasets.utils import extract_archive
+
+    member = tarfile.TarInfo("../up" if kind == "path" else "inside")
+    member.type = {"path": tarfile.REGTYPE, "link": tarfile.SYMTYPE, "hard link": tarfile.LNKTYPE}.get(
+        kind, tarfile.CHRTYPE
+    )
+    member.linkname = "../../etc"
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.addfile(member)
+    inside = tmp_path / "out" / "it"
+    inside.mkdir(parents=True)
+    before = tarfile.TarFile.extraction_filter
+    with pytest.raises(ValueError, match="an archive is not the published one"), fetch._unpacking_inside_only(inside):
+        extract_archive(str(tmp_path / "a.tar"), str(inside))
+    assert tarfile.TarFile.extraction_filter is before
+    assert not any(path.name in ("up", "inside") for path in tmp_path.rglob("*"))
 
 
 def test_a_torchvision_that_does_not_fit_is_a_message(tmp_path, monkeypatch):

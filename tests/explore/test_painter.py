@@ -1,8 +1,10 @@
 """The painter without a browser: painting, saving, solving and messages."""
 
 import io
+import struct
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -419,6 +421,54 @@ def test_a_session_reports_errors_and_continues(session):
     act(session, [{"do": "export", "kind": "npz"}])
     assert "nothing to export" in session.state()["error"]
     assert not session.layer().any()
+
+
+def bomb(width, height, mode=0):
+    """The start of a PNG that claims a size: decoding it fails for another reason than its size."""
+    header = struct.pack(">IIBBBBB", width, height, 8, mode, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 9)), (b"IEND", b"")]
+    pieces = (struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(pieces)
+
+
+def test_an_upload_that_is_too_large_is_refused_before_it_is_decoded(session, monkeypatch):
+    before = session.painting
+    for content, words in (
+        (bomb(9000, 9000), "x.png: cannot be read as a picture (it has 9000 x 9000 pixels; expected at most 50000000"),
+        (bomb(60000, 60000), "x.png: cannot be read as a picture (Image size (3600000000 pixels) exceeds limit"),
+        (png(np.zeros((60, 1, 3), np.uint8)), "x.png: 1 x 60 pixels are too few to paint on"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nquit\n", "PostScript is a program"),
+    ):
+        act(session, [{"do": "upload", "name": "x.png", "file": 0}], [content])
+        assert words in session.error
+        assert session.painting is before
+    act(session, [{"do": "load", "name": "x.png", "file": 0}], [bomb(9000, 9000, 2)])
+    assert "expected an indexed PNG (mode P or L) of class ids, got mode RGB" in session.error  # not: damaged
+    monkeypatch.setattr("toykit.explore.painting.requests.MOST_UPLOADED", 1000)
+    photo = png(np.arange(1200, dtype=np.uint8).reshape(20, 20, 3))
+    pieces = [photo[:50], photo[50:90], photo[90:]]
+    sent = [{"do": "piece", "first": k == 0, "file": k} for k in range(2)]
+    upload = {"do": "upload", "name": "y.png", "file": 2}
+    for first, kept in ((pieces, True), ([pieces[0], b"x" * 1000, pieces[2]], False), (pieces, True)):
+        act(session, [*sent, upload], first)
+        assert ("y.png: more than 0.001 MB" not in session.error) == kept
+        assert session.pieces == []
+    for _ in range(9):  # a page that only sends pieces does not fill the memory
+        act(session, [{"do": "piece", "first": False, "file": 0}], [b"x" * 600])
+    assert sum(map(len, session.pieces)) <= 1000
+
+
+def test_one_visitor_s_strokes_do_not_reach_another_s():
+    """In one process, which is more than two visitors share: Voila starts a kernel per visit (see tests/browser)."""
+    mine, theirs = (Session("chelsea", 48, scribbles=False) for _ in range(2))
+    act(
+        mine,
+        [STROKE | {"class": mine.painting.classes[0]}, {"do": "class", "name": "mine"}, {"do": "view", "name": "hard"}],
+    )
+    assert mine.state()["marks"] == 1
+    state = theirs.state()
+    assert (state["marks"], state["seeded"], state["can_undo"], state["view"]) == (0, 0, False, "soft")
+    assert "mine" not in theirs.painting.classes
 
 
 def test_a_session_exports_and_undoes(session):

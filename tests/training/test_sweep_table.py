@@ -81,6 +81,9 @@ def test_variants_grid_and_seeds_combine(tmp_path):
         ("seeds: 2", "expected variants, a grid, or both"),
         ("variants: {a: {energy.lamda: 3}}", "row a: overrides: unknown key energy.lamda"),
         ("variants: {a: {run.seed: 3}}", "run.seed is set by the sweep"),
+        ("variants: {a: {run: {seed: 3}}}", "run.seed is set by the sweep"),
+        ("variants: {a: }\ngrid: {run: ['{seed: 3}']}", "run.seed is set by the sweep"),
+        ("variants: {a: {space: {'run[seed]': [1, 2]}}}\ntune: {space: {schedule.lr: [1, 2]}}", "run.seed is set by"),
         ("overrides: {data.holdout: 0.1}\nvariants: {a: }", "data.holdout is set by the sweep"),
         ("variants: {a: }\nagainst: b", "against: expected one of a, got 'b'"),
         ("variants: {a: }\nseeds: [1, 1]", "seeds: expected their number or a list of different whole numbers"),
@@ -101,9 +104,15 @@ def test_errors_name_the_place(text, match, tmp_path):
     assert match in str(caught.value)
 
 
-@pytest.mark.parametrize("override", ["run.seed=3", "data.holdout=0.2"])
-def test_what_the_sweep_sets_is_not_overridden_by_the_command(override, tmp_path):
-    with pytest.raises(ValueError, match=rf"overrides: {override.split('=')[0]} is set by the sweep"):
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("run.seed=3", "run.seed"), ("run={seed: 3}", "run.seed"), ("run[seed]=3", "run.seed"),
+        ("data.holdout=0.2", "data.holdout"), ("data={holdout: 0.2, workers: 0}", "data.holdout"),
+    ],
+)  # fmt: skip
+def test_what_the_sweep_sets_is_not_overridden_by_the_command(override, key, tmp_path):
+    with pytest.raises(ValueError, match=rf"overrides: {key} is set by the sweep"):
         read(tmp_path, "variants: {a: }", override)
 
 

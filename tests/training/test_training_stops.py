@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import struct
+import subprocess
 import zipfile
 
 import pytest
@@ -17,10 +18,11 @@ from helpers.training import SMALL_STUDY, assert_same_weights, make_toy_set, wei
 
 from toykit._shared.files import write_text
 from toykit.cli import main
-from toykit.training import StoppedError, checkpoint, load_config, loop, train
-from toykit.training.batches import Crops
+from toykit.training import StoppedError, batches, checkpoint, load_config, loop, train
+from toykit.training.batches import CropLoader, Crops
 from toykit.training.checkpoint import CheckpointWarning
 from toykit.training.objective import Objective
+from toykit.training.sets import load_sets
 
 #: Four steps, two per phase, each with a checkpoint; a small network from nothing.
 TINY = [*SMALL_STUDY, "model.name=light_mobilenetv2", "data.limit=4", "data.val_limit=1", "run.checkpoint_steps=1",
@@ -195,8 +197,8 @@ def test_sigterm_saves_and_ends_with_143_and_the_resumed_run_is_the_unbroken_one
         if run.step == 1:
             loading = [process for process in multiprocessing.active_children() if process not in others]
             assert len(loading) == workers
-            for pid in (*(process.pid for process in loading), os.getpid()):  # as a scheduler does
-                os.kill(pid, signal.SIGTERM)
+            group = [str(pid) for pid in (*(process.pid for process in loading), os.getpid())]
+            subprocess.run(["sh", "-c", f"kill -TERM {' '.join(group)}"], check=True)  # as a scheduler does
             for process in loading:
                 process.join(0.2)
                 assert process.is_alive()
@@ -211,6 +213,28 @@ def test_sigterm_saves_and_ends_with_143_and_the_resumed_run_is_the_unbroken_one
     assert signal.getsignal(signal.SIGTERM) is before
     train(config, tmp_path)
     assert_same_weights(weights_of(tmp_path), unbroken)
+
+
+def test_sigterm_while_a_loading_process_starts_does_not_kill_it_and_the_run_can_end_it(root, monkeypatch):
+    """Torch's own handler would, until the process ignores the signal; then the run would end without saving."""
+    ignore = batches.ignore_termination
+
+    def late(worker):
+        os.kill(os.getpid(), signal.SIGTERM)
+        ignore(worker)
+
+    monkeypatch.setattr(batches, "ignore_termination", late)
+    before, others = signal.pthread_sigmask(signal.SIG_BLOCK, ()), multiprocessing.active_children()
+    config = load_config("toy", [f"data.root={root}", *TINY, "data.workers=1"])
+    loader = CropLoader(Crops(load_sets(config)[0], config.data, seed=0))
+    crops = loader.load([[(0, 0)], [(0, 1)]])
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+    next(crops)
+    (process,) = set(multiprocessing.active_children()) - set(others)
+    next(crops)
+    process.terminate()
+    process.join(60)
+    assert process.exitcode == 0  # no error, which torch would report
 
 
 class Mortal(Crops):

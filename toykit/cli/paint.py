@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from toykit.cli.voila_server import serve
+from toykit.cli.voila_server import no_token_option, serve
 
 
 @click.command(short_help="Paint scribbles on a folder of photos.")
@@ -15,7 +15,8 @@ from toykit.cli.voila_server import serve
               help="Longer side of the copy on which the page computes labels; strokes are at the photo's size.")  # fmt: skip
 @click.option("--port", type=click.IntRange(1, 65535), default=8867, show_default=True, help="Port on this machine.")
 @click.option("--no-browser", is_flag=True, help="Serve without opening a browser; the address is printed.")
-def paint(folder: Path, classes: str | None, long_side: int, port: int, no_browser: bool) -> None:
+@no_token_option
+def paint(folder: Path, classes: str | None, long_side: int, port: int, no_browser: bool, no_token: bool) -> None:
     """Paint scribbles on the photos of FOLDER, and see the soft labels that follow from them.
 
     Strokes are saved beside each photo as one paints. If FOLDER contains images/, they go to scribbles/NAME.json, and the class
@@ -36,4 +37,4 @@ def paint(folder: Path, classes: str | None, long_side: int, port: int, no_brows
     count = len(found.photos)
     click.echo(f"{count} photo{'s' * (count > 1)}, {len(found.painted)} painted; classes: {', '.join(found.classes)}")
     offer(folder, long_side)
-    serve(f"toykit paint {folder}", NOTEBOOK, port, no_browser)
+    serve(f"toykit paint {folder}", NOTEBOOK, port, no_browser, no_token)

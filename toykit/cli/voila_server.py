@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import secrets
 from pathlib import Path
 
 import click
@@ -17,8 +18,13 @@ EXTENSIONS = (
 )
 
 
-def serve(command: str, notebook: Path, port: int, no_browser: bool) -> None:
-    """Serve a notebook to this machine only, until interrupted.
+no_token_option = click.option(
+    "--no-token", is_flag=True, help="Let every user of this machine in; by default only the printed address does."
+)
+
+
+def serve(command: str, notebook: Path, port: int, no_browser: bool, no_token: bool) -> None:
+    """Serve a notebook to this machine only, until interrupted; each visit has a kernel of its own.
 
     Parameters
     ----------
@@ -28,6 +34,8 @@ def serve(command: str, notebook: Path, port: int, no_browser: bool) -> None:
     port : int
     no_browser : bool
         Whether to serve without opening a browser.
+    no_token : bool
+        Whether to serve everybody who reaches the port: all users and programs of this machine.
 
     Raises
     ------
@@ -43,12 +51,31 @@ def serve(command: str, notebook: Path, port: int, no_browser: bool) -> None:
     arguments = ["--template=toykit", "--Voila.ip=127.0.0.1", f"--port={port}", "--Voila.port_retries=0"]
     arguments += [f"--VoilaConfiguration.extension_allowlist={name}" for name in EXTENSIONS]
     arguments += ["--no-browser"] if no_browser else []
+    token = "" if no_token else secrets.token_urlsafe(24)
+    address = f"http://127.0.0.1:{port}/" + (f"?token={token}" if token else "")
     os.environ["JUPYTER_PATH"] = os.pathsep.join([str(JUPYTER), *filter(None, [os.environ.get("JUPYTER_PATH")])])
     let_waiting_threads_sleep()
+    click.echo(f"{address} (stop it with Ctrl+C)")
+    # other names than this machine's are refused: a page of another site could point its own name here, and read ours
+    _server(address).launch_instance(
+        argv=[str(notebook), *arguments], token=token, tornado_settings={"allow_remote_access": False}
+    )
+
+
+def _server(address: str):
+    """Return Voila's application, with the token in the address that it opens."""
     from voila.app import Voila
 
-    click.echo(f"http://127.0.0.1:{port}/ (stop it with Ctrl+C)")
-    Voila.launch_instance(argv=[str(notebook), *arguments])
+    class Server(Voila):
+        def launch_browser(self) -> None:
+            import webbrowser
+
+            # through a file that other users cannot read: they can read the browser's command line
+            page = Path(self.connection_dir) / "open.html"
+            page.write_text(f'<meta http-equiv="refresh" content="0; url={address}"><a href="{address}">{address}</a>')
+            webbrowser.open(page.as_uri())
+
+    return Server
 
 
 def _taken(port: int) -> bool:

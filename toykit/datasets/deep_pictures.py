@@ -66,12 +66,14 @@ def read_deep(path: str | Path, file) -> tuple[np.ndarray, bool]:
     return turn_upright(values, file.getexif().get(_ORIENTATION, 1)), values.shape[2] in (2, 4)
 
 
-def read_tiff(path: str | Path) -> tuple[np.ndarray, bool]:
+def read_tiff(path: str | Path, most_pixels: int | None = None) -> tuple[np.ndarray, bool]:
     """Read a TIFF file of one picture, turned upright.
 
     Parameters
     ----------
     path : str or Path
+    most_pixels : int, optional
+        Default: as many as Pillow opens.
 
     Returns
     -------
@@ -82,7 +84,7 @@ def read_tiff(path: str | Path) -> tuple[np.ndarray, bool]:
     Raises
     ------
     ValueError, OSError
-        If it holds something else, or more pixels than Pillow opens; states what.
+        If it holds something else, or too many pixels; states what.
     """
     import tifffile
     from PIL import Image
@@ -92,7 +94,7 @@ def read_tiff(path: str | Path) -> tuple[np.ndarray, bool]:
         page = file.pages.first
         if pages > 1:
             raise ValueError(f"it holds {pages} pictures; save the one that is meant by itself")
-        most = 2 * (Image.MAX_IMAGE_PIXELS or page.size)
+        most = most_pixels or 2 * (Image.MAX_IMAGE_PIXELS or page.size)
         if page.imagewidth * page.imagelength > most:
             raise ValueError(
                 f"it has {page.imagewidth} x {page.imagelength} pixels; expected at most {most} altogether"

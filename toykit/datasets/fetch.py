@@ -5,7 +5,9 @@ masks and those images of SBD that are in neither of VOC's lists (train, val) wi
 """
 
 import shutil
-from collections.abc import Callable
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +40,7 @@ def fetch_voc(root: Path, say: Callable[[str], object] = print) -> None:
     Raises
     ------
     ValueError
-        If `root` already holds a set.
+        If `root` already holds a set, or an archive would write outside of its folder.
     OSError
         From torchvision, for example without a network.
     """
@@ -48,14 +50,30 @@ def fetch_voc(root: Path, say: Callable[[str], object] = print) -> None:
         raise ValueError(f"{root}: holds the set already; check it with: toykit data check voc {root}")
     downloads = root.parent / f"{root.name}-downloads"
     downloads.mkdir(parents=True, exist_ok=True)
-    say(f"VOC 2012 into {downloads}")
-    sets.VOCSegmentation(str(downloads), year="2012", image_set="train", download=True)
-    say(f"SBD into {downloads}")
     sbd = downloads / "sbd"
-    sets.SBDataset(str(sbd), image_set="train", mode="segmentation", download=not (sbd / "cls").is_dir())
+    with _unpacking_inside_only(downloads):
+        say(f"VOC 2012 into {downloads}")
+        sets.VOCSegmentation(str(downloads), year="2012", image_set="train", download=True)
+        say(f"SBD into {downloads}")
+        sets.SBDataset(str(sbd), image_set="train", mode="segmentation", download=not (sbd / "cls").is_dir())
     assemble_voc(downloads / "VOCdevkit" / "VOC2012", sbd, root)
     say(f"{root} is complete; {downloads} may be deleted")
     say(NOT_FETCHED)
+
+
+@contextmanager
+def _unpacking_inside_only(folder: Path) -> Iterator[None]:
+    """Refuse paths, links and devices in archives that lead out of the folder; torchvision unpacks without a filter."""
+    before = tarfile.TarFile.extraction_filter
+    tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
+    try:
+        yield
+    except tarfile.FilterError as error:
+        raise ValueError(
+            f"{folder}: an archive is not the published one ({error}); delete it and start anew"
+        ) from error
+    finally:
+        tarfile.TarFile.extraction_filter = before
 
 
 def assemble_voc(devkit: Path, sbd: Path, root: Path) -> None:

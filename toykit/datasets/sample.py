@@ -107,12 +107,15 @@ _DAMAGE = (IndexError, MemoryError, SyntaxError, struct.error, zlib.error)
 _PAGED = ("TIFF", "GIF", "WEBP", "PNG", "APNG")
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, most_pixels: int | None = None) -> np.ndarray:
     """Read a picture file, turned upright according to its EXIF orientation.
 
     Parameters
     ----------
     path : str or Path
+    most_pixels : int, optional
+        Pictures of more pixels are refused before they are decoded: a file of some kB may hold gigabytes. Default: Pillow's
+        limit, 179 million.
 
     Returns
     -------
@@ -125,7 +128,8 @@ def read_image(path: str | Path) -> np.ndarray:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not a readable picture, has another number of channels, several pages or floating numbers; names the file.
+        If it is not a readable picture, is too large, has another number of channels, several pages or floating numbers, or
+        is a PostScript program; names the file.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -133,6 +137,12 @@ def read_image(path: str | Path) -> np.ndarray:
         try:
             # Pillow 13 maps a turned TIFF that it opens by its path to the wrong shape
             with open(path, "rb") as opened, Image.open(opened) as file:
+                if file.format == "EPS":  # Pillow would run it with Ghostscript
+                    raise ValueError("PostScript is a program, not a picture; save it as PNG")
+                if most_pixels is not None and file.width * file.height > most_pixels:
+                    raise ValueError(
+                        f"it has {file.width} x {file.height} pixels; expected at most {most_pixels} altogether"
+                    )
                 pages = getattr(file, "n_frames", 1)
                 if pages > 1 and file.format in _PAGED:
                     raise ValueError(f"it holds {pages} pictures; save the one that is meant by itself")
@@ -149,7 +159,7 @@ def read_image(path: str | Path) -> np.ndarray:
             with open(path, "rb") as file:
                 if file.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
                     raise
-            return to_rgb(*read_tiff(path))  # Pillow reads only some kinds of TIFF
+            return to_rgb(*read_tiff(path, most_pixels))  # Pillow reads only some kinds of TIFF
     except FileNotFoundError:
         raise
     except (Image.DecompressionBombError, OSError, ValueError, *_DAMAGE) as error:

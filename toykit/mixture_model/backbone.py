@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from toykit._shared.tensors import load_tensors
 from toykit.models import MULTIPLE, build
 
 #: The network of `toykit.models` for a file of weights, by how the file's keys begin.
@@ -68,7 +69,7 @@ def _build(source: str, changed: tuple[int, int] | None) -> tuple[nn.Module, Ten
 def _layout(path: str | Path) -> str:
     """Return the network that a file of weights belongs to; `toykit.models.load_weights` checks it in full."""
     try:
-        keys = list(torch.load(path, map_location="cpu", weights_only=True))
+        keys = list(load_tensors(path))
     except FileNotFoundError:
         raise
     except Exception as error:

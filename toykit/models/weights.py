@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from toykit._shared.tensors import load_tensors
 from toykit.models.vit import ViTBody
 
 
@@ -44,7 +44,7 @@ def load_weights(body: nn.Module, path: str | Path) -> None:
 def _read(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict and leave out its classifier."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_tensors(path)
         return {key: value for key, value in state.items() if key.split(".")[0] not in ("classifier", "fc", "head")}
     except FileNotFoundError:
         raise

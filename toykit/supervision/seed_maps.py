@@ -232,7 +232,8 @@ def read_indexed_png(path: str | Path) -> np.ndarray:
 
     try:
         with Image.open(path, formats=["PNG"]) as file:
-            mode, raw, ids = file.mode, file.tile[0][3] if file.tile else "", np.array(file)
+            mode, raw = file.mode, file.tile[0][3] if file.tile else ""
+            ids = np.array(file) if mode in ("P", "L") else np.empty(0)  # a picture of colours is refused undecoded
     except FileNotFoundError:
         raise
     except (Image.DecompressionBombError, SyntaxError, OSError, ValueError) as error:

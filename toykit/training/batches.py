@@ -9,9 +9,12 @@ run does not depend on worker processes, the number of training processes, or in
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
+import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -146,8 +149,38 @@ def epoch_batches(
 
 
 def ignore_termination(worker: int) -> None:
-    """Let a loading process ignore SIGTERM, which schedulers send to the whole group: the run saves first, then ends it."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """Let a loading process ignore SIGTERM, which schedulers send to the whole group: the run saves first, then ends it.
+
+    Only the run's own SIGTERM ends it; at the run's end Python sends one and waits, perhaps for ever.
+    """
+    if not hasattr(signal, "sigwaitinfo"):  # macOS, Windows
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with_parent(parent: int) -> None:
+    """Wait for the parent's SIGTERM, then end this process."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)
+
+
+@contextmanager
+def termination_held_back() -> Iterator[None]:
+    """Hold SIGTERM back while loading processes start: torch lets them die of it until `ignore_termination` has run.
+
+    They inherit the mask. What came meanwhile for the run itself arrives at the end of the context.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class CropLoader:
@@ -171,7 +204,8 @@ class CropLoader:
             worker_init_fn=ignore_termination,
         )
 
-    def load(self, addresses: list[list[tuple[int, ...]]]) -> Iterable[list[Tensor]]:
+    def load(self, addresses: list[list[tuple[int, ...]]]) -> Iterator[list[Tensor]]:
         """Iterate over (images, seeds, masks, present) of each batch, see `Crops`; `addresses` come from `epoch_batches`."""
         self.addresses[:] = addresses  # the loader reads its list again at each start
-        return self.loader
+        with termination_held_back():
+            return iter(self.loader)

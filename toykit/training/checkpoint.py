@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import torch
 
 from toykit._shared.files import write_atomically
+from toykit._shared.tensors import load_tensors
 from toykit.training.differences import check_none, differing, flatten
 from toykit.training.epoch_stats import Tally
 
@@ -269,13 +270,11 @@ def _read_last(folder: Path) -> tuple[Path | None, dict[str, Any] | None]:
 def _read(path: Path) -> dict[str, Any]:
     """Read a checkpoint to the CPU. Raises: ValueError if it is damaged or none; what `_is_no_damage` names."""
     try:
+        state = load_tensors(path)
         with zipfile.ZipFile(path) as parts:  # torch does not compare the checksums
-            if any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist()):
-                raise ValueError("it is packed, which no checkpoint is")
             damaged = parts.testzip()
         if damaged is not None:
             raise ValueError(f"its part {damaged} is damaged")
-        state = torch.load(path, map_location="cpu", weights_only=True)
         missing = {"config", "network", "optimizer", "progress", "tally"} - set(state)
         missing |= set() if missing else {"epoch", "step", "history"} - set(state["progress"])
     except Exception as error:

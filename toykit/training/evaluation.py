@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from toykit.datasets.layout import VOID
-from toykit.training.batches import ignore_termination
+from toykit.training.batches import ignore_termination, termination_held_back
 from toykit.training.predict import Features, Views, predict_mask
 
 if TYPE_CHECKING:
@@ -181,7 +181,9 @@ def evaluate(
     network.eval()  # once, since it visits all modules, which takes as long as a photo
     views = Views(scale)
     confusions = torch.zeros(2, num_classes, num_classes, dtype=torch.int64, device=fabric.device)
-    for image, mask in loader:
+    with termination_held_back():
+        pairs = iter(loader)
+    for image, mask in pairs:
         with fabric.autocast():
             predicted = predict_mask(network, image[None].to(fabric.device), views, features)
         near = near_boundary(mask)

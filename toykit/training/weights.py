@@ -16,6 +16,7 @@ import torch
 
 from toykit._shared.arguments import check_choice
 from toykit._shared.files import write_atomically
+from toykit._shared.tensors import load_tensors
 
 FILES = {"best": "best.pt", "last": "last.pt"}
 
@@ -74,7 +75,7 @@ def read(folder: Path, which: str) -> tuple[Path, dict[str, Any]]:
         remedy = f"take weights {others[0]!r}" if others else "expected a run's folder of toykit train"
         raise FileNotFoundError(f"{path}: no such file; {remedy}")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_tensors(path)
         missing = {"network", "classes", "config", "epoch", "val_miou"} - set(state)
     except Exception as error:
         raise ValueError(f"{path}: cannot be read as weights of a run ({str(error).splitlines()[0]})") from error
@@ -86,6 +87,6 @@ def read(folder: Path, which: str) -> tuple[Path, dict[str, Any]]:
 def _best_so_far(folder: Path) -> float:
     """Return the validation mIoU of best.pt, below 0 if there is none that can be read."""
     try:
-        return float(torch.load(folder / FILES["best"], map_location="cpu", mmap=True, weights_only=True)["val_miou"])
+        return float(load_tensors(folder / FILES["best"], mmap=True)["val_miou"])
     except Exception:  # no file, or a damaged one: it is replaced
         return -1.0

@@ -146,7 +146,7 @@ def test_what_is_wrong_is_refused(make_problem, monkeypatch):
     with pytest.raises(TypeError, match="it has max_cycles, labels"):
         solve(*problem, method="graph_cut", steps=3)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match="pip install PyMaxflow"):
+    with pytest.raises(ImportError, match=r"pip install 'toykit\[graphcut\]'"):
         solve(*problem, method="graph_cut")
 
 

@@ -10,6 +10,9 @@ from toykit.supervision import Scribbles, write_scribbles
 
 Loaded = TypeVar("Loaded")
 
+#: The largest upload: of its file in bytes, of the picture in it in pixels.
+MOST_UPLOADED, MOST_PIXELS = 100_000_000, 50_000_000
+
 
 def check_color(color: object) -> None:
     """Raise ValueError unless a value is a colour #RRGGBB."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from toykit._shared.arguments import check_choice
+from toykit.explore.painting.files import MOST_UPLOADED
 from toykit.explore.painting.labelling import SOLVERS
 from toykit.explore.painting.paint import Painting
 from toykit.explore.painting.pictures import VIEWS, picture, tints
@@ -51,9 +52,14 @@ def act(session: Session, actions: list[dict], files: Files = ()) -> dict[str, b
 
 def _content(session: Session, action: dict, files: Files) -> bytes:
     """Return the content of a file whose first pieces came before."""
-    content = b"".join([*session.pieces, files[action["file"]]])
-    session.pieces.clear()
-    return content
+    pieces, received = session.pieces, session.received
+    session.pieces, session.received = [], 0
+    last = files[action["file"]]
+    if received + len(last) > MOST_UPLOADED:
+        raise ValueError(
+            f"{action['name']}: more than {MOST_UPLOADED / 1e6:g} MB, which is the limit; save it at a smaller size"
+        )
+    return b"".join([*pieces, last])
 
 
 def _class(session: Session, action: dict) -> str | None:
@@ -69,8 +75,10 @@ def _class(session: Session, action: dict) -> str | None:
 
 def _piece(session: Session, action: dict, files: Files) -> None:
     if action["first"]:
-        session.pieces.clear()
-    session.pieces.append(files[action["file"]])
+        session.pieces, session.received = [], 0
+    session.received += len(files[action["file"]])
+    if session.received <= MOST_UPLOADED:
+        session.pieces.append(files[action["file"]])
 
 
 def _load(session: Session, action: dict, files: Files) -> None:

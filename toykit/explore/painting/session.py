@@ -14,7 +14,7 @@ from toykit._shared.resources import shipped
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.photos import PHOTOS, photo
 from toykit.datasets.sample import Sample, fit_within, read_image, resize_image
-from toykit.explore.painting.files import read_upload
+from toykit.explore.painting.files import MOST_PIXELS, MOST_UPLOADED, read_upload
 from toykit.explore.painting.labelling import SOLVERS, Settings, label
 from toykit.explore.painting.paint import Painting
 from toykit.explore.painting.photo_folder import PhotoFolder
@@ -23,8 +23,6 @@ from toykit.potts import RELAXATIONS
 
 #: Errors that the page shows in one line instead of a traceback; without an answer the page would wait forever.
 ERRORS = (ValueError, TypeError, LookupError, OSError, ImportError, RuntimeError, MemoryError)
-#: Largest photo, in pixels.
-MOST_PIXELS = 50_000_000
 
 
 class Session:
@@ -48,7 +46,8 @@ class Session:
         self.message, self.error = "", ""
         self.folder: PhotoFolder | None = None
         self.number = self.opened = 0
-        self.pieces: list[bytes] = []
+        self.pieces: list[bytes] = []  # of a file that is being uploaded
+        self.received = 0  # their bytes, also those of a file that is too large, of which no further piece is kept
         self.renamed: dict[str, str] = {}  # other names of classes, for marks that the page made before it knew
         if name in PHOTOS or not Path(name).exists():
             self.open_shipped(name, scribbles)
@@ -78,13 +77,10 @@ class Session:
     def open_upload(self, filename: str, content: bytes) -> None:
         """Open an uploaded photo, at its own size."""
         name = Path(filename).name
-        image = read_upload(name, content, read_image)
+        image = read_upload(name, content, lambda path: read_image(path, MOST_PIXELS))
         height, width = image.shape[:2]
-        if min(width, height) < 2 or width * height > MOST_PIXELS:
-            raise ValueError(
-                f"{name}: {width} x {height} pixels are too {'few' if min(width, height) < 2 else 'many'} to paint on; the "
-                f"limit is {MOST_PIXELS / 1e6:g} megapixels"
-            )
+        if min(width, height) < 2:
+            raise ValueError(f"{name}: {width} x {height} pixels are too few to paint on; expected at least 2 x 2")
         stem = re.sub(r"[^\w.-]+", "_", Path(name).stem) or "photo"
         stem = f"my_{stem}" if stem in PHOTOS else stem  # the plain name selects the package's photo
         self.open(Painting(stem, image, ("background", "object")))
@@ -156,6 +152,7 @@ class Session:
             "can_undo": painting.previous is not None, "can_redo": bool(self.undone), "unsaved": self.unsaved,
             "marks": len(painting.marks), "has_seeds": seeded > 0, "seeded": seeded, "has_labels": self.labels is not None,
             "message": self.message, "error": self.error, "accent": LINE_COLORS[0],
+            "most_bytes": MOST_UPLOADED,
         }  # fmt: skip
 
     def _open_first(self) -> None:

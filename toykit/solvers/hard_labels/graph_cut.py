@@ -57,7 +57,10 @@ class GraphCutOptions:
         check_whole("max_cycles", self.max_cycles)
         check_choice("labels", self.labels, LABELS)
         if importlib.util.find_spec("maxflow") is None:
-            raise ImportError('method="graph_cut" needs PyMaxflow: pip install PyMaxflow, or take method="mean_field"')
+            raise ImportError(
+                "method=\"graph_cut\" needs PyMaxflow, whose licence is the GPL: pip install 'toykit[graphcut]', or take "
+                'method="mean_field"'
+            )
 
 
 def alpha_expansion(

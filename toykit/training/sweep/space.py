@@ -97,6 +97,21 @@ def read_tuning(tree: Any) -> Tuning:
     return Tuning(**tree | {"space": read_space("tune.space", tree.get("space"))})
 
 
+def check_not_the_sweeps(what: str, items: Sequence[str]) -> None:
+    """Raise ValueError for an override KEY=VALUE of what the sweep sets, however it is written: run={seed: 3}."""
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        tree: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(items)))
+    except (yaml.YAMLError, OmegaConfBaseException):
+        return  # `load_config` says what is wrong
+    for part, key in (("run", "seed"), ("data", "holdout")):
+        if isinstance(tree.get(part), dict) and key in tree[part]:
+            raise ValueError(f"{what}: {part}.{key} is set by the sweep (seeds, tune.holdout); leave it out")
+
+
 def read_space(what: str, tree: Any) -> dict[str, Any]:
     """Check a space; numbers may be written as 1e-3, which YAML reads as text."""
     if not isinstance(tree, dict):
@@ -105,8 +120,7 @@ def read_space(what: str, tree: Any) -> dict[str, Any]:
         )
     space: dict[str, Any] = {}
     for key, values in tree.items():
-        if key in ("run.seed", "data.holdout"):
-            raise ValueError(f"{what}: {key} is set by the sweep; leave it out")
+        check_not_the_sweeps(what, [f"{key}=0"])
         if isinstance(values, list) and values and all(isinstance(v, (str, int, float, bool)) for v in values):
             space[key] = values
         elif isinstance(values, dict) and {"low", "high"} <= set(values) <= {"low", "high", "log"}:

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -18,7 +18,7 @@ from toykit.training.config import Config
 from toykit.training.load import config_from, load_config, presets
 from toykit.training.methods import with_method
 from toykit.training.sweep.results import paper_number
-from toykit.training.sweep.space import Tuning, check_keys, read_space, read_tuning
+from toykit.training.sweep.space import Tuning, check_keys, check_not_the_sweeps, read_space, read_tuning
 
 KEYS = ("preset", "overrides", "variants", "grid", "seeds", "against", "tune", "paper")
 #: Keys of a variant that are no overrides.
@@ -194,7 +194,7 @@ def _read(name: str, tree: Any, overrides: Sequence[str]) -> Table:
     firsts = list(dict.fromkeys(row.parts[0] for row in rows.values()))
     if against is not None and str(against) not in firsts:
         raise ValueError(f"against: expected one of {', '.join(firsts)}, got {against!r}")
-    _check_not_the_sweeps("overrides", [item.split("=")[0] for item in overrides])
+    check_not_the_sweeps("overrides", overrides)
     common = (*as_overrides("overrides", tree.get("overrides") or {}), *overrides)
     table_name = None if paper is None else paper["table"]
     return Table(name, common, rows, seeds, None if against is None else str(against), tuning, table_name)
@@ -238,15 +238,9 @@ def as_overrides(what: str, tree: Any) -> list[str]:
     """Return a mapping from keys with dots to values as KEY=VALUE; what a sweep sets itself is refused."""
     if not isinstance(tree, Mapping):
         raise ValueError(f"{what}: expected KEY: VALUE, e.g. schedule.lr: 0.001; got {tree!r}")
-    _check_not_the_sweeps(what, tree)
-    return [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in tree.items()]
-
-
-def _check_not_the_sweeps(what: str, keys: Iterable[str]) -> None:
-    """Raise ValueError for a key that the sweep sets."""
-    for key in keys:
-        if key in ("run.seed", "data.holdout"):
-            raise ValueError(f"{what}: {key} is set by the sweep (seeds, tune.holdout); leave it out")
+    items = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in tree.items()]
+    check_not_the_sweeps(what, items)
+    return items
 
 
 def _in_name(value: Any) -> str:

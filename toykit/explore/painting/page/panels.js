@@ -3,7 +3,6 @@
 import { able, ask, button, element, labelled, list, radios, slider } from "./elements.js";
 import { TOOLS } from "./tools.js";
 
-const MOST_BYTES = 100e6; // largest file
 
 export function makePanels(app) {
   const { link, stage, tools } = app;
@@ -65,8 +64,8 @@ export function makePanels(app) {
       const [file] = input.files;
       input.value = "";
       if (!file) return;
-      if (file.size > MOST_BYTES) {
-        app.say(`${file.name}: ${(file.size / 1e6).toFixed(1)} MB; the limit is ${MOST_BYTES / 1e6} MB. Save it at a smaller size.`, true);
+      if (file.size > app.state.most_bytes) {
+        app.say(`${file.name}: ${(file.size / 1e6).toFixed(1)} MB; the limit is ${app.state.most_bytes / 1e6} MB. Save it at a smaller size.`, true);
       } else if (await may()) link.post({ do: request, name: file.name }, await file.arrayBuffer());
     };
     return [button(text, () => input.click()), input];

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from toykit import UNLABELLED
 from toykit.cli import main
 from toykit.datasets import load
 from toykit.explore.painting.photo_folder import PhotoFolder
@@ -117,10 +118,14 @@ def test_the_page_opens_again_after_classes_were_changed(tmp_path, monkeypatch):
     photos(tmp_path)
     monkeypatch.setenv(VARIABLE, "")
     monkeypatch.setattr(importlib.import_module("toykit.cli.paint"), "serve", lambda *_: None)
-    result = CliRunner().invoke(main, ["paint", str(tmp_path), "--classes", "sky,sea", "--long-side", "32"])
+    result = CliRunner().invoke(
+        main, ["paint", str(tmp_path), "--classes", "sky,sea", "--long-side", "32", "--unlabelled", "0"]
+    )
     assert result.exit_code == 0, result.output
     assert (tmp_path / "classes.txt").read_text() == "sky\nsea\n"
-    name, long_side = json.loads(os.environ[VARIABLE])
+    given = json.loads(os.environ[VARIABLE])
+    assert given == {"name": str(tmp_path), "long_side": 32, "unlabelled": 0}
+    name, long_side = given["name"], given["long_side"]
     do(Session(name, long_side, True), {"do": "rename", "name": "sky", "to": "heaven"}, {"do": "class", "name": "sand"})
     assert Session(name, long_side, True).painting.classes == ("heaven", "sea", "sand")
 
@@ -215,3 +220,25 @@ def test_the_command_reports_what_is_wrong(tmp_path, make, classes, words):
     result = CliRunner().invoke(main, ["paint", str(tmp_path), *options])
     assert result.exit_code == 1
     assert words in result.output
+
+
+def test_another_id_may_mean_unlabelled_in_maps_that_the_painter_did_not_write(tmp_path):
+    folder, ids = photos(tmp_path), np.zeros((36, 48), np.uint8)
+    ids[4:9, 4:9], ids[20:25, 30:40] = 1, 2
+    Image.fromarray(ids).save(tmp_path / "a_scribbles.png")
+
+    def painted():
+        session = Session(str(folder), 32, True, ("nothing", "sky", "sea"), unlabelled=0)
+        session.open_number(0)
+        return session
+
+    session = painted()
+    expected = np.where(ids == 0, UNLABELLED, ids)
+    assert (session.painting.seeds == expected).all()
+    # what the page writes has class names, and 255 for unlabelled: there the id 0 is a class
+    do(session, {"do": "stroke", "class": "nothing", "erase": False, "width": 1, "points": [[45, 2], [45, 2]]})
+    again = painted().painting.seeds
+    expected[2, 45] = 0
+    assert (again == expected).all()
+    with pytest.raises(ValueError, match="unlabelled"):
+        Session(str(folder), 32, True, unlabelled=254)

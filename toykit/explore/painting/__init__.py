@@ -7,8 +7,16 @@ messages between page and session, and `page/` is the page, in ES modules.
 
 from collections.abc import Sequence
 
+from toykit.conventions import UNLABELLED
 
-def painter(name: str = "chelsea", long_side: int = 320, scribbles: bool = True, classes: Sequence[str] | None = None):
+
+def painter(
+    name: str = "chelsea",
+    long_side: int = 320,
+    scribbles: bool = True,
+    classes: Sequence[str] | None = None,
+    unlabelled: int = UNLABELLED,
+):
     """Return a widget to paint scribbles on a photo and see its pseudo-labels. Needs anywidget and scikit-image.
 
     Parameters
@@ -24,6 +32,8 @@ def painter(name: str = "chelsea", long_side: int = 320, scribbles: bool = True,
     classes : sequence of str, optional
         Class names by id, for a photo or folder of your own. Default: those of the folder's classes.txt, else "background" and
         "object".
+    unlabelled : int, default 255
+        Id that means "no label", besides 255, in PNG maps that the painter did not write.
 
     Returns
     -------
@@ -32,13 +42,13 @@ def painter(name: str = "chelsea", long_side: int = 320, scribbles: bool = True,
     Raises
     ------
     ValueError
-        If the name is unknown, or the classes do not fit those of the folder.
+        If the name or `unlabelled` is unknown, or the classes do not fit those of the folder.
     OSError
         If the folder has no photos, or cannot be written.
     """
     from toykit.explore.painting.widget import PainterWidget
 
-    return PainterWidget(name, long_side, scribbles, classes)
+    return PainterWidget(name, long_side, scribbles, classes, unlabelled)
 
 
 __all__ = ["painter"]

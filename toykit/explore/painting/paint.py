@@ -39,6 +39,8 @@ class Painting:
         The painting before the last change.
     notes : tuple of str, default ()
         What is suspicious about the seeds that the last change loaded, see `toykit.supervision.findings`.
+    unlabelled : int, default 255
+        Id that means "no label", besides 255, in PNG maps without class names: those that the painter did not write.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Painting:
     colors: Mapping[str, str] = field(default_factory=dict)
     previous: "Painting | None" = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    unlabelled: int = UNLABELLED
 
     @property
     def size(self) -> tuple[int, int]:
@@ -217,6 +220,8 @@ class Painting:
             colors = read_colors(path, scribbles.classes)
             return self._change(marks=self._scaled(scribbles), classes=scribbles.classes, colors=colors, notes=notes)
         read = inspect_seeds(path, self.size)
+        if self.unlabelled != UNLABELLED and not read.named:
+            read = inspect_seeds(path, self.size, self.unlabelled)
         notes = tuple(note.replace(str(path), path.name) for note in read.notes)
         seeds = np.where(read.seeds == PADDING, np.uint8(UNLABELLED), read.seeds)  # the painter has no padding
         classes = self.classes

@@ -20,6 +20,7 @@ from toykit.explore.painting.files import read_colors, scribbles_json
 from toykit.explore.painting.paint import Painting
 from toykit.supervision import Scribbles, read_indexed_png, read_scribbles, write_seeds
 from toykit.supervision.seed_maps import read_class_names
+from toykit.supervision.spec import check_unlabelled
 
 #: Longer side of a thumbnail, in pixels.
 THUMBNAIL = 96
@@ -34,6 +35,8 @@ class PhotoFolder:
         The folder, or one photo.
     classes : sequence of str, optional
         Class names by id. Default: those of classes.txt, else "background" and "object".
+    unlabelled : int, default 255
+        See `Painting`.
 
     Raises
     ------
@@ -45,8 +48,9 @@ class PhotoFolder:
         If names are ambiguous, or `classes` are not those of classes.txt.
     """
 
-    def __init__(self, root: str | Path, classes: Sequence[str] | None = None):
-        root = Path(root)
+    def __init__(self, root: str | Path, classes: Sequence[str] | None = None, unlabelled: int = UNLABELLED):
+        check_unlabelled(unlabelled)
+        root, self.unlabelled = Path(root), unlabelled
         self.root = root if root.is_dir() else root.parent
         apart = (self.root / "images").is_dir() and root.is_dir()
         self.images, self.scribbles = (
@@ -76,7 +80,7 @@ class PhotoFolder:
             If the photo or its scribbles cannot be read, or a PNG holds padding, which the painter would lose.
         """
         photo = self.photos[number]
-        painting = Painting(photo.stem, read_image(photo), self.classes)
+        painting = Painting(photo.stem, read_image(photo), self.classes, unlabelled=self.unlabelled)
         path = self.file(photo)
         if path.exists():
             if not _holds_strokes(path) and (read_indexed_png(path) == PADDING).any():

@@ -11,11 +11,13 @@ NOTEBOOK = Path(__file__).parent / "page" / "paint.ipynb"
 VARIABLE = "TOYKIT_PAINT"
 
 
-def offer(name: str | Path, long_side: int) -> None:
+def offer(name: str | Path, long_side: int, unlabelled: int) -> None:
     """Set the arguments of `toykit.explore.painter` for kernels that this process starts."""
-    os.environ[VARIABLE] = json.dumps([str(Path(name).absolute()), long_side])
+    os.environ[VARIABLE] = json.dumps(
+        {"name": str(Path(name).absolute()), "long_side": long_side, "unlabelled": unlabelled}
+    )
 
 
 def served_painter():
     """Return the painter with the arguments of `offer`."""
-    return painter(*json.loads(os.environ[VARIABLE]))
+    return painter(**json.loads(os.environ[VARIABLE]))

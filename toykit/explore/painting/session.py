@@ -11,6 +11,7 @@ from torch import Tensor
 
 from toykit._shared.palette import LINE_COLORS
 from toykit._shared.resources import shipped
+from toykit.conventions import UNLABELLED
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.photos import PHOTOS, photo
 from toykit.datasets.sample import Sample, fit_within, read_image, resize_image
@@ -20,6 +21,7 @@ from toykit.explore.painting.paint import Painting
 from toykit.explore.painting.photo_folder import PhotoFolder
 from toykit.explore.painting.pictures import VIEWS, label_layer, small_seeds, tints
 from toykit.potts import RELAXATIONS
+from toykit.supervision.spec import check_unlabelled
 
 #: Errors that the page shows in one line instead of a traceback; without an answer the page would wait forever.
 ERRORS = (ValueError, TypeError, LookupError, OSError, ImportError, RuntimeError, MemoryError)
@@ -38,10 +40,20 @@ class Session:
         Whether to start with the photo's own scribbles, for a photo of `PHOTOS`.
     classes : sequence of str, optional
         Class names, for a photo or a folder of the user's.
+    unlabelled : int, default 255
+        See `toykit.explore.painting.paint.Painting`.
     """
 
-    def __init__(self, name: str, long_side: int, scribbles: bool, classes: Sequence[str] | None = None):
-        self.long_side, self.kernel = long_side, "auto"
+    def __init__(
+        self,
+        name: str,
+        long_side: int,
+        scribbles: bool,
+        classes: Sequence[str] | None = None,
+        unlabelled: int = UNLABELLED,
+    ):
+        check_unlabelled(unlabelled)
+        self.long_side, self.kernel, self.unlabelled = long_side, "auto", unlabelled
         self.settings, self.view = Settings(), "soft"
         self.message, self.error = "", ""
         self.folder: PhotoFolder | None = None
@@ -52,7 +64,7 @@ class Session:
         if name in PHOTOS or not Path(name).exists():
             self.open_shipped(name, scribbles)
         else:
-            self.folder = PhotoFolder(name, classes)
+            self.folder = PhotoFolder(name, classes, unlabelled)
             self._open_first()
 
     def open(self, painting: Painting) -> None:
@@ -72,7 +84,7 @@ class Session:
         painting = Painting(name, sample.image, sample.classes)
         if scribbles:
             painting = painting.load_file(shipped("data", "scribbles", f"{name}.json"))
-        self.open(Painting(name, sample.image, painting.classes, painting.marks))
+        self.open(Painting(name, sample.image, painting.classes, painting.marks, unlabelled=self.unlabelled))
 
     def open_upload(self, filename: str, content: bytes) -> None:
         """Open an uploaded photo, at its own size."""
@@ -83,7 +95,7 @@ class Session:
             raise ValueError(f"{name}: {width} x {height} pixels are too few to paint on; expected at least 2 x 2")
         stem = re.sub(r"[^\w.-]+", "_", Path(name).stem) or "photo"
         stem = f"my_{stem}" if stem in PHOTOS else stem  # the plain name selects the package's photo
-        self.open(Painting(stem, image, ("background", "object")))
+        self.open(Painting(stem, image, ("background", "object"), unlabelled=self.unlabelled))
 
     def open_number(self, number: int) -> None:
         """Open a photo of the folder."""

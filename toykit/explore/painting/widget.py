@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import anywidget
 import traitlets
 
+from toykit.conventions import UNLABELLED
 from toykit.explore.painting.labelling import compile_loops
 from toykit.explore.painting.page import script, style
 from toykit.explore.painting.pictures import SeedsLayer, photo_file, shown_size
@@ -27,9 +28,16 @@ class PainterWidget(anywidget.AnyWidget):
     _css = style()
     state = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, name: str, long_side: int, scribbles: bool, classes: Sequence[str] | None = None):
+    def __init__(
+        self,
+        name: str,
+        long_side: int,
+        scribbles: bool,
+        classes: Sequence[str] | None = None,
+        unlabelled: int = UNLABELLED,
+    ):
         self.answered = False  # whether the page has the answer to its last requests
-        self.session, self.seeds = Session(name, long_side, scribbles, classes), SeedsLayer()
+        self.session, self.seeds = Session(name, long_side, scribbles, classes, unlabelled), SeedsLayer()
         super().__init__(state=self.session.state())
         self.on_msg(lambda _, content, buffers: self.answer(content["actions"], buffers))
         self.session.kernel = "torch"  # until the loops of the numba kernel are compiled

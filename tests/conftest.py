@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 
 # Two test workers share two cores, as do the notebooks' kernels and the servers, which inherit these settings. So each gets
-# one thread, and waiting threads sleep: busy waiting took three times as long on a loaded machine. torch and numba read the
-# settings once, when they are imported.
+# one thread, and waiting threads sleep: busy waiting took three times as long on a loaded machine. torch reads the settings
+# once, when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
@@ -63,14 +62,13 @@ def _fresh_global_state():
     """Seed the random generators; at the end, restore the settings that a test may change for the whole process.
 
     These are the working directory, the environment, the random states of Python, numpy and torch, torch's threads, default
-    dtype and deterministic flags, numba's threads and matplotlib's settings. Open figures are closed.
+    dtype and deterministic flags, and matplotlib's settings. Open figures are closed.
     """
     folder, environment = os.getcwd(), dict(os.environ)
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
     deterministic = _deterministic()
     cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    numba_threads = sys.modules["numba"].get_num_threads() if "numba" in sys.modules else None
     settings = dict.copy(sys.modules["matplotlib"].rcParams) if "matplotlib" in sys.modules else None
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
@@ -87,10 +85,7 @@ def _fresh_global_state():
         if _deterministic() != deterministic:  # setting them imports a large part of torch
             torch.use_deterministic_algorithms(deterministic[0], warn_only=deterministic[1])
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
-        if "numba" in sys.modules:
-            numba = sys.modules["numba"]
-            numba.set_num_threads(numba_threads or numba.config.NUMBA_NUM_THREADS)
-        torch.set_num_threads(threads)  # after numba, which may change torch's number
+        torch.set_num_threads(threads)
         if "matplotlib" in sys.modules:
             _restore_matplotlib(settings)
 

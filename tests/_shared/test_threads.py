@@ -1,7 +1,9 @@
 """A loop that threads share: each turn once, on as many threads as torch uses, and an error is not lost."""
 
 import os
+import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -58,4 +60,34 @@ def test_a_forked_process_has_threads_of_its_own():
             code = 0
         finally:
             os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    end = time.monotonic() + 60
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        if time.monotonic() > end:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            pytest.fail("the child waits for threads of its parent")
+        time.sleep(0.01)
+    assert os.waitstatus_to_exitcode(ended[1]) == 0
+
+
+def test_there_are_never_more_threads_than_torch_has_had():
+    torch.set_num_threads(4)
+    for work in range(1, 9):
+        share(lambda first, last: None, 100, work=work << 15)
+    named = [thread for thread in threading.enumerate() if thread.name.startswith("toykit")]
+    assert len(named) <= 8  # of this pool and, until they end, of a smaller one before it
+
+
+def test_all_parts_have_ended_when_an_error_reaches_the_caller():
+    torch.set_num_threads(2)
+    ended = []
+
+    def loop(first, last):
+        if not first:
+            raise ValueError("at once")
+        time.sleep(0.2)
+        ended.append(last)
+
+    with pytest.raises(ValueError, match="at once"):
+        share(loop, 2)
+    assert ended == [2]

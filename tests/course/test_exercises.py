@@ -106,7 +106,7 @@ WANTED = {
 CE = tk.cross_entropy
 #: What a learner might well answer, and is wrong: a factor, a sign, the other argument, a mean in place of a sum.
 PLAUSIBLE = {
-    "00.1": [3.0, 0.9],
+    "00.1": [3.0, 0.9, 0.5],
     "00.2": [0.5, 0.75, 1.04, [0.25] * 3],
     "00.3": [math.exp(-1), math.exp(-0.5), math.exp(-3), 0.0, [math.exp(-1.5)]],
     "01.1": [lambda s, a, b: a + b - 2 * s, lambda s, a, b: (a + b) / 2 + s, lambda s, a, b: 1 - s],
@@ -137,7 +137,11 @@ PLAUSIBLE = {
     ],
     "05.1": [9.0, 0.0, -3.0, 1000.0, math.inf],
     "05.2": [lambda y, t: (y < t).double().mean(), lambda y, t: (y.amax(0) > t).double().mean()],
-    "05.3": [lambda y, colors: colors[y.argmax(0)], lambda y, colors: torch.einsum("khw,kc->chw", y, colors)],
+    "05.3": [
+        lambda y, colors: colors[y.argmax(0)],
+        lambda y, colors: torch.einsum("khw,kc->hwc", y**2, colors),
+        lambda y, colors: torch.einsum("khw,kc->chw", y, colors),
+    ],
     "06.1": [lambda h, w: (2 * h * w, (h * w) ** 2), lambda h, w: (h * (w - 1) + w * (h - 1), h * w * (h * w - 1))],
     "06.2": [lambda v: v.prod(), lambda v: v.sum() ** 2 / 2, lambda v: v.sum() ** 2 - v.square().sum()],
     "06.3": [
@@ -171,7 +175,7 @@ PLAUSIBLE = {
         lambda a, b: abs(statistics.mean(a) - statistics.mean(b)) > min(statistics.stdev(a), statistics.stdev(b)),
         lambda a, b: statistics.mean(a) - statistics.mean(b) > 1,
     ],
-    "09.4": [72.4, 80.2 / 72.4, 0.5],
+    "09.4": [72.4, 80.2 / 72.4, 0.5, 0.8],
 }
 
 
@@ -220,14 +224,15 @@ def test_open_exercises_stay_open(name, capsys):
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_hints_have_two_grades_and_then_name_the_solution(name, capsys):
-    CHECKS[name].wrong, wrong, told = 0, PLAUSIBLE[name][0], []
-    while len(told) < 3:  # an answer of another kind gets no hint, and does not count
-        for answer in (wrong, *PLAUSIBLE[name]):
-            before = CHECKS[name].wrong
-            check(name, answer)
-            out = capsys.readouterr().out
-            if CHECKS[name].wrong > before and len(told) < 3:
-                told.append(out)
+    CHECKS[name].wrong, told = 0, []
+    for answer in 3 * PLAUSIBLE[name]:
+        before = CHECKS[name].wrong
+        check(name, answer)
+        out = capsys.readouterr().out
+        assert not re.search(r"\.\.(?!\d)", out)
+        if CHECKS[name].wrong > before:  # an answer of another kind gets no hint, and does not count
+            told.append(out)
+    assert len(told) >= 6  # two plausible answers of the right kind
     (first, second), solution = CHECKS[name].hints, "The solution is folded below."
     assert first in told[0]
     assert second not in told[0]

@@ -52,6 +52,9 @@ def test_pictures_are_described_and_need_no_script():
     assert set(cell.outputs[0].data) == {"image/png", "text/plain"}
     assert set(cell.outputs[1].data) == {"text/plain"}
     assert "text/html" in notebook.cells[1].outputs[0].data  # the notebook itself is left as it was
+    live = new_output("display_data", data={"text/html": "<script>draw()</script>", "text/plain": "in words"})
+    kept = prepared(new_notebook(cells=[new_code_cell("pass", outputs=[live])])).cells[0].outputs[0]
+    assert "text/html" in kept.data  # no picture would be left
     alone = prepared(example("## A new section")).cells[1]
     assert alone.metadata["mystnb"]["image"]["alt"] == "Figure 1: 09 · A & B"
 
@@ -115,8 +118,21 @@ def test_a_folder_of_other_files_is_not_replaced(tmp_path):
     (tmp_path / "index.html").write_text("mine")
     with pytest.raises(ValueError, match="no site"):
         check_output(tmp_path)
-    (tmp_path / "objects.inv").write_text("")
+    (tmp_path / build.MARK).touch()
     check_output(tmp_path)
+    (tmp_path / ".git").mkdir()
+    with pytest.raises(ValueError, match="no site"):
+        check_output(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "new")
+    with pytest.raises(ValueError, match="is a link"):
+        check_output(tmp_path / "link")
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "not json", '{"notebooks": {"00_a": {}}}'])
+def test_metrics_that_toykit_run_did_not_write_are_refused_by_name(tmp_path, text):
+    (tmp_path / "metrics.json").write_text(text)
+    with pytest.raises(ValueError, match=r"metrics\.json: expected"):
+        write_gallery(tmp_path / "gallery.md", {"00_a": example()}, tmp_path)
 
 
 def test_executed_notebooks_replace_stored_ones(tmp_path):

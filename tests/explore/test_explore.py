@@ -107,6 +107,9 @@ def test_other_arguments_out_of_range_are_refused():
     for make, value, message in (
         (explore.simplex_explorer, {"relaxation": "TV"}, "relaxation: expected one of BL"),
         (explore.potential_explorer, {"relaxation": "TV"}, "relaxation: expected one of BL"),
+        (explore.potential_explorer, {"limit": float("nan")}, "limit: expected"),
+        (explore.potential_explorer, {"n": 1}, "n: expected"),
+        (explore.simplex_explorer, {"p": (float("nan"), 0, 1)}, "p: expected three numbers"),
         (explore.cross_entropy_explorer, {"label": 1.5}, "label: expected a number in"),
         (explore.cross_entropy_explorer, {"prediction": 0.0}, "prediction: expected a number in"),
     ):

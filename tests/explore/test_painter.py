@@ -444,6 +444,8 @@ def test_an_upload_that_is_too_large_is_refused_before_it_is_decoded(session, mo
         assert session.painting is before
     act(session, [{"do": "load", "name": "x.png", "file": 0}], [bomb(9000, 9000, 2)])
     assert "expected an indexed PNG (mode P or L) of class ids, got mode RGB" in session.error  # not: damaged
+    act(session, [{"do": "load", "name": "x.png", "file": 0}], [bomb(9000, 9000)])
+    assert "x.png: cannot be read as a PNG (it has 9000 x 9000 pixels; expected at most 50000000" in session.error
     monkeypatch.setattr("toykit.explore.painting.requests.MOST_UPLOADED", 1000)
     photo = png(np.arange(1200, dtype=np.uint8).reshape(20, 20, 3))
     pieces = [photo[:50], photo[50:90], photo[90:]]

@@ -1,13 +1,14 @@
-"""Share a loop among as many threads as torch uses."""
+"""Share a compiled loop among as many threads as torch uses."""
 
 import itertools
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import torch
+
+_pools: dict[int, tuple[int, ThreadPoolExecutor]] = {}  # by process: the number of threads, and these
 
 
 def share(loop: Callable[..., None], count: int, *arguments: Any, work: int | None = None) -> None:
@@ -29,12 +30,20 @@ def share(loop: Callable[..., None], count: int, *arguments: Any, work: int | No
         loop(0, count, *arguments)
         return
     bounds = [count * part // threads for part in range(threads + 1)]
-    pool = _pool(threads, os.getpid())  # threads of a parent process do not exist in its forks
-    for part in [pool.submit(loop, *bound, *arguments) for bound in itertools.pairwise(bounds)]:
+    pool = _pool(torch.get_num_threads())
+    parts = [pool.submit(loop, *bound, *arguments) for bound in itertools.pairwise(bounds)]
+    wait(parts)  # also if one fails: the others still write to the arguments
+    for part in parts:
         part.result()
 
 
-@cache
-def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """Return the threads of a process."""
-    return ThreadPoolExecutor(threads, thread_name_prefix=f"toykit-{process}")
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Return this process's pool, of at least so many threads. Those of a parent process do not exist in its forks."""
+    process = os.getpid()
+    size, pool = _pools.get(process, (0, None))
+    if pool is None or size < threads:
+        if pool is not None:
+            pool.shutdown(wait=False)
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="toykit")
+        _pools[process] = threads, pool
+    return pool

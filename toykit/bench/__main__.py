@@ -40,7 +40,9 @@ PARTS = ("race", "copies", "quadratic", "walker", "jaccard", "scaling", "long_ra
 @click.option("--images", default=12, help="Number of images of the race.")
 @click.option("--batch", default=4, help="Images per batch of the race.")
 @click.option("--size", nargs=2, default=(240, 320), help="Height and width of the race's images.")
-@click.option("--threads", default=min(os.cpu_count() or 1, 2), help="Threads of torch and numba.")
+@click.option(
+    "--threads", default=min(os.cpu_count() or 1, 2), help="Threads of torch, which the compiled loops use, too."
+)
 @click.option("-o", "output", default=Path("bench"), type=click.Path(file_okay=False, path_type=Path),
               help="Folder for bench.json and bench.png.")  # fmt: skip
 def main(parts: tuple[str, ...], images: int, batch: int, size: tuple[int, int], threads: int, output: Path) -> None:

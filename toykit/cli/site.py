@@ -11,7 +11,8 @@ from toykit._shared.files import check_writable
 @click.option("-o", "output", type=click.Path(file_okay=False, path_type=Path), default="site", show_default=True,
               help="Folder of the pages; an earlier site there is replaced.")  # fmt: skip
 @click.option("--executed", type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="Folder of `toykit run`: show its notebooks, and how each run ended.  [default: as stored]")  # fmt: skip
+              help="Folder of `toykit run`: show its notebooks, and how each run ended. Only your own: outputs keep "
+              "their scripts.  [default: as stored]")  # fmt: skip
 def site(output: Path, executed: Path | None) -> None:
     """Build the site: course, how-to pages, reference and gallery.
 

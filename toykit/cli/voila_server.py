@@ -68,12 +68,14 @@ def _server(address: str):
 
     class Server(Voila):
         def launch_browser(self) -> None:
+            import threading
             import webbrowser
 
             # through a file that other users cannot read: they can read the browser's command line
             page = Path(self.connection_dir) / "open.html"
             page.write_text(f'<meta http-equiv="refresh" content="0; url={address}"><a href="{address}">{address}</a>')
-            webbrowser.open(page.as_uri())
+            # not here: some browsers return when they are closed, and the server starts only after this
+            threading.Thread(target=webbrowser.open, args=(page.as_uri(),), daemon=True).start()
 
     return Server
 

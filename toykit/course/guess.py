@@ -45,7 +45,8 @@ def guess(question: str, options: Mapping[str, str], right: str, figure: Figure)
     folds = [
         _fold(name, f"<b>{'Right.' if name == right else 'No.'}</b> {escape(why)}") for name, why in options.items()
     ]
-    picture = f'<img alt="the figure" style="max-width: 100%" src="data:image/png;base64,{png}">'
+    words = escape(f"the figure that answers: {question}", quote=True)
+    picture = f'<img alt="{words}" style="max-width: 100%" src="data:image/png;base64,{png}">'
     return HTML(f"<p><b>Guess.</b> {escape(question)}</p>{''.join(folds)}{_fold('Show the figure', picture)}")
 
 

@@ -64,7 +64,9 @@ def fetch_voc(root: Path, say: Callable[[str], object] = print) -> None:
 @contextmanager
 def _unpacking_inside_only(folder: Path) -> Iterator[None]:
     """Refuse paths, links and devices in archives that lead out of the folder; torchvision unpacks without a filter."""
-    before = tarfile.TarFile.extraction_filter
+    if not hasattr(tarfile, "data_filter"):
+        raise ValueError("unpacking safely needs Python 3.10.12, 3.11.4 or newer")
+    before = vars(tarfile.TarFile).get("extraction_filter")
     tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
     try:
         yield

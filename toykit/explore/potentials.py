@@ -1,6 +1,6 @@
 """Explore Fig. 2: surfaces to turn and cut, and the direction of gradient descent on them."""
 
-from toykit._shared.arguments import check_choice
+from toykit._shared.arguments import check_choice, check_number, check_whole
 from toykit.explore.live import line, live
 from toykit.potts import RELAXATIONS
 
@@ -15,9 +15,9 @@ def potential_explorer(relaxation: str = "CD", limit: float = 3.0, n: int = 31):
     relaxation : str, default "CD"
         The relaxation shown first, a key of `toykit.potts.RELAXATIONS`.
     limit : float, default 3.0
-        Logits range from -limit to limit.
+        Logits range from -limit to limit; in (0, 20].
     n : int, default 31
-        Grid points of the surface along each axis.
+        Grid points of the surface along each axis, 2 or more; drawn are at most 201.
 
     Returns
     -------
@@ -27,11 +27,14 @@ def potential_explorer(relaxation: str = "CD", limit: float = 3.0, n: int = 31):
     Raises
     ------
     ValueError
-        For another relaxation.
+        For another relaxation, limit or n.
     """
     check_choice("relaxation", relaxation, RELAXATIONS)
+    check_number("limit", limit, "(0, 20]")
+    check_whole("n", n, 2)
     start = {
-        "relaxation": relaxation, "limit": float(limit), "n": n, "cut": max(-2.0, -float(limit)), "names": list(RELAXATIONS),
+        "relaxation": relaxation, "limit": float(limit), "n": min(int(n), 201), "cut": max(-2.0, -float(limit)),
+        "names": list(RELAXATIONS),
         "lines": {"P": line(1) | {"dash": ""}, "descent": line(0) | {"dash": line(1)["dash"]}},
     }  # fmt: skip
     return live("potentials", start, lambda: _picture(relaxation, limit), f"P_{relaxation} over two logits.")

@@ -47,7 +47,7 @@ def simplex_explorer(p=(0.7, 0.2, 0.1), q=(0.1, 0.3, 0.6), relaxation: str = "CD
 def _distribution(name: str, point) -> torch.Tensor:
     """Return a point as float64 (3,), or raise ValueError if it is not a distribution."""
     distribution = torch.as_tensor(point, dtype=torch.float64)
-    if distribution.shape != (3,) or (distribution < 0).any() or abs(float(distribution.sum()) - 1) > 1e-6:
+    if distribution.shape != (3,) or not (distribution >= 0).all() or abs(float(distribution.sum()) - 1) > 1e-6:
         raise ValueError(f"{name}: expected three numbers >= 0 that sum to 1, got {point!r}")
     return distribution
 

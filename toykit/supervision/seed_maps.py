@@ -21,6 +21,7 @@ from toykit.supervision.strokes import check_scales, read_scribbles
 
 #: Key of the class names among a PNG's texts.
 CLASSES = "toykit classes"
+MOST_PIXELS = 50_000_000  # larger maps are refused undecoded, unless the photo is nearly as large
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def read_drawn_map(
     FileNotFoundError, ValueError
         See `read_seeds`.
     """
-    ids, notes = read_indexed_png(path), []
+    ids, notes = read_indexed_png(path, max(MOST_PIXELS, 16 * size[0] * size[1])), []
     # before ids are replaced or scaled: soft edges lie between the strokes and what is around them
     if fatal := fatal_findings(ids):
         raise ValueError(f"{path}: {fatal[0]}")
@@ -209,13 +210,15 @@ def _listed(ids: np.ndarray) -> str:
     return ", ".join(map(str, values[:8])) + (" ..." if len(values) > 8 else "")
 
 
-def read_indexed_png(path: str | Path) -> np.ndarray:
+def read_indexed_png(path: str | Path, most_pixels: int | None = None) -> np.ndarray:
     """Read the class ids of an indexed PNG.
 
     Parameters
     ----------
     path : str or Path
         A PNG of mode P or L.
+    most_pixels : int, optional
+        A larger map is refused before it is decoded.
 
     Returns
     -------
@@ -233,6 +236,9 @@ def read_indexed_png(path: str | Path) -> np.ndarray:
     try:
         with Image.open(path, formats=["PNG"]) as file:
             mode, raw = file.mode, file.tile[0][3] if file.tile else ""
+            size = f"{file.width} x {file.height} pixels"
+            if mode in ("P", "L") and most_pixels is not None and file.width * file.height > most_pixels:
+                raise ValueError(f"it has {size}; expected at most {most_pixels} altogether")
             ids = np.array(file) if mode in ("P", "L") else np.empty(0)  # a picture of colours is refused undecoded
     except FileNotFoundError:
         raise

@@ -9,6 +9,7 @@ run does not depend on worker processes, the number of training processes, or in
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 import signal
 import threading
@@ -156,8 +157,11 @@ def ignore_termination(worker: int) -> None:
     if not hasattr(signal, "sigwaitinfo"):  # macOS, Windows
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         return
+    parent = multiprocessing.parent_process()  # not getppid: that of a fork server is the server
+    if parent is None:
+        return  # not a process of its own
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(parent.pid,), daemon=True).start()
 
 
 def _end_with_parent(parent: int) -> None:

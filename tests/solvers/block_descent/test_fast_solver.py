@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -440,12 +441,17 @@ def test_active_classes(cross_entropy, make_problem, check_solution):
 
 
 @pytest.mark.parametrize("neighborhood", [NearestNeighbors(), SparseNonLocal()])
-def test_the_number_of_threads_changes_nothing(make_problem, neighborhood):
-    problem, labels = make_problem(batch=2, classes=21, height=40, width=48), []  # enough for three threads
+def test_the_number_of_threads_changes_nothing(make_problem, neighborhood, monkeypatch):
+    grid = isinstance(neighborhood, NearestNeighbors)
+    height, width = (70, 70) if grid else (40, 48)  # enough numbers for three threads
+    problem, labels, used = make_problem(batch=1, classes=21, height=height, width=width), [], []
+    submit = ThreadPoolExecutor.submit
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", lambda *a: (used.append(threads), submit(*a))[1])
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
         labels.append(solve(*problem, Energy("CCE", "CD", neighborhood=neighborhood), tolerance=0.01).labels)
     assert all(torch.equal(labels[0], other) for other in labels[1:])
+    assert set(used) == {2, 3}
 
 
 def test_a_start_near_the_end_saves_sweeps(make_problem, check_solution):

@@ -48,7 +48,7 @@ def _worst_for_bilinear(answer):
 )
 def _soft_boundary(y):
     if y[0] > 1e-6:
-        return "The pixel must not take the neighbour's class, 0, at all."
+        return "the pixel must not take the neighbour's class, 0, at all"
     best = torch.tensor([0, 1, 1, 1], dtype=torch.float64) / 3
     vertex = torch.eye(4, dtype=torch.float64)[:1]
     return close(potts.quadratic(vertex, y[None]), potts.quadratic(vertex, best[None]), 1e-6)

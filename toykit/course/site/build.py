@@ -24,8 +24,8 @@ TEXTS = (
     "notebooks/README.md",
     "notebooks/LECTURERS.md",
 )
-#: Files by which a folder is known to be a site of Sphinx.
-MARKS = ("index.html", "objects.inv")
+#: A file by which a folder is known to be a site of this command.
+MARK = ".toykit-site"
 
 
 def build(output: Path, executed: Path | None = None) -> None:
@@ -56,6 +56,7 @@ def build(output: Path, executed: Path | None = None) -> None:
         if build_main([*arguments, str(sources), str(pages)]):
             raise RuntimeError("the site was not built: see the warnings above")
         (pages / ".buildinfo").unlink(missing_ok=True)
+        (pages / MARK).touch()
         if output.exists():
             shutil.rmtree(output)
         pages.rename(output)
@@ -72,10 +73,14 @@ def check_output(output: Path) -> None:
     Raises
     ------
     ValueError
-        If it contains something else than an earlier site.
+        If it contains something else than an earlier site, or is a link.
     """
-    if output.exists() and any(output.iterdir()) and not all((output / name).is_file() for name in MARKS):
-        raise ValueError(f"{output}: contains files that are no site; expected an empty folder, a new one or a site")
+    if output.is_symlink():
+        raise ValueError(f"{output}: is a link; give the folder that it leads to")
+    if output.exists() and any(output.iterdir()) and (not (output / MARK).is_file() or (output / ".git").exists()):
+        raise ValueError(
+            f"{output}: contains files that are no site; expected an empty folder, a new one or one that toykit site wrote"
+        )
 
 
 def collect(sources: Path, executed: Path | None = None) -> None:

@@ -31,7 +31,7 @@ def write_gallery(page: Path, notebooks: dict[str, "NotebookNode"], executed: Pa
     """
     folder = page.with_suffix("")
     folder.mkdir()
-    runs = json.loads((executed / "metrics.json").read_text(encoding="utf-8"))["notebooks"] if executed else {}
+    runs = _runs(executed / "metrics.json") if executed else {}
     parts = ["# Gallery", _summary(runs)]
     for name, notebook in notebooks.items():
         title, entries = first_cell(notebook, name)
@@ -48,6 +48,8 @@ def write_gallery(page: Path, notebooks: dict[str, "NotebookNode"], executed: Pa
             parts.append("Numbers: " + ", ".join(f"{key} {value}" for key, value in numbers.items()) + ".")
         if name in runs:
             parts.append(_outcome(runs[name]))
+        elif executed:
+            parts.append("Not part of the last run: as it is in the folder, or as stored.")
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
@@ -118,6 +120,17 @@ def headline_numbers(notebook: "NotebookNode") -> dict[str, str]:
     outputs = (out for cell in notebook.cells for out in cell.get("outputs", []))
     numbers = {key: value for out in outputs for key, value in out.get("data", {}).get(METRICS, {}).items()}
     return {key: "nan" if value is None else f"{value:.4g}" for key, value in numbers.items()}
+
+
+def _runs(path: Path) -> dict[str, Any]:
+    """Return how the notebooks of `toykit run` ended, or raise ValueError."""
+    try:
+        runs = json.loads(path.read_text(encoding="utf-8"))["notebooks"]
+        return {name: {"status": run["status"], "seconds": float(run["seconds"]), **run} for name, run in runs.items()}
+    except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
+        raise ValueError(
+            f"{path}: expected the metrics.json that `toykit run` writes, and it is not ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _summary(runs: dict[str, Any]) -> str:

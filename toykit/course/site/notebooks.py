@@ -1,4 +1,4 @@
-"""Notebooks as sources of pages: pictures are described, and of an output that needs a script the form beside it is kept."""
+"""Notebooks as sources of pages: pictures are described, and take the place of a script for the same output."""
 
 import re
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def copy_notebooks(folder: Path, executed: Path | None = None) -> dict[str, "Not
 
 
 def prepared(notebook: "NotebookNode") -> "NotebookNode":
-    """Copy a notebook; describe its pictures by their heading and the sentence below them, and remove what needs a script.
+    """Copy a notebook; describe its pictures by their heading and the sentence below them; a picture replaces a script.
 
     Parameters
     ----------
@@ -71,12 +71,13 @@ def prepared(notebook: "NotebookNode") -> "NotebookNode":
             heading = plain(headings[-1]) if headings else heading
         for out in cell.get("outputs", []):
             data = out.get("data", {})
-            if len(data) > 1 and re.search(r"<(script|svg)\b", data.get("text/html", ""), re.IGNORECASE):
+            pictured = any(kind in data for kind in PICTURES)
+            if pictured and re.search(r"<(script|svg)\b", data.get("text/html", ""), re.IGNORECASE):
                 del data["text/html"]
             data.pop(METRICS, None)
             if "metadata" in out:
                 out.metadata = {}  # it may contain file names and frames
-            if any(kind in data for kind in PICTURES):
+            if pictured:
                 number += 1
                 parts = (f"Figure {number}", heading, first_sentence(notebook.cells[position + 1 :]))
                 cell.metadata["mystnb"] = {"image": {"alt": ": ".join(filter(None, parts))}}

@@ -66,7 +66,7 @@ def style() -> str:
 def page(kind: str, start: dict[str, Any], png: bytes, description: str) -> str:
     """Return HTML that shows a picture, and the explorer in its place once its script runs; it requests nothing."""
     code = script().replace("export default {", "const live = {")
-    data = html.escape(json.dumps({"kind": kind, "start": start}))
+    data = html.escape(json.dumps({"kind": kind, "start": start}, allow_nan=False))
     source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
     return (
         f'<style>{style()}</style>\n<div class="toykit-live" data-start="{data}">'

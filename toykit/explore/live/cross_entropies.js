@@ -1,6 +1,6 @@
 // The cross-entropies of Fig. 3 over predictions and over labels, their gradients, and which side mimics the other.
 import { CROSS_ENTROPIES } from "./formulas.js";
-import { add, button, drag, draw, everyFrame, set, slider } from "./elements.js";
+import { add, button, drag, draw, everyFrame, set, slide, slider } from "./elements.js";
 import { chart } from "./chart.js";
 
 const LABELLINGS = {
@@ -22,15 +22,15 @@ export function gradient(f, x) {
   return (f(sigmoid(logit + 1e-4)) - f(sigmoid(logit - 1e-4))) / 2e-4;
 }
 
-/** The only minimiser of f on the grid of [0, 1], or null where f is flat. */
+/** The minimiser of f on the grid of [0, 1], or null where f is flat. */
 function minimiser(f) {
-  const values = GRID.map(f), lowest = Math.min(...values), best = GRID.filter((_, k) => values[k] <= lowest + 1e-12);
-  return best.length > 1 ? null : best[0];
+  const values = GRID.map(f), lowest = Math.min(...values);
+  return Math.max(...values) - lowest < 1e-9 ? null : GRID[values.indexOf(lowest)];
 }
 
 function verdict(best, other) {
   if (best === null) return "anything goes";
-  return Math.abs(best - other) < 1e-6 ? "mimics it" : `goes to ${best}`;
+  return Math.abs(best - other) < 1 / (GRID.length - 1) ? "mimics it" : `goes to ${best}`;
 }
 
 /** Build the explorer in an element. `start`: label, prediction, lines {name: {color, dash}}. */
@@ -54,7 +54,8 @@ export function crossEntropies(root, start) {
     const knob = draw(made.view, "g", { class: "handle", "aria-hidden": "true", "data-knob": name });
     draw(knob, "circle", { r: 24, class: "reach" });
     draw(knob, "circle", { r: 11, class: "grip" });
-    drag(made.view, knob, (x) => change(name, Math.min(Math.max(made.fromX(x), low), high)));
+    drag(made.view, knob, () => [made.toX(state[name]), 300],
+      (x) => change(name, Math.min(Math.max(Math.round(100 * made.fromX(x)) / 100, low), high))); // as the sliders
     return { made, rule, parts, knob };
   }
   const legend = add(root, "div", { class: "legend" });
@@ -95,7 +96,7 @@ export function crossEntropies(root, start) {
       const at = made.toX(state[which]);
       set(rule, { x1: at, x2: at });
       set(knob, { transform: `translate(${at} 300)` });
-      sliders[which].value = state[which];
+      slide(sliders[which], state[which]);
     }
     table.replaceChildren();
     [HEAD, ...rows].forEach((cells, k) => {

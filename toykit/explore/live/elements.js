@@ -31,11 +31,19 @@ export function choice(parent, label, options, value) {
   return list;
 }
 
-/** Append a slider below its label. */
+/** Append a slider below its label, with its number; `slide` moves it. */
 export function slider(parent, label, value, min, max, step) {
-  const control = add(add(parent, "label", {}, label), "input", { type: "range", min, max, step });
-  control.value = value;
+  const box = add(parent, "label", {}, label), control = add(box, "input", { type: "range", min, max, step });
+  add(box, "output", { "aria-hidden": "true" });
+  control.addEventListener("input", () => slide(control, control.value));
+  slide(control, value);
   return control;
+}
+
+/** Move a slider, and write its number. */
+export function slide(control, value) {
+  control.value = value;
+  control.nextSibling.textContent = Number(Number(control.value).toFixed(2));
 }
 
 /** Append a button that calls a function. */
@@ -51,15 +59,30 @@ export function everyFrame(show) {
   return () => { due ||= requestAnimationFrame(() => { due = 0; show(); }); };
 }
 
-/** Call `move(x, y)` with a point of the SVG's own coordinates while a handle is dragged by mouse, pen or finger. */
-export function drag(svg, handle, move) {
+/** Call `show` when the page turns dark or light, as long as `root` is in it. */
+export function onScheme(root, show) {
+  const dark = matchMedia("(prefers-color-scheme: dark)"), watch = new MutationObserver(changed);
+  function changed() {
+    if (root.isConnected) return show();
+    dark.removeEventListener("change", changed);
+    return watch.disconnect();
+  }
+  dark.addEventListener("change", changed);
+  watch.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-theme"] });
+}
+
+/** Call `move(x, y)` while a handle, whose point is at `where()`, is dragged by mouse, pen or finger; in the SVG's own coordinates. */
+export function drag(svg, handle, where, move) {
+  let aside = [0, 0]; // from the point to where it was grabbed
+  const at = (event) => new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
   const follow = (event) => {
-    if (!handle.hasPointerCapture(event.pointerId)) return;
-    const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
-    move(at.x, at.y);
+    if (handle.hasPointerCapture(event.pointerId)) move(at(event).x - aside[0], at(event).y - aside[1]);
   };
   handle.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
     event.preventDefault(); // neither selects text nor scrolls
+    const [x, y] = where();
+    aside = [at(event).x - x, at(event).y - y];
     handle.focus();
     handle.setPointerCapture(event.pointerId);
   });
@@ -77,6 +100,5 @@ export function keys(handle, step, other = () => false) {
     if (arrow) step(arrow[0] * pace, arrow[1] * pace);
     else if (!other(event.key)) return;
     event.preventDefault();
-    event.stopPropagation(); // JupyterLab moves between cells by the same keys
   });
 }

@@ -9,6 +9,7 @@ const EXPLORERS = { simplex, potentials, crossEntropies };
 function mount(element, kind, start) {
   element.replaceChildren();
   element.classList.add("toykit-live");
+  element.addEventListener("keydown", (event) => event.stopPropagation()); // JupyterLab's own keys keep out: X would cut the cell
   EXPLORERS[kind](element, start);
 }
 
@@ -16,9 +17,12 @@ function mount(element, kind, start) {
 function begin(tries = 300) {
   const waiting = document.querySelectorAll(".toykit-live[data-start]");
   for (const element of waiting) {
-    const { kind, start } = JSON.parse(element.dataset.start);
-    element.removeAttribute("data-start");
-    mount(element, kind, start);
+    const text = element.dataset.start;
+    element.removeAttribute("data-start"); // whatever happens: the explorers after it should start, too
+    try {
+      const { kind, start } = JSON.parse(text);
+      mount(element, kind, start);
+    } catch (error) { console.error(error); }
   }
   if (!waiting.length && tries) requestAnimationFrame(() => begin(tries - 1));
 }

@@ -1,6 +1,6 @@
 // Fig. 2: the surface of P over two logits, a cut through it, and the direction of gradient descent.
 import { RELAXATIONS } from "./formulas.js";
-import { add, button, choice, drag, draw, everyFrame, set, slider } from "./elements.js";
+import { add, button, choice, drag, draw, everyFrame, onScheme, set, slide, slider } from "./elements.js";
 import { chart } from "./chart.js";
 import { cividis } from "./colors.js";
 
@@ -80,12 +80,13 @@ export function potentials(root, start) {
   draw(knob, "path", { d: `M${plane.toX(-limit)} 0H${plane.toX(limit)}`, stroke: lines.P.color, "stroke-width": 2.4 });
   draw(knob, "rect", { x: 0, y: -18, width: 380, height: 36, class: "reach" });
   draw(knob, "circle", { cx: plane.toX(limit), r: 11, class: "grip" });
-  drag(plane.view, knob, (x, y) => change({ cut: Math.min(Math.max(plane.fromY(y), -limit), limit) }));
+  drag(plane.view, knob, () => [0, plane.toY(state.cut)], (x, y) => change({ cut: Math.min(Math.max(plane.fromY(y), -limit), limit) }));
 
   const controls = add(root, "div", { class: "controls" });
   const shown = choice(controls, "relaxation", start.names, state.relaxation);
   const fixed = slider(controls, "l_j of the cut", state.cut, -limit, limit, "any");
   const turned = slider(controls, "turn the surface, degrees", state.turn, 0, 360, 1);
+  const tilted = slider(controls, "tilt the surface, degrees", state.tilt, 5, 85, 1);
   const presets = add(controls, "div", { class: "presets", role: "group", "aria-label": "situations" });
   for (const [words, { relaxation, cut }] of Object.entries(CUTS)) {
     button(presets, words, () => change({ relaxation, cut: Math.min(cut, limit) }));
@@ -98,7 +99,10 @@ export function potentials(root, start) {
 
   const show = everyFrame(() => {
     const { relaxation: name, cut, turn, tilt } = state;
-    [shown.value, fixed.value, turned.value] = [name, cut, turn];
+    shown.value = name;
+    slide(fixed, cut);
+    slide(turned, turn);
+    slide(tilted, tilt);
     paintSurface(canvas, { name, limit, n, cut, turn: (turn * Math.PI) / 180, tilt: (tilt * Math.PI) / 180, color: lines.P.color,
       ink: getComputedStyle(root).color });
     const at = spread(limit, POINTS), height = at.map((i) => over(name, i, cut)), pull = at.map((i) => -slope(name, i, cut));
@@ -140,5 +144,7 @@ export function potentials(root, start) {
   shown.addEventListener("change", () => change({ relaxation: shown.value }));
   fixed.addEventListener("input", () => change({ cut: Number(fixed.value) }));
   turned.addEventListener("input", () => change({ turn: Number(turned.value) }));
+  tilted.addEventListener("input", () => change({ tilt: Number(tilted.value) }));
+  onScheme(root, show);
   show();
 }

@@ -1,6 +1,6 @@
 // Two labels p and q on the triangle, the six relaxations between them, and the moves of Fig. 1.
 import { RELAXATIONS, potential } from "./formulas.js";
-import { add, button, choice, drag, draw, everyFrame, keys, set, slider } from "./elements.js";
+import { add, button, choice, drag, draw, everyFrame, keys, set, slide, slider } from "./elements.js";
 import { CIVIDIS } from "./colors.js";
 
 const CEILING = 3; // the largest value of bars and colours; larger values are written as text
@@ -81,7 +81,7 @@ export function simplex(root, start) {
     if (number) draw(group, "rect", { x: -13, y: -13, width: 26, height: 26, rx: 3, ...look });
     else draw(group, "circle", { r: 14, ...look });
     draw(group, "text", { y: 5.5, class: "name" }, name);
-    drag(view, group, (x, y) => place(name, fromDrawing(x, y)));
+    drag(view, group, () => toDrawing(state[name]), (x, y) => place(name, fromDrawing(x, y)));
     keys(group, (dx, dy) => {
       const [x, y] = toDrawing(state[name]);
       place(name, fromDrawing(x + 0.01 * SIDE * dx, y - 0.01 * SIDE * dy));
@@ -163,17 +163,17 @@ export function simplex(root, start) {
   }
   function play() {
     if (playing) { stop(); return show(); }
-    if (Number(time.value) >= 1) time.value = 0;
+    if (Number(time.value) >= 1) slide(time, 0);
     const from = performance.now() - 4000 * time.value;
     const advance = (now) => {
-      time.value = Math.min(Math.max((now - from) / 4000, 0), 1);
+      slide(time, Math.min(Math.max((now - from) / 4000, 0), 1));
       playing = Number(time.value) < 1 && root.isConnected ? requestAnimationFrame(advance) : 0;
       lead();
     };
     playing = requestAnimationFrame(advance);
   }
   shown.addEventListener("change", () => { state.relaxation = shown.value; show(); });
-  move.addEventListener("change", () => { stop(); time.value = 0; lead(); });
+  move.addEventListener("change", () => { stop(); slide(time, 0); lead(); });
   time.addEventListener("input", () => { stop(); lead(); });
   show();
 }

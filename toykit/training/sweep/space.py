@@ -120,7 +120,8 @@ def read_space(what: str, tree: Any) -> dict[str, Any]:
         )
     space: dict[str, Any] = {}
     for key, values in tree.items():
-        check_not_the_sweeps(what, [f"{key}=0"])
+        for value in values if isinstance(values, list) else [0]:
+            check_not_the_sweeps(what, [f"{key}={value}"])
         if isinstance(values, list) and values and all(isinstance(v, (str, int, float, bool)) for v in values):
             space[key] = values
         elif isinstance(values, dict) and {"low", "high"} <= set(values) <= {"low", "high", "log"}:

@@ -203,3 +203,16 @@ def test_a_reader_walks_through_the_course(page, site):
         page.locator("a.next-page").focus()
         page.keyboard.press("Enter")
         page.wait_for_url(f"**/{path.stem}.html")
+
+
+def test_explorers_run_on_the_pages_and_follow_the_colour_scheme(page, site):
+    page.context.set_offline(True)
+    page.emulate_media(color_scheme="dark")
+    paper = "getComputedStyle(document.querySelector('.toykit-live')).backgroundColor"
+    for name in ("01_moves", "02_relaxations", "03_cross_entropy"):
+        page.goto((site / "notebooks" / f"{name}.html").as_uri())
+        page.locator(".toykit-live .controls").wait_for()
+        assert page.locator(".toykit-live > img").count() == 0  # the picture is for pages without scripts
+    dark = page.evaluate(paper)
+    page.evaluate("document.body.dataset.theme = 'light'")
+    assert page.evaluate(paper) != dark

@@ -136,9 +136,10 @@ def read_image(path: str | Path, most_pixels: int | None = None) -> np.ndarray:
     try:
         try:
             # Pillow 13 maps a turned TIFF that it opens by its path to the wrong shape
-            Image.init()
-            # Pillow decodes an ICO when it opens it, before its size is known
-            kinds = None if most_pixels is None else [kind for kind in Image.OPEN if kind != "ICO"]
+            kinds = None
+            if most_pixels is not None:  # Pillow decodes an ICO when it opens it, before its size is known
+                Image.init()
+                kinds = [kind for kind in Image.OPEN if kind != "ICO"]
             with open(path, "rb") as opened, Image.open(opened, formats=kinds) as file:
                 if file.format == "EPS":  # Pillow would run it with Ghostscript
                     raise ValueError("PostScript is a program, not a picture; save it as PNG")

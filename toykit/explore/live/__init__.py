@@ -4,12 +4,12 @@ import base64
 import html
 import io
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from toykit._shared.palette import LINE_COLORS, LINE_STYLES
+from toykit.explore.modules import joined
 
 FOLDER = Path(__file__).parent
 #: The modules, each after those that it imports.
@@ -49,13 +49,8 @@ def line(number: int) -> dict[str, str]:
 
 
 def script() -> str:
-    """Return the script: the modules without their imports of one another, and without exports but the last one's."""
-    parts = []
-    for name in MODULES:
-        text = (FOLDER / f"{name}.js").read_text(encoding="utf-8")
-        text = re.sub(r'^import \{[^}]*\} from "\./\w+\.js";\n', "", text, flags=re.MULTILINE)
-        parts.append(f"// {name}.js\n" + re.sub(r"^export (?!default)", "", text, flags=re.MULTILINE))
-    return "\n".join(parts)
+    """Return the script."""
+    return joined(FOLDER, MODULES)
 
 
 def style() -> str:

@@ -4,10 +4,10 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from helpers.vision import VIEWS, seen
 from skimage.color import deltaE_cie76, rgb2lab
 
 from toykit._shared.palette import LINE_COLORS, LINE_STYLES
+from toykit.plots.vision import VIEWS, seen
 from toykit.potts import RELAXATIONS
 
 #: CIE Lab distance of two line colours. On large patches about 2 is just seen; a line two points wide is seen under a much
@@ -37,15 +37,15 @@ def test_the_simulation_keeps_grey_and_merges_what_it_should():
     greys = np.linspace(0, 1, 5)[:, None].repeat(3, 1)
     red_green = rgb(["#b25a3c", "#6b7a3c"])
     for view in VIEWS:
-        assert seen(greys, view) == pytest.approx(rgb2lab(greys[None])[0], abs=0.5)
-    usual, blind = (deltaE_cie76(*seen(red_green, view)) for view in ("usual", "deuteranopia"))
+        assert rgb2lab(seen(greys, view)) == pytest.approx(rgb2lab(greys), abs=0.5)
+    usual, blind = (deltaE_cie76(*rgb2lab(seen(red_green, view))) for view in ("usual", "deuteranopia"))
     assert blind < usual / 2
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_lines_stay_apart(view):
     assert len(LINE_COLORS) == len(LINE_STYLES)
-    lab = seen(rgb(LINE_COLORS), view)
+    lab = rgb2lab(seen(rgb(LINE_COLORS), view))
     for i, j in combinations(range(len(LINE_COLORS)), 2):
         distance = deltaE_cie76(lab[i], lab[j])
         assert distance >= APART or look_different(LINE_STYLES[i], LINE_STYLES[j]), (i, j, distance)

@@ -5,12 +5,12 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from helpers.vision import VIEWS, seen
-from skimage.color import deltaE_cie76, rgb2gray
+from skimage.color import deltaE_cie76, rgb2gray, rgb2lab
 
 from toykit.plots.images import overlay_seeds
 from toykit.plots.label_picture import OPACITY, certainty, label_picture
 from toykit.plots.tints import APART, BACKGROUND, HUES, background_class, class_tints
+from toykit.plots.vision import VIEWS, seen
 
 
 def labels_of(*pixels):
@@ -77,7 +77,7 @@ def test_few_classes_have_fixed_hues_on_a_light_grey_background():
 def test_classes_are_told_apart_by_every_reader(view, grey):
     """All eight by colour; the background and the first three objects also in grey."""
     count = 4 if view == "grey" else 8
-    lab = seen((1 - OPACITY) * grey + OPACITY * class_tints(8)[:count], view)
+    lab = rgb2lab(seen((1 - OPACITY) * grey + OPACITY * class_tints(8)[:count], view))
     for i, j in combinations(range(count), 2):
         assert deltaE_cie76(lab[i], lab[j]) > 7, (view, i, j)
 
@@ -89,7 +89,7 @@ def test_classes_that_meet_have_colours_apart(num_classes):
     mask = np.kron(generator.integers(0, num_classes, (4, 5)), np.ones((4, 4), int))
     mask[0, 0] = 255  # unlabelled: ignored
     tints = class_tints(num_classes, mask=mask)
-    lab = seen(tints, "usual")
+    lab = rgb2lab(tints)
     met = set()
     for a, b in ((mask[1:], mask[:-1]), (mask[:, 1:], mask[:, :-1]), (mask[1:, 1:], mask[:-1, :-1])):
         met |= {

@@ -19,6 +19,9 @@ from toykit.mixture_model import ROUNDS, Backbone, mixture_logits
 from toykit.solvers import Solution, solve
 from toykit.supervision import write_seeds
 
+#: Photos of more pixels are solved by "fast" to this tolerance, unless one is given: a sweep takes seconds, and the later ones
+#: change few labels.
+LARGE, LARGE_TOLERANCE = 1 << 22, 1e-3
 #: Longer side of a photo in the picture, in pixels: a panel shows no more.
 LONGEST = 1000
 #: Rows whose hard labels are computed at a time: they fit the cache.
@@ -173,7 +176,8 @@ def segment(
         The folder. It gets NAME_labels.npz (labels float32 (K, H, W), classes), NAME_mask.png (indexed, VOC's colours, 254 =
         padding) and NAME_picture.png (seeds, soft labels, their entropy, hard mask).
     energy, method, callback, **options
-        See `toykit.solve`.
+        See `toykit.solve`. The default tolerance of the solver "fast" is `LARGE_TOLERANCE` on photos of more than `LARGE`
+        pixels; the solution's message reports it.
     logits : Tensor, float (1, K, H, W), optional
         A network's logits. By default those of a model that is fitted on the seeds, `toykit.mixture_model.mixture_logits`; with
         eta = 0 uniform ones.
@@ -203,7 +207,12 @@ def segment(
     image, seeds = _tensors(solved)
     if logits is None:
         logits = _predict(image, seeds, len(solved.classes), energy, rounds, features)
+    large = method == "fast" and sample.seeds.size > LARGE and "tolerance" not in options
+    options |= {"tolerance": LARGE_TOLERANCE} if large else {}
     solution = solve(logits, image, seeds, energy, method, present=present, callback=callback, **options)
+    if large:
+        note = f"; the default tolerance is {LARGE_TOLERANCE:.2%} on photos of more than {LARGE / 1e6:.1f} megapixels"
+        solution = replace(solution, message=solution.message + note)
     del logits, image, seeds  # the files need memory, too
     labels = solution.labels[0]
     names = _names(sample, solution)

@@ -144,7 +144,7 @@ def check_image(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     floating = image.dtype.is_floating_point
     image = image.to(dtype)
     _check_finite("image", image)
-    low, high = image.min().item(), image.max().item()
+    low, high = (x.item() for x in image.aminmax())
     if low < -0.5 or high > 255.5:
         raise ValueError(
             f"image: expected channels in 0..255, got {low:.4g}..{high:.4g}; give the photo itself, without normalisation"

@@ -113,9 +113,10 @@ def softmax(logits: Tensor, dim: int = 1) -> Tensor:
     """
     check_distributions(dim, logits=logits)
     below_max = logits - logits.amax(dim, keepdim=True).detach()
-    floored = below_max.clamp_min(math.log(smallest_probability(logits.dtype)))
+    lowest = math.log(smallest_probability(logits.dtype))
     if not torch.is_grad_enabled():
-        return floored.softmax(dim)
+        return below_max.clamp_min_(lowest).softmax(dim)
+    floored = below_max.clamp_min(lowest)
     # the value is floored; the gradient ignores the floor ("straight through": the value of the bracket is zero)
     return (floored.detach() + (logits - logits.detach())).softmax(dim)
 

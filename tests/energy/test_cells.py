@@ -5,12 +5,13 @@ import torch
 
 from toykit import PADDING, UNLABELLED, Energy, NearestNeighbors, SelfLabelingLoss, solve
 from toykit.energy import balance
-from toykit.energy.cells import cell_inputs, cell_seeds, cell_size, to_pixels
+from toykit.energy.cells import cell_inputs, cell_photo, cell_seeds, cell_size, to_pixels
 
 
+@pytest.mark.parametrize("padding", [True, False])
 @pytest.mark.parametrize("stride", [2, 3, 4])
-def test_photo_and_logits_are_means_of_a_cells_pixels(make_problem, stride):
-    logits, image, seeds = make_problem(height=11, width=10, padding=True)
+def test_photo_and_logits_are_means_of_a_cells_pixels(make_problem, stride, padding):
+    logits, image, seeds = make_problem(height=11, width=10, padding=padding)
     cells = cell_inputs(logits, image, seeds, stride)
     height, width = cell_size((11, 10), stride)
     for x, coarse in zip((logits, image), cells, strict=False):
@@ -23,6 +24,17 @@ def test_photo_and_logits_are_means_of_a_cells_pixels(make_problem, stride):
                     if inside.any():
                         expected = x[b, :, rows, columns][:, inside].mean(1)
                         assert torch.allclose(coarse[b, :, r, c], expected, rtol=1e-12)
+
+
+def test_a_photo_of_bytes_is_pooled_as_one_of_numbers():
+    """Its rows are converted in parts, of whole cells."""
+    photo, seeds = (
+        torch.arange(3 * 200 * 5).remainder(251).byte().view(1, 3, 200, 5),
+        torch.full((1, 200, 5), UNLABELLED),
+    )
+    seeds[:, 150:] = PADDING
+    for stride in (1, 3, 7):
+        assert torch.equal(cell_photo(photo, seeds, stride), cell_photo(photo.float(), seeds, stride))
 
 
 def test_seeds_vote_in_their_cell():

@@ -146,3 +146,24 @@ def test_absurd_bandwidths_give_weights_or_a_clear_error(bandwidth):
         assert "bandwidth" in str(error)  # noqa: PT017
     else:
         assert edges.weights[0].flatten().tolist() == [1, 0 if bandwidth < 1 else 1]
+
+
+@pytest.mark.parametrize("connectivity", [4, 8])
+def test_agreement_within_a_mask_is_that_of_the_edges_within_it(connectivity, make_problem, generator):
+    _, image, seeds = make_problem(height=7, width=6)
+    edges, mask = NearestNeighbors(30.0, connectivity).edges(image), torch.rand(seeds.shape, generator=generator) < 0.6
+    labels = torch.randint(0, 3, seeds.shape, generator=generator)
+    for sums, expected in zip(
+        edges.weight_by_agreement(labels, mask), edges.within(mask).weight_by_agreement(labels), strict=True
+    ):
+        assert torch.allclose(sums, expected, rtol=1e-12)
+        assert bool((sums > 0).all())
+
+
+def test_affinities_of_many_rows_are_those_of_few(monkeypatch, make_problem):
+    """Rows are computed in parts."""
+    _, image, seeds = make_problem(height=9, width=8, padding=True)
+    whole = NearestNeighbors("auto", 8).edges(image, seeds == PADDING)
+    monkeypatch.setattr("toykit.neighborhoods.nearest.CHUNK", 20)
+    parts = NearestNeighbors("auto", 8).edges(image, seeds == PADDING)
+    assert all(map(torch.equal, whole.weights, parts.weights))

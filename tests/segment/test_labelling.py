@@ -6,7 +6,8 @@ import torch
 
 from toykit import Energy
 from toykit.datasets.sample import Sample
-from toykit.segment import class_shares, hard_mask, occurring_classes, segment
+from toykit.segment import class_shares, hard_mask, labelling, occurring_classes, segment
+from toykit.solvers import Solution
 
 
 @pytest.mark.parametrize("ids", [(7, 253), (253,)])
@@ -34,3 +35,27 @@ def test_ids_with_gaps_are_solved_as_those_without(ids, tmp_path):
         assert np.flatnonzero(archive["labels"].any((1, 2))).tolist() == list(ids)
         assert np.array_equal(archive["labels"][ids[-1]], first.solution.labels[0, 1].float().numpy())
         assert archive["classes"].tolist() == list(samples[1].classes)
+
+
+def test_a_large_photo_has_a_looser_default_tolerance_and_its_message_says_so(tmp_path, monkeypatch):
+    """What is given is kept."""
+    monkeypatch.setattr(labelling, "LARGE", 100)
+    tolerances = []
+
+    def solve(*inputs, tolerance=None, **_):
+        tolerances.append(tolerance)
+        labels = torch.full(inputs[0].shape, 0.5)
+        return Solution(labels, torch.zeros(1, 1), 0, torch.zeros(1), True, "solved")
+
+    monkeypatch.setattr(labelling, "solve", solve)
+    monkeypatch.setattr(labelling, "_write_picture", lambda *_: None)
+    messages = []
+    for size, options in ((10, {}), (11, {}), (11, {"tolerance": 1e-5})):
+        seeds = np.full((10, size), 255, np.uint8)
+        seeds[2, 2:4] = 0, 1
+        sample = Sample("a", np.zeros((10, size, 3), np.uint8), seeds, ("x", "y"))
+        messages.append(segment(sample, tmp_path, Energy(eta=0), **options).solution.message)
+    assert tolerances == [None, labelling.LARGE_TOLERANCE, 1e-5]
+    assert [message == "solved" for message in messages] == [True, False, True]
+    assert "0.10%" in messages[1]
+    assert "megapixels" in messages[1]

@@ -22,6 +22,9 @@ from torch import Tensor
 from toykit._shared.arguments import check_whole
 from toykit.conventions import PADDING, UNLABELLED, check_image, check_logits, check_one_device, check_seeds
 
+#: Rows of pixels that are converted at a time.
+ROWS = 64
+
 
 def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tuple[Tensor, Tensor, Tensor]:
     """Pool the inputs of the sub-problem on cells.
@@ -58,7 +61,11 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
             f"seeds {tuple(seeds.shape)} and logits {tuple(logits.shape)}"
         )
     check_one_device(logits, image, seeds)
-    return cell_logits(logits, seeds, stride), _mean(image, seeds, stride), cell_seeds(seeds, logits.shape[1], stride)
+    return (
+        cell_logits(logits, seeds, stride),
+        cell_photo(image, seeds, stride),
+        cell_seeds(seeds, logits.shape[1], stride),
+    )
 
 
 def cell_logits(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
@@ -97,6 +104,18 @@ def cell_logits(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
     return _mean(logits, seeds, stride)
 
 
+def cell_photo(image: Tensor, seeds: Tensor, stride: int) -> Tensor:
+    """Pool a photo (B, C, H, W) on cells: their mean colours outside the padding, float (B, C, h, w).
+
+    Of `seeds` (B, H, W) only the padding is read. Bytes are converted some rows at a time.
+    """
+    if image.is_floating_point():
+        return _mean(image, seeds, stride)
+    rows = -(-ROWS // stride) * stride
+    parts = zip(image.split(rows, 2), seeds.split(rows, 1), strict=True)
+    return torch.cat([_mean(part.float(), marks, stride) for part, marks in parts], 2)
+
+
 def cell_size(size: Sequence[int], stride: int) -> tuple[int, int]:
     """Return (h, w), the rows and columns of cells that cover an image of `size` (H, W)."""
     height, width = size
@@ -114,8 +133,7 @@ def cell_seeds(seeds: Tensor, num_classes: int, stride: int) -> Tensor:
     most, winner = votes.view(batch, height, width, num_classes).max(-1)
     if seeds.device.type != "cpu":  # on a GPU max may return any of equals
         winner = (votes.view((*most.shape, -1)) == most[..., None]).byte().argmax(-1)
-    inside = _pool((seeds != PADDING)[:, None].float(), stride)[:, 0] > 0
-    return winner.where(most > 0, torch.where(inside, UNLABELLED, PADDING))
+    return winner.where(most > 0, torch.where(_inside(seeds, stride, torch.float32)[0][:, 0] > 0, UNLABELLED, PADDING))
 
 
 def to_pixels(x: Tensor, size: Sequence[int], stride: int) -> Tensor:
@@ -142,16 +160,26 @@ def to_pixels(x: Tensor, size: Sequence[int], stride: int) -> Tensor:
 
 def _mean(x: Tensor, seeds: Tensor, stride: int) -> Tensor:
     """Average x (B, C, H, W) over each cell's pixels outside the padding: (B, C, h, w); 0 where all is padding."""
-    inside = (seeds != PADDING)[:, None].to(x.dtype)
-    share = _pool(inside, stride)
-    if x.device.type != "cpu" or not bool(inside.all()):  # large photos without padding are spared a copy
-        x = x * inside
-    return _pool(x, stride) / share.where(share > 0, 1)
+    share, inside = _inside(seeds, stride, x.dtype)
+    return _pool(x if inside is None else x * inside, stride) / share.where(share > 0, 1)
+
+
+def _inside(seeds: Tensor, stride: int, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+    """Return the share of each cell that is not padding (B, 1, h, w), and 1 at pixels outside the padding (B, 1, H, W).
+
+    Large photos without padding are spared the second, which is None for them.
+    """
+    outside = (seeds == PADDING)[:, None]
+    if seeds.device.type != "cpu" or bool(outside.any()):
+        inside = (~outside).to(dtype)
+        return _pool(inside, stride), inside
+    size = seeds.shape[1:]
+    rows, columns = (
+        (n - torch.arange(0, n, stride, dtype=dtype)).clamp_max(stride) for n in size
+    )  # pixels of each cell along both sides
+    return (rows[:, None] * columns / stride**2).expand(len(seeds), 1, -1, -1), None
 
 
 def _pool(x: Tensor, stride: int) -> Tensor:
     """Average x (B, C, H, W) over each cell, zeros beyond the image included."""
-    height, width = x.shape[-2:]
-    if height % stride or width % stride:
-        x = F.pad(x, (0, -width % stride, 0, -height % stride))
-    return F.avg_pool2d(x, stride)
+    return F.avg_pool2d(x, stride, ceil_mode=True, divisor_override=stride**2)

@@ -229,7 +229,7 @@ class Subproblem:
         relaxation = RELAXATIONS[self.energy.relaxation]
         one, other = torch.eye(2, dtype=self.sigma.dtype, device=self.sigma.device)[:, None]
         same, different = relaxation(one, one), relaxation(one, other)  # only these two values occur at vertices
-        equal, cut = self.edges.within(self.is_seed).weight_by_agreement(self.seeds)
+        equal, cut = self.edges.weight_by_agreement(self.seeds, self.is_seed)
         return self.energy.lam * (same * equal + different * cut)
 
     def fix_seeds(self, y: Tensor) -> Tensor:

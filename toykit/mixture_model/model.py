@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from toykit.conventions import PADDING, UNLABELLED
-from toykit.energy.cells import cell_inputs, to_pixels
+from toykit.conventions import PADDING
+from toykit.energy.cells import cell_photo, to_pixels
 from toykit.mixture_model.colour import cielab
 from toykit.mixture_model.linear import linear_scores
 from toykit.mixture_model.mixture import Mixture, fit
@@ -81,9 +81,10 @@ class PhotoModel:
         codes = number.nonzero()[:, 0]
         number[codes] = torch.arange(len(codes), dtype=torch.int32, device=photo.device)
         rgb = torch.stack([codes >> 16, codes >> 8 & 255, codes & 255]).to(photo.dtype)
-        densities = torch.cat([self._densities(some) for some in rgb.split(CHUNK, 1)], 1)
+        densities = torch.cat([self._densities(some).T for some in rgb.split(CHUNK, 1)])  # a colour's lie together
         for part in _row_blocks(height, width):
-            scores[:, part] += densities[:, number[_code(photo[:, part])].long()]
+            here = number[_code(photo[:, part]).flatten()]
+            scores[:, part] += densities.index_select(0, here).T.unflatten(1, (-1, width))
 
     def _densities(self, rgb: Tensor) -> Tensor:
         """Compute ln p_k of colours (3, N): float32 (len(present), N)."""
@@ -118,7 +119,7 @@ def fit_photo(photo: Tensor, seeds: Tensor, features: list[Tensor] | None = None
     PhotoModel
     """
     stride = stride_of(*seeds.shape)
-    present = seeds[seeds < PADDING].unique().tolist()
+    present = seeds.flatten().bincount(minlength=PADDING)[:PADDING].nonzero()[:, 0].tolist()
     mixtures = []
     for k in present:
         rows, columns = (seeds == k).nonzero(as_tuple=True)
@@ -133,6 +134,4 @@ def fit_photo(photo: Tensor, seeds: Tensor, features: list[Tensor] | None = None
 
 def cell_colours(photo: Tensor, seeds: Tensor, stride: int) -> Tensor:
     """Return the cells' mean colours in CIELAB, float64 (3, h, w)."""
-    blank = photo.new_zeros(1, 2, *seeds.shape)
-    outside = seeds.where(seeds == PADDING, UNLABELLED)  # only padding is left out of the means
-    return cielab(cell_inputs(blank, photo[None], outside[None], stride)[1][0])
+    return cielab(cell_photo(photo[None], seeds[None], stride)[0])

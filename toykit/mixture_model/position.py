@@ -54,9 +54,11 @@ def geodesic_distances(colours: Tensor, seeds: Tensor, classes: list[int], strid
     values = colours.double().cpu().numpy()
     height, width = values.shape[1:]
     number = np.arange(height * width).reshape(height, width)
-    marks = seeds.cpu().numpy()
-    inside = np.zeros(height * width, bool)
-    inside[_cells(marks != PADDING, stride, width)] = True
+    outside = seeds == PADDING
+    inside = np.ones(height * width, bool)
+    if bool(outside.any()):
+        inside[:] = False
+        inside[_cells(~outside, stride, width)] = True
     step = DIAGONAL / math.hypot(height, width)
     starts, ends, lengths = [], [], []
     for dy, dx in OFFSETS:
@@ -71,14 +73,14 @@ def geodesic_distances(colours: Tensor, seeds: Tensor, classes: list[int], strid
     edges = (np.concatenate(lengths), (np.concatenate(starts), np.concatenate(ends)))
     graph = coo_matrix(edges, shape=(number.size, number.size)).tocsr()
     distances = np.stack(
-        [dijkstra(graph, directed=False, indices=_cells(marks == k, stride, width), min_only=True) for k in classes]
+        [dijkstra(graph, directed=False, indices=_cells(seeds == k, stride, width), min_only=True) for k in classes]
     )
     farthest = np.max(distances, initial=0.0, where=np.isfinite(distances))
     distances[:, ~np.isfinite(distances).all(0)] = farthest
     return torch.from_numpy(distances.reshape(-1, height, width)).to(colours.device)
 
 
-def _cells(mask: np.ndarray, stride: int, width: int) -> np.ndarray:
+def _cells(mask: Tensor, stride: int, width: int) -> np.ndarray:
     """Return the numbers of the cells that contain a pixel of a mask (H, W)."""
-    rows, columns = mask.nonzero()
-    return np.unique(rows // stride * width + columns // stride)
+    rows, columns = mask.nonzero(as_tuple=True)
+    return (rows // stride * width + columns // stride).unique().cpu().numpy()

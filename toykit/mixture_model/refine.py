@@ -23,7 +23,7 @@ from torch import Tensor
 
 from toykit.conventions import PADDING, UNLABELLED
 from toykit.energy import Energy
-from toykit.energy.cells import cell_inputs
+from toykit.energy.cells import cell_photo, cell_seeds
 from toykit.mixture_model.colour import cielab
 from toykit.mixture_model.model import PhotoModel
 from toykit.solvers import solve
@@ -65,8 +65,8 @@ def refine(
     number = torch.full((PADDING + 2,), UNLABELLED, device=seeds.device)
     number[PADDING] = PADDING
     number[model.present] = torch.arange(len(model.present), device=seeds.device)
-    blank = photo.new_zeros(1, len(model.present), *seeds.shape)
-    _, image, marks = cell_inputs(blank, photo[None], number[seeds][None], model.stride)
+    image = cell_photo(photo[None], seeds[None], model.stride)
+    marks = number[cell_seeds(seeds[None], model.present[-1] + 1, model.stride)]
     coarse = replace(energy, cross_entropy="CCE", lam=energy.lam / model.stride)
     points = cielab(image[0]).flatten(1).T
     free, seeded = (marks == UNLABELLED).flatten(), (marks < PADDING).flatten()

@@ -146,8 +146,10 @@ class DenseEdges:
             value = value + (self.degree() * (1 - y.square().sum(1))).flatten(1).sum(1) / 2
         return value
 
-    def weight_by_agreement(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weight (B,) of the pairs of equal, and that of different labels (B, H, W)."""
+    def weight_by_agreement(self, labels: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the weight (B,) of the pairs of equal, and that of different labels (B, H, W), see `Edges`."""
+        if mask is not None:
+            return self.within(mask).weight_by_agreement(labels)
         degree = self.degree()
         total = degree.flatten(1).sum(1) / 2
         if not bool(total.any()):

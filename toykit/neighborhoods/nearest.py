@@ -21,6 +21,8 @@ from toykit.neighborhoods.protocol import FACTORS, Neighborhood, Relaxation
 
 #: Row and column offsets that reach each undirected edge once.
 OFFSETS = {4: ((0, 1), (1, 0)), 8: ((0, 1), (1, 0), (1, 1), (1, -1))}
+#: Pixels whose differences are computed at a time: they fit the cache.
+CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -61,24 +63,28 @@ class NearestNeighbors(Neighborhood):
 
     def edges(self, image: Tensor, padding: Tensor | None = None) -> "GridEdges":
         """Compute the weighted edges of a batch, see `toykit.neighborhoods.protocol.Neighborhood`."""
-        inside = torch.ones_like(image[:, 0], dtype=torch.bool) if padding is None else ~padding
         offsets = OFFSETS[self.connectivity]
-        distances, exists = [], []
-        for offset in offsets:
-            a, b = _ends(image, offset)
-            distances.append((a - b).square().sum(1))
-            a, b = _ends(inside, offset)
-            exists.append(a & b)
+        weights = [_squared_distances(image, offset) for offset in offsets]
+        missing = []  # edges with an end in the padding
+        if padding is not None and (padding.device.type != "cpu" or bool(padding.any())):
+            missing = [a | b for a, b in (_ends(padding, offset) for offset in offsets)]
+        for distance, absent in zip(weights, missing, strict=bool(missing)):
+            distance.masked_fill_(absent, 0)
+        scale: float | Tensor
         if isinstance(self.bandwidth, str):
-            count = torch.stack([e.flatten(1).sum(1) for e in exists]).sum(0)
-            total = _add([(d * e).flatten(1).sum(1) for d, e in zip(distances, exists, strict=True)])
-            scale = self.factor * total / count.clamp_min(1)
+            count = sum(d[0].numel() for d in weights) - sum(m.flatten(1).sum(1) for m in missing)
+            total = _add([d.flatten(1).sum(1) for d in weights])
+            scale = self.factor * total / torch.as_tensor(count, device=image.device).clamp_min(1)
             scale = scale.where(scale > 0, 1)[:, None, None]
         else:
             scale = self.factor * self.bandwidth**2
-        lengths = [self.diagonal if dy and dx else 1 for dy, dx in offsets]
-        weights = tuple((-d / scale).exp() * e * n for d, e, n in zip(distances, exists, lengths, strict=True))
-        return GridEdges(offsets, weights)
+        for (dy, dx), weight in zip(offsets, weights, strict=True):  # in place: of a large photo every copy counts
+            weight.div_(-scale).exp_()
+            if dy and dx and self.diagonal != 1:
+                weight.mul_(self.diagonal)
+        for weight, absent in zip(weights, missing, strict=bool(missing)):
+            weight.masked_fill_(absent, 0)
+        return GridEdges(offsets, tuple(weights))
 
 
 @dataclass(frozen=True)
@@ -108,14 +114,21 @@ class GridEdges:
         """Compute sum_{ij in N} w_ij P(y_i, y_j) per image: (B,)."""
         return _add([(weight * relaxation(p, q)).flatten(1).sum(1) for p, q, weight in self.pairs(y)])
 
-    def weight_by_agreement(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weight (B,) of the edges between equal, and that between different labels (B, H, W)."""
-        equal, different = [], []
-        for p, q, weight in self.pairs(labels[:, None]):
-            same = (p == q)[:, 0]
-            equal.append(weight.where(same, 0).flatten(1).sum(1))
-            different.append(weight.where(~same, 0).flatten(1).sum(1))
-        return _add(equal), _add(different)
+    def weight_by_agreement(self, labels: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the weight (B,) of the edges between equal, and that between different labels (B, H, W), see `Edges`."""
+        if mask is not None and mask.device.type != "cpu":
+            return self.within(mask).weight_by_agreement(labels)
+        sums = self.weights[0].new_zeros(2, len(labels))
+        for number, (p, q, weight) in enumerate(self.pairs(labels[:, None])):
+            if mask is None:
+                same = (p == q)[:, 0]
+                sums += torch.stack([weight.where(chosen, 0).flatten(1).sum(1) for chosen in (same, ~same)])
+            else:  # seeds are few
+                a, b = _ends(mask, self.offsets[number])
+                image, row, column = (a & b).nonzero(as_tuple=True)
+                same = p[image, 0, row, column] == q[image, 0, row, column]
+                sums.view(-1).index_add_(0, image + len(labels) * ~same, weight[image, row, column])
+        return sums[0], sums[1]
 
     def laplacian(self, y: Tensor) -> Tensor:
         """Compute sum_j w_ij (y_i - y_j) at each pixel i of a map y (B, K, H, W)."""
@@ -149,6 +162,17 @@ class GridEdges:
         numbers = torch.arange(height * width, device=self.weights[0].device).view(1, 1, height, width)
         ends = [(p.flatten(), q.flatten(), w.flatten(1)) for p, q, w in self.pairs(numbers)]
         return torch.cat([e[0] for e in ends]), torch.cat([e[1] for e in ends]), torch.cat([e[2] for e in ends], 1)
+
+
+def _squared_distances(image: Tensor, offset: tuple[int, int]) -> Tensor:
+    """Compute ||I_i - I_j||^2 of the edges with this offset."""
+    first, second = _ends(image, offset)
+    out = torch.empty_like(first[:, 0], memory_format=torch.contiguous_format)
+    rows = max(1, CHUNK // max(1, len(image) * out.shape[2]))
+    for top in range(0, out.shape[1], rows):
+        part = slice(top, top + rows)
+        out[:, part] = (first[:, :, part] - second[:, :, part]).square_().sum(1)
+    return out
 
 
 def _add(terms: list[Tensor]) -> Tensor:

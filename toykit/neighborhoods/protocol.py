@@ -79,8 +79,11 @@ class Edges(Protocol):
         """
         ...
 
-    def weight_by_agreement(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weight (B,) of the edges between equal, and that between different integer labels (B, H, W)."""
+    def weight_by_agreement(self, labels: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the weight (B,) of the edges between equal, and that between different integer labels (B, H, W).
+
+        Only edges with both ends in the mask, bool (B, H, W), count, if there is one.
+        """
         ...
 
     def laplacian(self, y: Tensor) -> Tensor:

@@ -142,8 +142,10 @@ class ListEdges:
         sums = [(w * relaxation(x[None, :, i], x[None, :, j])[0]).sum() for x, i, j, w in self._images(y)]
         return torch.stack(sums)
 
-    def weight_by_agreement(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weight (B,) of the edges between equal, and that between different labels (B, H, W)."""
+    def weight_by_agreement(self, labels: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the weight (B,) of the edges between equal, and that between different labels (B, H, W), see `Edges`."""
+        if mask is not None:
+            return self.within(mask).weight_by_agreement(labels)
         labels = labels.flatten(1)
         same = labels.gather(1, self.i) == labels.gather(1, self.j)
         return self.weights.where(same, 0).sum(1), self.weights.where(~same, 0).sum(1)

@@ -14,11 +14,14 @@ from toykit._shared.files import check_writable, write_atomically
 from toykit.conventions import PADDING
 from toykit.datasets.sample import Sample
 from toykit.energy import Energy
-from toykit.energy.cells import cell_inputs
+from toykit.energy.cells import cell_logits, cell_photo, cell_seeds
 from toykit.mixture_model import ROUNDS, Backbone, mixture_logits
 from toykit.solvers import Solution, solve
 from toykit.supervision import write_seeds
 
+#: Photos of more pixels are solved by "fast" to this tolerance, unless one is given: a sweep takes seconds, and the later ones
+#: change few labels.
+LARGE, LARGE_TOLERANCE = 1 << 22, 1e-3
 #: Longer side of a photo in the picture, in pixels: a panel shows no more.
 LONGEST = 1000
 #: Rows whose hard labels are computed at a time: they fit the cache.
@@ -173,7 +176,8 @@ def segment(
         The folder. It gets NAME_labels.npz (labels float32 (K, H, W), classes), NAME_mask.png (indexed, VOC's colours, 254 =
         padding) and NAME_picture.png (seeds, soft labels, their entropy, hard mask).
     energy, method, callback, **options
-        See `toykit.solve`.
+        See `toykit.solve`. The default tolerance of the solver "fast" is `LARGE_TOLERANCE` on photos of more than `LARGE`
+        pixels; the solution's message reports it.
     logits : Tensor, float (1, K, H, W), optional
         A network's logits. By default those of a model that is fitted on the seeds, `toykit.mixture_model.mixture_logits`; with
         eta = 0 uniform ones.
@@ -200,10 +204,15 @@ def segment(
     if logits is None:  # the model of the seeds knows the classes with seeds only
         solved = _renumbered(sample, _solved_ids(sample))
         present = torch.from_numpy(solved.present())[None]
-    image, seeds = solved.tensors()
+    image, seeds = _tensors(solved)
     if logits is None:
         logits = _predict(image, seeds, len(solved.classes), energy, rounds, features)
+    large = method == "fast" and sample.seeds.size > LARGE and "tolerance" not in options
+    options |= {"tolerance": LARGE_TOLERANCE} if large else {}
     solution = solve(logits, image, seeds, energy, method, present=present, callback=callback, **options)
+    if large:
+        note = f"; the default tolerance is {LARGE_TOLERANCE:.2%} on photos of more than {LARGE / 1e6:.1f} megapixels"
+        solution = replace(solution, message=solution.message + note)
     del logits, image, seeds  # the files need memory, too
     labels = solution.labels[0]
     names = _names(sample, solution)
@@ -217,12 +226,18 @@ def segment(
     return Segmentation(sample, solution, files, mask)
 
 
+def _tensors(sample: Sample) -> tuple[Tensor, Tensor]:
+    """Return the photo (1, 3, H, W), whose bytes take a quarter of the memory of numbers, and the seeds (1, H, W)."""
+    photo = torch.from_numpy(np.ascontiguousarray(sample.image)).permute(2, 0, 1)[None].contiguous()
+    return photo, torch.from_numpy(sample.seeds.astype(np.int64))[None]
+
+
 def _predict(
     image: Tensor, seeds: Tensor, num_classes: int, energy: Energy, rounds: int, features: str | Path | None
 ) -> Tensor:
     """Predict from the seeds; uniformly where the predictions have no weight, since the solver would start from them."""
     if energy.eta == 0:
-        return image.new_zeros(1, num_classes, *seeds.shape[1:])
+        return torch.zeros(1, num_classes, *seeds.shape[1:])
     maps = None if features is None else Backbone(features)
     return mixture_logits(image, seeds, num_classes, energy=energy, rounds=rounds, features=maps)
 
@@ -257,7 +272,9 @@ def _write_picture(path: Path, sample: Sample, solution: Solution, names: dict[i
     stride = -(-max(sample.seeds.shape) // LONGEST)  # a large photo is drawn smaller
     ids, classes = _ids(sample, solution), len(_names(sample, solution))
     solved = sample if len(ids) == classes else _renumbered(sample, ids)
-    small, photo, seeds = (x[0] for x in cell_inputs(solution.labels, *solved.tensors(), stride))
+    photo, seeds = _tensors(solved)
+    small = cell_logits(solution.labels, seeds, stride)[0].cpu()
+    photo, seeds = cell_photo(photo, seeds, stride)[0], cell_seeds(seeds, len(small), stride)[0]
     used = small.flatten(1).any(1)  # the largest entropy is that of the classes that take part
     image = photo.round().byte().permute(1, 2, 0).numpy()
     marks = seeds.numpy().astype(np.uint8)

@@ -36,7 +36,7 @@ from torch import Tensor
 
 from toykit.conventions import PADDING
 from toykit.energy import Subproblem
-from toykit.energy.cells import cell_inputs, cell_size, to_pixels
+from toykit.energy.cells import cell_logits, cell_photo, cell_seeds, cell_size, to_pixels
 from toykit.neighborhoods import Edges, GridEdges
 from toykit.simplex import extended_log, softmax
 from toykit.solvers.block_descent.descent import Descent, set_seeds
@@ -163,9 +163,9 @@ def coarsen(problem: Subproblem) -> Subproblem:
         Of B images (ceil(H / 2), ceil(W / 2)).
     """
     logarithmic = problem.energy.cross_entropy == "CE"
-    pooled, image, seeds = cell_inputs(
-        problem.logits if logarithmic else problem.sigma, problem.image, problem.seeds, 2
-    )
+    marks = problem.seeds
+    pooled, image = cell_logits(problem.logits if logarithmic else problem.sigma, marks, 2), problem.image
+    image, seeds = cell_photo(image, marks, 2).to(pooled.dtype), cell_seeds(marks, pooled.shape[1], 2)
     # padding gets labels in the simplex, too: interpolation reaches it from the cells beside it
     pooled = pooled.where((seeds != PADDING)[:, None], 0 if logarithmic else 1 / pooled.shape[1])
     logits, sigma = (pooled, softmax(pooled)) if logarithmic else (extended_log(pooled), pooled)

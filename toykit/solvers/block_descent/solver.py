@@ -257,7 +257,10 @@ class _Descent(Descent):
         terms, moving = self.problem.energy, self.residual > tolerance
         if not bool(moving.any()):
             return
-        x = replace(self.layout, free=self.layout.free * self.layout.at_pixels(moving))
+        freezes = (
+            moving.device.type == "cuda" or len(moving) > 1
+        )  # a single image ends the sweeps when it has converged
+        x = replace(self.layout, free=self.layout.free * self.layout.at_pixels(moving)) if freezes else self.layout
         now = self.energy() if len(self.trace) > 1 else self.trace[0]
         rounding = torch.finfo(self.problem.sigma.dtype).eps * self.trace[0].abs()
         while len(self.trace) <= max_steps and not self.stopped:
@@ -265,7 +268,8 @@ class _Descent(Descent):
             now = now + change
             self.residual = torch.where(moving, relative_decrease(change, now, rounding), self.residual)
             moving = moving & (self.residual > tolerance)
-            x.free.mul_(x.at_pixels(moving))  # an image that has converged is frozen, in this copy
+            if freezes:
+                x.free.mul_(x.at_pixels(moving))  # an image that has converged is frozen, in this copy
             self.trace.append(torch.minimum(self.trace[-1], now))
             self.notify()
             if (now.device.type != "cuda" or len(self.trace) % POLL == 0) and not bool(moving.any()):

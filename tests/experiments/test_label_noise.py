@@ -77,11 +77,13 @@ def test_interval_of_one_or_none():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"losses": ("CE", "XE")}, "losses: expected some of CE, RCE, CCE, Q; got XE"),
-        ({"losses": ()}, "losses: expected at least one"),
-        ({"seeds": (1, 1)}, "seeds: expected at least one value, each once"),
-        ({"noise": (0.0, 1.1)}, r"noise: expected a number in \[0, 1\], got 1.1"),
-        ({"noise": (math.nan,)}, r"noise: expected a number in \[0, 1\], got nan"),
+        ({"loss": "XE"}, "loss: expected one of CE, RCE, CCE, Q; got 'XE'"),
+        ({"seed": -1}, "seed: expected a whole number, at least 0"),
+        ({"side": 7}, "side: expected a whole number, at least 8"),
+        ({"test_per_class": 0}, "test_per_class: expected a whole number, at least 1"),
+        ({"source": "web"}, "source: expected one of photos, generated; got 'web'"),
+        ({"noise": 1.1}, r"noise: expected a number in \[0, 1\], got 1.1"),
+        ({"noise": math.nan}, r"noise: expected a number in \[0, 1\], got nan"),
         ({"epochs": 0}, "epochs: expected a whole number, at least 1; got 0"),
         ({"batch": 1}, "batch: expected a whole number, at least 2"),
         ({"batch": 4.0}, "batch: expected a whole number"),

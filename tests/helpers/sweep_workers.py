@@ -22,18 +22,19 @@ def main(table, lease, *sweeps):
     import segmentation_models_pytorch
     import torch.utils.tensorboard
 
+    from toykit.training.sweep import segmentation
     from toykit.training.sweep import sweep as engine
     from toykit.training.sweep.table import load_table
 
     assert all((lightning_fabric, optuna, scipy.stats, segmentation_models_pytorch, torch.utils.tensorboard))
-    loaded, run_one = load_table(table), engine.run_one
+    loaded, run_one = load_table(table), segmentation.run_one
 
     for folder, storage in (sweep.split("=", 1) for sweep in sweeps):
         begun, begin = os.pipe()
 
         def work(death, folder=folder, storage=storage, begin=begin):
             if death:
-                engine.run_one = mortal(run_one, begin, death)
+                segmentation.run_one = mortal(run_one, begin, death)
             sweep = engine.Sweep(loaded, Path(folder), storage or None, float(lease))
             engine.work(sweep, lambda line: print(line, flush=True))
 

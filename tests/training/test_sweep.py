@@ -16,8 +16,7 @@ pytest.importorskip("optuna")
 
 from toykit.cli import main
 from toykit.training import RunResult
-from toykit.training.sweep import launch, load_table, run_sweep, status
-from toykit.training.sweep import sweep as engine
+from toykit.training.sweep import launch, load_table, run_sweep, segmentation, status
 from toykit.training.sweep.sweep import Sweep, work
 
 TINY = (
@@ -72,7 +71,7 @@ class Trainings:
 @pytest.fixture
 def trainings(monkeypatch):
     fake = Trainings()
-    monkeypatch.setattr(engine, "run_one", fake)
+    monkeypatch.setattr(segmentation, "run_one", fake)
     monkeypatch.setattr(launch, "check_needs", lambda table: None)
     return fake
 

@@ -23,7 +23,8 @@ def test_every_shipped_table_expands_and_states_its_provenance(name):
     assert "Hardware:" in head
     assert "Hours:" in head
     assert table.rows
-    assert len({table.config(row, 0).run.seed for row in table.rows.values()}) == 1
+    configs = [table.config(row, 0) for row in table.rows.values()]
+    assert configs == [table.experiment.with_seed(table.config(row, 1), 0) for row in table.rows.values()]
     if table.paper:
         numbers = [paper_number(table, row) for row in table.rows.values()]
         assert set(numbers) - {None} <= {row["miou"] for row in published(table.paper)}
@@ -77,7 +78,7 @@ def test_variants_grid_and_seeds_combine(tmp_path):
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("rows: {a: {}}", "unknown key 'rows'; the table has preset, overrides, variants"),
+        ("rows: {a: {}}", "unknown key 'rows'; the table has experiment, preset, overrides"),
         ("seeds: 2", "expected variants, a grid, or both"),
         ("variants: {a: {energy.lamda: 3}}", "row a: overrides: unknown key energy.lamda"),
         ("variants: {a: {run.seed: 3}}", "run.seed is set by the sweep"),
@@ -117,7 +118,9 @@ def test_what_the_sweep_sets_is_not_overridden_by_the_command(override, key, tmp
 
 
 def test_a_table_that_does_not_exist():
-    with pytest.raises(FileNotFoundError, match="tabel3: neither a file nor a table; the tables are fig5"):
+    with pytest.raises(
+        FileNotFoundError, match="tabel3: neither a file nor a table; the tables are fig3d, fig3d_toy, fig5"
+    ):
         load_table("tabel3")
 
 

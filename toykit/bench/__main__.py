@@ -22,6 +22,7 @@ import torch
 from toykit import ConvergenceWarning, NearestNeighbors, __version__
 from toykit._shared.files import write_text
 from toykit.bench.dense import dense
+from toykit.bench.memory import memory
 from toykit.bench.problems import CLASSES
 from toykit.bench.quadratic import jaccard, quadratic
 from toykit.bench.race import draw, race, sparse
@@ -29,13 +30,17 @@ from toykit.bench.scaling import copies, long_range, scaling
 from toykit.bench.training_step import step
 from toykit.bench.walker import walker
 
-#: Names of the benchmark's parts, in the order in which they run.
+#: Names of the benchmark's parts, in the order in which they run; the part memory runs only where it is asked for.
 PARTS = ("race", "copies", "quadratic", "walker", "jaccard", "scaling", "long_range", "step", "sparse", "dense")
 
 
 @click.command(context_settings={"show_default": True})
 @click.option(
-    "--part", "parts", type=click.Choice(PARTS), multiple=True, help="Run only this part; repeatable.  [default: all]"
+    "--part",
+    "parts",
+    type=click.Choice([*PARTS, "memory"]),
+    multiple=True,
+    help="Run only this part; repeatable.  [default: all but memory]",
 )
 @click.option("--images", default=12, help="Number of images of the race.")
 @click.option("--batch", default=4, help="Images per batch of the race.")
@@ -72,6 +77,7 @@ def main(parts: tuple[str, ...], images: int, batch: int, size: tuple[int, int],
         "step": lambda: step(click.echo),
         "sparse": lambda: sparse(height, width, click.echo),
         "dense": lambda: dense(threads, click.echo),
+        "memory": lambda: memory(click.echo),
     }
     for name in parts or PARTS:
         click.echo(f"-- {name}")

@@ -101,6 +101,11 @@ def _photos(folder: Path, side: int, per_class: int | None, seed: int) -> Scenes
     from PIL import Image
     from tqdm import tqdm
 
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{folder}: no such folder; expected photos of Natural Scenes, CLASS/*.jpg. Set TOYKIT_DATA to the folder that "
+            "contains natural_scenes, or ask for the source generated"
+        )
     listed = torchvision().datasets.ImageFolder(folder)
     labels = torch.tensor(listed.targets)
     if per_class is not None:

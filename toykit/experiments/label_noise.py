@@ -3,7 +3,8 @@
 The caption's protocol: ResNet-18; a share eta of the training images gets a wrong label; all losses see soft targets
 eta * u + (1 - eta) * y, the mixture of the observed, perhaps wrong one-hot label y and the uniform distribution u
 (`toykit.simplex.mix_with_uniform`); accuracy is measured on clean test images. "Replaced by a random label" is read as:
-by one of the other K - 1 classes. `toykit.experiments.label_noise_sweep` trains the networks.
+by one of the other K - 1 classes. `toykit.experiments.label_noise_training` trains a network,
+`toykit sweep fig3d` the grid.
 """
 
 import math
@@ -20,16 +21,16 @@ from toykit.simplex import mix_with_uniform, one_hot, softmax
 
 @dataclass(frozen=True)
 class Settings:
-    """The grid of a sweep, and how each of its networks is trained.
+    """One network: its cross-entropy, its labels, its images, and how it is trained.
 
     Parameters
     ----------
-    losses : tuple of str, default ("CE", "RCE", "CCE")
-        Names in `toykit.cross_entropy.CROSS_ENTROPIES`.
-    noise : tuple of float, default (0.0, 0.3, 0.5, 0.7)
-        Shares eta of wrong labels, in [0, 1].
-    seeds : tuple of int, default (0, 1, 2)
-        Each seed draws the initial weights, the order of the images, their shifts and flips, and the wrong labels.
+    loss : str, default "CCE"
+        Name in `toykit.cross_entropy.CROSS_ENTROPIES`.
+    noise : float, default 0.0
+        Share eta of wrong labels, in [0, 1].
+    seed : int, default 0
+        It draws the initial weights, the order of the images, their shifts and flips, and the wrong labels.
     epochs : int, default 8
         Passes over the training images.
     batch : int, default 64
@@ -43,37 +44,42 @@ class Settings:
     stages : int, default 4
         Number of ResNet-18's four stages that the network keeps, counted from the input. The later stages hold most of
         the weights, and see one or two pixels of a very small image.
+    side : int, default 40
+        Height and width of the images in pixels, at least 8.
+    train_per_class, test_per_class : int, default 500 and 100
+        Images per class to train on, and clean ones to test on.
+    source : {"photos", "generated"}
+        Natural Scenes, the default, or textures, see `toykit.datasets.scenes`.
 
     Raises
     ------
     ValueError
-        For a value outside these ranges, an unknown loss, an empty tuple or one that repeats a value.
+        For a value outside these ranges, or an unknown loss.
     """
 
-    losses: tuple[str, ...] = ("CE", "RCE", "CCE")
-    noise: tuple[float, ...] = (0.0, 0.3, 0.5, 0.7)
-    seeds: tuple[int, ...] = (0, 1, 2)
+    loss: str = "CCE"
+    noise: float = 0.0
+    seed: int = 0
     epochs: int = 8
     batch: int = 64
     lr: float = 1e-3
     shift: int = 4
     bfloat16: bool = False
     stages: int = 4
+    side: int = 40
+    train_per_class: int = 500
+    test_per_class: int = 100
+    source: str = "photos"
 
     def __post_init__(self):
-        for name in ("losses", "noise", "seeds"):
-            values = tuple(getattr(self, name))
-            if not values or len(set(values)) < len(values):
-                raise ValueError(f"{name}: expected at least one value, each once; got {values}")
-            object.__setattr__(self, name, values)
-        if unknown := set(self.losses) - set(CROSS_ENTROPIES):
-            raise ValueError(f"losses: expected some of {', '.join(CROSS_ENTROPIES)}; got {', '.join(sorted(unknown))}")
-        for eta in self.noise:
-            check_number("noise", eta, "[0, 1]")
-        for name, least in (("epochs", 1), ("batch", 2), ("shift", 0), ("stages", 1)):
-            check_whole(name, getattr(self, name), least)
+        check_choice("loss", self.loss, CROSS_ENTROPIES)
+        check_number("noise", self.noise, "[0, 1]")
+        least = {"seed": 0, "epochs": 1, "batch": 2, "shift": 0, "stages": 1, "side": 8}
+        for name, smallest in (least | {"train_per_class": 1, "test_per_class": 1}).items():
+            check_whole(name, getattr(self, name), smallest)
         check_choice("stages", self.stages, range(1, 5))
         check_number("lr", self.lr, "(0, inf)")
+        check_choice("source", self.source, ("photos", "generated"))
 
 
 @dataclass(frozen=True)

@@ -211,15 +211,17 @@ def by(rows: Rows, *keys: str, value: str = "miou") -> dict[str, list[float]]:
     return groups
 
 
-def paired(rows: Sequence[dict], one: str, other: str) -> tuple[float, float]:
-    """Compute the mean difference in mIoU of two variants over the seeds that both have.
+def paired(rows: Sequence[dict], one: str, other: str, value: str = "miou") -> tuple[float, float]:
+    """Compute the mean difference of two variants over the seeds that both have.
 
     Parameters
     ----------
     rows : sequence of dict
-        With the columns variant, seed and miou.
+        With the columns variant, seed and `value`.
     one, other : str
         The variants: `one` minus `other`.
+    value : str, default "miou"
+        The column that is compared.
 
     Returns
     -------
@@ -231,11 +233,11 @@ def paired(rows: Sequence[dict], one: str, other: str) -> tuple[float, float]:
     ValueError
         If they have no seed in common.
     """
-    miou = {(r["variant"], r["seed"]): float(r["miou"]) for r in rows if r["miou"] not in ("", None)}
-    seeds = sorted({s for v, s in miou if v == one} & {s for v, s in miou if v == other})
+    scores = {(r["variant"], r["seed"]): float(r[value]) for r in rows if r[value] not in ("", None)}
+    seeds = sorted({s for v, s in scores if v == one} & {s for v, s in scores if v == other})
     if not seeds:
         raise ValueError(f"{one} and {other}: expected runs of the same seeds, got none")
-    return interval([miou[one, s] - miou[other, s] for s in seeds])
+    return interval([scores[one, s] - scores[other, s] for s in seeds])
 
 
 def summary(rows: Sequence[dict], against: str) -> str:

@@ -31,7 +31,7 @@ from toykit.training.load import load_config
 from toykit.training.objective import Objective, now
 from toykit.training.sets import load_sets
 from toykit.training.setup import build_network
-from toykit.training.sweep.results import seeds_in_words
+from toykit.training.sweep.segmentation import seeds_in_words
 from toykit.training.sweep.sweep import TUNING
 
 #: Name of the row of the networks' own predictions.

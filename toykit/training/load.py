@@ -5,9 +5,11 @@ import functools
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from toykit.training.config import Config
+
+C = TypeVar("C")
 
 
 def presets() -> dict[str, Path]:
@@ -46,7 +48,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def config_from(given: Mapping[str, Path | dict], overrides: Sequence[str] = ()) -> Config:
-    """Build a configuration from files or trees of values, then apply the overrides.
+    """Build a configuration of `toykit train` from files or trees of values, then apply the overrides.
 
     Parameters
     ----------
@@ -64,6 +66,11 @@ def config_from(given: Mapping[str, Path | dict], overrides: Sequence[str] = ())
     ValueError, ImportError
         See `load_config`.
     """
+    return build(Config, given, overrides)
+
+
+def build(schema: type[C], given: Mapping[str, Path | dict], overrides: Sequence[str] = ()) -> C:
+    """Build an instance of a dataclass as `config_from` builds a `Config`; it raises the same errors."""
     try:
         import yaml
         from omegaconf import OmegaConf
@@ -75,25 +82,25 @@ def config_from(given: Mapping[str, Path | dict], overrides: Sequence[str] = ())
             raise ValueError(f"{item}: expected KEY=VALUE, e.g. schedule.lr=0.001")
     try:
         trees = {name: OmegaConf.load(x) if isinstance(x, Path) else OmegaConf.create(x) for name, x in given.items()}
-        merged = _schema()
+        merged = _defaults(schema)
         for origin, tree in (trees | {"overrides": OmegaConf.from_dotlist(list(overrides))}).items():
-            _check_keys(OmegaConf.to_container(tree), Config, origin)
+            _check_keys(OmegaConf.to_container(tree), schema, origin)
             merged = OmegaConf.merge(merged, tree)
         config = OmegaConf.to_object(merged)
     except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
         key = getattr(error, "full_key", None)
         origin = ", ".join(given)
         raise ValueError(f"{origin}: {f'{key}: ' if key else ''}{str(error).splitlines()[0]}") from error
-    assert isinstance(config, Config)
+    assert isinstance(config, schema)
     return config
 
 
 @functools.cache
-def _schema() -> Any:
+def _defaults(schema: type) -> Any:
     """Return the defaults with their types; merging copies them."""
     from omegaconf import OmegaConf
 
-    return OmegaConf.structured(Config)
+    return OmegaConf.structured(schema)
 
 
 def _check_keys(tree: Any, schema: type, origin: str, prefix: str = "") -> None:

@@ -5,19 +5,20 @@ import binascii
 import io
 import json
 import math
+import struct
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from toykit.datasets.annotations.shapes import MOST_BYTES, Annotated, Shape, from_runs, photo_size, rectangle, ring
 
 #: What a file with wrong keys, types or values raises.
 FAULTS = (
     AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError, RecursionError, binascii.Error, SyntaxError,
-    UnidentifiedImageError, Image.DecompressionBombError, zlib.error,
+    OSError, Image.DecompressionBombError, zlib.error, struct.error,  # of a mask's PNG, which Pillow decodes from memory
 )  # fmt: skip
 
 

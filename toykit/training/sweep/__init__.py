@@ -23,12 +23,15 @@ A table is a YAML file. All parts but `variants` or `grid` may be left out:
       prune: true                           # end trials early that are below the median of the earlier ones
     paper: {table: table3, columns: {relaxation: energy.relaxation}}   # column of data/reference -> key of the configuration
 
+`experiment: label_noise` makes the rows classifiers under label noise instead (Fig. 3 (d)): their keys are those of
+`toykit.experiments.label_noise.Settings`, and preset, tune and paper have no meaning there.
+
 A variant may have its own `space` ({}: not tuned) and `paper` (column: value; null: the paper has no number).
 
 Each run has a folder of its own, and phase one is trained once for all runs that share it. Interrupted sweeps resume with the
 same command; a dead worker's trial is taken up by another, from its checkpoint. Machines should share the folder, not only the
 storage: without it each trains phase one for itself, and a trial that is taken up begins anew. The results are `table.csv`, a
-row per run with the columns of `toykit.experiments.results.STUDY`, and `table.md`.
+row per run (with the columns of `toykit.experiments.results.STUDY`, or `label_noise.COLUMNS` here), and `table.md`.
 
 With one worker, and with any number for grids and the sampler random without pruning, the result does not depend on
 interruptions; what TPE and the pruner see depends on which trials have finished.

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from urllib.error import URLError
 
 from toykit._shared.files import write_text
-from toykit.training.sets import load_sets
-from toykit.training.setup import build_network
 from toykit.training.sweep.queue import ERROR
 from toykit.training.sweep.results import format_table, write_tables
 from toykit.training.sweep.sweep import JOURNAL, LEASE, Sweep, work
@@ -52,7 +48,7 @@ def run_sweep(
     Returns
     -------
     list of dict
-        The finished runs' rows, see `toykit.training.sweep.results.result_row`.
+        The finished runs' rows, with the columns of the table's experiment.
 
     Raises
     ------
@@ -85,40 +81,19 @@ def run_sweep(
 
 
 def check_needs(table: Table) -> None:
-    """Load the data and build the network of every row, each combination once.
+    """Check that the run of every row can start.
 
     Raises
     ------
     ValueError, FileNotFoundError
-        Data or weights are missing, or a row has no evaluation or several devices; the message begins with the row's name.
+        What `Experiment.check` raises; the message begins with the row's name.
     """
-    seen = set()
+    seen: set = set()
     for name, row in table.rows.items():
-        config = table.config(row, table.seeds[0])
-        if not config.run.eval_every:
-            raise ValueError(
-                f"{table.name}, row {name}: run.eval_every: a sweep compares evaluations; expected at least 1"
-            )
-        if config.run.devices > 1:
-            raise ValueError(
-                f"{table.name}, row {name}: run.devices={config.run.devices}: each run of a sweep has one device; expected 1. "
-                "Use several with --workers"
-            )
-        supervision = dataclasses.replace(config.supervision, ratio=1.0)  # the same files for each length
-        key = repr((config.data, supervision, config.model, config.method == "full"))
-        if key in seen:
-            continue
-        seen.add(key)
         try:
-            training, _ = load_sets(config)
-            build_network(config, len(training.classes))
+            table.experiment.check(table.config(row, table.seeds[0]), seen)
         except (FileNotFoundError, ValueError) as error:
             raise type(error)(f"{table.name}, row {name}: {error}") from error
-        except (URLError, OSError, RuntimeError) as error:  # a download that failed
-            raise ValueError(
-                f"{table.name}, row {name}: model.weights={config.model.weights}: cannot be loaded ({error}); give a file, "
-                "model.weights=FILE, or model.weights=null for random weights"
-            ) from error
 
 
 def status(target: str | Path, storage: str | None = None) -> str:

@@ -3,62 +3,18 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toykit._shared.files import write_text
 from toykit.experiments.label_noise import interval
-from toykit.experiments.results import STUDY, paired, published, write_rows
-from toykit.supervision import Supervision
-from toykit.training.run_folder import RunResult
+from toykit.experiments.results import paired, published, write_rows
 
 if TYPE_CHECKING:
     from toykit.training.sweep.table import Row, Table
 
 CSV, MARKDOWN = "table.csv", "table.md"
-
-
-def result_row(name: str, own: Sequence[str], result: RunResult) -> dict[str, Any]:
-    """Summarise a finished run as a row of the table.
-
-    Parameters
-    ----------
-    name : str
-        The variant's.
-    own : sequence of str
-        The variant's overrides.
-    result : RunResult
-
-    Returns
-    -------
-    dict
-        The columns `STUDY`. mIoU and accuracies are in percent, after the last epoch, on the evaluated photos; label_miou is
-        that of the pseudo-labels on the unlabelled pixels of the training photos in the last epoch. supervision: see
-        `seeds_in_words`. solver_share is the share of the time of phase two's steps, in [0, 1]; seconds_per_step is of phase
-        two.
-    """
-    last = result.history[-1]
-    seconds, share = result.phase_two_time()
-    keys = ("val_miou", "val_accuracy", "val_accuracy_inside", "val_accuracy_boundary", "label_miou")
-    percent = ("" if last[key] is None else round(100 * last[key], 2) for key in keys)
-    time = (round(share, 4), round(seconds, 3))
-    values = (
-        seeds_in_words(result.config.supervision),
-        name,
-        result.config.run.seed,
-        *percent,
-        *time,
-        last["step"],
-        " ".join(own),
-    )
-    return dict(zip(STUDY, values, strict=True))
-
-
-def seeds_in_words(given: Supervision) -> str:
-    """Return the kind of seeds, for scribbles with the share of each stroke's length ("simulated 0": one click per stroke)."""
-    return f"{given.kind} {given.ratio:g}" if given.kind in ("scribbles", "simulated") else given.kind
 
 
 def paper_number(table: Table, row: Row) -> float | None:
@@ -95,22 +51,22 @@ def write_tables(folder: Path, table: Table, rows: Sequence[dict]) -> None:
     folder : Path
     table : Table
     rows : sequence of dict
-        See `result_row`; in any order.
+        With the columns of the table's experiment; in any order.
     """
     order = {(name, seed): i for i, (seed, name) in enumerate((s, n) for s in table.seeds for n in table.rows)}
     rows = sorted(rows, key=lambda row: order[row["variant"], row["seed"]])
-    write_rows(folder / CSV, STUDY, list(rows))
+    write_rows(folder / CSV, table.experiment.columns, list(rows))
     write_text(folder / MARKDOWN, format_table(table, rows))
 
 
 def format_table(table: Table, rows: Sequence[dict]) -> str:
-    """Format the runs' results as Markdown: mean mIoU over seeds, differences, the paper's numbers.
+    """Format the runs' results as Markdown: mean score over seeds, differences, the paper's numbers.
 
     Parameters
     ----------
     table : Table
     rows : sequence of dict
-        See `result_row`.
+        See `write_tables`.
 
     Returns
     -------
@@ -119,27 +75,25 @@ def format_table(table: Table, rows: Sequence[dict]) -> str:
         dashes.
     """
     numbers = {name: paper_number(table, row) for name, row in table.rows.items()}
-    columns = ["row", "seeds", "mIoU"]
+    score, title, further = table.experiment.score, table.experiment.title, table.experiment.further
+    columns = ["row", "seeds", title]
     columns += [f"against {table.against}"] if table.against else []
     columns += ["paper"] if any(number is not None for number in numbers.values()) else []
-    columns += ["labels' mIoU", "supervision", "overrides"]
+    columns += [*further, "overrides"]
     lines = [f"# {table.name}", "", _line(columns), _line(["---"] * len(columns))]
     for name, row in table.rows.items():
         own = [r for r in rows if r["variant"] == name]
-        scores = [float(r["miou"]) for r in own if r["miou"] != ""]
-        labels = [float(r["label_miou"]) for r in own if r["label_miou"] != ""]
+        scores = [float(r[score]) for r in own if r[score] != ""]
         cells = [name, str(len(own)), "-" if not scores else _spread(*interval(scores))]
         if table.against:
             cells.append(_difference(table, row, rows))
         if "paper" in columns:
             cells.append("-" if numbers[name] is None else f"{numbers[name]:g}")
-        cells.append(f"{statistics.mean(labels):.1f}" if labels else "-")
-        cells += (
-            [own[0]["supervision"], f"`{own[0]['overrides']}`" if own[0]["overrides"] else ""] if own else ["-", ""]
-        )
+        cells += [write(own) if own else "-" for write in further.values()]
+        cells.append(f"`{own[0]['overrides']}`" if own and own[0]["overrides"] else "")
         lines.append(_line(cells))
     notes = [
-        "mIoU in percent, means over seeds; ± is half of a 95% interval by Student's t, of differences paired by seed."
+        f"{title} in percent, means over seeds; ± is half of a 95% interval by Student's t, of differences paired by seed."
     ]
     if "paper" in columns:
         notes.append(f"paper: the numbers of {table.paper} in data/reference, not measured here.")
@@ -152,7 +106,7 @@ def _difference(table: Table, row: Row, rows: Sequence[dict]) -> str:
     if other == row.name:
         return ""
     try:
-        mean, half = paired(rows, row.name, other)
+        mean, half = paired(rows, row.name, other, table.experiment.score)
     except ValueError:  # no seed in common yet
         return "-"
     return _spread(mean, half, "+")

@@ -107,9 +107,11 @@ def check_not_the_sweeps(what: str, items: Sequence[str]) -> None:
         tree: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(items)))
     except (yaml.YAMLError, OmegaConfBaseException):
         return  # `load_config` says what is wrong
-    for part, key in (("run", "seed"), ("data", "holdout")):
-        if isinstance(tree.get(part), dict) and key in tree[part]:
-            raise ValueError(f"{what}: {part}.{key} is set by the sweep (seeds, tune.holdout); leave it out")
+    for part, key in (("run", "seed"), ("data", "holdout"), ("", "seed")):
+        within = tree.get(part) if part else tree
+        if isinstance(within, dict) and key in within:
+            name = f"{part}.{key}".lstrip(".")
+            raise ValueError(f"{what}: {name} is set by the sweep (seeds, tune.holdout); leave it out")
 
 
 def read_space(what: str, tree: Any) -> dict[str, Any]:

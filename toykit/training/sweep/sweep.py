@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toykit.training import checkpoint
-from toykit.training.comparison import PHASE_ONE, has_phase_one, run_one
-from toykit.training.run_folder import read_run
+from toykit.training.sweep.experiment import PHASE_ONE_DONE, PrunedError
 from toykit.training.sweep.job import Job
 from toykit.training.sweep.queue import (
     ERROR,
@@ -22,7 +20,7 @@ from toykit.training.sweep.queue import (
     open_study,
     patiently,
 )
-from toykit.training.sweep.results import result_row, write_tables
+from toykit.training.sweep.results import write_tables
 from toykit.training.sweep.space import keeps_phase_one, suggest
 from toykit.training.sweep.table import Row, Table, as_overrides
 
@@ -32,11 +30,7 @@ if TYPE_CHECKING:
 JOURNAL, TUNING = "sweep.journal", "tuning"
 #: Seconds without a sign of life after which a trial is taken up.
 LEASE = 60.0
-RESULT, PHASE_ONE_DONE, FINGERPRINT, SETTINGS = "row", "phase_one", "table", "settings"
-
-
-class PrunedError(Exception):
-    """The pruner has ended a trial."""
+RESULT, FINGERPRINT, SETTINGS = "row", "table", "settings"
 
 
 class Sweep:
@@ -96,7 +90,7 @@ class Sweep:
                 more = [f"data.holdout={self.table.tuning.holdout}", *as_overrides("tune", fixed)]
                 phase_one = None
                 if keeps_phase_one(row.space):
-                    phase_one = self._phase_one(row, seed, more)
+                    phase_one = self._phase_one(self.folder / TUNING, row, seed, more)
                 job = Job(key, queue, row, seed, fixed, True, phase_one, name not in chosen)
                 jobs.append((job, trials.get(key)))
                 ended = ended and has_ended(trials.get(key))
@@ -107,7 +101,7 @@ class Sweep:
                 settings = best.get(name, {})
                 phase_one = None
                 if settings is not None:
-                    phase_one = self._phase_one(row, seed, as_overrides("tune", settings))
+                    phase_one = self._phase_one(self.folder, row, seed, as_overrides("tune", settings))
                 job = Job(
                     f"{name}_{seed}", self.runs, row, seed, settings or {}, False, phase_one, settings is not None
                 )
@@ -154,7 +148,7 @@ class Sweep:
         return [trial.user_attrs[RESULT] for trial in self.runs.by_key().values() if RESULT in trial.user_attrs]
 
     def run(self, job: Job, claim: Claim) -> dict:
-        """Train a job's network; return the row of the table. Raises: PrunedError, TrialLostError, and what `train` does."""
+        """Run a job; return its row of the table. Raises: what `Experiment.run` does."""
         settings, more = job.settings, []
         if job.tuning:
             assert self.table.tuning is not None
@@ -163,36 +157,18 @@ class Sweep:
             more = [f"data.holdout={self.table.tuning.holdout}"]
         chosen = as_overrides("tune", settings)
         config = self.table.config(job.row, job.seed, [*chosen, *more])
+        return self.table.experiment.run(job, claim, config, self.folder / job.key, [*job.row.items, *chosen])
 
-        run_dir = self.folder / job.key
-        if job.tuning and (run_dir / "metrics.json").is_file():  # another worker began it: repeat what it reported
-            for row in read_run(run_dir).history:
-                if row["val_miou"] is not None:
-                    claim.report(row["val_miou"], row["epoch"])
-
-        def after_epoch(row: dict) -> None:
-            claim.check()
-            if job.phase_one is not None and row["epoch"] == config.schedule.pretrain_epochs:
-                claim.note(PHASE_ONE_DONE, True)
-            worse = row["val_miou"] is not None and job.tuning and claim.report(row["val_miou"], row["epoch"])
-            if worse and row["epoch"] < config.schedule.total_epochs:
-                raise PrunedError
-
-        result = run_one(config, run_dir, 1, job.phase_one, lambda *_: claim.check(), after_epoch)
-        return result_row(job.row.name, [*job.row.items, *chosen], result)
-
-    def _phase_one(self, row: Row, seed: int, more: Sequence[str]) -> Path | None:
-        """Return the file of a run's phase one: the first row's has the seed in its name alone."""
+    def _phase_one(self, folder: Path, row: Row, seed: int, more: Sequence[str]) -> Path | None:
+        """Return the file of a run's phase one."""
         key = (row.name, seed, *more)
         if key not in self._phases:
             config = self.table.config(row, seed, more)
             first = self.table.config(
                 next(iter(self.table.rows.values())), seed, [m for m in more if m.startswith("data.")]
             )
-            digest = checkpoint.phase_one_digest(config.to_dict())
-            other = "" if digest == checkpoint.phase_one_digest(first.to_dict()) else f"_{digest}"
-            folder = self.folder / TUNING if config.data.holdout else self.folder
-            self._phases[key] = folder / PHASE_ONE.format(seed=f"{seed}{other}") if has_phase_one(config) else None
+            name = self.table.experiment.phase_one(config, first)
+            self._phases[key] = None if name is None else folder / name
         return self._phases[key]
 
     def _best(self, queue: Queue) -> dict[str, Any] | None:
@@ -248,10 +224,10 @@ def _run(sweep: Sweep, job: Job, claim: Claim, say: Callable[[str], object]) -> 
     with claim:
         try:
             row = sweep.run(job, claim)
-            miou = float(row["miou"])
+            score = float(row[sweep.table.experiment.score])
             if not job.tuning:
                 claim.note(RESULT, row)
-            claim.finish(miou)
+            claim.finish(score)
         except PrunedError:
             claim.prune()
             say(f"{job.key}: ended early, below the median of the earlier trials")
@@ -267,7 +243,7 @@ def _run(sweep: Sweep, job: Job, claim: Claim, say: Callable[[str], object]) -> 
             claim.give_back()
             raise
     chosen = f" with {_settings(claim.trial.params)}" if job.tuning else ""
-    say(f"{job.key}: mIoU {miou:.2f}{chosen}")
+    say(f"{job.key}: {sweep.table.experiment.title} {score:.2f}{chosen}")
     if not job.tuning:
         write_tables(sweep.folder, sweep.table, sweep.rows())
 

@@ -12,17 +12,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from toykit._shared.arguments import check_choice
 from toykit.experiments.results import PUBLISHED
-from toykit.training.checkpoint import FREE_KEYS
-from toykit.training.config import Config
-from toykit.training.load import config_from, load_config, presets
-from toykit.training.methods import with_method
+from toykit.training.sweep.experiment import Experiment
+from toykit.training.sweep.label_noise import LabelNoise
 from toykit.training.sweep.results import paper_number
+from toykit.training.sweep.segmentation import Segmentation
 from toykit.training.sweep.space import Tuning, check_keys, check_not_the_sweeps, read_space, read_tuning
 
-KEYS = ("preset", "overrides", "variants", "grid", "seeds", "against", "tune", "paper")
+KEYS = ("experiment", "preset", "overrides", "variants", "grid", "seeds", "against", "tune", "paper")
 #: Keys of a variant that are no overrides.
 OF_VARIANT = ("preset", "space", "paper")
+EXPERIMENTS: dict[str, Experiment] = {"segmentation": Segmentation(), "label_noise": LabelNoise()}
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Row:
     ----------
     parts : tuple of str
         The variant's name, then the values of the grid.
-    preset : str
-        A preset or a configuration file.
+    preset : str or None
+        A preset or a configuration file; None: the experiment's default.
     items : tuple of str
         Its own overrides, KEY=VALUE; a method may also be the name of a preset, see `with_method`.
     space : dict
@@ -44,7 +45,7 @@ class Row:
     """
 
     parts: tuple[str, ...]
-    preset: str
+    preset: str | None
     items: tuple[str, ...]
     space: dict[str, Any]
     paper: dict[str, Any] | None
@@ -63,6 +64,8 @@ class Table:
     ----------
     name : str
         The file's, without its ending.
+    experiment : Experiment
+        What its runs are.
     overrides : tuple of str
         Common overrides, KEY=VALUE.
     rows : dict
@@ -76,15 +79,16 @@ class Table:
     """
 
     name: str
+    experiment: Experiment
     overrides: tuple[str, ...]
     rows: dict[str, Row]
     seeds: tuple[int, ...]
     against: str | None
     tuning: Tuning | None
     paper: str | None
-    _configs: dict[tuple[str, ...], Config] = field(default_factory=dict, repr=False, compare=False)
+    _configs: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def config(self, row: Row, seed: int, more: Sequence[str] = ()) -> Config:
+    def config(self, row: Row, seed: int, more: Sequence[str] = ()) -> Any:
         """Return the configuration of a row's run.
 
         Parameters
@@ -96,36 +100,25 @@ class Table:
 
         Returns
         -------
-        Config
+        Config or another experiment's configuration
 
         Raises
         ------
         Exception
-            What `load_config` raises; the message begins with the row's name.
+            What `Experiment.load` raises; the message begins with the row's name.
         """
         key = (row.name, *more)
         if key not in self._configs:
-            self._configs[key] = self._load(row, more)
-        config = self._configs[key]
-        return dataclasses.replace(config, run=dataclasses.replace(config.run, seed=seed))
-
-    def _load(self, row: Row, more: Sequence[str]) -> Config:
-        """Read the preset and apply the common overrides, the method of another preset, and the row's own overrides."""
-        own = [*row.items, *more]
-        methods = [item.removeprefix("method=") for item in own if item.startswith("method=")]
-        try:
-            if methods and methods[-1] in presets():
-                config = with_method(load_config(row.preset, self.overrides), methods[-1])
-                own = [item for item in own if not item.startswith("method=")]
-                return config_from({row.preset: config.to_dict()}, own)
-            return load_config(row.preset, [*self.overrides, *own])
-        except (ValueError, OSError) as error:
-            raise type(error)(f"{self.name}, row {row.name}: {error}") from error
+            try:
+                self._configs[key] = self.experiment.load(row, self.overrides, more)
+            except (ValueError, OSError) as error:
+                raise type(error)(f"{self.name}, row {row.name}: {error}") from error
+        return self.experiment.with_seed(self._configs[key], seed)
 
     def fingerprint(self) -> str:
         """Return what a sweep computes as text; two commands with the same text may share a sweep."""
         tuned = None if self.tuning is None else dataclasses.asdict(self.tuning)
-        rows = {name: [_fixed(self.config(row, 0)), row.space] for name, row in self.rows.items()}
+        rows = {name: [self.experiment.fixed(self.config(row, 0)), row.space] for name, row in self.rows.items()}
         return json.dumps({"rows": rows, "seeds": self.seeds, "tune": tuned}, sort_keys=True, default=str)
 
 
@@ -178,6 +171,10 @@ def load_table(source: str | Path, overrides: Sequence[str] = ()) -> Table:
 def _read(name: str, tree: Any, overrides: Sequence[str]) -> Table:
     """Build a table from the file's content."""
     check_keys("the table", tree, KEYS)
+    kind = tree.get("experiment", "segmentation")
+    check_choice("experiment", kind, EXPERIMENTS)
+    if tree.get("tune") is not None and not EXPERIMENTS[kind].tunable:
+        raise ValueError(f"tune: the settings of the experiment {kind} cannot be tuned; leave it out")
     paper = tree.get("paper")
     if paper is not None:
         check_keys("paper", paper, ("table", "columns"))
@@ -197,7 +194,9 @@ def _read(name: str, tree: Any, overrides: Sequence[str]) -> Table:
     check_not_the_sweeps("overrides", overrides)
     common = (*as_overrides("overrides", tree.get("overrides") or {}), *overrides)
     table_name = None if paper is None else paper["table"]
-    return Table(name, common, rows, seeds, None if against is None else str(against), tuning, table_name)
+    return Table(
+        name, EXPERIMENTS[kind], common, rows, seeds, None if against is None else str(against), tuning, table_name
+    )
 
 
 def _rows(tree: dict, columns: dict | None, tuning: Tuning | None) -> dict[str, Row]:
@@ -223,11 +222,11 @@ def _rows(tree: dict, columns: dict | None, tuning: Tuning | None) -> dict[str, 
         space = {} if tuning is None else tuning.space
         if own.get("space") is not None:
             space = read_space(f"variants.{variant}.space", own["space"])
-        preset = str(own.get("preset", tree.get("preset", "toy")))
+        preset = own.get("preset", tree.get("preset"))
         for values in itertools.product(*grid.values()):
             parts = [*([] if variant is None else [str(variant)]), *map(_in_name, values)]
             chosen = as_overrides("grid", dict(zip(grid, values, strict=True)))
-            row = Row(tuple(parts), preset, (*items, *chosen), space, paper)
+            row = Row(tuple(parts), None if preset is None else str(preset), (*items, *chosen), space, paper)
             if not re.fullmatch(r"[\w.+-]+", row.name) or row.name in rows:
                 raise ValueError(f"row {row.name!r}: expected a name of letters, digits and _ . + -, each once")
             rows[row.name] = row
@@ -246,12 +245,3 @@ def as_overrides(what: str, tree: Any) -> list[str]:
 def _in_name(value: Any) -> str:
     """Return a value of the grid as part of a name."""
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _fixed(config: Config) -> dict:
-    """Return a configuration without what may differ between machines."""
-    tree = config.to_dict()
-    for key in FREE_KEYS:
-        part, name = key.split(".")
-        del tree[part][name]
-    return tree

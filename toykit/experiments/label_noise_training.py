@@ -1,21 +1,14 @@
-"""The networks of Fig. 3 (d): train ResNet-18 under label noise, for every loss, share of wrong labels and seed.
+"""A network of Fig. 3 (d): ResNet-18, trained under label noise.
 
 `toykit.experiments.label_noise` has the protocol. Image size, optimiser and schedule are ours; the paper does not state them.
 """
 
-import hashlib
-import json
 import math
-import time
 from collections.abc import Callable
-from dataclasses import asdict
-from itertools import product
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from toykit._shared.files import write_text
 from toykit._shared.torchvision import torchvision
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.natural_scenes import Scenes
@@ -24,25 +17,17 @@ from toykit.simplex import softmax
 
 
 def train(
-    loss: str,
-    noise: float,
-    seed: int,
-    train_set: Scenes,
-    test_set: Scenes,
-    settings: Settings,
-    progress: Callable[[], object] = lambda: None,
+    settings: Settings, train_set: Scenes, test_set: Scenes, after_epoch: Callable[[], object] = lambda: None
 ) -> Cell:
     """Train one network from random weights; the same arguments give the same cell.
 
     Parameters
     ----------
-    loss, noise, seed
-        The cell of the grid, see `Settings`.
+    settings : Settings
+        The cell of the grid, and how to train. Which images it names is ignored.
     train_set, test_set : Scenes
         Images to train on, whose labels are corrupted here, and clean images for the accuracy.
-    settings : Settings
-        How to train. Its grid is ignored.
-    progress : callable, optional
+    after_epoch : callable, optional
         Called without arguments after each epoch.
 
     Returns
@@ -50,6 +35,7 @@ def train(
     Cell
         Accuracies and confidence of the run.
     """
+    loss, noise, seed = settings.loss, settings.noise, settings.seed
     num_classes, n = len(train_set.classes), len(train_set.labels)
     generator = torch.Generator().manual_seed(seed)
     soft = targets(corrupt(train_set.labels, noise, num_classes, generator), noise, num_classes)
@@ -77,59 +63,8 @@ def train(
         sigma = _predict(network, test_set.images, settings)
         accuracies.append(float((sigma.argmax(1) == test_set.labels).float().mean()))
         confidence = float(sigma.amax(1).mean())
-        progress()
+        after_epoch()
     return Cell(loss, noise, seed, tuple(accuracies), confidence)
-
-
-def sweep(
-    train_set: Scenes, test_set: Scenes, settings: Settings, folder: str | Path, progress: bool | None = None
-) -> list[Cell]:
-    """Train all cells of the grid; finished cells are read from `folder`, so an interrupted sweep resumes.
-
-    Parameters
-    ----------
-    train_set, test_set : Scenes
-        Images to train on and clean images for the accuracy.
-    settings : Settings
-        The grid and the training.
-    folder : str or Path
-        Folder of one JSON file per cell. A file's name contains a digest of the data and of the training's settings, so
-        that cells of other settings are never reused.
-    progress : bool, optional
-        Whether to show a progress bar on standard error; by default only where that is a terminal.
-
-    Returns
-    -------
-    list of Cell
-        All cells; those of the first seed come first.
-
-    Raises
-    ------
-    ValueError
-        For a file that contains no finished cell; the message names it.
-    """
-    from tqdm import tqdm
-
-    folder, digest = Path(folder), _digest(train_set, test_set, settings)
-    grid = list(product(settings.seeds, settings.noise, settings.losses))  # the first seed of every cell comes first
-    cells = []
-    hidden = None if progress is None else not progress  # None: tqdm looks for a terminal itself
-    with tqdm(total=len(grid) * settings.epochs, desc="label noise", unit="epoch", disable=hidden) as bar:
-        for number, (seed, noise, loss) in enumerate(grid):
-            bar.set_postfix(cells=f"{number}/{len(grid)}", now=f"{loss} {noise:g}")
-            path = folder / f"{loss}-{noise:g}-{seed}-{digest}.json"
-            if path.is_file():
-                cells.append(_read(path))
-                bar.total -= settings.epochs  # the estimate then covers the remaining cells only
-                bar.refresh()
-                continue
-            started = time.perf_counter()
-            cell = train(loss, noise, seed, train_set, test_set, settings, bar.update)
-            content = asdict(cell) | {"seconds": time.perf_counter() - started, "settings": asdict(settings)}
-            content |= {"source": train_set.source, "images": list(train_set.images.shape)}
-            write_text(path, json.dumps(content, indent=1))
-            cells.append(cell)
-    return cells
 
 
 def _resnet18(num_classes: int, stages: int) -> torch.nn.Module:
@@ -170,23 +105,3 @@ def _predict(network: torch.nn.Module, images: Tensor, settings: Settings) -> Te
         parts = images.split(256)
         logits = [network(_normalize(part).contiguous(memory_format=torch.channels_last)).float() for part in parts]
     return torch.cat(logits).softmax(1)
-
-
-def _digest(train_set: Scenes, test_set: Scenes, settings: Settings) -> str:
-    """Return a digest of the data and of the training's settings."""
-    training = {k: v for k, v in asdict(settings).items() if k not in ("losses", "noise", "seeds")}
-    digest = hashlib.sha256(json.dumps(training, sort_keys=True).encode())
-    for scenes in (train_set, test_set):
-        for tensor in (scenes.images, scenes.labels):
-            digest.update(tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
-
-
-def _read(path: Path) -> Cell:
-    """Read a finished cell."""
-    try:
-        content = json.loads(path.read_text())
-        return Cell(**{name: content[name] for name in ("loss", "noise", "seed", "confidence")},
-                    accuracies=tuple(content["accuracies"]))  # fmt: skip
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not a finished cell ({error!r}); delete it to train it again") from error

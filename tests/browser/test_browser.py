@@ -26,13 +26,13 @@ CHOICES = {
 }
 #: A tab's button of a situation.
 SITUATIONS = {"Pseudo-labels (Fig. 4)": "lambda = 0", "Neighbourhoods (Fig. 6)": "only adjacent pixels"}
-#: Scroll to a panel's last control: the picture's top and bottom, the control's bottom, the window's height.
+#: Scroll a panel's last control to the window's middle: the picture's top and bottom, the control's bottom, the window's height.
 LAST_CONTROL = """(panel) => {
     const picture = panel.querySelector('.toykit-live figure') ?? panel.querySelector('.main');
     const control = [...panel.querySelectorAll('.controls > *')].at(-1);
-    control.scrollIntoView({ block: 'end' });
+    control.scrollIntoView({ block: 'center' });
     const [a, b] = [picture, control].map((e) => e.getBoundingClientRect());
-    window.scrollTo(0, 0);
+    panel.scrollIntoView();
     return [a.top, a.bottom, b.bottom, innerHeight];
 }"""
 

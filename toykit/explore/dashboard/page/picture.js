@@ -48,12 +48,9 @@ function words(source, left, top) {
 
 /** Return an SVG element with what an explorer shows, or null where it shows nothing. */
 export function picture(root) {
-  const controls = root.querySelector(".controls"), scrolled = window.scrollY;
-  controls.style.display = "none"; // on a phone they lie between the pictures, one of which may lie over another
-  window.scrollTo(0, 0);
+  root.classList.add("toykit-posing"); // on a phone, controls lie between the pictures, one of which may lie over another
   const made = compose(root);
-  controls.style.display = "";
-  window.scrollTo(0, scrolled);
+  root.classList.remove("toykit-posing");
   return made;
 }
 

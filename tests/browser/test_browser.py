@@ -26,7 +26,7 @@ CHOICES = {
 }
 #: A tab's button of a situation.
 SITUATIONS = {"Pseudo-labels (Fig. 4)": "lambda = 0", "Neighbourhoods (Fig. 6)": "only adjacent pixels"}
-#: Scroll a panel's last control to the window's middle: the picture's top and bottom, the control's bottom, the window's height.
+#: Scroll a panel's last control to the window's middle: the picture's top and bottom, the control's bottom, the window's end.
 LAST_CONTROL = """(panel) => {
     const picture = panel.querySelector('.toykit-live figure') ?? panel.querySelector('.main');
     const control = [...panel.querySelectorAll('.controls > *')].at(-1);

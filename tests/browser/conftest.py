@@ -107,19 +107,24 @@ def serve(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def opened(serve, visit):
-    """The dashboard, served by its own command, in a page that all tests of a module share, and what went wrong on it."""
+    """The dashboard, served by its own command and opened by a link, in a page that all tests of a module share.
+
+    With what went wrong on it, and the state that the link opened: title, label and prediction.
+    """
     port = free_port()
     _, said = serve(["toykit", "dashboard", "--no-browser", "--port", str(port)], port)
     page, wrong = visit()
-    page.goto(address(said))
-    page.get_by_role("tab").first.wait_for()
-    return page, wrong
+    page.goto(address(said) + "#tab=crossEntropies&label=0.25&prediction=0.5")
+    page.locator(".toykit-live .controls").wait_for()
+    page.wait_for_function("() => location.hash.includes('&') && document.querySelector('.toykit-live td')")
+    values = [page.locator(".toykit-live input").nth(k).input_value() for k in range(2)]
+    return page, wrong, [page.title(), *values]
 
 
 @pytest.fixture
 def dashboard(opened):
     """The dashboard's page; a test fails for what goes wrong on it meanwhile."""
-    page, wrong = opened
+    page, wrong, _ = opened
     yield page
     assert not wrong
 

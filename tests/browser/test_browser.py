@@ -1,11 +1,13 @@
 """In a browser: each explorer's controls on the dashboard, and explorers and painter in JupyterLab."""
 
 import time
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
 from conftest import PATIENCE, ROOT
 from painter_page import Painter
+from PIL import Image
 
 from toykit.explore.dashboard import TABS
 
@@ -22,6 +24,17 @@ CHOICES = {
     "Pseudo-labels (Fig. 4)": [("relaxation", "BL"), ("cross-entropy", "RCE")],
     "Neighbourhoods (Fig. 6)": [("neighbourhood", "sparse non-local")],
 }
+#: A tab's button of a situation.
+SITUATIONS = {"Pseudo-labels (Fig. 4)": "lambda = 0", "Neighbourhoods (Fig. 6)": "only adjacent pixels"}
+#: Scroll a panel's last control to the window's middle: the picture's top and bottom, the control's bottom, the window's end.
+LAST_CONTROL = """(panel) => {
+    const picture = panel.querySelector('.toykit-live figure') ?? panel.querySelector('.main');
+    const control = [...panel.querySelectorAll('.controls > *')].at(-1);
+    control.scrollIntoView({ block: 'center' });
+    const [a, b] = [picture, control].map((e) => e.getBoundingClientRect());
+    panel.scrollIntoView();
+    return [a.top, a.bottom, b.bottom, innerHeight];
+}"""
 
 
 def see(panel, before=None):
@@ -76,9 +89,15 @@ def test_each_control_of_each_explorer_changes_its_figure(dashboard, screenshots
         chosen = {"index": option} if isinstance(option, int) else {"label": option}
         panel.get_by_role("combobox", name=label).select_option(**chosen)
         seen = see(panel, seen)
+    for words in (SITUATIONS[title], "reset"):
+        panel.get_by_role("button", name=words, exact=True).click()
+        seen = see(panel, seen)
+    picture = Image.open(saved(dashboard, "PNG"))
+    assert picture.width > 2 * panel.locator(".main").bounding_box()["width"] * 0.9
+    assert len(picture.convert("L").resize((200, 100)).getcolors()) > 50
 
 
-@pytest.mark.parametrize("title", [title for title, _ in TABS])
+@pytest.mark.parametrize("title", [tab.title for tab in TABS])
 def test_the_dashboard_uses_the_width_of_a_wide_page_and_fits_a_narrow_one(dashboard, screenshots, title):
     dashboard.get_by_role("tab", name=title).click()
     panel = dashboard.locator(".widget-tab-contents > .lm-Widget").filter(visible=True).first
@@ -95,8 +114,76 @@ def test_the_dashboard_uses_the_width_of_a_wide_page_and_fits_a_narrow_one(dashb
                 .filter((e) => e.getBoundingClientRect().right > window.innerWidth).map((e) => e.className)"""
         )
         assert beyond == []
+        if width == 390:
+            top, bottom, control, window = panel.evaluate(LAST_CONTROL)
+            assert -1 <= top < bottom < control <= window + 1  # the picture stays in view above the controls
         edges = panel.locator(".controls").evaluate("(c) => c.getBoundingClientRect().right")
         assert edges > width - 50
+
+
+def saved(page, kind):
+    """The file that the bar saves."""
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=f"save picture ({kind})").click()
+    return waiting.value.path()
+
+
+def follow(page, link):
+    """Open a link in the page, and wait until it is open."""
+    page.evaluate("(link) => { location.hash = link; }", link)
+    page.wait_for_function("() => new Promise((done) => setTimeout(() => done(true), 400))")
+
+
+def test_a_link_opens_a_tab_with_a_state_and_what_does_not_fit_is_ignored(opened, dashboard):
+    assert opened[2] == ["Cross-entropies (Fig. 3) - toykit", "0.25", "0.5"]  # as the page was loaded
+    state = "p=0.5,0.5,0&q=0,0.25,0.75&relaxation=BL&move=none&time=0"
+    dashboard.evaluate("(link) => { location.hash = link; }", f"tab=simplex&{state}")
+    q = dashboard.get_by_role("slider", name="label q")
+    reads = "(words) => document.querySelector('[aria-label=\"label q\"]')?.getAttribute('aria-valuetext') === words"
+    dashboard.wait_for_function(reads, arg="A 0.00, B 0.25, C 0.75")
+    assert dashboard.get_by_label("colour: P(p, .) of").input_value() == "BL"
+    q.press("b")
+    dashboard.wait_for_function("() => location.hash.includes('q=0,1,0')")
+    here = dashboard.url
+    for link in (
+        "tab=simplex&p=9,9,9&q=%3Cb%3E&relaxation=__proto__&time=x",
+        "section-2",
+        "tab=nowhere&q=0,0,1",
+        "%E0%A4%A",
+    ):
+        follow(dashboard, link)
+        assert dashboard.title() == "Simplex (Fig. 1) - toykit"
+        assert q.get_attribute("aria-valuetext") == "A 0.00, B 1.00, C 0.00"
+    dashboard.evaluate("(link) => { location.hash = link; }", here.partition("#")[2].replace("q=0,1,0", "q=0,0,1"))
+    dashboard.wait_for_function(reads, arg="A 0.00, B 0.00, C 1.00")
+
+
+def test_the_bar_does_what_it_says(dashboard):
+    dashboard.get_by_role("tab", name="Simplex (Fig. 1)").click()
+    panel = dashboard.locator(".widget-tab-contents > .lm-Widget").filter(visible=True).first
+    panel.locator(".toykit-live .controls").wait_for()
+    press_bar = dashboard.locator(".toykit-bar")
+    look = """() => [getComputedStyle(document.querySelector('.toykit-live')).backgroundColor,
+        getComputedStyle(document.querySelector('.toykit-live')).fontSize, Boolean(document.fullscreenElement)]"""
+    before, changed = dashboard.evaluate(look), {"dark": 0, "large type": 1, "full screen": 2}
+    for words, part in changed.items():
+        button = press_bar.get_by_role("button", name=words)
+        button.click()
+        dashboard.wait_for_function(f"(before) => ({look})()[{part}] !== before", arg=before[part])
+        assert button.get_attribute("aria-pressed") == "true"
+    dashboard.wait_for_function("() => /type=large.*scheme=dark|scheme=dark.*type=large/.test(location.hash)")
+    for words in changed:
+        press_bar.get_by_role("button", name=words).click()
+    dashboard.wait_for_function(f"(before) => String(({look})()) === String(before)", arg=before)
+    panel.get_by_text("Notes for the lecturer").click()
+    assert panel.locator("li").first.is_visible()
+    panel.get_by_text("Notes for the lecturer").click()
+    drawing = ElementTree.parse(saved(dashboard, "SVG"))
+    assert {"BL", "CD", "C", "p"} <= {element.text for element in drawing.iter() if element.text}
+    targets = [v for e in drawing.iter() for name, v in e.attrib.items() if name.endswith("href")]
+    assert len(targets) == 1  # the colours of the triangle, inside the file
+    assert targets[0].startswith("data:image/png")
+    assert len(Image.open(saved(dashboard, "PNG")).convert("RGB").resize((300, 150)).getcolors(1 << 20)) > 200
 
 
 #: The share of an image's pixels that are not white.

@@ -243,7 +243,7 @@ def test_explorers_fit_a_screen_and_a_phone_light_and_dark(opened, page, screens
         clipped = """(root) => [...root.querySelectorAll('*')].map((e) => e.getBoundingClientRect())
             .filter((r) => r.width && (r.right > innerWidth + 0.5 || r.left < -0.5)).length"""
         assert root.evaluate(clipped) == 0
-        pictures, controls = root.locator(".main").bounding_box(), root.locator(".controls").bounding_box()
+        pictures, controls = root.locator("figure").first.bounding_box(), root.locator(".controls").bounding_box()
         assert pictures["y"] < controls["y"]
         page.screenshot(path=screenshots / f"live_{name}_{width}_{'dark' if dark else 'light'}.png", full_page=True)
 

@@ -108,7 +108,13 @@ def test_five_photos_in_at_most_fifteen_actions(painter, folder, screenshots):
     for width, height in ((1440, 900), (1920, 1080), (390, 844)):
         painter.page.set_viewport_size({"width": width, "height": height})
         painter.page.wait_for_timeout(300)
-        painter.page.screenshot(path=screenshots / f"paint_folder_{width}.png")
+        for scheme in ("light", "dark"):
+            painter.page.emulate_media(color_scheme=scheme)
+            painter.page.screenshot(path=screenshots / f"paint_folder_{width}_{scheme}.png")
+            colors = "(root) => { const { color, backgroundColor } = getComputedStyle(root); return [color, backgroundColor]; }"
+            ink, paper = (int(c.split("(")[1].split(",")[0]) for c in painter.root.evaluate(colors))
+            assert (ink < paper) == (scheme == "light")
+    painter.page.emulate_media(color_scheme="light")
     painter.page.set_viewport_size({"width": 1280, "height": 900})
     seeds = painter.seeds()
     painter.after(painter.button("◀ Previous").click)

@@ -196,6 +196,10 @@ def test_each_control_changes_the_picture(painter, screenshots):
     assert painter.list("relaxation").is_disabled()
     assert root.get_by_role("radio", name="entropy").is_disabled()
     painter.after(lambda: painter.list("solver").select_option("fast"))
+    for words, value in (("lambda = 0", "0"), ("reset", "6")):
+        painter.after(painter.button(words).click)
+        assert painter.slider("lambda").input_value() == value
+        assert painter.list("relaxation").input_value() == "CD"
     for name in ("entropy", "hard mask", "strokes only"):
         see(root.get_by_role("radio", name=name).check)
         painter.page.screenshot(path=screenshots / f"painter_{name.replace(' ', '_')}.png")

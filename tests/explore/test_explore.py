@@ -11,6 +11,7 @@ from PIL import Image
 
 from toykit import datasets, explore
 from toykit._shared.palette import LINE_COLORS
+from toykit.explore import neighborhoods, photos
 from toykit.explore.panels import NARROW, Panel, Panels
 from toykit.plots import class_tints
 
@@ -71,7 +72,7 @@ def parts(widget, *path):
             figure = part
         elif "text" in getattr(part, "_dom_classes", ()):
             text = part  # the stack reverses the order: the last one is the text that changes, above the caption
-        elif type(part).__name__ in ("HTML", "Image", "Frame"):
+        elif type(part).__name__ in ("HTML", "Image", "Frame", "Button"):
             pass
         elif hasattr(part, "children"):
             stack.extend(part.children)
@@ -79,6 +80,40 @@ def parts(widget, *path):
             assert part.description not in controls
             controls[part.description] = part
     return controls, figure, text
+
+
+def press(widget, words):
+    """Click the button with these words."""
+    (button,) = (one for one in widget.children[1].children[-1].children if one.description == words)
+    button.click()
+
+
+def test_a_situation_sets_its_controls_and_draws_once_and_reset_restores_the_first_ones(monkeypatch):
+    widget = explore.pseudo_labels(datasets.photo("chelsea", 24))
+    given, first, calls = parts(widget)[0], images(widget), []
+    solve = photos.solve
+    monkeypatch.setattr(photos, "solve", lambda *a, **k: calls.append(a) or solve(*a, **k))
+    for words, values in photos.SITUATIONS.items():
+        given["eta"].value = 0.5
+        calls.clear()
+        press(widget, words)
+        assert {name: given[name].value for name in values} == values
+        assert (given["eta"].value, len(calls)) == (0.5, 1)
+    press(widget, "reset")
+    assert (given["eta"].value, len(calls)) == (0.3, 2)
+    assert all((now == images(widget)[name]).all() for name, now in first.items())
+
+
+def test_situations_of_the_neighborhood_explorer_leave_the_pixel(monkeypatch):
+    widget = explore.neighborhood_explorer(datasets.photo("coffee", 24))
+    given, figure, _ = parts(widget)
+    given["pixel: x"].value, seen = 3, []
+    for words, values in neighborhoods.SITUATIONS.items():
+        press(widget, words)
+        assert {name: given[name].value for name in values} == values
+        assert given["pixel: x"].value == 3
+        seen.append(figure.data[2].z.sum())
+    assert len(set(seen)) == len(seen)
 
 
 def snapshot(figure, text=None):
@@ -193,7 +228,7 @@ def boxes(figure):
     return [(*x, *y) for x, y in domains]
 
 
-def test_panels_stand_side_by_side_in_a_wide_page_and_stacked_in_a_narrow_one():
+def test_panels_stand_side_by_side_in_a_wide_page_and_in_two_rows_in_a_narrow_one():
     widget = explore.neighborhood_explorer(datasets.photo("coffee", 24))
     frame, figure = widget.children[-1], parts(widget)[1]
     assert all(note.text in frame.label for note in figure.layout.annotations[: len(boxes(figure))])
@@ -204,15 +239,20 @@ def test_panels_stand_side_by_side_in_a_wide_page_and_stacked_in_a_narrow_one():
             assert 0 <= left < right <= 1
             assert 0 <= bottom < top <= 1
             assert (right - left) * width > 100
+            assert (top - bottom) * figure.layout.height > 90
             for other in domains[:k]:  # no two overlap
                 assert right <= other[0] or other[1] <= left or top <= other[2] or other[3] <= bottom
-        stacked = all(right - left > 0.8 for left, right, *_ in domains)
-        assert stacked == (width < NARROW)
+        rows = {top for *_, top in domains}
+        assert len(rows) == (2 if width < NARROW else 1)
 
 
 def test_a_panel_leaves_room_for_its_axes_in_pixels():
     panels = Panels(
-        [Panel("one", (0, 0.5, 0, 1), 200, around=(40, 20, 30)), Panel("two", (0.5, 1, 0, 1), 300)], height=400
+        [
+            Panel("one", (0, 0.5, 0, 1), (0, 1, 0, 0.4), around=(40, 20, 30)),
+            Panel("two", (0.5, 1, 0, 1), (0, 1, 0.4, 1)),
+        ],
+        heights=(400, 500),
     )
     panels.arrange(1000)
     assert boxes(panels.figure)[0] == pytest.approx((0.04, 0.48, 30 / 400, 1 - 26 / 400))

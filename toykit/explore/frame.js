@@ -2,6 +2,7 @@
 // ipywidgets does not name a slider's handle or its number.
 
 const REST = 100; // ms without a change after which the width is reported
+const NARROW = 800; // pixels; no room for controls beside the pictures
 
 function render({ model, el }) {
   el.hidden = true;
@@ -28,7 +29,11 @@ function render({ model, el }) {
   }
 
   const parts = new MutationObserver(name);
-  const room = new ResizeObserver(() => { clearTimeout(due); due = setTimeout(measure, REST); });
+  const room = new ResizeObserver(() => {
+    root.classList.toggle("narrow", root.clientWidth < NARROW);
+    clearTimeout(due);
+    due = setTimeout(measure, REST);
+  });
   function begin() {
     root = el.closest(".toykit-explorer");
     if (!root?.querySelector(".main")) return (waiting = requestAnimationFrame(begin)); // not yet in the page

@@ -1,17 +1,21 @@
-"""Arrange an explorer: pictures with titles, and controls beside them or, in a narrow page, above them."""
+"""Arrange an explorer: a picture, its controls beside it or, in a narrow page, below it, and texts."""
+
+from toykit.explore.controls import Controls
 
 
-def explorer(controls: list, *shown, panels=None):
-    """Return a widget with the shown parts below each other, and the controls beside them or, in a narrow page, above.
+def explorer(controls: Controls, picture, *texts, panels=None):
+    """Return a widget with a picture, the controls beside it or, in a narrow page, below it, and the texts below both.
 
     Parameters
     ----------
-    controls : list of widgets
-        The controls.
-    *shown : widgets
-        Figures, pictures and texts.
+    controls : Controls
+        The controls and the buttons of situations.
+    picture : widget
+        A figure, or pictures. It stays in view while a phone scrolls to the controls.
+    *texts : widgets
+        Texts made by `text`.
     panels : Panels, optional
-        The panels of a figure in `shown`; they are arranged anew when the page's width changes.
+        The panels of the figure; they are arranged anew when the page's width changes.
 
     Returns
     -------
@@ -25,8 +29,14 @@ def explorer(controls: list, *shown, panels=None):
     if panels is not None:
         frame.label = "; ".join(panels.titles)
         frame.observe(lambda change: panels.arrange(change["new"]), "width")
-    main = widgets.VBox(list(shown)).add_class("main")
-    return widgets.Box([main, widgets.Box(controls).add_class("controls"), frame]).add_class("toykit-explorer")
+    parts = [
+        widgets.VBox([picture]).add_class("main"),
+        widgets.Box([*controls.controls.values(), widgets.Box(controls.buttons).add_class("presets")]),
+        widgets.VBox(list(texts)).add_class("texts"),
+        frame,
+    ]
+    parts[1].add_class("controls")
+    return widgets.Box(parts).add_class("toykit-explorer")
 
 
 def pictures(named: dict):

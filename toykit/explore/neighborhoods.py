@@ -2,7 +2,7 @@
 
 from toykit.datasets.sample import Sample
 from toykit.experiments.neighborhoods import affinity_map
-from toykit.explore.controls import choice, selected, slider, whole_slider
+from toykit.explore.controls import Controls, choice, selected, slider, whole_slider
 from toykit.explore.frame import explorer, text
 from toykit.explore.panels import Panel, Panels
 from toykit.neighborhoods import Dense, NearestNeighbors, SparseNonLocal
@@ -14,10 +14,17 @@ NEIGHBORHOODS = {
     "sparse non-local": lambda color, space: SparseNonLocal(color),
     "dense": lambda color, space: Dense(color, space),
 }
+COLOR, SPACE = "colour bandwidth (0..255)", "spatial bandwidth (pixels), dense only"
 #: The close-up shows this many pixels to each side.
 REACH = 6
 CAPTION = """<p>Bright colours are high affinities. A nearest neighbourhood contains only the adjacent pixels. A dense one
 reaches all pixels of similar colour; the wider the bandwidths, the less colour and position matter.</p>"""
+SITUATIONS = {
+    "only adjacent pixels": {"neighbourhood": "nearest, 4", COLOR: 9},
+    "a few distant ones": {"neighbourhood": "sparse non-local", COLOR: 9},
+    "all of this colour": {"neighbourhood": "dense", COLOR: 9, SPACE: 100},
+    "position counts more": {"neighbourhood": "dense", COLOR: 60, SPACE: 8},
+}
 
 
 def neighborhood_explorer(sample: Sample, neighborhood: str = "dense"):
@@ -42,14 +49,11 @@ def neighborhood_explorer(sample: Sample, neighborhood: str = "dense"):
     panels, counts = _panels(sample.image), text()
     figure = panels.figure
     kind = choice("neighbourhood", NEIGHBORHOODS, neighborhood)
-    color = slider("colour bandwidth (0..255)", 9.0, 1, 60, 1)
-    space = slider("spatial bandwidth (pixels), dense only", 30.0, 1, 100, 1)
+    color = slider(COLOR, 9.0, 1, 60, 1)
+    space = slider(SPACE, 30.0, 1, 100, 1)
     x, y = whole_slider("pixel: x", width // 2, width - 1), whole_slider("pixel: y", height // 2, height - 1)
-    clicked = False
 
-    def show(_=None):
-        if clicked:  # a click moves both sliders; redraw only once
-            return
+    def show():
         space.disabled = kind.value != "dense"
         system = NEIGHBORHOODS[selected(kind)](color.value, space.value)
         weights = affinity_map(image, (y.value, x.value), system).numpy()
@@ -60,33 +64,28 @@ def neighborhood_explorer(sample: Sample, neighborhood: str = "dense"):
         )
 
     def click(trace, points, _):
-        nonlocal clicked
-        if not points.point_inds:  # plotly calls all traces; the click was on another one
-            return
-        clicked = True
-        x.value, y.value = int(points.xs[0]), int(points.ys[0])
-        clicked = False
-        show()
+        if points.point_inds:  # plotly calls all traces; the click may have been on another one
+            controls.set({"pixel: x": int(points.xs[0]), "pixel: y": int(points.ys[0])})
 
-    for control in (kind, color, space, x, y):
-        control.observe(show, "value")
+    controls = Controls([kind, color, space, x, y], show, SITUATIONS)
     for trace in figure.data[1:3]:
         trace.on_click(click)
     show()
-    return explorer([kind, color, space, x, y], figure, counts, text(CAPTION), panels=panels)
+    return explorer(controls, figure, counts, text(CAPTION), panels=panels)
 
 
 def _panels(photo):
     """Create the panels: the photo with a transparent layer for clicks, the affinities and the close-up."""
     height, width = photo.shape[:2]
-    stacked, around = round(340 * height / width) + 60, (30, 8, 26)
+    upper, lower, around = round(145 * height / width) + 60, 220, (30, 8, 26)  # pixels of a narrow page's two rows
+    share = upper / (upper + lower)
     panels = Panels(
         [
-            Panel("click a pixel i", (0, 0.37, 0, 1), stacked, around),
-            Panel("its affinities w_ij to all others", (0.37, 0.74, 0, 1), stacked, around),
-            Panel(f"close-up: {REACH} pixels around", (0.74, 1, 0, 1), 330, around),
+            Panel("click a pixel i", (0, 0.37, 0, 1), (0, 0.5, 0, share), around),
+            Panel("its affinities w_ij", (0.37, 0.74, 0, 1), (0.5, 1, 0, share), around),
+            Panel(f"close-up: {REACH} pixels around", (0.74, 1, 0, 1), (0, 1, share, 1), around),
         ],
-        height=330,
+        heights=(330, upper + lower),
     )
     made = panels.figure
     made.add_image(z=photo, hoverinfo="skip", row=1, col=1)

@@ -9,7 +9,7 @@ import numpy as np
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.datasets.sample import Sample
 from toykit.energy import Energy
-from toykit.explore.controls import choice, selected, slider
+from toykit.explore.controls import Controls, choice, selected, slider
 from toykit.explore.frame import explorer, pictures, text
 from toykit.neighborhoods import NearestNeighbors
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds
@@ -22,6 +22,12 @@ from toykit.solvers import solve
 CAPTION = """<p>The less decided a pixel is, the weaker is its tint, and the darker it is in the entropy map. BL decides nearly
 every pixel; Q and CD leave some undecided. A larger lambda smooths the labels. A larger bandwidth couples neighbours of
 different colours.</p>"""
+SITUATIONS = {
+    "lambda = 0": {"relaxation": "CD", "lambda": 0.0, "bandwidth": 9.0},
+    "BL decides": {"relaxation": "BL", "lambda": 6.0, "bandwidth": 9.0},
+    "Q blends": {"relaxation": "Q", "lambda": 20.0, "bandwidth": 9.0},
+    "colours hardly count": {"relaxation": "CD", "lambda": 20.0, "bandwidth": 40.0},
+}
 
 
 def pseudo_labels(sample: Sample):
@@ -51,9 +57,9 @@ def pseudo_labels(sample: Sample):
     cross_entropy = choice("cross-entropy", CROSS_ENTROPIES, "CCE")
     eta, lam = slider("eta", 0.3, 0.0, 2.0, 0.1), slider("lambda", 6.0, 0.0, 20.0, 0.5)
     bandwidth = slider("bandwidth", 9.0, 1.0, 40.0, 1.0)
-    controls, turn = [relaxation, cross_entropy, eta, lam, bandwidth], threading.Lock()
+    turn = threading.Lock()
 
-    def show(_=None):
+    def show():
         with turn:  # changes may arrive in several threads; the last picture must show the last values
             neighborhood = NearestNeighbors(bandwidth.value)
             energy = Energy(selected(cross_entropy), selected(relaxation), eta.value, lam.value, neighborhood)
@@ -62,8 +68,7 @@ def pseudo_labels(sample: Sample):
             for widget, colors in zip(shown.values(), (soft, 1 - entropy_map(labels), hard), strict=True):
                 widget.value = png(colors)
 
-    for control in controls:
-        control.observe(show, "value")
+    controls = Controls([relaxation, cross_entropy, eta, lam, bandwidth], show, SITUATIONS)
     show()
     return explorer(controls, pictures({"seeds": seeded, **shown}), text(_legend(sample.classes, tints)), text(CAPTION))
 

@@ -1,50 +1,57 @@
 """Show all explorers and the painter on one page without code, served by Voila, for use in class."""
 
+import html
+from collections.abc import Sequence
 from pathlib import Path
 
-from toykit import explore
-from toykit.datasets import photo
+from toykit.explore.dashboard.tabs import TABS, Tab
 
 #: The page, and the folder for JUPYTER_PATH with its template, which makes no requests to other servers.
 NOTEBOOK = Path(__file__).parent / "dashboard.ipynb"
 JUPYTER = Path(__file__).parent / "jupyter"
 
-#: The tabs: title, and a function that creates the widget.
-TABS = [
-    ("Painter", lambda: explore.painter()),
-    ("Simplex (Fig. 1)", lambda: explore.simplex_explorer()),
-    ("Potentials (Fig. 2)", lambda: explore.potential_explorer()),
-    ("Cross-entropies (Fig. 3)", lambda: explore.cross_entropy_explorer()),
-    ("Pseudo-labels (Fig. 4)", lambda: explore.pseudo_labels(photo("chelsea", 240))),
-    ("Neighbourhoods (Fig. 6)", lambda: explore.neighborhood_explorer(photo("coffee", 100))),
-]
 
-
-def dashboard(tabs: list | None = None):
-    """Return one tab per explorer; a widget is created when its tab is first opened.
+def dashboard(tabs: Sequence[Tab] = TABS):
+    """Return one tab per explorer below a bar; a widget is created when its tab is first opened.
 
     Parameters
     ----------
-    tabs : list of (str, callable), optional
-        Title and a function that creates the widget; default `TABS`.
+    tabs : sequence of Tab
+        What the tabs show; default `TABS`.
 
     Returns
     -------
-    ipywidgets.Tab
+    ipywidgets.VBox
     """
     import ipywidgets as widgets
 
+    from toykit.explore.dashboard.bar import Bar
     from toykit.plots import style
 
     style()
-    tabs = TABS if tabs is None else tabs
-    pages = [widgets.VBox() for _ in tabs]
-    tab = widgets.Tab(pages, titles=[title for title, _ in tabs], selected_index=0)
+    pages = [widgets.VBox([_words(tab)]).add_class("toykit-tab") for tab in tabs]
+    tab = widgets.Tab(pages, titles=[tab.title for tab in tabs], selected_index=0)
+    bar = Bar(tabs=[{"name": tab.name, "title": tab.title, "saves": tab.saves} for tab in tabs])
 
     def fill(number: int | None) -> None:
-        if number is not None and not pages[number].children:
-            pages[number].children = [tabs[number][1]()]
+        if number is not None and len(pages[number].children) == 1:
+            pages[number].children = [*pages[number].children, tabs[number].make()]
 
     tab.observe(lambda change: fill(change["new"]), "selected_index")
     fill(0)
-    return tab
+    widgets.jslink((bar, "selected"), (tab, "selected_index"))
+    return widgets.VBox([bar, tab]).add_class("toykit-page")
+
+
+def _words(tab: Tab):
+    """Return a widget with a tab's question and its folded notes."""
+    import ipywidgets as widgets
+
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in tab.notes)
+    return widgets.HTML(
+        f"<p>{html.escape(tab.question)}</p>"
+        f"<details class='toykit-notes'><summary>Notes for the lecturer</summary><ul>{notes}</ul></details>"
+    ).add_class("toykit-question")
+
+
+__all__ = ["JUPYTER", "NOTEBOOK", "TABS", "Tab", "dashboard"]

@@ -1,6 +1,7 @@
 // The cross-entropies of Fig. 3 over predictions and over labels, their gradients, and which side mimics the other.
 import { CROSS_ENTROPIES } from "./formulas.js";
 import { add, button, drag, draw, everyFrame, set, slide, slider } from "./elements.js";
+import { number, shareable } from "./links.js";
 import { chart } from "./chart.js";
 
 const LABELLINGS = {
@@ -103,7 +104,9 @@ export function crossEntropies(root, start) {
       const row = add(table, "tr");
       for (const words of cells) add(row, k ? "td" : "th", {}, words.replace(/^-(0\.0+)$/, "$1"));
     });
+    announce();
   });
+  const announce = shareable(root, { label: number(0, 1), prediction: number(0.01, 0.99) }, () => state, jump);
   function put(mark, made, x, y) {
     mark.style.display = y <= 4 && x !== null ? "" : "none";
     if (y <= 4 && x !== null) set(mark, { transform: `translate(${made.toX(x)} ${made.toY(y)})` });
@@ -112,7 +115,7 @@ export function crossEntropies(root, start) {
     state[which] = value;
     show();
   }
-  function jump({ label, prediction }) {
+  function jump({ label = state.label, prediction = state.prediction }) {
     Object.assign(state, { label, prediction });
     show();
   }

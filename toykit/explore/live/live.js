@@ -9,6 +9,7 @@ const EXPLORERS = { simplex, potentials, crossEntropies };
 function mount(element, kind, start) {
   element.replaceChildren();
   element.classList.add("toykit-live");
+  element.dataset.kind = kind;
   element.addEventListener("keydown", (event) => event.stopPropagation()); // JupyterLab's own keys keep out: X would cut the cell
   EXPLORERS[kind](element, start);
 }

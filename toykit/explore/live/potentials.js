@@ -1,6 +1,7 @@
 // Fig. 2: the surface of P over two logits, a cut through it, and the direction of gradient descent.
 import { RELAXATIONS } from "./formulas.js";
 import { add, button, choice, drag, draw, everyFrame, onScheme, set, slide, slider } from "./elements.js";
+import { number, oneOf, shareable } from "./links.js";
 import { chart } from "./chart.js";
 import { cividis } from "./colors.js";
 
@@ -114,7 +115,10 @@ export function potentials(root, start) {
     curves.descent(at.map((i, k) => [i, pull[k]]));
     set(knob, { transform: `translate(0 ${plane.toY(cut)})` });
     longest.textContent = `longest arrow: |dP/dl| = ${field(name).toFixed(2)}`;
+    announce();
   });
+  const kinds = { relaxation: oneOf(start.names), cut: number(-limit, limit), turn: number(0, 360), tilt: number(5, 85) };
+  const announce = shareable(root, kinds, () => state, change);
 
   /** Draw the arrows; the longest is one step of the grid, a vanishing one a dot. Return the longest gradient. */
   function field(name) {

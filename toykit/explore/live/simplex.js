@@ -1,7 +1,8 @@
 // Two labels p and q on the triangle, the six relaxations between them, and the moves of Fig. 1.
 import { RELAXATIONS, potential } from "./formulas.js";
 import { add, button, choice, drag, draw, everyFrame, keys, set, slide, slider } from "./elements.js";
-import { CIVIDIS } from "./colors.js";
+import { distribution, number, oneOf, shareable } from "./links.js";
+import { CIVIDIS, cividis } from "./colors.js";
 
 const CEILING = 3; // the largest value of bars and colours; larger values are written as text
 const HEIGHT = Math.sqrt(3) / 2;
@@ -67,9 +68,9 @@ export function simplex(root, start) {
     const [x, y] = toDrawing([0, 1, 2].map((n) => +(n === k)));
     draw(view, "text", { x, y: y + (k < 2 ? 27 : -12), class: "corner" }, name);
   });
-  add(left, "div", { class: "ramp", style: `background: linear-gradient(to right, ${CIVIDIS.map((c) => `rgb(${c})`)})` });
-  const legend = add(left, "div", { class: "scale" });
-  for (const words of ["0", "1", "2", "3 or more"]) add(legend, "span", {}, words);
+  const ramp = draw(left, "svg", { viewBox: `-30 0 ${SIDE + 60} 34`, "aria-hidden": "true" });
+  for (let k = 0; k < 80; k++) draw(ramp, "rect", { x: 5 * k, width: 5, height: 11, fill: cividis(k / 79), "shape-rendering": "crispEdges" });
+  ["0", "1", "2", "3 or more"].forEach((words, k) => draw(ramp, "text", { x: (SIDE * k) / CEILING, y: 28, class: "value" }, words));
 
   const handles = { p: handle("p", 0), q: handle("q", 1) };
   function handle(name, number) {
@@ -139,7 +140,10 @@ export function simplex(root, start) {
     });
     time.disabled = player.disabled = move.value === "none";
     player.textContent = playing ? "pause" : "play";
+    announce();
   });
+  const kinds = { p: distribution, q: distribution, relaxation: oneOf(names), move: oneOf(["none", ...Object.keys(MOVES)]), time: number(0, 1) };
+  const announce = shareable(root, kinds, () => ({ ...state, move: move.value, time: Number(time.value) }), jump);
 
   function place(name, point) {
     state[name] = point;
@@ -147,11 +151,12 @@ export function simplex(root, start) {
     move.value = "none";
     show();
   }
-  function jump(situation) {
-    Object.assign(state, { p: situation.p, q: situation.q, relaxation: situation.relaxation });
+  function jump({ p = state.p, q = state.q, relaxation = state.relaxation, move: name = "none", time: at = 0 }) {
+    Object.assign(state, { p, q, relaxation });
     stop();
-    [shown.value, move.value] = [state.relaxation, "none"];
-    show();
+    [shown.value, move.value] = [relaxation, name];
+    slide(time, at);
+    lead();
   }
   function lead() {
     if (move.value !== "none") [state.p, state.q] = MOVES[move.value](Number(time.value));

@@ -160,7 +160,7 @@ class Session:
             "size": list(painting.size), "solved": list(self.small.shape[1::-1]),
             "folder": folder.state(self.number) if folder else None,
             "relaxations": list(RELAXATIONS), "cross_entropies": list(CROSS_ENTROPIES), "solvers": SOLVERS, "views": VIEWS,
-            "settings": asdict(self.settings), "idle": self.settings.idle(), "view": self.view,
+            "settings": asdict(self.settings), "defaults": asdict(Settings()), "idle": self.settings.idle(), "view": self.view,
             "can_undo": painting.previous is not None, "can_redo": bool(self.undone), "unsaved": self.unsaved,
             "marks": len(painting.marks), "has_seeds": seeded > 0, "seeded": seeded, "has_labels": self.labels is not None,
             "message": self.message, "error": self.error, "accent": LINE_COLORS[0],

@@ -38,13 +38,16 @@ export function makePanels(app) {
     bandwidth: slider("bandwidth", 1, 40, 1, { change: set("bandwidth") }),
   };
   const why = element("p", { className: "why" });
+  const settings = (values) => () => Object.entries({ ...app.state.defaults, ...values }).forEach(([name, value]) => link.post({ do: "set", name, value }));
+  const situations = element("div", { className: "row" }, button("lambda = 0", settings({ lam: 0 }), "each pixel is labelled alone"),
+    button("BL decides", settings({ relaxation: "BL" }), "nearly every pixel gets one class"), button("reset", settings({}), "the first energy"));
   const save = { json: button("Save strokes (JSON)", post({ do: "save", kind: "json" })), png: button("Save seeds (PNG)", post({ do: "save", kind: "png" })) };
   const exports = [button("Export picture (PNG)", post({ do: "export", kind: "png" })), button("Export labels (NPZ)", post({ do: "export", kind: "npz" }))];
   const group = (title, ...children) => element("section", {}, element("h3", { textContent: title }), ...children);
   const row = (...children) => element("div", { className: "row" }, ...children);
   const photoGroup = group("Photo", photo.field, row(...upload("Upload a photo", "image/*", "upload", leave)));
   const energy = element("details", {}, element("summary", { textContent: "Energy, eq. (8)" }), lists.relaxation.field, lists.cross_entropy.field,
-    ranges.eta.field, ranges.lam.field, ranges.bandwidth.field, lists.solver.field, why);
+    ranges.eta.field, ranges.lam.field, ranges.bandwidth.field, lists.solver.field, why, situations);
   energy.open = window.innerWidth > 700;
   const panel = element("div", { className: "controls" }, app.classes.box, group("Labels", view), photoGroup, energy,
     group("Files", row(...upload("Load scribbles", ".json,.png", "load", async () => true)), row(save.json, save.png), row(...exports)));

@@ -18,8 +18,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-#: For waits: a busy machine with two cores is the usual case.
-PATIENCE = 60_000
+#: For waits in a page, in ms, and for a server, in s: a busy machine with two cores is the usual case.
+PATIENCE, STARTING = 60_000, 180
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def serve(tmp_path_factory):
         command = [sys.executable, "-m", *arguments]
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
         started.append((process, log))
-        end = time.monotonic() + PATIENCE / 1000
+        end = time.monotonic() + STARTING
         while time.monotonic() < end and process.poll() is None:
             try:
                 with socket.create_connection(("127.0.0.1", port)):

@@ -246,6 +246,17 @@ def test_panels_stand_side_by_side_in_a_wide_page_and_in_two_rows_in_a_narrow_on
         assert len(rows) == (2 if width < NARROW else 1)
 
 
+def test_a_page_that_loads_plotly_late_starts_from_the_figure_as_it_is():
+    widget = explore.neighborhood_explorer(datasets.photo("coffee", 24))
+    frame, figure = widget.children[-1], parts(widget)[1]
+    state = figure.get_state()
+    assert len(state["_widget_data"]) == len(figure.data) == 8
+    assert np.array_equal(state["_widget_data"][2]["z"], figure.data[2].z)
+    assert state["_widget_layout"]["xaxis3"]["range"] == list(figure.layout.xaxis3.range)
+    frame.width = 340
+    assert figure.get_state()["_widget_layout"]["width"] == 340
+
+
 def test_a_panel_leaves_room_for_its_axes_in_pixels():
     panels = Panels(
         [

@@ -28,6 +28,7 @@ def explorer(controls: Controls, picture, *texts, panels=None):
     frame = Frame()
     if panels is not None:
         frame.label = "; ".join(panels.titles)
+        panels.renew()
         frame.observe(lambda change: panels.arrange(change["new"]), "width")
     parts = [
         widgets.VBox([picture]).add_class("main"),

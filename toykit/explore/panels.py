@@ -78,3 +78,12 @@ class Panels:
                 title.x, title.y = left, 1 - start
                 subplot = self.figure.get_subplot(1, column)
                 subplot.xaxis.domain, subplot.yaxis.domain = x, y
+        self.renew()
+
+    def renew(self) -> None:
+        """Make the figure as it is now the one that a page starts from.
+
+        A change reaches a page only once it has loaded plotly. For changes before that, plotly does the same where a figure is
+        displayed by itself, but not where it is part of another widget: it then stays blank.
+        """
+        self.figure._repr_mimebundle_()

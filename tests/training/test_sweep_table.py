@@ -23,8 +23,10 @@ def test_every_shipped_table_expands_and_states_its_provenance(name):
     assert "Hardware:" in head
     assert "Hours:" in head
     assert table.rows
-    configs = [table.config(row, 0) for row in table.rows.values()]
-    assert configs == [table.experiment.with_seed(table.config(row, 1), 0) for row in table.rows.values()]
+    for row in table.rows.values():
+        one, other = table.config(row, 0), table.config(row, 1)
+        assert one != other
+        assert table.experiment.with_seed(other, 0) == one
     if table.paper:
         numbers = [paper_number(table, row) for row in table.rows.values()]
         assert set(numbers) - {None} <= {row["miou"] for row in published(table.paper)}

@@ -11,6 +11,7 @@ is Student's over the slopes of several processes, which are independent.
 from __future__ import annotations
 
 import gc
+import importlib.util
 import json
 import subprocess
 import sys
@@ -160,7 +161,14 @@ def memory(show: Show, processes: int = PROCESSES, scale: float = 1.0) -> dict[s
     dict
         Activity -> units per process, slope and half of its 95% interval in bytes per unit, the processes' slopes, and the
         resident sets at the end in MB.
+
+    Raises
+    ------
+    ImportError
+        psutil is missing.
     """
+    if importlib.util.find_spec("psutil") is None:
+        raise ImportError("memory needs psutil, which comes with the extra notebooks: pip install -e '.[notebooks]'")
     results: dict[str, Any] = {}
     show(f"{'':16} {'units':>7} {'bytes per unit, 95% interval':>30} {'MB over the run':>16} {'resident MB':>12}")
     for name, (_, whole) in ACTIVITIES.items():

@@ -23,6 +23,8 @@ from toykit.neighborhoods.protocol import FACTORS, Neighborhood, Relaxation
 OFFSETS = {4: ((0, 1), (1, 0)), 8: ((0, 1), (1, 0), (1, 1), (1, -1))}
 #: Pixels whose differences are computed at a time: they fit the cache.
 CHUNK = 1 << 16
+#: Up to this share of the pixels, a mask's edges are gathered; more would take more memory than the whole map.
+FEW = 1 / 16
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,12 @@ class NearestNeighbors(Neighborhood):
             scale = scale.where(scale > 0, 1)[:, None, None]
         else:
             scale = self.factor * self.bandwidth**2
-        for (dy, dx), weight in zip(offsets, weights, strict=True):  # in place: of a large photo every copy counts
-            weight.div_(-scale).exp_()
-            if dy and dx and self.diagonal != 1:
-                weight.mul_(self.diagonal)
+        lengths = [self.diagonal if dy and dx else 1 for dy, dx in offsets]
+        if torch.is_grad_enabled() and image.requires_grad:
+            weights = [(-distance / scale).exp() * n for distance, n in zip(weights, lengths, strict=True)]
+        else:  # in place: of a large photo every copy counts
+            for weight, n in zip(weights, lengths, strict=True):
+                weight.div_(-scale).exp_().mul_(n)
         for weight, absent in zip(weights, missing, strict=bool(missing)):
             weight.masked_fill_(absent, 0)
         return GridEdges(offsets, tuple(weights))
@@ -116,18 +120,19 @@ class GridEdges:
 
     def weight_by_agreement(self, labels: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the weight (B,) of the edges between equal, and that between different labels (B, H, W), see `Edges`."""
-        if mask is not None and mask.device.type != "cpu":
+        if mask is not None and (mask.device.type != "cpu" or mask.sum() > FEW * mask.numel()):
             return self.within(mask).weight_by_agreement(labels)
         sums = self.weights[0].new_zeros(2, len(labels))
         for number, (p, q, weight) in enumerate(self.pairs(labels[:, None])):
             if mask is None:
                 same = (p == q)[:, 0]
                 sums += torch.stack([weight.where(chosen, 0).flatten(1).sum(1) for chosen in (same, ~same)])
-            else:  # seeds are few
+            else:
                 a, b = _ends(mask, self.offsets[number])
                 image, row, column = (a & b).nonzero(as_tuple=True)
                 same = p[image, 0, row, column] == q[image, 0, row, column]
-                sums.view(-1).index_add_(0, image + len(labels) * ~same, weight[image, row, column])
+                which, edges = image + len(labels) * ~same, weight[image, row, column]
+                sums += which.bincount(edges.double(), sums.numel()).view_as(sums).to(sums.dtype)
         return sums[0], sums[1]
 
     def laplacian(self, y: Tensor) -> Tensor:

@@ -26,6 +26,8 @@ class Tab:
         Creates the widget.
     saves : bool, default True
         Whether the bar saves its pictures; the painter saves its own, at the photo's size.
+    keeps : bool, default False
+        Whether links keep its state, as the explorers in the page do.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Tab:
     notes: tuple[str, ...]
     make: Callable[[], Any]
     saves: bool = True
+    keeps: bool = False
 
 
 TABS = (
@@ -64,6 +67,7 @@ TABS = (
             '"Firmly different": CCE, LQ and CD are infinite.',
         ),
         lambda: explore.simplex_explorer(),
+        keeps=True,
     ),
     Tab(
         "potentials",
@@ -76,6 +80,7 @@ TABS = (
             "Turn the surface once, slowly, then let the class find the orange cut in all three pictures.",
         ),
         lambda: explore.potential_explorer(),
+        keeps=True,
     ),
     Tab(
         "crossEntropies",
@@ -89,6 +94,7 @@ TABS = (
             "prediction, CCE neither.",
         ),
         lambda: explore.cross_entropy_explorer(),
+        keeps=True,
     ),
     Tab(
         "pseudoLabels",

@@ -53,7 +53,10 @@ class LabelNoise:
 
     def check(self, config: Settings, seen: set) -> None:
         """Load the images, each choice once."""
-        load_scenes(config)
+        key = (config.side, config.train_per_class, config.test_per_class, config.source)
+        if key not in seen:
+            load_scenes(config)
+            seen.add(key)
 
     def phase_one(self, config: Settings, first: Settings) -> None:
         """There is no phase one."""
@@ -106,7 +109,7 @@ def cells(rows: Sequence[Mapping[str, Any]]) -> list[Cell]:
     return sorted(found, key=lambda cell: (cell.seed, cell.noise, losses.index(cell.loss)))
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=4)
 def _scenes(side: int, train_per_class: int, test_per_class: int, source: str) -> tuple[Scenes, Scenes]:
     """Load the images once for all runs of a process."""
     return scenes("train", side, train_per_class, source=source), scenes("test", side, test_per_class, source=source)

@@ -1,4 +1,4 @@
-// The pictures of an explorer as one SVG, as they are on the page: texts, images, canvases and drawings.
+// The pictures of an explorer as one SVG, as they are on the page: titles, legends, images, canvases and drawings.
 
 const SVG = "http://www.w3.org/2000/svg";
 const PARTS = "figcaption, h4, .legend > span, canvas, img, svg";
@@ -49,9 +49,11 @@ function words(source, left, top) {
 /** Return an SVG element with what an explorer shows, or null where it shows nothing. */
 export function picture(root) {
   root.classList.add("toykit-posing"); // on a phone, controls lie between the pictures, one of which may lie over another
-  const made = compose(root);
-  root.classList.remove("toykit-posing");
-  return made;
+  try {
+    return compose(root);
+  } finally {
+    root.classList.remove("toykit-posing");
+  }
 }
 
 function compose(root) {

@@ -38,9 +38,9 @@ export function makePanels(app) {
     bandwidth: slider("bandwidth", 1, 40, 1, { change: set("bandwidth") }),
   };
   const why = element("p", { className: "why" });
-  const settings = (values) => () => Object.entries(values ?? app.state.defaults).forEach(([name, value]) => link.post({ do: "set", name, value }));
-  const situations = element("div", { className: "row" }, button("lambda = 0", settings({ lam: 0 }), "each pixel is labelled alone"),
-    button("BL decides", settings({ relaxation: "BL" }), "nearly every pixel gets one class"), button("reset", settings(), "the first energy"));
+  const settings = (values) => () => Object.entries({ ...app.state.defaults, ...values }).forEach(([name, value]) => link.post({ do: "set", name, value }));
+  const situations = element("div", { className: "row" }, button("lambda = 0", settings({ lam: 0 }), "the first energy with lambda = 0: each pixel is labelled alone"),
+    button("BL decides", settings({ relaxation: "BL" }), "the first energy with BL: nearly every pixel gets one class"), button("reset", settings({}), "the first energy"));
   const save = { json: button("Save strokes (JSON)", post({ do: "save", kind: "json" })), png: button("Save seeds (PNG)", post({ do: "save", kind: "png" })) };
   const exports = [button("Export picture (PNG)", post({ do: "export", kind: "png" })), button("Export labels (NPZ)", post({ do: "export", kind: "npz" }))];
   const group = (title, ...children) => element("section", {}, element("h3", { textContent: title }), ...children);

@@ -92,6 +92,10 @@ def test_the_shipped_grid_is_the_figures():
             "variants: {a: }\ntune: {space: {lr: [1, 2]}}",
             "tune: the settings of the experiment label_noise cannot be tuned",
         ),
+        (
+            "variants: {a: }\npaper: {table: table3, columns: {relaxation: loss}}",
+            "paper: the paper's tables hold mIoU, which the experiment label_noise does not measure",
+        ),
     ],
 )
 def test_errors_name_the_place(text, match, table):

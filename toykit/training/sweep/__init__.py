@@ -24,7 +24,7 @@ A table is a YAML file. All parts but `variants` or `grid` may be left out:
     paper: {table: table3, columns: {relaxation: energy.relaxation}}   # column of data/reference -> key of the configuration
 
 `experiment: label_noise` makes the rows classifiers under label noise instead (Fig. 3 (d)): their keys are those of
-`toykit.experiments.label_noise.Settings`, and preset, tune and paper have no meaning there.
+`toykit.experiments.label_noise.Settings`, and preset, tune and paper are refused.
 
 A variant may have its own `space` ({}: not tuned) and `paper` (column: value; null: the paper has no number).
 

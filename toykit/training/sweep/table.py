@@ -177,6 +177,10 @@ def _read(name: str, tree: Any, overrides: Sequence[str]) -> Table:
         raise ValueError(f"tune: the settings of the experiment {kind} cannot be tuned; leave it out")
     paper = tree.get("paper")
     if paper is not None:
+        if EXPERIMENTS[kind].score != "miou":
+            raise ValueError(
+                f"paper: the paper's tables hold mIoU, which the experiment {kind} does not measure; leave it out"
+            )
         check_keys("paper", paper, ("table", "columns"))
         if paper.get("table") not in PUBLISHED:
             raise ValueError(f"paper.table: expected one of {', '.join(PUBLISHED)}, got {paper.get('table')!r}")

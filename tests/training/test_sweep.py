@@ -31,16 +31,6 @@ def root(tmp_path_factory):
     return make_toy_set(tmp_path_factory)
 
 
-@pytest.fixture
-def table(tmp_path):
-    def write(text):
-        path = tmp_path / "mine.yaml"
-        path.write_text(text)
-        return path
-
-    return write
-
-
 class Trainings:
     """Stands for `run_one`: two epochs, the second with the mIoU lam / 100; remembers what it was given."""
 

@@ -17,16 +17,6 @@ SMALL = {
 TINY = f"experiment: label_noise\ngrid: {{loss: [CE, RCE, CCE], noise: [0.5]}}\nseeds: [1]\nagainst: CE\noverrides: {SMALL}"
 
 
-@pytest.fixture
-def table(tmp_path):
-    def write(text):
-        path = tmp_path / "mine.yaml"
-        path.write_text(text)
-        return path
-
-    return write
-
-
 def lasting(rows):
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 

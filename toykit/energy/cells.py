@@ -173,10 +173,8 @@ def _inside(seeds: Tensor, stride: int, dtype: torch.dtype) -> tuple[Tensor, Ten
     if seeds.device.type != "cpu" or bool(outside.any()):
         inside = (~outside).to(dtype)
         return _pool(inside, stride), inside
-    size = seeds.shape[1:]
-    rows, columns = (
-        (n - torch.arange(0, n, stride, dtype=dtype)).clamp_max(stride) for n in size
-    )  # pixels of each cell along both sides
+    # pixels of each cell along both sides
+    rows, columns = ((n - torch.arange(0, n, stride, dtype=dtype)).clamp_max(stride) for n in seeds.shape[1:])
     return (rows[:, None] * columns / stride**2).expand(len(seeds), 1, -1, -1), None
 
 

@@ -204,7 +204,8 @@ def segment(
     if logits is None:  # the model of the seeds knows the classes with seeds only
         solved = _renumbered(sample, _solved_ids(sample))
         present = torch.from_numpy(solved.present())[None]
-    image, seeds = _tensors(solved)
+    image, seeds = solved.tensors(torch.uint8)
+    image = image.contiguous()  # its channels are read one by one
     if logits is None:
         logits = _predict(image, seeds, len(solved.classes), energy, rounds, features)
     large = method == "fast" and sample.seeds.size > LARGE and "tolerance" not in options
@@ -224,12 +225,6 @@ def segment(
     write_seeds(files["mask.png"], mask)
     _write_picture(files["picture.png"], sample, solution, occurring_classes(sample, solution, mask))
     return Segmentation(sample, solution, files, mask)
-
-
-def _tensors(sample: Sample) -> tuple[Tensor, Tensor]:
-    """Return the photo (1, 3, H, W), whose bytes take a quarter of the memory of numbers, and the seeds (1, H, W)."""
-    photo = torch.from_numpy(np.ascontiguousarray(sample.image)).permute(2, 0, 1)[None].contiguous()
-    return photo, torch.from_numpy(sample.seeds.astype(np.int64))[None]
 
 
 def _predict(
@@ -272,7 +267,7 @@ def _write_picture(path: Path, sample: Sample, solution: Solution, names: dict[i
     stride = -(-max(sample.seeds.shape) // LONGEST)  # a large photo is drawn smaller
     ids, classes = _ids(sample, solution), len(_names(sample, solution))
     solved = sample if len(ids) == classes else _renumbered(sample, ids)
-    photo, seeds = _tensors(solved)
+    photo, seeds = solved.tensors(torch.uint8)
     small = cell_logits(solution.labels, seeds, stride)[0].cpu()
     photo, seeds = cell_photo(photo, seeds, stride)[0], cell_seeds(seeds, len(small), stride)[0]
     used = small.flatten(1).any(1)  # the largest entropy is that of the classes that take part

@@ -257,9 +257,8 @@ class _Descent(Descent):
         terms, moving = self.problem.energy, self.residual > tolerance
         if not bool(moving.any()):
             return
-        freezes = (
-            moving.device.type == "cuda" or len(moving) > 1
-        )  # a single image ends the sweeps when it has converged
+        # a single image ends the sweeps when it has converged; on a GPU that is noticed some sweeps later
+        freezes = moving.device.type == "cuda" or len(moving) > 1
         x = replace(self.layout, free=self.layout.free * self.layout.at_pixels(moving)) if freezes else self.layout
         now = self.energy() if len(self.trace) > 1 else self.trace[0]
         rounding = torch.finfo(self.problem.sigma.dtype).eps * self.trace[0].abs()

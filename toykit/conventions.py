@@ -141,6 +141,8 @@ def check_image(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     _check_tensor("image", image, "(B, C, H, W)")
     if image.dtype.is_complex or image.dtype == torch.bool:
         raise TypeError(f"image: expected numbers in 0..255, got {image.dtype}")
+    if image.dtype == torch.uint8:
+        return image.to(dtype)
     floating = image.dtype.is_floating_point
     image = image.to(dtype)
     _check_finite("image", image)
@@ -181,7 +183,7 @@ def check_seeds(seeds: Tensor, num_classes: int) -> Tensor:
     _check_tensor("seeds", seeds, "(B, H, W)")
     if seeds.dtype.is_floating_point or seeds.dtype.is_complex or seeds.dtype == torch.bool:
         raise TypeError(f"seeds: expected integers (int64), got {seeds.dtype}; call .long()")
-    seeds = seeds.long()
+    seeds = comparable(seeds)
     invalid = (seeds < 0) | ((seeds >= num_classes) & (seeds != UNLABELLED) & (seeds != PADDING))
     if invalid.any():
         values = seeds[invalid].unique().tolist()
@@ -189,7 +191,15 @@ def check_seeds(seeds: Tensor, num_classes: int) -> Tensor:
             f"seeds: expected a class in 0..{num_classes - 1}, {UNLABELLED} (unlabelled) or {PADDING} (padding); "
             f"got {values[:8]}{' ...' if len(values) > 8 else ''} at {int(invalid.sum())} pixels"
         )
-    return seeds
+    return seeds.long()
+
+
+def comparable(seeds: Tensor) -> Tensor:
+    """Return seeds whose comparison with 254 and 255 is right: bytes as they are, which is fastest, others as int64.
+
+    Torch compares int8 with such a number modulo 256.
+    """
+    return seeds if seeds.dtype == torch.uint8 else seeds.long()
 
 
 def check_present(present: Tensor, seeds: Tensor, num_classes: int) -> Tensor:

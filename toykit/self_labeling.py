@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from toykit._shared.arguments import check_choice, check_flag, check_whole
-from toykit.conventions import PADDING, check_logits
+from toykit.conventions import PADDING, check_logits, comparable
 from toykit.energy import Energy, Subproblem
 from toykit.energy.balance import BALANCES, class_weights, network_loss, seed_nll_at_cells
 from toykit.energy.cells import cell_inputs, cell_logits, cell_size, to_pixels
@@ -186,7 +186,7 @@ class SelfLabelingLoss(nn.Module):
         Tensor
             A scalar.
         """
-        logits, seeds = logits.to(problem.sigma.dtype), seeds.long()
+        logits, seeds = logits.to(problem.sigma.dtype), comparable(seeds)
         nll = seed_nll_at_cells(logits, seeds, self.stride)
         num_seeds, cells = (mask.flatten(1).sum(1) for mask in (seeds < PADDING, problem.unlabelled))
         area = self.stride**2

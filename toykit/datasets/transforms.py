@@ -34,11 +34,11 @@ def augment(
 
     Returns
     -------
-    image : Tensor, shape (3, crop, crop), float32
-        RGB in 0..255.
-    seeds : Tensor, shape (crop, crop), int64
+    image : Tensor, shape (3, crop, crop), uint8
+        RGB.
+    seeds : Tensor, shape (crop, crop), uint8
         Possibly without any seed.
-    mask : Tensor, shape (crop, crop), int64
+    mask : Tensor, shape (crop, crop), uint8
         All 255 if the sample has no mask.
 
     Raises
@@ -73,9 +73,8 @@ def augment(
         image, labels = F.horizontal_flip(image), F.horizontal_flip(labels)
     if kept != [crop, crop]:
         beside = [0, 0, crop - kept[1], crop - kept[0]]
-        # rounded: `toykit.training.features` hashes photos of whole numbers as bytes, which is faster
         color = torch.from_numpy(sample.image).float().mean((0, 1)).round().int().tolist()
         image = F.pad(image, beside, color)
         labels = torch.cat([F.pad(labels[:1], beside, PADDING), F.pad(labels[1:], beside, VOID)])
-    image, (seeds, mask) = image.as_subclass(Tensor).float(), labels.as_subclass(Tensor).long()
-    return image.contiguous(), seeds.contiguous(), mask.contiguous()
+    seeds, mask = labels.as_subclass(Tensor)
+    return image.as_subclass(Tensor).contiguous(), seeds.contiguous(), mask.contiguous()

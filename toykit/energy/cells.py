@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from toykit._shared.arguments import check_whole
-from toykit.conventions import PADDING, UNLABELLED, check_image, check_logits, check_one_device, check_seeds
+from toykit.conventions import PADDING, UNLABELLED, check_image, check_logits, check_one_device, check_seeds, comparable
 
 #: Rows of pixels that are converted at a time.
 ROWS = 64
@@ -54,7 +54,9 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
     if stride == 1:
         return logits, image, seeds
     logits = check_logits(logits)
-    image, seeds = check_image(image, logits.dtype), check_seeds(seeds, logits.shape[1])
+    image = check_image(image, torch.uint8 if image.dtype == torch.uint8 else logits.dtype)
+    check_seeds(seeds, logits.shape[1])
+    seeds = comparable(seeds)
     if len(logits) != len(image) or seeds.shape != (len(image), *image.shape[-2:]):
         raise ValueError(
             f"image {tuple(image.shape)} needs seeds {(len(image), *image.shape[-2:])} and logits of {len(image)} images; got "

@@ -71,6 +71,7 @@ class LightHead(Head):
         self.classifier = nn.Conv2d(width, num_classes, 1)
         for parameter in self.classifier.parameters():
             nn.init.zeros_(parameter)
+        self.to(memory_format=torch.channels_last)
 
     def select(self, features: list[Tensor]) -> list[Tensor]:
         """Return the three maps that it reads, the finest pooled to an eighth of the resolution."""
@@ -78,6 +79,8 @@ class LightHead(Head):
         return [F.avg_pool2d(quarter, 2), eighth, last]
 
     def forward(self, maps: list[Tensor]) -> Tensor:
+        # a pixel's channels side by side: few channels at many pixels then take a fifth less time on the CPU
+        maps = [x.contiguous(memory_format=torch.channels_last) for x in maps]
         quarter, eighth, last = (norm(x) for norm, x in zip(self.standardise, maps, strict=True))
         last = self.drop(self.hidden(last))
         coarse = self.local(last) + self.whole(last.mean((2, 3)))[:, :, None, None]

@@ -66,7 +66,7 @@ class FeatureCache:
             A value of the maps does not fit float16.
         """
         with torch.autocast(image.device.type, enabled=False):
-            return self._maps(image.float())
+            return self._maps(image if image.dtype == torch.uint8 else image.float())
 
     def _maps(self, image: Tensor) -> list[Tensor]:
         """Read the maps of each photo, or compute and store them."""

@@ -37,8 +37,8 @@ class Batch(NamedTuple):
 
     Attributes
     ----------
-    image : Tensor, float32, shape (B, 3, H, W), in 0..255
-    seeds, mask : Tensor, int64, shape (B, H, W)
+    image : Tensor, uint8, shape (B, 3, H, W)
+    seeds, mask : Tensor, uint8, shape (B, H, W)
     present : Tensor, bool, shape (B, K)
         The classes that pseudo-labels may take.
     photos : tuple of str

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from toykit.conventions import PADDING, check_logits, check_seeds
+from toykit.conventions import PADDING, check_logits, check_seeds, comparable
 from toykit.energy import Subproblem
 from toykit.energy.balance import network_loss, seed_nll_at_cells
 from toykit.self_labeling import SelfLabelingLoss
@@ -126,7 +126,9 @@ class Objective:
         -------
         Tensor, a scalar
         """
-        logits, seeds = check_logits(logits), check_seeds(seeds, logits.shape[1])
+        logits = check_logits(logits)
+        check_seeds(seeds, logits.shape[1])
+        seeds = comparable(seeds)
         nll = seed_nll_at_cells(logits, seeds, stride)
         counts = (seeds < PADDING).flatten(1).sum(1)
         nothing = torch.zeros_like(counts)

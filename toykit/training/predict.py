@@ -187,11 +187,12 @@ def most_likely(scores: Tensor) -> Tensor:
     -----
     Equal to argmax over axis 0, and many times faster on the CPU, where argmax reads pixel by pixel.
     """
-    best, winner = scores[0], torch.zeros(scores.shape[1:], dtype=torch.int64, device=scores.device)
+    best, winner = scores[0].clone(), torch.zeros(scores.shape[1:], dtype=torch.uint8, device=scores.device)
     for k, own in enumerate(scores[1:], start=1):
         higher = own > best
-        best, winner = torch.where(higher, own, best), winner.masked_fill(higher, k)
-    return winner
+        torch.where(higher, own, best, out=best)
+        winner.masked_fill_(higher, k)
+    return winner.long()
 
 
 def tile_spans(length: int, tile: int) -> list[tuple[int, int]]:

@@ -152,6 +152,16 @@ def test_names_stay_inside_the_picture_and_clear_of_each_other():
     assert 0 < len(figure.axes[0].texts) < 200
 
 
+def test_a_name_hides_as_little_of_other_strokes_as_it_can():
+    """The first place that is tried, in the middle of the thickest part, lies within another class's stroke."""
+    ids = np.full((60, 60), 255)
+    ids[20:23, 20:23], ids[40:42, 20:50] = 0, 0
+    ids[18, 10:50], ids[24, 10:50] = 1, 1
+    figure = plots.panels({"seeds": np.ones((60, 60, 3))}, width=2, legend=("suit", "b"), named={"seeds": ids})
+    suit, _ = figure.axes[0].texts
+    assert suit.get_position()[1] >= 40
+
+
 def test_move_figure_checks_its_time():
     with pytest.raises(ValueError, match=r"at: expected a number in \[0, 1\], got 1.5"):
         plots.move_figure("a", at=1.5)

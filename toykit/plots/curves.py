@@ -60,7 +60,8 @@ def _four_panels(curve, names, given, xlabel: str, symbol: str):
             low = loss.argmin()
             if loss.max() - loss.min() > 1e-9 and 0 < low < len(x) - 1:
                 axis.plot(x[low], loss[low], "o", color=color, markersize=5)
-        axis.set(title=f"$H_{{{name}}}$", xlabel=xlabel, xlim=(0, 1), ylim=(-0.1, 4), xticks=[0, 0.5, 1])
+        axis.set(title=f"$H_{{{name}}}$", xlabel=xlabel, xlim=(0, 1), ylim=(-0.1, 4))
+        axis.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])  # long ones would touch those of the next panel
     axes[0, 0].set_ylabel(r"$H(y, \sigma)$")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(given))
     return figure

@@ -8,6 +8,8 @@ from toykit._shared.palette import voc_palette
 from toykit.cross_entropy import entropy
 from toykit.plots.tints import class_tints
 
+#: Room between two names, in pixels of the figure: that of their outlines.
+HALO = 3
 #: Weights of red, green and blue in a colour's luminance (Rec. 709).
 LUMINANCE = np.array([0.2125, 0.7154, 0.0721])
 #: Strokes lighter than this get a rim of this grey.
@@ -246,11 +248,15 @@ def _color_codes(colors: np.ndarray) -> np.ndarray:
 
 
 def _write_names(axis, ids: np.ndarray, names: dict[int, str], tries: int = 40) -> None:
-    """Write each class's name over one of its pixels, if it fits there without covering other names or another class."""
+    """Write each class's name over one of its pixels, if it fits there without covering other names or another class.
+
+    Of the places that fit, the name takes the one where it hides the fewest pixels of other classes.
+    """
     from matplotlib.patheffects import withStroke
     from scipy.ndimage import distance_transform_edt
 
     picture, placed = axis.get_window_extent(), []
+    corner = np.array(ids.shape[::-1]) - 1
     for k, name in names.items():
         rows, columns = (ids == k).nonzero()
         if not len(rows):
@@ -263,18 +269,24 @@ def _write_names(axis, ids: np.ndarray, names: dict[int, str], tries: int = 40) 
                          path_effects=[withStroke(linewidth=2.5, foreground="white")])  # fmt: skip
         box = text.get_window_extent()
         half = np.array([box.width, box.height]) / 2
+        best: tuple[int, np.ndarray, np.ndarray] | None = None
         for row, column in zip(rows[some], columns[some], strict=True):
             place = axis.transData.transform((column, row))
             place = np.maximum(picture.min + half, np.minimum(picture.max - half, place))  # moved into the picture
-            x, y = axis.transData.inverted().transform(place)
-            below = ids[min(max(round(y), 0), ids.shape[0] - 1), min(max(round(x), 0), ids.shape[1] - 1)]
-            whole = (2 * half <= picture.size).all() and (below == k or below not in names)
-            if whole and all((abs(place - other) >= half + reach).any() for other, reach in placed):
-                text.set_position((x, y))
-                placed.append((place, half))
-                break
-        else:
+            corners = axis.transData.inverted().transform([place, place - half, place + half])
+            (x, y), *ends = np.clip(corners.round().astype(int), 0, corner)
+            whole = (2 * half <= picture.size).all() and (ids[y, x] == k or ids[y, x] not in names)
+            if whole and all((abs(place - other) >= half + reach + HALO).any() for other, reach in placed):
+                (x0, y0), (x1, y1) = np.min(ends, 0), np.max(ends, 0)
+                under = ids[y0 : y1 + 1, x0 : x1 + 1]
+                hidden = int((np.isin(under, list(names)) & (under != k)).sum())
+                if best is None or hidden < best[0]:
+                    best = hidden, place, corners[0]
+        if best is None:
             text.remove()
+        else:
+            text.set_position(best[2])
+            placed.append((best[1], half))
 
 
 def single(labels: Tensor) -> Tensor:

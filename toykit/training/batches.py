@@ -51,7 +51,8 @@ class Crops(Dataset):
 
     Notes
     -----
-    crops[epoch, index] is (image, seeds, mask, present): image uint8 (3, S, S); seeds and mask uint8 (S, S); present bool (K,), the classes that pseudo-labels may take in this photo.
+    crops[epoch, index] is (image, seeds, mask, present): image uint8 (3, S, S); seeds and mask uint8 (S, S); present bool
+    (K,), the classes that pseudo-labels may take in this photo.
     """
 
     def __init__(self, samples: SegmentationSet, data: Data, seed: int):

@@ -210,30 +210,6 @@ def to_triangle(p: Tensor) -> Tensor:
     return p @ torch.tensor(TRIANGLE, dtype=p.dtype, device=p.device)
 
 
-def from_triangle(xy: Tensor) -> Tensor:
-    """Convert coordinates of the drawing to barycentric coordinates: the inverse of `to_triangle`.
-
-    Parameters
-    ----------
-    xy : Tensor, shape (..., 2)
-
-    Returns
-    -------
-    Tensor, shape (..., 3)
-        Coordinates that sum to one. Points outside the triangle have negative ones.
-
-    Raises
-    ------
-    ValueError
-        If the last axis does not hold two coordinates.
-    """
-    if xy.shape[-1] != 2:
-        raise ValueError(f"xy: expected two coordinates on the last axis, got shape {tuple(xy.shape)}")
-    top = xy[..., 1] / TRIANGLE[2][1]
-    right = xy[..., 0] - top / 2
-    return torch.stack([1 - right - top, right, top], dim=-1)
-
-
 def triangle_grid(n: int, dtype: torch.dtype = torch.float64) -> Tensor:
     """Return all points of Delta^3 whose coordinates are multiples of 1/n.
 

@@ -9,10 +9,8 @@ from toykit.experiments.uncertainty import (
     best_prediction,
     label_curve,
     label_gradient,
-    loss_at,
     loss_curve,
     prediction_gradient,
-    verdict,
 )
 
 
@@ -25,15 +23,15 @@ def test_who_mimics_whom():
     assert best_label("Q", 0.3).tolist() == pytest.approx([0.3])
 
 
-def test_losses_over_labels_and_in_words():
+def test_losses_over_labels_and_predictions():
     x, losses = label_curve("CE", 0.8, 9)
     assert losses.tolist() == pytest.approx([-a * math.log(0.8) - (1 - a) * math.log(0.2) for a in x.tolist()])
-    assert loss_at("Q", 0.3, 0.8) == pytest.approx(0.5)
-    assert loss_at("RCE", 1.0, 0.8) == pytest.approx(0.2 * 284.36, abs=0.01)  # the logarithm's floor
-    assert loss_at("RCE", 0.3, 0.8) == pytest.approx(-0.8 * math.log(0.3) - 0.2 * math.log(0.7))
-    assert verdict(best_prediction("CE", 0.3), 0.3) == "mimics it"
-    assert verdict(best_prediction("CCE", 0.3), 0.3) == "goes to 0"
-    assert verdict(best_prediction("RCE", 0.5), 0.5) == "anything goes"
+    x, losses = loss_curve("Q", 0.3, 9)
+    assert losses.tolist() == pytest.approx([2 * (a - 0.3) ** 2 for a in x.tolist()])
+    x, losses = loss_curve("RCE", 0.3, 9)
+    assert losses.tolist() == pytest.approx([-a * math.log(0.3) - (1 - a) * math.log(0.7) for a in x.tolist()])
+    x, losses = loss_curve("RCE", 1.0, 9)
+    assert losses.tolist() == pytest.approx([(1 - a) * 284.36 for a in x.tolist()], rel=1e-4)  # the logarithm's floor
 
 
 def test_gradients_in_logits_by_hand():

@@ -64,30 +64,6 @@ def label_curve(cross_entropy: str, prediction: float, n: int = 199) -> tuple[Te
     return x, _function(cross_entropy)(binary(x), _distribution(prediction)[None])
 
 
-def loss_at(cross_entropy: str, label: float, prediction: float) -> float:
-    """Compute H(y, sigma) of one label and one prediction, in float64.
-
-    Parameters
-    ----------
-    cross_entropy : str
-        A key of `toykit.cross_entropy.CROSS_ENTROPIES`.
-    label, prediction : float
-        y = (label, 1 - label) and sigma = (prediction, 1 - prediction), in [0, 1].
-
-    Returns
-    -------
-    float
-        Where the formula is infinite, the value comes from the floor of the logarithm (`toykit.simplex.extended_log`): RCE at
-        label 1 is 284.4 (1 - prediction). That factor comes from the number format.
-
-    Raises
-    ------
-    ValueError
-        For another cross-entropy, or a probability out of range.
-    """
-    return float(_function(cross_entropy)(_distribution(label)[None], _distribution(prediction)[None]))
-
-
 def prediction_gradient(cross_entropy: str, label: float, prediction: float) -> float:
     """Compute dH/dl at a prediction: the gradient that the network receives from the label.
 
@@ -186,27 +162,6 @@ def best_label(cross_entropy: str, prediction: float, n: int = 1001) -> Tensor:
     """
     x = torch.linspace(0, 1, n, dtype=torch.float64)
     return _minimisers(x, _function(cross_entropy)(binary(x), _distribution(prediction)[None]))
-
-
-def verdict(minimisers: Tensor, other: float) -> str:
-    """Describe in words how minimisers relate to the given distribution.
-
-    Parameters
-    ----------
-    minimisers : Tensor, shape (M,)
-        From `best_prediction` or `best_label`.
-    other : float
-        The given distribution is (other, 1 - other).
-
-    Returns
-    -------
-    str
-        "mimics it", "anything goes" (a flat loss), or "goes to 1" (or 0), a corner that differs from the given distribution.
-    """
-    if len(minimisers) > 1:
-        return "anything goes"
-    minimiser = float(minimisers[0])
-    return "mimics it" if abs(minimiser - other) < 1e-6 else f"goes to {minimiser:g}"
 
 
 def _minimisers(x: Tensor, values: Tensor) -> Tensor:

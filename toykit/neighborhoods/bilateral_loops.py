@@ -68,7 +68,9 @@ def _grid(lattice: "Lattice") -> tuple[Any, ...]:
     colors = _ranks(used)[np.flatnonzero(held)[:, None] + corners][color[starts]]
     spots = spot[starts, None] + np.array([0, 1, space[1], space[1] + 1])
     cells = (np.append(starts, len(order)).astype(np.int32), spots.astype(np.int32), colors.astype(np.int32))
-    points = (np.pad(order, (0, AHEAD)).astype(np.int32), _hats(lattice, order))
+    hats = np.empty((len(order), 12), taps.dtype)
+    share(_weigh, len(order), hats, lattice.x.numpy(), lattice.scale.numpy(), order, work=hats.size)
+    points = (np.pad(order, (0, AHEAD)).astype(np.int32), hats)
     reach, everywhere = range(1 - len(taps), len(taps)), np.ones(space, bool)
     across = _spread(used, 0, reach)
     between = [_spread(used, 2, reach) & _spread(across, 1, reach)]
@@ -77,20 +79,6 @@ def _grid(lattice: "Lattice") -> tuple[Any, ...]:
     stages = zip((used, *between), (*between, used), (2, 1, 0), strict=True)
     in_colors = tuple(_links(source, target, axis, taps) for source, target, axis in stages)
     return int(used.sum()), points, cells, in_space, in_colors
-
-
-def _hats(lattice: "Lattice", order: np.ndarray) -> np.ndarray:
-    """Return the hats of ordered points (N, 12) at the 8 corners of their cells of colours, and at the 4 in space, scaled."""
-    y, x, *colors = lattice.x.numpy()[:, order]
-    scale = lattice.scale.numpy()[order]
-    hats = np.empty((len(order), 12), scale.dtype)
-    a, b, c = ((1 - color, color) for color in colors)
-    for corner, (i, j, k) in enumerate(np.ndindex(2, 2, 2)):
-        np.multiply(a[i] * b[j], c[k], out=hats[:, corner])
-    for row, side in enumerate((scale * (1 - y), scale * y)):
-        np.multiply(side, 1 - x, out=hats[:, 8 + 2 * row])
-        np.multiply(side, x, out=hats[:, 9 + 2 * row])
-    return hats
 
 
 def _sorted(numbers: np.ndarray) -> np.ndarray:
@@ -127,6 +115,27 @@ def _links(
     starts = np.concatenate([[0], linked.sum(1).cumsum()])
     weights = np.broadcast_to(taps[abs(steps)], linked.shape)[linked]
     return starts.astype(np.int32), _ranks(source)[there[linked]], weights
+
+
+@outer((Path(__file__), Path(vectors.__file__)))
+def _weigh(digest):
+    """Compute the hats of some ordered points (N, 12): 8 corners of their cells of colours; 4 corners in space, scaled."""
+
+    def weigh(first, last, hats, x, scale, order):
+        _ = digest
+        one = hats.dtype.type(1)
+        for n in range(first, last):
+            p = order[n]
+            low, high = scale[p] * (one - x[0, p]), scale[p] * x[0, p]
+            hats[n, 8], hats[n, 9] = low * (one - x[1, p]), low * x[1, p]
+            hats[n, 10], hats[n, 11] = high * (one - x[1, p]), high * x[1, p]
+            for corner in range(8):
+                a = x[2, p] if corner & 4 else one - x[2, p]
+                b = x[3, p] if corner & 2 else one - x[3, p]
+                c = x[4, p] if corner & 1 else one - x[4, p]
+                hats[n, corner] = a * b * c
+
+    return weigh
 
 
 @outer((Path(__file__), Path(vectors.__file__)))

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, interpolate
 
 from toykit._shared.arguments import check_flag, check_number, check_whole
 from toykit.neighborhoods.bilateral import BilateralGrid, BruteForce
@@ -172,6 +172,11 @@ class DenseEdges:
     def _degree(self) -> Tensor:
         return self.filter(self.inside[:, None].to(self.filters[0].dtype))[:, 0].clamp_min(0)
 
+    @cached_property
+    def everywhere(self) -> bool:
+        """Whether all pixels are joined."""
+        return bool(self.inside.all())
+
     def within(self, mask: Tensor) -> "DenseEdges":
         """Return the pairs with both ends in a mask (B, H, W)."""
         return replace(self, inside=self.inside & mask)
@@ -195,14 +200,12 @@ class _Filter(torch.autograd.Function):
         height, width = y.shape[2:]
         out = torch.empty_like(y)
         for b, (values, inside, filter) in enumerate(zip(y, edges.inside, edges.filters, strict=True)):
-            values = values * inside
+            values = values if edges.everywhere else values * inside
             pooled = _pool(values, edges.downscale)
             sums = filter(pooled.flatten(1).T).T.reshape(pooled.shape)
             if edges.downscale > 1:
-                sums = sums + pooled
-                for axis in (1, 2):
-                    sums = sums.repeat_interleave(edges.downscale, axis)
-                sums = sums[:, :height, :width] - values
+                sums = interpolate((sums + pooled)[None], scale_factor=edges.downscale)[0]  # repeats them
+                sums = torch.sub(sums[:, :height, :width], values, out=out[b])
             torch.mul(sums, inside, out=out[b])
         return out
 

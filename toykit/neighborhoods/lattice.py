@@ -56,9 +56,9 @@ class Lattice:
         variance = 1 - CELL**2 / 3  # splat and slice add CELL^2 / 6 each
         distances = torch.arange(TAPS + 1, dtype=points.dtype, device=points.device) * CELL
         self.taps = (-distances.square() / (2 * variance)).exp() / math.sqrt(variance)
-        # a point's weight with itself is a product over axes of a quadratic form in its hats 1 - x and x
-        x = self.x
-        itself = self.taps[0] * ((1 - x).square() + x.square()) + 2 * self.taps[1] * x * (1 - x)
+        # a point's weight with itself is a product over axes of a quadratic form in its hats 1 - x and x:
+        # taps[0] ((1 - x)^2 + x^2) + 2 taps[1] x (1 - x), here with one array in place of six
+        itself = (1 - self.x).mul_(self.x).mul_(2 * (self.taps[1] - self.taps[0])).add_(self.taps[0])
         self.scale = itself.prod(0).rsqrt()
 
     def number(self, axes: slice) -> Tensor:
@@ -67,8 +67,3 @@ class Lattice:
         for corner, size in zip(self.corner[axes], self.sizes[axes], strict=True):
             number = number * size + corner
         return number
-
-    def permute(self, order: Tensor) -> None:
-        """Put the points into another order."""
-        self.corner, self.x = self.corner.index_select(1, order), self.x.index_select(1, order)
-        self.scale = self.scale[order]

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -96,7 +97,10 @@ def main(strokes: int = 30) -> None:
         command = ["-m", "toykit", "paint", str(root / "photos"), "--classes", ",".join(CLASSES), "--no-browser"]
         log = (root / "log").open("w+")
         server = subprocess.Popen(
-            [sys.executable, *command, "--port", "8899"], env=environment, stdout=log, stderr=subprocess.STDOUT
+            [sys.executable, *command, "--port", str(_free_port())],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
         try:
             address = _address(server, root / "log")
@@ -106,6 +110,12 @@ def main(strokes: int = 30) -> None:
             server.wait(20)
         done = [json.loads(line) for line in calls.read_text().splitlines()]
     _report(ups, marks, done)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def _address(server: subprocess.Popen, log: Path) -> str:

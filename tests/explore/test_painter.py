@@ -21,8 +21,10 @@ from toykit.explore.painting import labelling
 from toykit.explore.painting.labelling import Settings, label
 from toykit.explore.painting.paint import Painting
 from toykit.explore.painting.pictures import VIEWS, SeedsLayer, label_layer, photo_file, picture, small_seeds, tints
+from toykit.explore.painting.previews import Previews
 from toykit.explore.painting.requests import act
 from toykit.explore.painting.session import Session
+from toykit.mixture_model import fit_photo
 from toykit.plots.images import LUMINANCE
 from toykit.plots.label_picture import OPACITY, label_picture
 from toykit.supervision import read_scribbles, read_seeds
@@ -284,6 +286,38 @@ def test_classes_are_renamed_recoloured_and_deleted():
     ):
         with pytest.raises(ValueError, match=words):
             change()
+
+
+def test_a_preview_s_predictions_have_the_new_distances_and_the_old_colours(session):
+    """They are the full model's with the mixtures that were fitted before the strokes, also after the eraser."""
+    previews, name = session.previews, session.painting.classes[1]
+    image, before = session.sample().tensors()
+    old = fit_photo(image[0], before[0])
+    for change in (STROKE | {"class": name}, STROKE | {"class": name, "erase": True, "points": [[40, 60], [90, 60]]}):
+        do(session, change)
+        seeds = session.sample().tensors()[1]
+        assert (seeds != before).any()
+        new = fit_photo(image[0], seeds[0])
+        expected = replace(old, evidence=new.evidence).logits(image[0], len(session.painting.classes))
+        assert torch.allclose(previews.logits(seeds)[0], expected, atol=1e-3)
+
+
+def test_a_preview_has_no_predictions_before_the_first_full_solution_and_for_other_classes(session):
+    seeds, anew = session.sample().tensors()[1], Previews(session.small)
+    assert session.previews.logits(seeds) is not None
+    assert anew.logits(seeds) is None
+    for other in (0, 255):  # a class that has no seed, or none any more
+        assert session.previews.logits(seeds.where(seeds != 1, other)) is None
+
+
+def test_a_preview_s_edges_follow_the_bandwidth(session):
+    labels = {}
+    for bandwidth in (9.0, 30.0, 9.0):
+        settings = replace(session.settings, bandwidth=bandwidth, eta=0)  # without predictions
+        given = label(session.sample(), settings, preview=True, kernel="torch", previews=session.previews)[0]
+        assert torch.equal(given, label(session.sample(), settings, preview=True, kernel="torch")[0])
+        labels[bandwidth] = given
+    assert not torch.equal(labels[9.0], labels[30.0])
 
 
 def test_small_seeds_are_where_seeds_are():

@@ -39,6 +39,7 @@ def test_soft_colors_are_convex_combinations():
     assert np.array_equal(plots.soft_colors(y[None]), picture)
     best = int(y[:, 1, 2].argmax())
     assert (plots.hard_colors(y)[1, 2] == plots.class_tints(4)[best]).all()
+    assert (plots.hard_colors(y * 0) == plots.class_tints(4)[0]).all()  # the first of equals
     assert (plots.hard_colors(y, colors)[1, 2] == colors[best]).all()
     with pytest.raises(ValueError, match=r"labels: expected \(K, H, W\)"):
         plots.soft_colors(torch.rand(2, 4, 3, 5))

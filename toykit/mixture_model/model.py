@@ -126,10 +126,15 @@ def fit_photo(photo: Tensor, seeds: Tensor, features: list[Tensor] | None = None
         chosen = torch.linspace(0, len(rows) - 1, min(len(rows), SEEDS), device=rows.device).round().long()
         mixtures.append(fit(cielab(photo[:, rows[chosen], columns[chosen]]).T))
     cells = cell_colours(photo, seeds, stride)
-    evidence = -POWER * (NEAR + geodesic_distances(cells, seeds, present, stride)).log()
+    evidence = near_strokes(geodesic_distances(cells, seeds, present, stride))
     if features is not None:
         evidence = evidence + linear_scores(features, seeds, present, stride)
     return PhotoModel(present, tuple(mixtures), evidence, stride)
+
+
+def near_strokes(distances: Tensor) -> Tensor:
+    """Compute the logits' part that falls with the distance from a class's strokes, -POWER ln(NEAR + g)."""
+    return -POWER * (NEAR + distances).log()
 
 
 def cell_colours(photo: Tensor, seeds: Tensor, stride: int) -> Tensor:

@@ -9,6 +9,8 @@ Distances are computed on cells, so that texture adds up alike in small and larg
 """
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,39 +50,71 @@ def geodesic_distances(colours: Tensor, seeds: Tensor, classes: list[int], strid
     Tensor, float64 (len(classes), h, w)
         Cells that no path reaches, behind padding, are as far from all classes as the photo's farthest cell.
     """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import dijkstra
-
-    values = colours.double().cpu().numpy()
-    height, width = values.shape[1:]
-    number = np.arange(height * width).reshape(height, width)
     outside = seeds == PADDING
-    inside = np.ones(height * width, bool)
-    if bool(outside.any()):
-        inside[:] = False
-        inside[_cells(~outside, stride, width)] = True
-    step = DIAGONAL / math.hypot(height, width)
-    starts, ends, lengths = [], [], []
-    for dy, dx in OFFSETS:
-        left, right = max(0, -dx), width - max(0, dx)
-        here = (slice(0, height - dy), slice(left, right))
-        there = (slice(dy, height), slice(left + dx, right + dx))
-        both = (inside[number[here]] & inside[number[there]]).ravel()
-        change = np.sqrt(np.square(values[(slice(None), *here)] - values[(slice(None), *there)]).sum(0)).ravel()
-        starts.append(number[here].ravel()[both])
-        ends.append(number[there].ravel()[both])
-        lengths.append(change[both] + step * math.hypot(dy, dx))
-    edges = (np.concatenate(lengths), (np.concatenate(starts), np.concatenate(ends)))
-    graph = coo_matrix(edges, shape=(number.size, number.size)).tocsr()
-    distances = np.stack(
-        [dijkstra(graph, directed=False, indices=_cells(seeds == k, stride, width), min_only=True) for k in classes]
-    )
+    graph = GeodesicGraph.of(colours, cells_of(~outside, stride) if bool(outside.any()) else None)
+    distances = np.stack([graph.distances(cells_of(seeds == k, stride)) for k in classes])
     farthest = np.max(distances, initial=0.0, where=np.isfinite(distances))
     distances[:, ~np.isfinite(distances).all(0)] = farthest
-    return torch.from_numpy(distances.reshape(-1, height, width)).to(colours.device)
+    return torch.from_numpy(distances).to(colours.device)
 
 
-def _cells(mask: Tensor, stride: int, width: int) -> np.ndarray:
-    """Return the numbers of the cells that contain a pixel of a mask (H, W)."""
+@dataclass(frozen=True)
+class GeodesicGraph:
+    """The cells of one photo as a graph, for several calls with other strokes.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_matrix
+        The length of the step between neighbouring cells, each pair once.
+    size : (int, int)
+        h and w.
+    """
+
+    matrix: Any
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, colours: Tensor, inside: np.ndarray | None = None) -> "GeodesicGraph":
+        """Build the graph.
+
+        Parameters
+        ----------
+        colours : Tensor, float (C, h, w)
+            The cells' colours.
+        inside : ndarray of int64, optional
+            The numbers of the cells that paths may cross. Default: all.
+        """
+        from scipy.sparse import coo_matrix
+
+        values = colours.double().cpu().numpy()
+        height, width = values.shape[1:]
+        number = np.arange(height * width).reshape(height, width)
+        free = np.full(height * width, inside is None)
+        if inside is not None:
+            free[inside] = True
+        step = DIAGONAL / math.hypot(height, width)
+        starts, ends, lengths = [], [], []
+        for dy, dx in OFFSETS:
+            left, right = max(0, -dx), width - max(0, dx)
+            here = (slice(0, height - dy), slice(left, right))
+            there = (slice(dy, height), slice(left + dx, right + dx))
+            both = (free[number[here]] & free[number[there]]).ravel()
+            change = np.sqrt(np.square(values[(slice(None), *here)] - values[(slice(None), *there)]).sum(0)).ravel()
+            starts.append(number[here].ravel()[both])
+            ends.append(number[there].ravel()[both])
+            lengths.append(change[both] + step * math.hypot(dy, dx))
+        edges = (np.concatenate(lengths), (np.concatenate(starts), np.concatenate(ends)))
+        return cls(coo_matrix(edges, shape=(number.size, number.size)).tocsr(), (height, width))
+
+    def distances(self, cells: np.ndarray) -> np.ndarray:
+        """Compute the distance from each cell to the nearest of some cells, given by number: float64 (h, w), perhaps inf."""
+        from scipy.sparse.csgraph import dijkstra
+
+        return dijkstra(self.matrix, directed=False, indices=cells, min_only=True).reshape(self.size)
+
+
+def cells_of(mask: Tensor, stride: int) -> np.ndarray:
+    """Return the numbers of the cells that contain a pixel of a mask (H, W), rising: int64."""
     rows, columns = mask.nonzero(as_tuple=True)
+    width = -(-mask.shape[1] // stride)
     return (rows // stride * width + columns // stride).unique().cpu().numpy()

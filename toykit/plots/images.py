@@ -50,12 +50,12 @@ def hard_colors(labels: Tensor, colors: np.ndarray | None = None) -> np.ndarray:
     ----------
     labels : Tensor, shape (K, H, W) or (1, K, H, W)
         Soft labels.
-    colors : ndarray of float, shape (K, 3), optional
+    colors : ndarray of any dtype, shape (K, C), optional
         The classes' colours. Default: `class_tints`.
 
     Returns
     -------
-    ndarray of float, shape (H, W, 3)
+    ndarray of the same dtype, shape (H, W, C)
         Colours in [0, 1].
 
     Raises
@@ -65,7 +65,28 @@ def hard_colors(labels: Tensor, colors: np.ndarray | None = None) -> np.ndarray:
     """
     labels = single(labels)
     colors = class_tints(labels.shape[0]) if colors is None else colors
-    return colors[labels.argmax(0).cpu().numpy()]
+    return np.take(colors, most_likely(labels), axis=0)
+
+
+def most_likely(labels: Tensor) -> np.ndarray:
+    """Return each pixel's most likely class.
+
+    Parameters
+    ----------
+    labels : Tensor, shape (K, H, W) or (1, K, H, W)
+        Soft labels.
+
+    Returns
+    -------
+    ndarray of int64, shape (H, W)
+        The first one of equally likely classes.
+
+    Raises
+    ------
+    ValueError
+        If `labels` has another shape.
+    """
+    return single(labels).detach().max(0).indices.cpu().numpy()  # argmax is six times as slow on a CPU
 
 
 def entropy_map(labels: Tensor) -> np.ndarray:

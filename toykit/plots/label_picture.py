@@ -6,9 +6,10 @@ colour-blind readers. Here an undecided pixel shows the bare photo, a decided on
 """
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from toykit.plots.images import LUMINANCE, single
+from toykit.plots.images import LUMINANCE, most_likely, single
 from toykit.plots.tints import class_tints
 
 #: Opacity of the tint where a label is certain; the photo remains visible below it.
@@ -34,10 +35,12 @@ def certainty(labels: Tensor) -> np.ndarray:
     ValueError
         If `labels` has another shape.
     """
-    labels = single(labels).detach().double().cpu()
-    if len(labels) == 1:
-        return labels[0].numpy()
-    first, second = labels.topk(2, dim=0).values
+    first, *others = single(labels).detach().cpu()
+    first = first.double()
+    second = torch.zeros_like(first)
+    for label in others:  # class by class: several times as fast as topk
+        second = torch.maximum(second, torch.minimum(first, label.double()))
+        first = torch.maximum(first, label.double())
     return (first - second).clamp(0, 1).numpy()
 
 
@@ -72,7 +75,7 @@ def label_picture(
         raise ValueError(f"image: expected {(*labels.shape[1:], 3)} like the labels, got {image.shape}")
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity: expected a number from 0 to 1, got {opacity}")
-    hard = labels.argmax(0).cpu().numpy()
+    hard = most_likely(labels)
     tints = class_tints(len(labels), mask=hard) if tints is None else tints
     if tints.shape != (len(labels), 3):
         raise ValueError(f"tints: expected {(len(labels), 3)}, one colour per class, got {tints.shape}")

@@ -8,6 +8,7 @@ from torch import Tensor
 from toykit.conventions import seeded_classes
 from toykit.datasets.sample import Sample
 from toykit.energy import Energy
+from toykit.explore.painting.previews import Previews
 from toykit.mixture_model import mixture_logits
 from toykit.neighborhoods import NearestNeighbors
 from toykit.seed_model import seed_logits
@@ -60,7 +61,12 @@ class Settings:
 
 
 def label(
-    sample: Sample, settings: Settings, last: Tensor | None = None, preview: bool = False, kernel: str = "auto"
+    sample: Sample,
+    settings: Settings,
+    last: Tensor | None = None,
+    preview: bool = False,
+    kernel: str = "auto",
+    previews: Previews | None = None,
 ) -> tuple[Tensor, str]:
     """Compute soft pseudo-labels of a painting.
 
@@ -76,6 +82,8 @@ def label(
         Whether to stop after `PREVIEW_SWEEPS` sweeps (solver "fast" only).
     kernel : str, default "auto"
         The kernel of the fast solver.
+    previews : Previews, optional
+        Of the sample's photo: previews are faster, and begin with the predictions of the last full solution, which it keeps.
 
     Returns
     -------
@@ -95,10 +103,17 @@ def label(
     classes = len(sample.classes)
     if not (sample.seeds < classes).any():
         raise ValueError("paint a stroke in each of two classes: without seeds there is nothing to distinguish them")
+    energy, predicted = settings.energy(), None
+    if preview and previews is not None:
+        energy, predicted = previews.energy(energy), previews.logits(seeds)
     if settings.eta == 0:  # the solver would start from predictions that have no weight
         logits = image.new_zeros(1, classes, *seeds.shape[1:])
-    else:  # the mixture takes half a second, which a pause in painting allows
-        logits = (seed_logits if preview else mixture_logits)(image, seeds, classes)
+    elif preview:
+        logits = seed_logits(image, seeds, classes) if predicted is None else predicted
+    else:  # takes half a second, which a pause in painting allows
+        logits = mixture_logits(image, seeds, classes)
+        if previews is not None:
+            previews.remember(seeds, logits)
     present = seeded_classes(seeds, classes)  # as in `toykit segment`: a class without a stroke gets no pixel
     options = {"tolerance": TOLERANCE, "kernel": kernel} if settings.solver == "fast" else {}
     if preview and settings.solver == "fast":
@@ -107,9 +122,7 @@ def label(
             # not at the vertices, where steps are short
             options["start"] = 0.9 * last.to(logits) + 0.1 * logits.softmax(1)
     # the page shows the message
-    solution = solve(
-        logits, image, seeds, settings.energy(), settings.solver, present=present, on_failure="ignore", **options
-    )
+    solution = solve(logits, image, seeds, energy, settings.solver, present=present, on_failure="ignore", **options)
     if present.sum() == 1:  # other classes may have no stroke yet
         return solution.labels, f"{solution.message}; {class_findings(sample.seeds, sample.classes)[0]}"
     return solution.labels, solution.message

@@ -74,11 +74,12 @@ def label_layer(labels: Tensor | None, view: str, tints: np.ndarray, size: tuple
     if labels is None or view == "seeds":
         shape = size[::-1] if labels is None else labels.shape[2:]
         return np.zeros((*shape, 4), np.uint8)
-    layer = np.full((*labels.shape[2:], 4), 255, np.uint8)
     if view == "entropy":
+        layer = np.full((*labels.shape[2:], 4), 255, np.uint8)
         layer[..., :3] = ((1 - entropy_map(labels)) * 255 + 0.5).astype(np.uint8)[..., None]
-    else:
-        layer[..., :3] = hard_colors(labels, (tints * 255 + 0.5).astype(np.uint8))  # bytes: a stroke waits for this
+        return layer
+    opaque = np.ones((len(tints), 1))
+    layer = hard_colors(labels, (np.hstack([tints, opaque]) * 255 + 0.5).astype(np.uint8))  # bytes: a stroke waits
     if view == "soft":
         layer[..., 3] = certainty(labels) * 255 + 0.5
     return layer
@@ -113,11 +114,15 @@ def small_seeds(seeds: np.ndarray, size: tuple[int, int], num_classes: int) -> n
     (height, width), (columns, rows) = seeds.shape, size
     if (width, height) == (columns, rows):
         return seeds
-    y, x = np.nonzero(seeds < num_classes)
+    places = np.flatnonzero(seeds < num_classes)  # faster than rows and columns
+    y, x = np.divmod(places, width)
     cells = (y * rows // height) * columns + x * columns // width
-    votes = np.bincount(cells * num_classes + seeds[y, x], minlength=rows * columns * num_classes)
-    votes = votes.reshape(rows, columns, num_classes)
-    return np.where(votes.any(2), votes.argmax(2), UNLABELLED).astype(np.uint8)
+    votes = np.bincount(cells * num_classes + seeds.ravel()[places], minlength=rows * columns * num_classes)
+    small = np.full(rows * columns, UNLABELLED, np.uint8)
+    small[cells] = 0
+    painted = np.flatnonzero(small == 0)
+    small[painted] = votes.reshape(-1, num_classes)[painted].argmax(1)
+    return small.reshape(rows, columns)
 
 
 def photo_file(image: np.ndarray) -> bytes:

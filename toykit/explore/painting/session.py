@@ -20,6 +20,7 @@ from toykit.explore.painting.labelling import SOLVERS, Settings, label
 from toykit.explore.painting.paint import Painting
 from toykit.explore.painting.photo_folder import PhotoFolder
 from toykit.explore.painting.pictures import VIEWS, label_layer, small_seeds, tints
+from toykit.explore.painting.previews import Previews
 from toykit.potts import RELAXATIONS
 from toykit.supervision.spec import check_unlabelled
 
@@ -76,6 +77,7 @@ class Session:
         self.unsaved = False
         self.full: tuple[tuple[Painting, Settings], Tensor] | None = None
         self.small = resize_image(painting.image, fit_within(painting.size, self.long_side))
+        self.previews = Previews(self.small)
         self.key = f"{painting.name}-{zlib.crc32(self.small.tobytes()):08x}"
 
     def open_shipped(self, name: str, scribbles: bool = True) -> None:
@@ -125,7 +127,9 @@ class Session:
         if self.settings.solver != "fast":
             preview = False
         try:
-            self.labels, self.message = label(self.sample(), self.settings, self.labels, preview, self.kernel)
+            self.labels, self.message = label(
+                self.sample(), self.settings, self.labels, preview, self.kernel, self.previews
+            )
         except ERRORS as error:
             self.labels, self.message = None, ""
             self.error = self.error or str(error)
@@ -153,7 +157,7 @@ class Session:
         painting, folder = self.painting, self.folder
         colors = (tints(painting) * 255).round().astype(int).tolist()
         named = zip(painting.classes, colors, strict=True)
-        seeded = int((painting.seeds < len(painting.classes)).sum())
+        seeded = np.count_nonzero(painting.seeds < len(painting.classes))
         return {
             "classes": [{"name": name, "color": "#{:02x}{:02x}{:02x}".format(*color)} for name, color in named],
             "photos": [] if folder else list(PHOTOS), "photo": painting.name, "key": self.key,

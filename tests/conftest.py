@@ -35,8 +35,15 @@ def pytest_sessionstart(session):
         run.wait()
 
 
-#: Folders of the files that take minutes.
-LONG = ("tests/browser", "tests/training", "notebooks")
+#: Folders and files that take long.
+LONG = (
+    "tests/browser",
+    "tests/training",
+    "notebooks",
+    "tests/test_fuzz",
+    "tests/test_faults",
+    "tests/test_reader_fuzz",
+)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -1,5 +1,6 @@
 """Importing toykit is light: it imports torch and nothing else."""
 
+import functools
 import subprocess
 import sys
 
@@ -11,14 +12,19 @@ def in_a_fresh_python(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
+@functools.cache
+def imported_with(name):
+    """Return the names of the packages that are imported with one."""
+    code = f"import {name}, sys; print(*{{name.split('.')[0] for name in sys.modules}})"
+    return set(in_a_fresh_python(code).split())
+
+
 def test_no_heavy_library_is_imported():
-    code = f"import toykit, sys; print(*(name for name in {HEAVY} if name in sys.modules))"
-    assert in_a_fresh_python(code).split() == []
+    assert not imported_with("toykit") & set(HEAVY)
     # the check does detect one
-    assert in_a_fresh_python(code.replace("import toykit", "import scipy")).split() == ["scipy"]
+    assert imported_with("scipy") & set(HEAVY) == {"scipy"}
 
 
 def test_nothing_but_torch_and_toykit_is_imported():
-    code = "import {}, sys; print(*{{name.split('.')[0] for name in sys.modules}})"
-    own, torchs = (set(in_a_fresh_python(code.format(name)).split()) for name in ("toykit", "torch"))
+    own, torchs = (imported_with(name) for name in ("toykit", "torch"))
     assert own - torchs - set(sys.stdlib_module_names) == {"toykit"}

@@ -15,6 +15,17 @@ AT_REST = """(before) => {
 }"""
 
 
+#: Collects in `window.times` how long after a stroke's end, in ms, the picture changed.
+WATCH = """() => {
+    const root = document.querySelector('.toykit-painter'), pen = root.querySelector('[data-part=pen]');
+    window.times = [];
+    let up = 0;
+    pen.addEventListener('pointerup', () => { up = performance.now(); }, true);
+    new MutationObserver(() => { if (up) { window.times.push(performance.now() - up); up = 0; } })
+        .observe(root, { attributes: true, attributeFilter: ['data-sequence'] });
+}"""
+
+
 class Painter:
     def __init__(self, page):
         self.page, self.root = page, page.locator(".toykit-painter")

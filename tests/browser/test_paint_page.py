@@ -11,7 +11,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 from conftest import PATIENCE, address, free_port
-from painter_page import Painter
+from painter_page import WATCH, Painter
 from PIL import Image
 
 from toykit.cli import main
@@ -136,14 +136,6 @@ def test_segment_reads_the_folder(painter, folder, tmp_path):
     assert result.exit_code == 0, result.output
 
 
-WATCH = """() => {
-    const root = document.querySelector('.toykit-painter'), pen = root.querySelector('[data-part=pen]');
-    window.times = [];
-    let up = 0;
-    pen.addEventListener('pointerup', () => { up = performance.now(); }, true);
-    new MutationObserver(() => { if (up) { window.times.push(performance.now() - up); up = 0; } })
-        .observe(root, { attributes: true, attributeFilter: ['data-sequence'] });
-}"""
 #: TOYKIT_STROKES=30 measures; a few suffice to test.
 STROKES = int(os.environ.get("TOYKIT_STROKES", "8"))
 

@@ -27,10 +27,14 @@ def call(*arguments):
 @pytest.fixture
 def files(tmp_path):
     """A small real photo and its scribbles as files, and an output folder."""
+    return files_in(tmp_path)
+
+
+def files_in(folder):
     sample = datasets.photo("chelsea", 48)
-    Image.fromarray(sample.image).save(tmp_path / "cat.png")
-    write_seeds(tmp_path / "seeds.png", sample.seeds)
-    return sample, tmp_path / "cat.png", tmp_path / "seeds.png", tmp_path / "out"
+    Image.fromarray(sample.image).save(folder / "cat.png")
+    write_seeds(folder / "seeds.png", sample.seeds)
+    return sample, folder / "cat.png", folder / "seeds.png", folder / "out"
 
 
 def load(output):
@@ -84,6 +88,19 @@ def test_segment_reads_json_scribbles(files):
     assert load(output)[1] == ("background", "cat fur", "eye", "nose")
 
 
+#: A short run, which the other runs are compared with.
+SHORT = ("--solver", "gradient", "--steps", 20)
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    """The labels of the short run without other options."""
+    _, image, seeds, output = files_in(tmp_path_factory.mktemp("usual"))
+    result = call("segment", image, seeds, "-o", output, *SHORT)
+    assert result.exit_code == 0, result.output
+    return load(output)[0]
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -104,15 +121,11 @@ def test_segment_reads_json_scribbles(files):
         ("--solver", "mean-field"),
     ],
 )
-def test_each_option_of_segment_matters(files, options):
+def test_each_option_of_segment_matters(files, usual, options):
     _, image, seeds, output = files
-    usual = call("segment", image, seeds, "-o", output, "--solver", "gradient", "--steps", 20)
-    assert usual.exit_code == 0, usual.output
-    before = load(output)[0]
-    steps = () if "--solver" in options else ("--solver", "gradient", "--steps", 20)
-    result = call("segment", image, seeds, "-o", output, *steps, *options)
+    result = call("segment", image, seeds, "-o", output, *(() if "--solver" in options else SHORT), *options)
     assert result.exit_code == 0, result.output
-    assert not torch.allclose(load(output)[0], before, atol=1e-3)
+    assert not torch.allclose(load(output)[0], usual, atol=1e-3)
 
 
 def test_closed_form_without_unary_is_gradys_random_walker(files):

@@ -1,6 +1,6 @@
 """`toykit train`: presets, overrides, the folder, resuming; errors that can be read."""
 
-import subprocess
+import runpy
 import sys
 
 import pytest
@@ -23,9 +23,12 @@ def test_help_lists_the_presets():
     assert all(name in text for name in presets())
 
 
-def test_the_same_command_as_a_module():
-    done = subprocess.run([sys.executable, "-m", "toykit", "train", "toy", "--print"], capture_output=True, text=True)
-    assert "kind: toy" in done.stdout, done.stderr
+def test_the_same_command_as_a_module(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["toykit", "train", "toy", "--print"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("toykit", run_name="__main__", alter_sys=True)
+    assert not ended.value.code
+    assert "kind: toy" in capsys.readouterr().out
 
 
 def test_print_shows_the_resolved_configuration(tmp_path):

@@ -55,7 +55,7 @@ def overrides(inputs):
     from training import SMALL_STUDY
 
     return [
-        f"data.root={inputs / 'set'}", *SMALL_STUDY, "model.name=light_mobilenetv2", "data.limit=4", "data.val_limit=1",
+        f"data.root={inputs / 'set'}", *SMALL_STUDY, "data.limit=4", "data.val_limit=1",
         "run.checkpoint_steps=1", "run.pictures=1", "solver.method=gradient", "solver.options={steps: 3}",
     ]  # fmt: skip
 

@@ -23,7 +23,7 @@ TINY = (
     "variants: {seeds_only: {method: seeds_only}, descent: {method: gradient_descent}}\nseeds: 2\nagainst: seeds_only\n"
 )
 
-SMALLEST = ["model.name=light_mobilenetv2", "data.limit=2", "data.val_limit=1"]
+SMALLEST = ["data.limit=2", "data.val_limit=1"]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from toykit.training import class_ious, confusion_matrix, evaluate_run, load_con
 from toykit.training.predict_folder import predict_photos
 
 COMMON = [
-    *SMALL_STUDY, "model.name=light_mobilenetv2", "method=seeds_only", "data.eval_scale=0.9", "schedule.lr=0.05",
+    *SMALL_STUDY, "method=seeds_only", "data.eval_scale=0.9", "schedule.lr=0.05",
     "run.eval_every=1",
 ]  # fmt: skip
 

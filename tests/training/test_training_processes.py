@@ -1,16 +1,12 @@
 """Two processes (gloo, on processors) under torchrun against one process with the same global batch."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 from lightning_fabric import Fabric
 
 from toykit.datasets import toy
 from toykit.models import build
-from toykit.training import checkpoint, class_ious, load_config, mean_iou, read_run, train
+from toykit.training import checkpoint, class_ious, compare, comparison, load_config, mean_iou, train
 from toykit.training.evaluation import evaluate
 from toykit.training.sets import load_sets
 
@@ -21,17 +17,19 @@ OVERRIDES = [
 ]  # fmt: skip
 
 
-def train_in_two(folder, *more):
-    """The configuration and the result of two processes; only the first prints it."""
+def train_in_two(monkeypatch, folder, method, *more):
+    """The configuration and the result of two processes, which `compare` starts under torchrun; only the first prints it."""
     toy.make(folder / "set", train=12, val=3, size=48)
     overrides = [f"data.root={folder / 'set'}", *OVERRIDES, *more]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*launcher, "-m", "toykit", "train", "toy", *overrides, "-o", str(folder / "two")]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("mIoU on the validation set") == 1
-    return load_config("toy", overrides), read_run(folder / "two")
+    with monkeypatch.context() as patched:
+        patched.setenv("OMP_NUM_THREADS", "1")
+        patched.setattr(comparison, "train", None)  # not in this process
+        ((result,),) = compare("toy", (method,), (0,), folder / "two", overrides, devices=2).values()
+    assert (result.folder / comparison.LOG).read_text().count("mIoU on the validation set") == 1
+    config = load_config("toy", [*overrides, f"method={method}", "run.seed=0"])
+    assert result.finished
+    assert result.config == config
+    return config, result
 
 
 def assert_evaluated_as_saved(config, run):
@@ -44,10 +42,9 @@ def assert_evaluated_as_saved(config, run):
     assert run.history[-1]["val_iou"] == pytest.approx(class_ious(confusion).tolist(), abs=0)
 
 
-def test_two_processes_are_one(tmp_path):
-    config, two = train_in_two(tmp_path)
+def test_two_processes_are_one(tmp_path, monkeypatch):
+    config, two = train_in_two(monkeypatch, tmp_path, "soft")
     one = train(config, tmp_path / "one")
-    assert two.finished
     for a, b in zip(one.history, two.history, strict=True):
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
         assert a["label_miou"] == (
@@ -56,5 +53,6 @@ def test_two_processes_are_one(tmp_path):
     assert_evaluated_as_saved(config, two)
 
 
-def test_processes_share_the_statistics_of_batch_normalisation(tmp_path):
-    assert_evaluated_as_saved(*train_in_two(tmp_path, "model.freeze_batch_norm=false", "method=seeds_only"))
+def test_processes_share_the_statistics_of_batch_normalisation(tmp_path, monkeypatch):
+    given = "model.name=light_mobilenetv2", "model.freeze_batch_norm=false"
+    assert_evaluated_as_saved(*train_in_two(monkeypatch, tmp_path, "seeds_only", *given))

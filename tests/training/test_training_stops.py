@@ -25,7 +25,7 @@ from toykit.training.objective import Objective
 from toykit.training.sets import load_sets
 
 #: Four steps, two per phase, each with a checkpoint; a small network from nothing.
-TINY = [*SMALL_STUDY, "model.name=light_mobilenetv2", "data.limit=4", "data.val_limit=1", "run.checkpoint_steps=1",
+TINY = [*SMALL_STUDY, "data.limit=4", "data.val_limit=1", "run.checkpoint_steps=1",
         "solver.method=gradient", "solver.options={steps: 2}"]  # fmt: skip
 
 

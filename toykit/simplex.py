@@ -186,6 +186,23 @@ def mix_with_uniform(y: Tensor, eta: float, dim: int = 1) -> Tensor:
     return eta / y.shape[dim] + (1 - eta) * y
 
 
+def most_likely(scores: Tensor) -> Tensor:
+    """Return the class of the largest score, or label, at each pixel.
+
+    Parameters
+    ----------
+    scores : Tensor, shape (K, H, W)
+
+    Returns
+    -------
+    Tensor, int64, shape (H, W)
+        Of equal scores the lowest class id.
+    """
+    if scores.device.type == "cpu":  # the first of equals, as argmax, which is many times slower there
+        return scores.max(0).indices
+    return scores.argmax(0)
+
+
 def to_triangle(p: Tensor) -> Tensor:
     """Convert points of Delta^3 to coordinates of its drawing.
 

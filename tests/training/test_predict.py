@@ -15,9 +15,10 @@ from scipy.ndimage import map_coordinates
 
 from toykit.datasets.sample import Sample
 from toykit.models import MULTIPLE
+from toykit.simplex import most_likely
 from toykit.training import evaluation
 from toykit.training import predict as module
-from toykit.training.predict import Views, most_likely, predict, predict_mask, predict_rows, tile_spans
+from toykit.training.predict import Views, predict, predict_mask, predict_rows, tile_spans
 
 
 class Local(torch.nn.Module):

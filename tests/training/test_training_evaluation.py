@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 
 from toykit import PADDING, UNLABELLED
 from toykit.datasets.sample import Sample
+from toykit.simplex import most_likely
 from toykit.training.evaluation import (
     accuracy,
     class_ious,
@@ -19,7 +20,7 @@ from toykit.training.evaluation import (
     mean_iou,
     near_boundary,
 )
-from toykit.training.predict import most_likely, predict
+from toykit.training.predict import predict
 
 
 def iou_by_sets(images, num_classes):

@@ -4,7 +4,8 @@ Needs matplotlib. Each function draws into given axes, or creates a figure and r
 """
 
 from toykit.plots.curves import convergence_curves, label_curves, loss_curves
-from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, panels, soft_colors
+from toykit.plots.grid import panels
+from toykit.plots.images import entropy_map, hard_colors, overlay_seeds, soft_colors
 from toykit.plots.label_noise import noise_curves, scene_gallery
 from toykit.plots.label_picture import certainty, label_picture
 from toykit.plots.neighborhoods import affinity_panels, discount_curves, shape_curves

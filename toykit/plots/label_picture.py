@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toykit.plots.images import LUMINANCE, most_likely, single
+from toykit.plots.images import LUMINANCE, single
 from toykit.plots.tints import class_tints
+from toykit.simplex import most_likely
 
 #: Opacity of the tint where a label is certain; the photo remains visible below it.
 OPACITY = 0.7
@@ -75,7 +76,7 @@ def label_picture(
         raise ValueError(f"image: expected {(*labels.shape[1:], 3)} like the labels, got {image.shape}")
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity: expected a number from 0 to 1, got {opacity}")
-    hard = most_likely(labels)
+    hard = most_likely(labels.detach()).cpu().numpy()
     tints = class_tints(len(labels), mask=hard) if tints is None else tints
     if tints.shape != (len(labels), 3):
         raise ValueError(f"tints: expected {(len(labels), 3)}, one colour per class, got {tints.shape}")

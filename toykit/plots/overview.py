@@ -4,7 +4,8 @@ import numpy as np
 
 from toykit.datasets import photo
 from toykit.energy import Energy
-from toykit.plots.images import overlay_seeds, panels
+from toykit.plots.grid import panels
+from toykit.plots.images import overlay_seeds
 from toykit.plots.label_picture import label_picture
 from toykit.plots.tints import class_tints
 from toykit.seed_model import seed_logits

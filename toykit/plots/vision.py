@@ -12,9 +12,11 @@ from torch import Tensor
 from toykit._shared.arguments import check_choice
 from toykit.datasets import photo
 from toykit.energy import Energy
-from toykit.plots.images import LUMINANCE, most_likely, panels, single, soft_colors
+from toykit.plots.grid import panels
+from toykit.plots.images import LUMINANCE, single, soft_colors
 from toykit.plots.label_picture import certainty, label_picture
 from toykit.seed_model import seed_logits
+from toykit.simplex import most_likely
 from toykit.solvers import solve
 
 MACHADO = {
@@ -85,7 +87,7 @@ def class_difference(picture: np.ndarray, labels: Tensor, view: str) -> float:
     from skimage.color import rgb2lab
 
     labels = single(labels)
-    classes, decided = most_likely(labels), certainty(labels) >= CERTAIN
+    classes, decided = most_likely(labels.detach()).cpu().numpy(), certainty(labels) >= CERTAIN
     lab = rgb2lab(seen(picture, view))
     means = [lab[decided & (classes == k)].mean(0) for k in np.unique(classes[decided])]
     return float(min((np.linalg.norm(a - b) for a, b in combinations(means, 2)), default=np.nan))

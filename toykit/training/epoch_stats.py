@@ -10,8 +10,8 @@ from torch import Tensor
 
 from toykit.conventions import UNLABELLED
 from toykit.energy.cells import to_pixels
+from toykit.simplex import most_likely
 from toykit.training.evaluation import confusion_matrix, mean_iou, number
-from toykit.training.predict import most_likely
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -19,8 +19,9 @@ from toykit._shared.files import write_atomically, write_text
 from toykit._shared.photo_jobs import JobOptions, list_photos, process, refuse_colliding
 from toykit._shared.result_folder import Job
 from toykit.datasets.sample import read_image
+from toykit.simplex import most_likely
 from toykit.supervision import write_seeds
-from toykit.training.predict import Views, most_likely
+from toykit.training.predict import Views
 from toykit.training.trained import TrainedNetwork, probabilities
 
 #: Longer side of a photo in the picture, in pixels: a panel shows no more.

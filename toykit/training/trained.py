@@ -18,12 +18,13 @@ import torch
 from torch import Tensor
 
 from toykit.models import Network
+from toykit.simplex import most_likely
 from toykit.training import weights as weights_files
 from toykit.training.config import Config
 from toykit.training.evaluation import evaluate, evaluation_row
 from toykit.training.features import rounded_maps
 from toykit.training.load import config_from
-from toykit.training.predict import Features, Views, most_likely, predict_rows
+from toykit.training.predict import Features, Views, predict_rows
 from toykit.training.sets import check_files, load_masked
 from toykit.training.setup import build_network, launch
 

@@ -183,3 +183,25 @@ def test_a_copy_leaves_the_batch_behind(make_problem):
     twin = copy.deepcopy(loss_function)
     assert twin.solution is None
     assert twin(*make_problem()) == loss
+
+
+@pytest.mark.parametrize("stride", [1, 4])
+@pytest.mark.parametrize("share", [0.05, 0.6])  # few seeds, and so many that logits are interpolated everywhere
+def test_photos_and_seeds_as_bytes_give_the_same_loss(stride, share):
+    g = torch.Generator().manual_seed(3)
+    image = torch.randint(0, 256, (2, 3, 17, 18), generator=g, dtype=torch.uint8)
+    seeds = torch.randint(0, 3, (2, 17, 18), generator=g).where(torch.rand(2, 17, 18, generator=g) < share, 255)
+    seeds[0, :, 15:] = 254
+    cells = (17, 18) if stride == 1 else (5, 5)
+    logits = torch.randn(2, 3, *cells, generator=g, dtype=torch.float64).requires_grad_()
+    loss = SelfLabelingLoss(Energy(), "fast", stride=stride, kernel="torch")
+    values = [loss(logits, photo, marks) for photo, marks in ((image, seeds.byte()), (image.double(), seeds))]
+    gradients = [torch.autograd.grad(value, logits)[0] for value in values]
+    assert torch.equal(*values)
+    assert torch.equal(*gradients)
+
+
+def test_a_missing_photo_is_a_type_error_on_cells_too():
+    logits, seeds = torch.zeros(1, 2, 8, 8), torch.zeros(1, 8, 8, dtype=torch.int64)
+    with pytest.raises(TypeError, match="image"):
+        SelfLabelingLoss(Energy(), stride=4)(logits, None, seeds)

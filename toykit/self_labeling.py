@@ -101,9 +101,9 @@ class SelfLabelingLoss(nn.Module):
         ----------
         logits : Tensor, float (B, K, H, W)
             Or on the cells, (B, K, ceil(H / stride), ceil(W / stride)), as a network has them before its last upsampling.
-        image : Tensor, float (B, C, H, W)
+        image : Tensor, float or uint8 (B, C, H, W)
             The photo in 0..255, C >= 1 channels, not the normalised input of the network.
-        seeds : Tensor, int64 (B, H, W)
+        seeds : Tensor, integers (B, H, W)
             See `toykit.conventions`.
         present : Tensor, bool (B, K), optional
             The classes that labels may take in each image; absent ones get exactly 0. Default: all.

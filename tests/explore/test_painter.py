@@ -299,15 +299,33 @@ def test_a_preview_s_predictions_have_the_new_distances_and_the_old_colours(sess
         assert (seeds != before).any()
         new = fit_photo(image[0], seeds[0])
         expected = replace(old, evidence=new.evidence).logits(image[0], len(session.painting.classes))
-        assert torch.allclose(previews.logits(seeds)[0], expected, atol=1e-3)
+        assert torch.allclose(previews.logits(session.painting.classes, seeds)[0], expected, atol=1e-3)
 
 
 def test_a_preview_has_no_predictions_before_the_first_full_solution_and_for_other_classes(session):
     seeds, anew = session.sample().tensors()[1], Previews(session.small)
-    assert session.previews.logits(seeds) is not None
-    assert anew.logits(seeds) is None
+    classes = session.painting.classes
+    assert session.previews.logits(classes, seeds) is not None
+    assert anew.logits(classes, seeds) is None
     for other in (0, 255):  # a class that has no seed, or none any more
-        assert session.previews.logits(seeds.where(seeds != 1, other)) is None
+        assert session.previews.logits(classes, seeds.where(seeds != 1, other)) is None
+    assert session.previews.logits(classes[::-1], seeds) is None
+
+
+def test_a_preview_follows_classes_that_are_added_painted_deleted_and_brought_back(session):
+    name = session.painting.classes[1]
+    for change in (
+        {"do": "class", "name": "zebra"},
+        STROKE | {"class": "zebra"},
+        {"do": "undo"},
+        {"do": "remove", "name": name},
+        {"do": "undo"},
+    ):
+        do(session, change)
+        session.solve(True)
+        assert not session.error
+        assert session.labels is not None
+        assert session.labels.shape[1] == len(session.painting.classes)
 
 
 def test_a_preview_s_edges_follow_the_bandwidth(session):

@@ -8,8 +8,6 @@ Nothing is asserted: other programs on the machine change the numbers.
 import json
 import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,7 +20,8 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
-from painter_page import Painter  # noqa: E402 (the tests' helpers are no package)
+from conftest import CHROMIUM, free_port  # noqa: E402 (the tests' helpers are no package)
+from painter_page import Painter  # noqa: E402
 
 from toykit.datasets import photo  # noqa: E402
 
@@ -33,7 +32,8 @@ TIMED = (
     ("toykit.explore.painting.widget", "", "act"),
     ("toykit.explore.painting.session", "Session", "sample"),
     ("toykit.explore.painting.session", "Session", "solve"),
-    ("toykit.explore.painting.labelling", "", "seed_logits"),
+    ("toykit.explore.painting.previews", "Previews", "energy"),
+    ("toykit.explore.painting.previews", "Previews", "logits"),
     ("toykit.explore.painting.labelling", "", "solve"),
     ("toykit.explore.painting.session", "Session", "state"),
     ("toykit.explore.painting.widget", "SeedsLayer", "update"),
@@ -97,7 +97,7 @@ def main(strokes: int = 30) -> None:
         command = ["-m", "toykit", "paint", str(root / "photos"), "--classes", ",".join(CLASSES), "--no-browser"]
         log = (root / "log").open("w+")
         server = subprocess.Popen(
-            [sys.executable, *command, "--port", str(_free_port())],
+            [sys.executable, *command, "--port", str(free_port())],
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -110,12 +110,6 @@ def main(strokes: int = 30) -> None:
             server.wait(20)
         done = [json.loads(line) for line in calls.read_text().splitlines()]
     _report(ups, marks, done)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _address(server: subprocess.Popen, log: Path) -> str:
@@ -133,7 +127,7 @@ def _address(server: subprocess.Popen, log: Path) -> str:
 def _paint(address: str, strokes: int) -> tuple[list[float], list]:
     """Paint random strokes one after the other, each after the whole solution of the last; return what the page noted."""
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(120_000)
         page.add_init_script(WIRE)

@@ -103,6 +103,17 @@ def test_brute_force_skips_points_that_say_nothing(generator):
     assert torch.allclose(BruteForce(features, block=40)(values), whole, atol=1e-12)
 
 
+def test_large_squares_get_one_value_each():
+    """Of 40 squares in a row: resizing by a factor that float32 cannot invert would shift some borders."""
+    g, side = torch.Generator().manual_seed(0), 41
+    image = 255 * torch.rand(1, 3, 1, 40 * side, generator=g)
+    y = torch.rand(1, 2, 1, 40, generator=g).repeat_interleave(side, 3)
+    y[0, 1] = 1 - y[0, 0]
+    out = Dense(50.0, 200.0, downscale=side, exact=True).edges(image).filter(y)
+    squares = out.reshape(2, 40, side)
+    assert torch.allclose(squares, squares[..., :1].expand_as(squares), atol=1e-4)
+
+
 def test_downscale_puts_a_square_in_one_place(make_problem):
     """The pair's weight is that of the squares' mean colours and centres; 1 within a square."""
     _, image, _ = make_problem(batch=1, height=4, width=6)

@@ -38,7 +38,7 @@ def seed_nll(logits: Tensor, seeds: Tensor) -> Tensor:
     Parameters
     ----------
     logits : Tensor, float (B, K, H, W)
-    seeds : Tensor, int64 (B, H, W)
+    seeds : Tensor, uint8 or int64 (B, H, W)
         See `toykit.conventions`.
 
     Returns
@@ -58,7 +58,7 @@ def seed_nll_at_cells(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
     ----------
     logits : Tensor, float (B, K, h, w) or (B, K, H, W)
         At the cells, or at the pixels, which need no interpolation.
-    seeds : Tensor, int64 (B, H, W)
+    seeds : Tensor, uint8 or int64 (B, H, W)
     stride : int
         Side of the cells in pixels.
 

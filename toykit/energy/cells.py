@@ -54,7 +54,8 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
     if stride == 1:
         return logits, image, seeds
     logits = check_logits(logits)
-    image = check_image(image, torch.uint8 if image.dtype == torch.uint8 else logits.dtype)
+    in_bytes = getattr(image, "dtype", None) == torch.uint8
+    image = check_image(image, torch.uint8 if in_bytes else logits.dtype)
     check_seeds(seeds, logits.shape[1])
     seeds = comparable(seeds)
     if len(logits) != len(image) or seeds.shape != (len(image), *image.shape[-2:]):
@@ -65,7 +66,7 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
     check_one_device(logits, image, seeds)
     return (
         cell_logits(logits, seeds, stride),
-        cell_photo(image, seeds, stride),
+        cell_photo(image, seeds, stride, logits.dtype),
         cell_seeds(seeds, logits.shape[1], stride),
     )
 
@@ -76,7 +77,7 @@ def cell_logits(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
     Parameters
     ----------
     logits : Tensor, float (B, K, H, W) or (B, K, h, w)
-    seeds : Tensor, int64 (B, H, W)
+    seeds : Tensor, uint8 or int64 (B, H, W)
         Only the padding is read.
     stride : int
         Side of a cell in pixels.
@@ -106,16 +107,16 @@ def cell_logits(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
     return _mean(logits, seeds, stride)
 
 
-def cell_photo(image: Tensor, seeds: Tensor, stride: int) -> Tensor:
+def cell_photo(image: Tensor, seeds: Tensor, stride: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Pool a photo (B, C, H, W) on cells: their mean colours outside the padding, float (B, C, h, w).
 
-    Of `seeds` (B, H, W) only the padding is read. Bytes are converted some rows at a time.
+    Of `seeds` (B, H, W) only the padding is read. Bytes are converted to `dtype`, some rows at a time.
     """
     if image.is_floating_point():
         return _mean(image, seeds, stride)
     rows = -(-ROWS // stride) * stride
     parts = zip(image.split(rows, 2), seeds.split(rows, 1), strict=True)
-    return torch.cat([_mean(part.float(), marks, stride) for part, marks in parts], 2)
+    return torch.cat([_mean(part.to(dtype), marks, stride) for part, marks in parts], 2)
 
 
 def cell_size(size: Sequence[int], stride: int) -> tuple[int, int]:

@@ -30,7 +30,7 @@ POINTS, AHEAD = 64, 16
 
 
 class CompiledGrids:
-    """The average of S B S^T over grids of two axes in space and three in colours. Uses about 60 bytes per point.
+    """The average of S B S^T over grids of two axes in space and three in colours. Uses about 110 bytes per point.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import avg_pool2d
 
 from toykit._shared.arguments import check_flag, check_number, check_whole
 from toykit.neighborhoods.bilateral import BilateralGrid, BruteForce
@@ -204,8 +204,7 @@ class _Filter(torch.autograd.Function):
             pooled = _pool(values, edges.downscale)
             sums = filter(pooled.flatten(1).T).T.reshape(pooled.shape)
             if edges.downscale > 1:
-                sums = interpolate((sums + pooled)[None], scale_factor=edges.downscale)[0]  # repeats them
-                sums = torch.sub(sums[:, :height, :width], values, out=out[b])
+                sums = torch.sub(_repeat(sums + pooled, edges.downscale)[:, :height, :width], values, out=out[b])
             torch.mul(sums, inside, out=out[b])
         return out
 
@@ -222,6 +221,12 @@ def _check_quadratic(name: str) -> None:
             f'relaxation: dense neighbourhoods take "BL" or "Q", got {name!r}: only these are quadratic in the labels, so '
             "that the sum over all pairs is a filtering (section 3.3); take NearestNeighbors() or SparseNonLocal()"
         )
+
+
+def _repeat(x: Tensor, side: int) -> Tensor:
+    """Repeat the values of (C, h, w) over squares of pixels. In one copy, which repeat_interleave needs several for."""
+    repeated = x[:, :, None, :, None].expand(-1, -1, side, -1, side)
+    return repeated.reshape(len(x), x.shape[1] * side, x.shape[2] * side)
 
 
 def _pool(x: Tensor, side: int) -> Tensor:

@@ -130,9 +130,9 @@ def _color_codes(colors: np.ndarray) -> np.ndarray:
 
 
 def _write_names(axis, ids: np.ndarray, names: dict[int, str], tries: int = 40) -> None:
-    """Write each class's name over one of its pixels, if it fits there without covering other names or another class.
+    """Write each class's name over one of its pixels, if it fits there without covering other names.
 
-    Of the places that fit, the name takes the one where it hides the fewest pixels of other classes.
+    Its middle is on no other class. Of the places that fit, it takes the one where it hides the fewest pixels of others.
     """
     from matplotlib.patheffects import withStroke
     from scipy.ndimage import distance_transform_edt

@@ -53,7 +53,7 @@ def hard_colors(labels: Tensor, colors: np.ndarray | None = None) -> np.ndarray:
     Returns
     -------
     ndarray of the same dtype, shape (H, W, C)
-        Colours in [0, 1].
+        The colours.
 
     Raises
     ------

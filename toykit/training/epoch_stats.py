@@ -52,7 +52,7 @@ class Tally:
         loss : float
         labels : Tensor, shape (B, K, h, w), or None
             Soft pseudo-labels on cells of `stride` pixels; the most likely class at each pixel is compared with the mask.
-        seeds, mask : Tensor, int64, shape (B, H, W)
+        seeds, mask : Tensor, uint8 or int64, shape (B, H, W)
         stride : int, default 1, in pixels
         """
         self.loss += loss

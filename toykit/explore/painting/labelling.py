@@ -103,17 +103,18 @@ def label(
     classes = len(sample.classes)
     if not (sample.seeds < classes).any():
         raise ValueError("paint a stroke in each of two classes: without seeds there is nothing to distinguish them")
-    energy, predicted = settings.energy(), None
+    energy = settings.energy()
     if preview and previews is not None:
-        energy, predicted = previews.energy(energy), previews.logits(seeds)
+        energy = previews.energy(energy)
     if settings.eta == 0:  # the solver would start from predictions that have no weight
         logits = image.new_zeros(1, classes, *seeds.shape[1:])
     elif preview:
+        predicted = None if previews is None else previews.logits(sample.classes, seeds)
         logits = seed_logits(image, seeds, classes) if predicted is None else predicted
     else:  # takes half a second, which a pause in painting allows
         logits = mixture_logits(image, seeds, classes)
         if previews is not None:
-            previews.remember(seeds, logits)
+            previews.remember(sample.classes, seeds, logits)
     present = seeded_classes(seeds, classes)  # as in `toykit segment`: a class without a stroke gets no pixel
     options = {"tolerance": TOLERANCE, "kernel": kernel} if settings.solver == "fast" else {}
     if preview and settings.solver == "fast":

@@ -34,7 +34,7 @@ class Previews:
         self.image = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
         self.stride = stride_of(*image.shape[:2])
         self._edges: tuple[Neighborhood, Edges] | None = None
-        self._last: tuple[Tensor, Tensor] | None = None
+        self._last: tuple[tuple[str, ...], Tensor, Tensor] | None = None
         self._near = lru_cache(KEPT)(self._compute_near)
 
     def energy(self, energy: Energy) -> Energy:
@@ -44,31 +44,32 @@ class Previews:
             self._edges = (whole, whole.edges(self.image))
         return replace(energy, neighborhood=_WithEdges(*self._edges))
 
-    def remember(self, seeds: Tensor, logits: Tensor) -> None:
-        """Keep the predictions (1, K, H, W) of a full solution, by `toykit.mixture_model`, and its seeds (1, H, W)."""
-        self._last = (seeds, logits)
+    def remember(self, classes: tuple[str, ...], seeds: Tensor, logits: Tensor) -> None:
+        """Keep the predictions (1, K, H, W) of a full solution, by `toykit.mixture_model`, its seeds (1, H, W) and classes."""
+        self._last = (classes, seeds, logits)
 
-    def logits(self, seeds: Tensor) -> Tensor | None:
+    def logits(self, classes: tuple[str, ...], seeds: Tensor) -> Tensor | None:
         """Predict logits from the last full solution's.
 
         Parameters
         ----------
+        classes : tuple of str
+            The painting's classes now.
         seeds : Tensor, shape (1, H, W), int64
             The seeds now; class ids and 255 only.
 
         Returns
         -------
         Tensor, shape (1, K, H, W), float32
-            None if there has been no full solution, or if it had seeds of other classes.
+            None if there has been no full solution, or if it had other classes, or seeds of other ones.
         """
-        if self._last is None:
+        if self._last is None or self._last[0] != classes:
             return None
-        before, logits = self._last
+        _, before, logits = self._last
         changed = before != seeds
         if not bool(changed.any()):
             return logits
-        classes = logits.shape[1]
-        if not torch.equal(seeded_classes(before, classes), seeded_classes(seeds, classes)):
+        if not torch.equal(seeded_classes(before, len(classes)), seeded_classes(seeds, len(classes))):
             return None
         logits = logits.clone()
         for k in torch.cat([before[changed], seeds[changed]]).unique().tolist():

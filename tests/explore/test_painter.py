@@ -1,6 +1,7 @@
 """The painter without a browser: painting, saving, solving and messages."""
 
 import io
+import json
 import struct
 import subprocess
 import sys
@@ -561,3 +562,7 @@ def test_the_dashboard_command_reports_what_is_wrong(monkeypatch):
 def test_the_page_needs_no_widgets_to_be_imported():
     code = "import toykit.explore, sys; assert 'anywidget' not in sys.modules and 'ipywidgets' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_state_is_json(session):
+    assert json.loads(json.dumps(session.state())) == session.state()

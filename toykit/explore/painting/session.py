@@ -157,7 +157,7 @@ class Session:
         painting, folder = self.painting, self.folder
         colors = (tints(painting) * 255).round().astype(int).tolist()
         named = zip(painting.classes, colors, strict=True)
-        seeded = np.count_nonzero(painting.seeds < len(painting.classes))
+        seeded = int(np.count_nonzero(painting.seeds < len(painting.classes)))  # JSON takes no number of NumPy
         return {
             "classes": [{"name": name, "color": "#{:02x}{:02x}{:02x}".format(*color)} for name, color in named],
             "photos": [] if folder else list(PHOTOS), "photo": painting.name, "key": self.key,

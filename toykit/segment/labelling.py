@@ -16,6 +16,7 @@ from toykit.datasets.sample import Sample
 from toykit.energy import Energy
 from toykit.energy.cells import cell_logits, cell_photo, cell_seeds
 from toykit.mixture_model import ROUNDS, Backbone, mixture_logits
+from toykit.simplex import most_likely
 from toykit.solvers import Solution, solve
 from toykit.supervision import write_seeds
 
@@ -119,14 +120,10 @@ def hard_mask(sample: Sample, solution: Solution) -> np.ndarray:
     ndarray, uint8 (H, W)
         Class ids; 254 on padding, which is not part of the photo.
     """
-    labels = solution.labels[0].cpu().numpy()
-    ids = _ids(sample, solution)
-    mask = np.full(labels.shape[1:], ids[0], np.uint8)
-    for top in range(0, len(mask), ROWS):  # argmax over the first axis takes ten times as long
-        some, highest = mask[top : top + ROWS], labels[0, top : top + ROWS].copy()
-        for number, share in enumerate(labels[1:, top : top + ROWS], 1):
-            some[share > highest] = ids[number]
-            np.maximum(highest, share, out=highest)
+    labels = solution.labels[0].cpu()
+    ids = _ids(sample, solution).astype(np.uint8)
+    # row block by row block: the class numbers of a large photo take much memory
+    mask = np.concatenate([ids[most_likely(some).numpy()] for some in labels.split(ROWS, 1)])
     mask[sample.seeds == PADDING] = PADDING
     return mask
 
@@ -275,7 +272,7 @@ def _write_picture(path: Path, sample: Sample, solution: Solution, names: dict[i
     marks = seeds.numpy().astype(np.uint8)
     marks = np.where(marks < len(ids), ids[np.minimum(marks, len(ids) - 1)], marks).astype(np.uint8)
     padding = marks == PADDING
-    hard = np.where(padding, np.uint8(PADDING), ids[small.argmax(0).numpy()].astype(np.uint8))
+    hard = np.where(padding, np.uint8(PADDING), ids[most_likely(small).numpy()].astype(np.uint8))
     tints = plots.class_tints(classes, plots.background_class(names), hard)
     pictures = {
         "photo and seeds": plots.overlay_seeds(image, marks, classes, 0.3, tints),

@@ -124,6 +124,16 @@ def test_seeds_in_range_pass():
         check_seeds(seeds, 2)
 
 
+def test_seeds_are_checked_alike_in_bytes_and_in_wider_integers():
+    in_bytes = torch.tensor([[[0, 2, 3, 253, 254, 255]]], dtype=torch.uint8)
+    for seeds in (in_bytes, in_bytes.long(), in_bytes.short()):
+        with pytest.raises(ValueError, match=r"got \[3, 253\] at 2 pixels"):
+            check_seeds(seeds, 3)
+    with pytest.raises(ValueError, match=r"got \[-1, 256\] at 2 pixels"):
+        check_seeds(torch.tensor([[[-1, 0, 256]]]), 3)
+    assert check_seeds(in_bytes, 254).dtype == torch.uint8
+
+
 def test_an_image_in_0_to_1_warns():
     with pytest.warns(UserWarning, match=r"image: all values lie in 0..1. Affinities expect 0..255: multiply by 255"):
         check_image(torch.linspace(0, 1, 12).view(1, 3, 2, 2))

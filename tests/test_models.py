@@ -68,6 +68,14 @@ def test_frozen_batch_norm_keeps_its_statistics_and_dropout_stays():
     assert not any(m.p for m in tiny(dropout=0.0).modules() if isinstance(m, torch.nn.Dropout))
 
 
+def test_a_frozen_body_stays_in_evaluation_mode_whatever_the_head_does():
+    network = build("light_mobilenetv2", 2, weights=None, freeze_body=True)
+    for mode in (True, False, True):
+        assert network.train(mode).training == mode
+        assert not any(module.training for module in network.body.modules())
+        assert all(module.training == mode for module in network.head.modules())
+
+
 @pytest.mark.parametrize("name", [MODELS[0], "light_mobilenetv2", "vit_linear"])
 def test_weights_from_a_file(name, tmp_path):
     network = tiny(MODELS[0] if name == "light_mobilenetv2" else name)  # files hold the whole encoder

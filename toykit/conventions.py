@@ -50,7 +50,7 @@ def check_inputs(logits: Tensor, image: Tensor, seeds: Tensor) -> tuple[Tensor, 
     """
     logits = check_logits(logits)
     batch, num_classes, height, width = logits.shape
-    seeds = check_seeds(seeds, num_classes)
+    seeds = check_seeds(seeds, num_classes).long()
     image = check_image(image, logits.dtype)
     if image[:, 0].shape != seeds.shape or seeds.shape != (batch, height, width):
         last = " (channels are dim=1; call .movedim(-1, 1))" if image.shape[1:3] == (height, width) else ""
@@ -160,7 +160,7 @@ def check_image(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def check_seeds(seeds: Tensor, num_classes: int) -> Tensor:
-    """Check seeds and convert them to int64.
+    """Check seeds, and return them as numbers that compare right.
 
     Parameters
     ----------
@@ -171,7 +171,8 @@ def check_seeds(seeds: Tensor, num_classes: int) -> Tensor:
 
     Returns
     -------
-    Tensor, shape (B, H, W), int64
+    Tensor, shape (B, H, W)
+        Bytes as they are, others as int64; see `comparable`.
 
     Raises
     ------
@@ -184,14 +185,16 @@ def check_seeds(seeds: Tensor, num_classes: int) -> Tensor:
     if seeds.dtype.is_floating_point or seeds.dtype.is_complex or seeds.dtype == torch.bool:
         raise TypeError(f"seeds: expected integers (int64), got {seeds.dtype}; call .long()")
     seeds = comparable(seeds)
-    invalid = (seeds < 0) | ((seeds >= num_classes) & (seeds != UNLABELLED) & (seeds != PADDING))
+    invalid = (seeds >= num_classes) & (seeds < PADDING)
+    if seeds.dtype != torch.uint8:
+        invalid |= (seeds < 0) | (seeds > UNLABELLED)
     if invalid.any():
         values = seeds[invalid].unique().tolist()
         raise ValueError(
             f"seeds: expected a class in 0..{num_classes - 1}, {UNLABELLED} (unlabelled) or {PADDING} (padding); "
             f"got {values[:8]}{' ...' if len(values) > 8 else ''} at {int(invalid.sum())} pixels"
         )
-    return seeds.long()
+    return seeds
 
 
 def comparable(seeds: Tensor) -> Tensor:

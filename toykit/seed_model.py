@@ -70,7 +70,7 @@ def seed_logits(image: Tensor, seeds: Tensor, num_classes: int, temperature: flo
 
 def check_photos(image: Tensor, seeds: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     """Return image and seeds as float32 and int64, or raise TypeError or ValueError."""
-    image, seeds = check_image(image), check_seeds(seeds, num_classes)
+    image, seeds = check_image(image), check_seeds(seeds, num_classes).long()
     expected = (len(image), *image.shape[-2:])
     if seeds.shape != expected:
         raise ValueError(f"seeds: expected {expected} like the image, got {tuple(seeds.shape)}")

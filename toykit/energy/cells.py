@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from toykit._shared.arguments import check_whole
-from toykit.conventions import PADDING, UNLABELLED, check_image, check_logits, check_one_device, check_seeds, comparable
+from toykit.conventions import PADDING, UNLABELLED, check_image, check_logits, check_one_device, check_seeds
 
 #: Rows of pixels that are converted at a time.
 ROWS = 64
@@ -56,8 +56,7 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
     logits = check_logits(logits)
     in_bytes = getattr(image, "dtype", None) == torch.uint8
     image = check_image(image, torch.uint8 if in_bytes else logits.dtype)
-    check_seeds(seeds, logits.shape[1])
-    seeds = comparable(seeds)
+    seeds = check_seeds(seeds, logits.shape[1])
     if len(logits) != len(image) or seeds.shape != (len(image), *image.shape[-2:]):
         raise ValueError(
             f"image {tuple(image.shape)} needs seeds {(len(image), *image.shape[-2:])} and logits of {len(image)} images; got "

@@ -87,9 +87,14 @@ class Network(nn.Module):
 
     def train(self, mode: bool = True) -> Network:
         """Set training mode; what is frozen stays in evaluation mode."""
-        super().train(mode)
-        if self.freeze_body:
-            self.body.eval()
+        frozen = self.freeze_body and not self.body.training  # visiting its modules in each step takes milliseconds
+        if frozen:
+            self.training = mode
+            self.head.train(mode)
+        else:
+            super().train(mode)
+            if self.freeze_body:
+                self.body.eval()
         if self.freeze_batch_norm:
             for module in self.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):

@@ -61,8 +61,8 @@ class Tally:
             unlabelled = mask.where(seeds == UNLABELLED, UNLABELLED)
             for own, target in zip(labels, unlabelled, strict=True):
                 shown = own.flatten(1).any(1).nonzero()[:, 0]  # the classes of this image: few, where they are limited
-                winner = most_likely(to_pixels(own[None, shown], target.shape, stride)[0])
-                self.confusion += confusion_matrix(shown[winner], target, len(self.confusion))
+                place = most_likely(to_pixels(own[None, shown], target.shape, stride)[0])  # in `shown`
+                self.confusion[:, shown] += confusion_matrix(place, target, len(self.confusion))[:, : len(shown)]
 
     def total(self, fabric: Fabric) -> Tally:
         """Return the counts summed over all processes, on each of them."""

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from toykit.conventions import PADDING, check_logits, check_seeds, comparable
+from toykit.conventions import PADDING, check_logits, check_seeds
 from toykit.energy import Subproblem
 from toykit.energy.balance import network_loss, seed_nll_at_cells
 from toykit.self_labeling import SelfLabelingLoss
@@ -127,8 +127,7 @@ class Objective:
         Tensor, a scalar
         """
         logits = check_logits(logits)
-        check_seeds(seeds, logits.shape[1])
-        seeds = comparable(seeds)
+        seeds = check_seeds(seeds, logits.shape[1])
         nll = seed_nll_at_cells(logits, seeds, stride)
         counts = (seeds < PADDING).flatten(1).sum(1)
         nothing = torch.zeros_like(counts)

@@ -84,7 +84,6 @@ def build(
         ) from error
     network.freeze_batch_norm, network.freeze_body = freeze_batch_norm, freeze_body
     network.body.requires_grad_(not freeze_body)
-    network.train()  # a frozen body stays in evaluation mode
     if weights is not None and not download:
         load_weights(network.body, weights)
     if name == "light_mobilenetv2":
@@ -92,7 +91,7 @@ def build(
         features = network.body.get_submodule("features")
         assert isinstance(features, nn.Sequential)
         features[-1] = nn.Identity()
-    return network
+    return network.train()  # a frozen body stays in evaluation mode
 
 
 def _deeplab(encoder: str, num_classes: int, download: bool, dropout: float) -> Network:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,9 @@ class Tuning:
 
         seed = zlib.crc32(f"{row}/{trial}".encode())
         if self.sampler == "tpe":
-            return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+            with warnings.catch_warnings():  # the option left the experimental state with optuna 5
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         return optuna.samplers.RandomSampler(seed=seed)
 
     def build_pruner(self) -> optuna.pruners.BasePruner:

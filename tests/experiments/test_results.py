@@ -7,7 +7,8 @@ import pytest
 
 from toykit import plots
 from toykit._shared.resources import shipped
-from toykit.experiments.results import MEASURED, PUBLISHED, by, measured, published, read, write
+from toykit.experiments.results import MEASURED, PUBLISHED, by, measured, published, read, summary, write
+from toykit.experiments.variants import title
 
 
 def test_shipped_tables_are_read_completely():
@@ -92,11 +93,24 @@ def test_rows_of_dots_show_values_and_means():
     assert list(mean.get_xdata()) == [1.5, 1.5]
     assert (list(single.get_xdata()), list(single.get_ydata())) == ([4.0], [1])
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"]
-    assert [text.get_text() for text in axis.texts] == ["1.5", "4.0"]
+    assert [text.get_text() for text in axis.texts] == ["mean 1.5", "4.0"]
     assert (axis.get_title(), axis.get_xlabel()) == ("title", "mIoU, percent")
     _, given = plt.subplots()
     assert plots.dot_rows({"a": [1.0]}, "title", "accuracy", axis=given) is given
     assert given.lines[0].get_color() != dots.get_color()
+    plt.close("all")
+
+
+def test_variants_are_written_in_words():
+    words = {
+        title(row["variant"]) for name, columns in MEASURED.items() if "variant" in columns for row in measured(name)
+    }
+    assert {name for name in words if "_" in name} == {"seeds_only"}  # a method, as the reader types it
+    assert {"λ/η = 2000", "λ = 0", "cells of 16 x 16", "bandwidth = auto", "8 neighbours"} <= words
+    rows = [{"variant": name, "seed": 0, "miou": 50.0} for name in ("no_potts", "lambda_0")]
+    assert summary(rows, "lambda_0").splitlines()[0] == "no Potts term  50.0 (seeds: 1), +0.0 against λ = 0"
+    axis = plots.dot_rows({"no_potts": [1.0], "my_own": [2.0]}, "title")
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["no Potts term", "my_own"]
     plt.close("all")
 
 

@@ -8,7 +8,7 @@ import torch
 from skimage.color import deltaE_cie76, rgb2gray, rgb2lab
 
 from toykit.plots.images import overlay_seeds
-from toykit.plots.label_picture import OPACITY, certainty, label_picture
+from toykit.plots.label_picture import CERTAIN, OPACITY, certainty, class_shades, label_picture, shaded_classes
 from toykit.plots.tints import APART, BACKGROUND, HUES, background_class, class_tints
 from toykit.plots.vision import VIEWS, seen
 
@@ -41,13 +41,41 @@ def test_certainty_is_the_lead_of_the_most_likely_class():
 
 
 def test_an_undecided_pixel_shows_the_bare_photo_and_a_certain_one_its_tint(photo):
-    picture = label_picture(photo, labels_of([1, 0, 0], [0, 1, 0], [0.5, 0.5, 0]))
+    labels = labels_of([1, 0, 0], [0.5, 0.5, 0], [0, 1, 0])
+    picture = label_picture(photo, labels)
     grey, tints = rgb2gray(photo)[0], class_tints(3)
-    for pixel in (0, 1):
-        assert picture[0, pixel] == pytest.approx((1 - OPACITY) * grey[pixel] + OPACITY * tints[pixel])
-    assert picture[0, 2] == pytest.approx([grey[2]] * 3)
-    assert label_picture(photo, labels_of([1, 0, 0], [0, 1, 0], [0, 0, 1]), opacity=1)[0] == pytest.approx(tints)
+    for pixel, k in ((0, 0), (2, 1)):
+        assert picture[0, pixel] == pytest.approx((1 - OPACITY) * grey[pixel] + OPACITY * tints[k])
+    assert picture[0, 1] == pytest.approx([grey[1]] * 3)
+    assert label_picture(photo, labels, opacity=1)[0, [0, 2]] == pytest.approx(tints[:2])
     assert label_picture(photo, labels_of(*np.eye(3)), opacity=0)[0] == pytest.approx(grey[:, None].repeat(3, 1))
+
+
+def test_a_line_dark_then_light_separates_decided_classes():
+    """Compared with a loop over pixels; the shades with their formula."""
+    generator = torch.Generator().manual_seed(0)
+    labels = (6 * torch.randn(3, 6, 5, generator=generator)).softmax(0)
+    lead, classes = certainty(labels), labels.argmax(0).numpy()
+    expected = classes.copy()
+    for shade, wins in ((2, np.greater), (1, np.less)):
+        for row, column in np.ndindex(6, 5):
+            for r, c in ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)):
+                inside = 0 <= r < 6 and 0 <= c < 5
+                if (
+                    inside
+                    and wins(classes[row, column], classes[r, c])
+                    and min(lead[row, column], lead[r, c]) >= CERTAIN
+                ):
+                    expected[row, column] = shade * 3 + classes[row, column]
+    assert set(np.unique(expected) // 3) == {0, 1, 2}
+    assert shaded_classes(labels, lead).tolist() == expected.tolist()
+    tints = class_tints(3)
+    assert class_shades(tints) == pytest.approx(np.concatenate([tints, 0.4 * tints, 0.4 * tints + 0.6]))
+    column = torch.eye(2).repeat(1, 2)[..., None]  # 0, 1, 0, 1 in a picture of one column
+    assert shaded_classes(column, certainty(column)).ravel().tolist() == [2, 5, 2, 5]
+    picture = label_picture(np.full((6, 5, 3), 99, np.uint8), labels)
+    shades, opacity = class_shades(tints)[expected], OPACITY * lead[..., None]
+    assert picture == pytest.approx((1 - opacity) * 99 / 255 + opacity * shades)
 
 
 def test_the_tint_grows_with_certainty_and_takes_given_colours(photo):
@@ -75,11 +103,13 @@ def test_few_classes_have_fixed_hues_on_a_light_grey_background():
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("grey", [0.15, 0.5, 0.85])
 def test_classes_are_told_apart_by_every_reader(view, grey):
-    """All eight by colour; the background and the first three objects also in grey."""
-    count = 4 if view == "grey" else 8
-    lab = rgb2lab(seen((1 - OPACITY) * grey + OPACITY * class_tints(8)[:count], view))
-    for i, j in combinations(range(count), 2):
-        assert deltaE_cie76(lab[i], lab[j]) > 7, (view, i, j)
+    """In grey the background and the first three objects as well as by colour, the other four less; lines between all."""
+    tints = class_tints(8)
+    shades = rgb2lab(seen((1 - OPACITY) * grey + OPACITY * class_shades(tints), view))
+    for i, j in combinations(range(8), 2):
+        assert deltaE_cie76(shades[i], shades[j]) > (4 if view == "grey" and j > 3 else 7), (view, i, j)
+        across = shades[[i, 8 + i, 16 + j, j]]  # from the lower class over the line to the higher
+        assert deltaE_cie76(across[1:], across[:-1]).max() > 30, (view, i, j)
 
 
 @pytest.mark.parametrize("num_classes", [21, 150])

@@ -15,6 +15,7 @@ from toykit._shared.arguments import check_choice
 from toykit._shared.files import write_text
 from toykit._shared.resources import shipped
 from toykit.experiments.label_noise import interval
+from toykit.experiments.variants import title
 
 #: Columns of each table and their types; an empty field is None.
 PUBLISHED = {
@@ -241,7 +242,7 @@ def paired(rows: Sequence[dict], one: str, other: str, value: str = "miou") -> t
 
 
 def summary(rows: Sequence[dict], against: str) -> str:
-    """Format one line per variant: mean mIoU over its seeds, and the paired difference to another variant.
+    """Format one line per variant, by its `title`: mean mIoU over its seeds, and the paired difference to another variant.
 
     Parameters
     ----------
@@ -255,17 +256,18 @@ def summary(rows: Sequence[dict], against: str) -> str:
     str
     """
     lines, names = [], list(dict.fromkeys(row["variant"] for row in rows))
-    wide = max([12, *map(len, names)])
+    titles = {name: title(name) for name in names}
+    wide = max([12, *map(len, titles.values())])
     for name in names:
         scores = [float(r["miou"]) for r in rows if r["variant"] == name and r["miou"] not in ("", None)]
         if not scores:
-            lines.append(f"{name:{wide}} not evaluated")
+            lines.append(f"{titles[name]:{wide}} not evaluated")
             continue
-        line = f"{name:{wide}} {statistics.mean(scores):5.1f} (seeds: {len(scores)})"
+        line = f"{titles[name]:{wide}} {statistics.mean(scores):5.1f} (seeds: {len(scores)})"
         with contextlib.suppress(ValueError):
             gain, half = paired(rows, name, against)
             spread = "" if math.isnan(half) else f" +- {half:.1f}"
-            line += "" if name == against else f", {gain:+.1f}{spread} against {against}"
+            line += "" if name == against else f", {gain:+.1f}{spread} against {titles[against]}"
         lines.append(line)
     return "\n".join(lines)
 

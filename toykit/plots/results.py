@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from toykit._shared.palette import LINE_COLORS, LINE_STYLES
 from toykit.experiments.results import Rows
+from toykit.experiments.variants import title as in_words
 from toykit.potts import RELAXATIONS
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -41,12 +42,13 @@ def length_curves(rows: Rows):
 
 
 def dot_rows(groups: dict[str, Sequence[float]], title: str, label: str = "mIoU, percent", axis=None, color: int = 0):
-    """Draw one row per group: values as dots, their mean as a vertical line with the number beside it.
+    """Draw one row per group: values as dots, with the number beside them; of several values their mean, also as a line.
 
     Parameters
     ----------
     groups : dict of str to sequence of float
-        Name -> values; the first group is on top.
+        Name -> values; the first group is on top. A variant's name is written in words
+        (`toykit.experiments.variants.title`).
     title : str
         The title of the axis.
     label : str, default "mIoU, percent"
@@ -66,13 +68,14 @@ def dot_rows(groups: dict[str, Sequence[float]], title: str, label: str = "mIoU,
         _, axis = plt.subplots(figsize=(6.5, 0.6 + 0.32 * max(2, len(groups))))
     for row, values in enumerate(groups.values()):
         mean = sum(values) / len(values)
+        number = f"{mean:.1f}" if len(values) == 1 else f"mean {mean:.1f}"
         axis.plot(values, [row] * len(values), MARKERS[color], color=LINE_COLORS[color], markersize=6, alpha=0.8)
         if len(values) > 1:
             axis.plot([mean, mean], [row - 0.3, row + 0.3], color="0.15", linewidth=1.8)
-        axis.annotate(f"{mean:.1f}", (max(values), row), (8, 0), textcoords="offset points", va="center", fontsize=9)
-    axis.set_yticks(range(len(groups)), list(groups))
+        axis.annotate(number, (max(values), row), (8, 0), textcoords="offset points", va="center", fontsize=9)
+    axis.set_yticks(range(len(groups)), [in_words(name) for name in groups])
     axis.set(title=title, xlabel=label, ylim=(len(groups) - 0.4, -0.6))
-    axis.margins(x=0.14)
+    axis.margins(x=0.14 if max(map(len, groups.values())) == 1 else 0.24)
     axis.grid(axis="y", color="0.9")
     axis.set_axisbelow(True)
     return axis

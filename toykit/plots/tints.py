@@ -10,8 +10,10 @@ import numpy as np
 
 #: Light grey, for the background.
 BACKGROUND = (0.86, 0.86, 0.86)
-#: Okabe and Ito's hues: orange, blue, green, purple, yellow, vermilion, sky blue. The first three differ in grey, too.
-HUES = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#56B4E9")
+#: Okabe and Ito's hues: orange, blue, green, purple, yellow, vermilion, sky blue. In grey, yellow looked like the background,
+#: sky blue like orange, and vermilion like green and purple; so yellow and sky blue are lighter (50% and 40% white), and
+#: vermilion is darker (45% black).
+HUES = ("#E69F00", "#0072B2", "#009E73", "#CC79A7", "#F8F2A0", "#753400", "#9AD2F2")
 #: Shares of white and of black in the shades that follow the hues themselves.
 WHITE, BLACK = 0.55, 0.45
 #: Distance in CIE Lab that the colours of two classes should have where they meet.

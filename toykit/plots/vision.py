@@ -14,7 +14,7 @@ from toykit.datasets import photo
 from toykit.energy import Energy
 from toykit.plots.grid import panels
 from toykit.plots.images import LUMINANCE, single, soft_colors
-from toykit.plots.label_picture import certainty, label_picture
+from toykit.plots.label_picture import CERTAIN, certainty, label_picture
 from toykit.seed_model import seed_logits
 from toykit.simplex import most_likely
 from toykit.solvers import solve
@@ -26,8 +26,6 @@ MACHADO = {
 }
 #: Usual colour vision, a grey print, and dichromats who lack red, green or blue cones.
 VIEWS = ("usual", "grey", *MACHADO)
-#: Class differences are measured on pixels that are at least this certain.
-CERTAIN = 0.5
 
 
 def seen(colors: np.ndarray, view: str) -> np.ndarray:
@@ -76,8 +74,8 @@ def class_difference(picture: np.ndarray, labels: Tensor, view: str) -> float:
     -------
     float
         Distance in CIE Lab (CIE76) of the two classes' mean colours, the smallest over all pairs; about 2 is just seen. Means
-        are taken over pixels with a `certainty` of `CERTAIN` or more; classes without one are left out. NaN if fewer than two
-        classes remain.
+        are taken over pixels with a `certainty` of `CERTAIN` or more, also those of the lines between classes; classes without
+        one are left out. NaN if fewer than two classes remain.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from toykit.conventions import UNLABELLED
 from toykit.datasets.sample import Sample, fit_within, resize_image
 from toykit.explore.painting.paint import Painting
 from toykit.plots.images import entropy_map, hard_colors, overlay_seeds
-from toykit.plots.label_picture import certainty, label_picture
+from toykit.plots.label_picture import certainty, class_shades, label_picture, shaded_classes
 from toykit.plots.tints import background_class, class_tints
 from toykit.supervision.seed_maps import scale_ids
 
@@ -78,11 +78,17 @@ def label_layer(labels: Tensor | None, view: str, tints: np.ndarray, size: tuple
         layer = np.full((*labels.shape[2:], 4), 255, np.uint8)
         layer[..., :3] = ((1 - entropy_map(labels)) * 255 + 0.5).astype(np.uint8)[..., None]
         return layer
-    opaque = np.ones((len(tints), 1))
-    layer = hard_colors(labels, (np.hstack([tints, opaque]) * 255 + 0.5).astype(np.uint8))  # bytes: a stroke waits
-    if view == "soft":
-        layer[..., 3] = certainty(labels) * 255 + 0.5
+    if view == "hard":
+        return hard_colors(labels, _opaque(tints))
+    lead = certainty(labels)
+    layer = np.take(_opaque(class_shades(tints)), shaded_classes(labels, lead), axis=0)
+    layer[..., 3] = lead * 255 + 0.5
     return layer
+
+
+def _opaque(colors: np.ndarray) -> np.ndarray:
+    """Return RGB in [0, 1] as RGBA in bytes: a stroke waits for the layer."""
+    return (np.hstack([colors, np.ones((len(colors), 1))]) * 255 + 0.5).astype(np.uint8)
 
 
 def tints(painting: Painting) -> np.ndarray:

@@ -169,9 +169,11 @@ def test_only_classes_with_a_stroke_get_pixels():
         assert (labels[:, 1] == 0).all(), settings
         preview, _ = label(two_strokes().sample, settings, last=labels, preview=True, kernel="torch")
         assert (preview[:, 1] == 0).all(), settings
-    one, message = label(painted([("sand", 3, [(2, 2), (2, 15)])]).sample, Settings(), kernel="torch")
-    assert (one[:, 2] == 1).all()
-    assert "only one class has seeds, sand" in message
+    one, previews = painted([("sand", 3, [(2, 2), (2, 15)])]), Previews(blank().image)
+    for preview in (False, True):
+        labels, message = label(one.sample, Settings(), None, preview, "torch", previews)
+        assert (labels[:, 2] == 1).all()
+        assert "only one class has seeds, sand" in message
 
 
 @pytest.mark.parametrize("preview", [False, True])
@@ -330,13 +332,56 @@ def test_a_preview_follows_classes_that_are_added_painted_deleted_and_brought_ba
 
 
 def test_a_preview_s_edges_follow_the_bandwidth(session):
-    labels = {}
+    seeds, classes, labels = session.sample().tensors()[1], session.painting.classes, {}
     for bandwidth in (9.0, 30.0, 9.0):
-        settings = replace(session.settings, bandwidth=bandwidth, eta=0)  # without predictions
-        given = label(session.sample(), settings, preview=True, kernel="torch", previews=session.previews)[0]
-        assert torch.equal(given, label(session.sample(), settings, preview=True, kernel="torch")[0])
-        labels[bandwidth] = given
+        energy, given = replace(session.settings, bandwidth=bandwidth).energy(), []
+        for previews in (session.previews, Previews(session.small)):
+            previews.remember(classes, seeds, torch.zeros_like(session.labels), session.labels, energy, "torch")
+            given.append(previews.labels(classes, seeds, energy, "torch")[0])
+        assert torch.equal(*given)
+        labels[bandwidth] = given[0]
     assert not torch.equal(labels[9.0], labels[30.0])
+
+
+@pytest.mark.parametrize("cells", [192, 24])
+def test_previews_stay_at_a_solution_and_move_towards_the_next_one(session, monkeypatch, cells):
+    """Also on cells of 2 x 2 pixels, where seeds are exact nevertheless."""
+    monkeypatch.setattr("toykit.mixture_model.position.CELLS", cells)
+    session.previews = Previews(session.small)
+    session.solve(False)
+    before = session.labels
+    session.solve(True)
+    assert (session.labels - before).abs().mean() < 0.005
+    do(session, STROKE | {"class": session.painting.classes[3], "points": [[50, 55], [90, 55]]})
+    do(session, STROKE | {"erase": True, "points": [[60, 50], [60, 60]]})
+    previews, seeds = [], session.sample().tensors()[1][0]
+    for _ in range(2):  # the second begins at the first
+        session.solve(True)
+        previews.append(session.labels)
+        assert session.labels.min() >= 0
+        assert torch.allclose(session.labels.sum(1), torch.ones(()), atol=1e-5)
+        for k in range(4):
+            assert (session.labels[0, k][seeds == k] == 1).all()
+    session.solve(False)
+
+    def error(labels):
+        return (labels - session.labels).abs().sum(1)[0, seeds == 255].mean()
+
+    for preview in previews:
+        assert error(preview) < 0.8 * error(before)
+
+
+def test_previews_leave_what_does_not_change_as_it_was(session):
+    settled = session.labels
+    labels, change = settled.clone(), torch.zeros_like(settled)
+    change[0, :2, 5, 7] = torch.tensor([0.5, -0.5])
+    session.previews._add(change, labels)
+    assert torch.equal(settled, session.labels)
+    rest = torch.ones(settled.shape[2:], dtype=torch.bool)
+    rest[4:7, 6:9] = False
+    assert torch.equal(labels[..., rest], settled[..., rest])
+    expected = (settled + change)[0, :, 5, 7].clamp_min(0)
+    assert torch.allclose(labels[0, :, 5, 7], expected / expected.sum())
 
 
 def test_small_seeds_are_where_seeds_are():

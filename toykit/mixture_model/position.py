@@ -65,7 +65,7 @@ class GeodesicGraph:
     Parameters
     ----------
     matrix : scipy.sparse.csr_matrix
-        The length of the step between neighbouring cells, each pair once.
+        The length of the step between neighbouring cells, in both directions.
     size : (int, int)
         h and w.
     """
@@ -103,14 +103,15 @@ class GeodesicGraph:
             starts.append(number[here].ravel()[both])
             ends.append(number[there].ravel()[both])
             lengths.append(change[both] + step * math.hypot(dy, dx))
-        edges = (np.concatenate(lengths), (np.concatenate(starts), np.concatenate(ends)))
-        return cls(coo_matrix(edges, shape=(number.size, number.size)).tocsr(), (height, width))
+        pairs = (np.concatenate(starts + ends), np.concatenate(ends + starts))
+        matrix = coo_matrix((np.concatenate(lengths + lengths), pairs), shape=(number.size, number.size)).tocsr()
+        return cls(matrix, (height, width))
 
     def distances(self, cells: np.ndarray) -> np.ndarray:
         """Compute the distance from each cell to the nearest of some cells, given by number: float64 (h, w), perhaps inf."""
         from scipy.sparse.csgraph import dijkstra
 
-        return dijkstra(self.matrix, directed=False, indices=cells, min_only=True).reshape(self.size)
+        return dijkstra(self.matrix, indices=cells, min_only=True).reshape(self.size)
 
 
 def cells_of(mask: Tensor, stride: int) -> np.ndarray:

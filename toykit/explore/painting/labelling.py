@@ -22,7 +22,7 @@ SOLVERS = {
     "closed_form": "closed form (exact, Q and Q)",
     "graph_cut": "graph cut (hard labels)",
 }
-#: Sweeps of the preview after a stroke, and the tolerance of the full solution, which follows when the user pauses.
+#: Sweeps of a preview on the whole problem, and the tolerance of the full solution, which follows when the user pauses.
 PREVIEW_SWEEPS, TOLERANCE = 2, 1e-3
 
 
@@ -79,11 +79,12 @@ def label(
     last : Tensor, shape (1, K, H, W), optional
         Labels of the previous painting, from which a preview starts.
     preview : bool, default False
-        Whether to stop after `PREVIEW_SWEEPS` sweeps (solver "fast" only).
+        Whether to stop after a few sweeps (solver "fast" only).
     kernel : str, default "auto"
         The kernel of the fast solver.
     previews : Previews, optional
-        Of the sample's photo: previews are faster, and begin with the predictions of the last full solution, which it keeps.
+        Of the sample's photo: keeps full solutions of the fast solver, from which previews follow. A preview solves the whole
+        problem without one, with eta = 0, or if a class was added, or has got its first stroke or lost its last one.
 
     Returns
     -------
@@ -104,17 +105,17 @@ def label(
     if not (sample.seeds < classes).any():
         raise ValueError("paint a stroke in each of two classes: without seeds there is nothing to distinguish them")
     energy = settings.energy()
-    if preview and previews is not None:
-        energy = previews.energy(energy)
+    following = previews if settings.solver == "fast" and settings.eta > 0 else None
+    if preview and following is not None:
+        followed = following.labels(sample.classes, seeds, energy, kernel)
+        if followed is not None:
+            return followed[0], _with_finding(followed[1], sample)
     if settings.eta == 0:  # the solver would start from predictions that have no weight
         logits = image.new_zeros(1, classes, *seeds.shape[1:])
     elif preview:
-        predicted = None if previews is None else previews.logits(sample.classes, seeds)
-        logits = seed_logits(image, seeds, classes) if predicted is None else predicted
+        logits = seed_logits(image, seeds, classes)
     else:  # takes half a second, which a pause in painting allows
         logits = mixture_logits(image, seeds, classes)
-        if previews is not None:
-            previews.remember(sample.classes, seeds, logits)
     present = seeded_classes(seeds, classes)  # as in `toykit segment`: a class without a stroke gets no pixel
     options = {"tolerance": TOLERANCE, "kernel": kernel} if settings.solver == "fast" else {}
     if preview and settings.solver == "fast":
@@ -124,9 +125,16 @@ def label(
             options["start"] = 0.9 * last.to(logits) + 0.1 * logits.softmax(1)
     # the page shows the message
     solution = solve(logits, image, seeds, energy, settings.solver, present=present, on_failure="ignore", **options)
-    if present.sum() == 1:  # other classes may have no stroke yet
-        return solution.labels, f"{solution.message}; {class_findings(sample.seeds, sample.classes)[0]}"
-    return solution.labels, solution.message
+    if following is not None and not preview:
+        following.remember(sample.classes, seeds, logits, solution.labels, energy, kernel)
+    return solution.labels, _with_finding(solution.message, sample)
+
+
+def _with_finding(message: str, sample: Sample) -> str:
+    """Return the solver's message, and what is to say if only one class has seeds: the others may have no stroke yet."""
+    if sample.present().sum() > 1:
+        return message
+    return f"{message}; {class_findings(sample.seeds, sample.classes)[0]}"
 
 
 def compile_loops() -> None:

@@ -160,7 +160,7 @@ def check_image(image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def check_seeds(seeds: Tensor, num_classes: int) -> Tensor:
-    """Check seeds, and return them as numbers that compare right.
+    """Check seeds, and return them with values whose comparisons are correct.
 
     Parameters
     ----------

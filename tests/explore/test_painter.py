@@ -333,14 +333,30 @@ def test_a_preview_follows_classes_that_are_added_painted_deleted_and_brought_ba
 
 def test_a_preview_s_edges_follow_the_bandwidth(session):
     seeds, classes, labels = session.sample().tensors()[1], session.painting.classes, {}
-    for bandwidth in (9.0, 30.0, 9.0):
+    before = replace(session.settings, bandwidth=9.0).energy()
+    for bandwidth in (9.0, 30.0):
         energy, given = replace(session.settings, bandwidth=bandwidth).energy(), []
-        for previews in (session.previews, Previews(session.small)):
-            previews.remember(classes, seeds, torch.zeros_like(session.labels), session.labels, energy, "torch")
+        for forgets in (False, True):  # the edges of the full solution
+            previews = Previews(session.small)
+            previews.remember(classes, seeds, torch.zeros_like(session.labels), session.labels, before, "torch")
+            previews._edges = None if forgets else previews._edges
             given.append(previews.labels(classes, seeds, energy, "torch")[0])
         assert torch.equal(*given)
         labels[bandwidth] = given[0]
     assert not torch.equal(labels[9.0], labels[30.0])
+
+
+def test_a_preview_does_not_go_back_to_a_solution_before_the_last(session):
+    session.solve(False)
+    assert session.previews._settled is not None
+    session.settings = replace(session.settings, eta=0.0)
+    session.solve(False)
+    assert session.previews._settled is None
+    session.settings = replace(session.settings, eta=0.3)
+    session.solve(True)
+    assert session.previews._settled is None
+    session.solve(False)
+    assert session.previews._settled is not None
 
 
 @pytest.mark.parametrize("cells", [192, 24])

@@ -100,6 +100,13 @@ def test_few_classes_have_fixed_hues_on_a_light_grey_background():
             class_tints(classes, background)
 
 
+@pytest.mark.parametrize(("classes", "apart"), [(8, 24), (15, 22), (22, 12)])
+def test_tints_without_a_mask_are_far_apart_for_many_classes(classes, apart):
+    lab = rgb2lab(class_tints(classes)[None])[0]
+    distances = np.linalg.norm(lab[:, None] - lab, axis=2)
+    assert distances[~np.eye(classes, dtype=bool)].min() > apart
+
+
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("grey", [0.15, 0.5, 0.85])
 def test_classes_are_told_apart_by_every_reader(view, grey):

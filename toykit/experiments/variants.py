@@ -3,7 +3,7 @@
 import re
 
 #: Pattern of a variant's name -> its title; \1 is what the group stands for. Other names are their own titles, such as those of
-#: methods and presets, which a reader types.
+#: methods (except hard) and presets, which a reader types.
 TITLES = {
     r"no_potts": "no Potts term",
     r"lam_over_eta_(.+)": r"λ/η = \1",

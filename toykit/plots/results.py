@@ -75,7 +75,7 @@ def dot_rows(groups: dict[str, Sequence[float]], title: str, label: str = "mIoU,
         axis.annotate(number, (max(values), row), (8, 0), textcoords="offset points", va="center", fontsize=9)
     axis.set_yticks(range(len(groups)), [in_words(name) for name in groups])
     axis.set(title=title, xlabel=label, ylim=(len(groups) - 0.4, -0.6))
-    axis.margins(x=0.14 if max(map(len, groups.values())) == 1 else 0.24)
+    axis.margins(x=0.14 if max(map(len, groups.values()), default=1) == 1 else 0.24)
     axis.grid(axis="y", color="0.9")
     axis.set_axisbelow(True)
     return axis

@@ -83,8 +83,8 @@ def label(
     kernel : str, default "auto"
         The kernel of the fast solver.
     previews : Previews, optional
-        Of the sample's photo: keeps full solutions of the fast solver, from which previews follow. A preview solves the whole
-        problem without one, with eta = 0, or if a class was added, or has got its first stroke or lost its last one.
+        Of the sample's photo: keeps full solutions of the fast solver, from which previews follow. Without a full solution,
+        with eta = 0, or after the list of classes or the set of seeded classes has changed, a preview solves the whole problem.
 
     Returns
     -------
@@ -125,13 +125,15 @@ def label(
             options["start"] = 0.9 * last.to(logits) + 0.1 * logits.softmax(1)
     # the page shows the message
     solution = solve(logits, image, seeds, energy, settings.solver, present=present, on_failure="ignore", **options)
-    if following is not None and not preview:
-        following.remember(sample.classes, seeds, logits, solution.labels, energy, kernel)
+    if previews is not None and not preview:
+        previews.forget()  # what follows a former solution would go back to it
+        if following is not None:
+            following.remember(sample.classes, seeds, logits, solution.labels, energy, kernel)
     return solution.labels, _with_finding(solution.message, sample)
 
 
 def _with_finding(message: str, sample: Sample) -> str:
-    """Return the solver's message, and what is to say if only one class has seeds: the others may have no stroke yet."""
+    """Return the solver's message, followed by a finding if only one class has seeds: the others may have no stroke yet."""
     if sample.present().sum() > 1:
         return message
     return f"{message}; {class_findings(sample.seeds, sample.classes)[0]}"

@@ -96,6 +96,10 @@ class Previews:
         for k in present[0].nonzero()[:, 0].tolist():
             self._of_class(seeds, k)  # the next stroke does not wait for it
 
+    def forget(self) -> None:
+        """Keep no full solution."""
+        self._settled = self._now = None
+
     def labels(self, classes: tuple[str, ...], seeds: Tensor, energy: Energy, kernel: str) -> tuple[Tensor, str] | None:
         """Compute the labels after strokes, or with other terms, for arguments as in `remember`.
 

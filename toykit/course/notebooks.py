@@ -230,12 +230,12 @@ def shrink_drawings(executed: "NotebookNode") -> None:
 
 
 def in_few_colors(png: str) -> str:
-    """Return a drawing (base64) with a palette of 256 colours: a third of the size, and lines on white look the same."""
+    """Return a drawing (base64) with a palette of 128 colours: a third of the size, and lines on white look the same."""
     from PIL import Image
 
     image = Image.open(io.BytesIO(base64.b64decode(png)))
     if image.mode == "P":
         return png
     smaller = io.BytesIO()
-    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
+    image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
     return base64.b64encode(smaller.getvalue()).decode()

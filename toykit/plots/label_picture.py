@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from toykit.plots.images import LUMINANCE, single
-from toykit.plots.tints import class_tints
+from toykit.plots.tints import class_tints, with_shades
 from toykit.simplex import most_likely
 
 #: Opacity of the tint where a label is certain; the photo remains visible below it.
@@ -100,7 +100,7 @@ def class_shades(tints: np.ndarray) -> np.ndarray:
     ndarray of float, shape (3 K, 3)
         tints, (1 - `LINE`) * tints, tints + `LINE` * (1 - tints).
     """
-    return np.concatenate([tints, (1 - LINE) * tints, tints + LINE * (1 - tints)])
+    return with_shades(tints, LINE, LINE)
 
 
 def label_picture(

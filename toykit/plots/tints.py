@@ -83,7 +83,12 @@ def _shades() -> np.ndarray:
     from matplotlib.colors import to_rgb
 
     hues = np.array([to_rgb(hue) for hue in HUES])
-    return np.concatenate([hues, (1 - BLACK) * hues, hues + WHITE * (1 - hues)])
+    return with_shades(hues, BLACK, WHITE)
+
+
+def with_shades(colors: np.ndarray, black: float, white: float) -> np.ndarray:
+    """Return colours (N, 3) in [0, 1], then these with a share of black, then these with a share of white: (3 N, 3)."""
+    return np.concatenate([colors, (1 - black) * colors, colors + white * (1 - colors)])
 
 
 def _meetings(mask: np.ndarray, num_classes: int) -> np.ndarray:

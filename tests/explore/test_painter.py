@@ -18,10 +18,20 @@ from PIL import Image
 
 from toykit import solve
 from toykit.datasets.sample import resize_image
+from toykit.energy.cells import cell_logits
 from toykit.explore.painting import labelling
 from toykit.explore.painting.labelling import Settings, label
 from toykit.explore.painting.paint import Painting
-from toykit.explore.painting.pictures import VIEWS, SeedsLayer, label_layer, photo_file, picture, small_seeds, tints
+from toykit.explore.painting.pictures import (
+    VIEWS,
+    LabelsLayer,
+    SeedsLayer,
+    label_layer,
+    photo_file,
+    picture,
+    small_seeds,
+    tints,
+)
 from toykit.explore.painting.previews import Previews
 from toykit.explore.painting.requests import act
 from toykit.explore.painting.session import Session
@@ -291,9 +301,13 @@ def test_classes_are_renamed_recoloured_and_deleted():
             change()
 
 
-def test_a_preview_s_predictions_have_the_new_distances_and_the_old_colours(session):
-    """They are the full model's with the mixtures that were fitted before the strokes, also after the eraser."""
-    previews, name = session.previews, session.painting.classes[1]
+@pytest.mark.parametrize("coarser", [1, 2])
+def test_a_preview_s_predictions_have_the_new_distances_and_the_old_colours(monkeypatch, session, coarser):
+    """They are the full model's with the mixtures of before the strokes, on coarser cells nearly, also after the eraser."""
+    monkeypatch.setattr("toykit.explore.painting.previews.COARSER", coarser)
+    session.previews = previews = Previews(session.small)
+    session.solve(preview=False)
+    name = session.painting.classes[1]
     image, before = session.sample().tensors()
     old = fit_photo(image[0], before[0])
     for change in (STROKE | {"class": name}, STROKE | {"class": name, "erase": True, "points": [[40, 60], [90, 60]]}):
@@ -301,8 +315,19 @@ def test_a_preview_s_predictions_have_the_new_distances_and_the_old_colours(sess
         seeds = session.sample().tensors()[1]
         assert (seeds != before).any()
         new = fit_photo(image[0], seeds[0])
-        expected = replace(old, evidence=new.evidence).logits(image[0], len(session.painting.classes))
-        assert torch.allclose(previews.logits(session.painting.classes, seeds)[0], expected, atol=1e-3)
+        expected, unchanged = (
+            cell_logits(
+                replace(old, evidence=model.evidence).logits(image[0], len(session.painting.classes))[None],
+                seeds,
+                coarser,
+            )
+            for model in (new, old)
+        )
+        given = previews.logits(session.painting.classes, seeds)
+        if coarser == 1:
+            assert torch.allclose(given, expected, atol=1e-3)
+        else:
+            assert (given - expected).abs().mean() < 0.3 * (unchanged - expected).abs().mean()
 
 
 def test_a_preview_has_no_predictions_before_the_first_full_solution_and_for_other_classes(session):
@@ -388,16 +413,20 @@ def test_previews_stay_at_a_solution_and_move_towards_the_next_one(session, monk
 
 
 def test_previews_leave_what_does_not_change_as_it_was(session):
+    assert session.previews.stride == 2
     settled = session.labels
-    labels, change = settled.clone(), torch.zeros_like(settled)
+    labels, change = settled.clone(), torch.zeros_like(settled[..., ::2, ::2])
     change[0, :2, 5, 7] = torch.tensor([0.5, -0.5])
     session.previews._add(change, labels)
     assert torch.equal(settled, session.labels)
     rest = torch.ones(settled.shape[2:], dtype=torch.bool)
-    rest[4:7, 6:9] = False
+    rest[8:14, 12:18] = False
     assert torch.equal(labels[..., rest], settled[..., rest])
-    expected = (settled + change)[0, :, 5, 7].clamp_min(0)
-    assert torch.allclose(labels[0, :, 5, 7], expected / expected.sum())
+    pixel = (
+        settled[0, :, 10, 14] + 0.75**2 * change[0, :, 5, 7]
+    )  # a quarter of a cell from its middle in both directions
+    expected = pixel.clamp_min(0)
+    assert torch.allclose(labels[0, :, 10, 14], expected / expected.sum())
 
 
 def test_small_seeds_are_where_seeds_are():
@@ -410,23 +439,58 @@ def test_small_seeds_are_where_seeds_are():
         assert (cells[(small == k).nonzero()[0], :, (small == k).nonzero()[1]] == k).any((1, 2)).all()
 
 
-@given(st.lists(st.tuples(st.sampled_from([*CLASSES, None]), st.integers(1, 6), points), max_size=4))
-def test_updates_of_the_seeds_layer_add_up(marks):
-    """Drawing each changed rectangle over the last picture is drawing the last painting at once."""
-    layer, painting = SeedsLayer(), blank()
-    shown = np.array(Image.open(io.BytesIO(layer.update(painting)[1])).convert("RGBA"))
-    for mark in marks:
-        painting = painting.paint(*mark)
-        update = layer.update(painting)
-        if update is not None:
-            (left, top), file = update
-            part = np.array(Image.open(io.BytesIO(file)).convert("RGBA"))
-            shown[top : top + part.shape[0], left : left + part.shape[1]] = part
-    whole = np.array(Image.open(io.BytesIO(SeedsLayer().update(painting)[1])).convert("RGBA"))
+def put(shown, place, content):
+    """Put an update of the strokes' layer into a picture (H, W, 4), as the page does."""
+    left, top, *size = place
+    if size:
+        part = np.frombuffer(content, np.uint8).reshape(size[1], size[0], 4)
+    else:
+        part = np.array(Image.open(io.BytesIO(content)).convert("RGBA"))
+    shown[top : top + part.shape[0], left : left + part.shape[1]] = part
+
+
+@pytest.mark.parametrize("most_raw", [0, 120, 10_000])
+@given(marks=st.lists(st.tuples(st.sampled_from([*CLASSES, None]), st.integers(1, 6), points), max_size=4))
+def test_updates_of_the_seeds_layer_add_up(most_raw, marks):
+    """Drawing each changed rectangle, a file or not, over the last picture is drawing the last painting at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("toykit.explore.painting.pictures.MOST_RAW", most_raw)
+        layer, painting = SeedsLayer(), blank()
+        shown, whole = np.zeros((2, HEIGHT, WIDTH, 4), np.uint8)
+        put(shown, *layer.update(painting))
+        for mark in marks:
+            painting = painting.paint(*mark)
+            if (update := layer.update(painting)) is not None:
+                put(shown, *update)
+        place, content = SeedsLayer().update(painting)
+    assert (len(place) == 4) == (most_raw >= HEIGHT * WIDTH)
+    put(whole, place, content)
     assert (shown == whole).all()
     assert ((whole[..., 3] == 255) == (painting.seeds < 3)).all()
     colors = (tints(painting) * 255).round()
     assert (whole[painting.seeds < 3, :3] == colors[painting.seeds[painting.seeds < 3]]).all()
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 5), st.integers(0, 3), st.integers(0, 255)), max_size=4))
+def test_updates_of_the_labels_layer_add_up(changes):
+    """Putting each changed rectangle, the smallest that has all changes, into the last layer gives the new one."""
+    layers, now = LabelsLayer(), np.zeros((6, 7, 4), np.uint8)
+    place, pixels = layers.update(now)
+    assert (place, len(pixels)) == ((0, 0, 7, 6), now.nbytes)
+    shown = now.copy()
+    for columns, rows, channel, value in changes:
+        before, now = now, now.copy()
+        now[rows, columns, channel] = now[0, 0, channel] = value
+        changed = (before != now).any(-1)
+        update = layers.update(now)
+        assert (update is None) == (not changed.any())
+        if update is not None:
+            (left, top, width, height), pixels = update
+            shown[top : top + height, left : left + width] = np.frombuffer(pixels, np.uint8).reshape(height, width, 4)
+            assert (height, width) == tuple(int(np.ptp(places)) + 1 for places in changed.nonzero())
+        assert (shown == now).all()
+    layers.forget()
+    assert layers.update(now) == ((0, 0, 7, 6), now.tobytes())
 
 
 def test_the_label_layer_over_the_grey_photo_is_the_label_picture():

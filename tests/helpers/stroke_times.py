@@ -32,11 +32,12 @@ TIMED = (
     ("toykit.explore.painting.widget", "", "act"),
     ("toykit.explore.painting.session", "Session", "sample"),
     ("toykit.explore.painting.session", "Session", "solve"),
-    ("toykit.explore.painting.previews", "Previews", "energy"),
+    ("toykit.explore.painting.previews", "Previews", "labels"),
     ("toykit.explore.painting.previews", "Previews", "logits"),
     ("toykit.explore.painting.labelling", "", "solve"),
     ("toykit.explore.painting.session", "Session", "state"),
     ("toykit.explore.painting.widget", "SeedsLayer", "update"),
+    ("toykit.explore.painting.widget", "LabelsLayer", "update"),
     ("toykit.explore.painting.session", "Session", "layer"),
     ("toykit.explore.painting.widget", "PainterWidget", "send"),
 )
@@ -109,7 +110,16 @@ def main(strokes: int = 30) -> None:
             server.terminate()
             server.wait(20)
         done = [json.loads(line) for line in calls.read_text().splitlines()]
+    if missing := {_called(owner, module, name) for module, owner, name in TIMED} - {call[0] for call in done}:
+        raise RuntimeError(
+            f"TIMED: expected calls of each function, got none of {', '.join(sorted(missing))}; was it renamed?"
+        )
     _report(ups, marks, done)
+
+
+def _called(owner: str, module: str, name: str) -> str:
+    """Return a function's name in the file of calls."""
+    return f"{owner or module.split('.')[-1]}.{name}"
 
 
 def _address(server: subprocess.Popen, log: Path) -> str:
@@ -168,9 +178,8 @@ def _report(ups: list[float], marks: list, calls: list) -> None:
             mine = [call for call in here if call[0] == name]
             add(f"    {name}", sum(call[2] - call[1] for call in mine))
             add(f"    {name} (CPU)", sum(call[3] for call in mine))
-        arrived = max(
-            when for name, when, size in marks if name == "received" and size > 1e5 and up <= when <= after["drawn"]
-        )
+        messages = [(size, when) for name, when, size in marks if name == "received" and up <= when <= after["drawn"]]
+        arrived = max(messages)[1]  # no other message is as large
         add("  to the page", arrived - last[2])
         add("  page: until it is drawn", after["drawn"] - arrived)
         add("  until it is on the screen", after["shown"] - after["drawn"])

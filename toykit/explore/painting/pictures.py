@@ -17,6 +17,8 @@ from toykit.supervision.seed_maps import scale_ids
 VIEWS = {"soft": "soft labels", "entropy": "entropy", "hard": "hard mask", "seeds": "strokes only"}
 #: Longest side of the photo on the page, in pixels: browsers on phones refuse larger canvases.
 LONGEST_SHOWN = 4000
+#: Largest part of the strokes in pixels that goes to the page as it is: quicker than a file, which the page would decode.
+MOST_RAW = 100_000
 #: Strokes get two rims, an inner white and an outer black one, each of this share of the longer side, at least one pixel.
 RIM = 1 / 1200
 
@@ -146,6 +148,39 @@ def shown_size(image: np.ndarray) -> tuple[int, int]:
     return fit_within(image.shape[1::-1], LONGEST_SHOWN)
 
 
+class LabelsLayer:
+    """A view of the labels as the page shows it. Each update is only the rectangle that changed."""
+
+    def __init__(self):
+        self.shown: np.ndarray | None = None
+
+    def forget(self) -> None:
+        """Make the next update a whole picture."""
+        self.shown = None
+
+    def update(self, layer: np.ndarray) -> tuple[tuple[int, int, int, int], bytes] | None:
+        """Return the changed rectangle, or None if nothing changed.
+
+        Parameters
+        ----------
+        layer : ndarray of uint8, shape (H, W, 4)
+            See `label_layer`.
+
+        Returns
+        -------
+        place : (int, int, int, int)
+            Left, top, width and height of the rectangle.
+        pixels : bytes
+            Its RGBA.
+        """
+        before, self.shown = self.shown, layer
+        part = changed_part(None if before is None else before.view(np.uint32)[..., 0], layer.view(np.uint32)[..., 0])
+        if part is None:
+            return None
+        (top, bottom), (left, right) = part
+        return (left, top, right - left, bottom - top), layer[top:bottom, left:right].tobytes()
+
+
 class SeedsLayer:
     """The strokes as the page shows them: opaque, with rims. Each update is only the rectangle that changed."""
 
@@ -156,7 +191,7 @@ class SeedsLayer:
         """Make the next update a whole picture."""
         self.shown = None
 
-    def update(self, painting: Painting) -> tuple[tuple[int, int], bytes] | None:
+    def update(self, painting: Painting) -> tuple[tuple[int, ...], bytes] | None:
         """Return the changed rectangle, or None if nothing changed.
 
         Parameters
@@ -166,29 +201,40 @@ class SeedsLayer:
 
         Returns
         -------
-        corner : (int, int)
-            Left and top of the rectangle.
-        file : bytes
-            Its pixels, transparent where there is no stroke, as an indexed PNG.
+        place : (int, int) or (int, int, int, int)
+            Left and top of the rectangle, for a small one also width and height.
+        content : bytes
+            Its pixels, transparent where there is no stroke: RGBA of a small one, else an indexed PNG.
         """
         size, colors = shown_size(painting.image), (tints(painting) * 255).round().astype(np.uint8).tobytes()
         ids = painting.seeds if painting.size == size else scale_ids(painting.seeds, size)
         before, self.shown = self.shown, (ids, colors)
         rim = max(1, round(RIM * max(size)))
-        if before is None or before[0].shape != ids.shape or before[1] != colors:
-            left, top, right, bottom = 0, 0, *size
-        else:
-            changed = before[0] != ids
-            rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
-            if not len(rows):
-                return None
-            left, top = (max(0, int(part[0]) - 2 * rim) for part in (columns, rows))
-            right, bottom = (int(part[-1]) + 2 * rim + 1 for part in (columns, rows))
+        part = changed_part(None if before is None or before[1] != colors else before[0], ids)
+        if part is None:
+            return None
+        (top, bottom), (left, right) = ((max(0, first - 2 * rim), last + 2 * rim) for first, last in part)
         # a stroke just outside of the rectangle has rims in it
         x, y = max(0, left - 2 * rim), max(0, top - 2 * rim)
-        part = _with_rims(ids[y : bottom + 2 * rim, x : right + 2 * rim], rim)
-        part = part[top - y : top - y + min(bottom, size[1]) - top, left - x : left - x + min(right, size[0]) - left]
-        return (left, top), _indexed_file(part, colors)
+        layer = _with_rims(ids[y : bottom + 2 * rim, x : right + 2 * rim], rim)
+        layer = layer[top - y : min(bottom, size[1]) - y, left - x : min(right, size[0]) - x]
+        if layer.size <= MOST_RAW:
+            return (left, top, *layer.shape[::-1]), _palette(colors)[layer].tobytes()
+        return (left, top), _indexed_file(layer, _palette(colors))
+
+
+def changed_part(before: np.ndarray | None, now: np.ndarray) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Return the rows and the columns, each as (first, past the last), in which two maps differ; None if in none.
+
+    Maps of different shapes, and a map before which there was none, differ everywhere.
+    """
+    if before is None or before.shape != now.shape:
+        return (0, now.shape[0]), (0, now.shape[1])
+    changed = before != now
+    rows, columns = (np.flatnonzero(changed.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return None
+    return (int(rows[0]), int(rows[-1]) + 1), (int(columns[0]), int(columns[-1]) + 1)
 
 
 #: Ids of the layer's pixels: none, the outer rim, the inner one, and then the classes.
@@ -208,13 +254,21 @@ def _with_rims(ids: np.ndarray, rim: int) -> np.ndarray:
     return layer
 
 
-def _indexed_file(layer: np.ndarray, colors: bytes) -> bytes:
+def _palette(colors: bytes) -> np.ndarray:
+    """Return RGBA (256, 4) of the layer's ids, for the classes' RGB."""
+    palette = np.zeros((256, 4), np.uint8)
+    palette[_OUTER], palette[_INNER], palette[_FIRST:, 3] = (0, 0, 0, 190), (255, 255, 255, 230), 255
+    rgb = np.frombuffer(colors, np.uint8).reshape(-1, 3)[: 256 - _FIRST]
+    palette[_FIRST : _FIRST + len(rgb), :3] = rgb
+    return palette
+
+
+def _indexed_file(layer: np.ndarray, palette: np.ndarray) -> bytes:
     """Return the layer as a PNG."""
     from PIL import Image
 
     picture = Image.fromarray(np.ascontiguousarray(layer), mode="P")
-    picture.putpalette((bytes([0, 0, 0, 0, 0, 0, 255, 255, 255]) + colors)[:768])
+    picture.putpalette(palette[:, :3].tobytes())
     file = io.BytesIO()
-    opacities = bytes([0, 190, 230]) + bytes([255]) * 253
-    picture.save(file, format="PNG", transparency=opacities, compress_level=1)
+    picture.save(file, format="PNG", transparency=palette[:, 3].tobytes(), compress_level=1)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Labels a few ms after a stroke: those of the last full solution, and what has changed since on the mixture model's cells."""
+"""Labels a few ms after a stroke: those of the last full solution, and what has changed since on coarse cells."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -17,6 +17,8 @@ from toykit.neighborhoods.protocol import Edges
 from toykit.simplex import one_hot
 from toykit.solvers import Solution, solve
 
+#: Side of a preview's cell in cells of the mixture model. Larger cells pass a stroke's effect on in fewer sweeps.
+COARSER = 2
 #: Sweeps of a preview on the cells, and the tolerance of the cells' solution that belongs to a full one.
 SWEEPS, TOLERANCE = 2, 1e-3
 #: Smaller changes of a cell's label are not shown: half a step of the picture's opacity.
@@ -51,7 +53,7 @@ class Settled:
 class Previews:
     """The labels of one photo between full solutions, which take half a second.
 
-    A preview is the full solution plus a change, which is computed on cells (`toykit.mixture_model.position`) as the
+    A preview is the full solution plus a change, which is computed on cells (as in `toykit.mixture_model.position`) as the
     difference of two solutions there, with the strokes of now and of then. So boundaries stay as sharp as they were where
     nothing changes. The cells' predictions follow the strokes, too: they are those of the full solution, with the new distances
     of the classes whose strokes have changed. Fitting colours anew takes too long.
@@ -62,7 +64,7 @@ class Previews:
     """
 
     def __init__(self, image: np.ndarray):
-        self.stride = stride_of(*image.shape[:2])
+        self.stride = COARSER * stride_of(*image.shape[:2])
         photo = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float()
         none = torch.full(photo.shape[1:], UNLABELLED)
         self._image = cell_photo(photo[None], none[None], self.stride)

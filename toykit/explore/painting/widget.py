@@ -9,7 +9,7 @@ import traitlets
 from toykit.conventions import UNLABELLED
 from toykit.explore.painting.labelling import compile_loops
 from toykit.explore.painting.page import script, style
-from toykit.explore.painting.pictures import SeedsLayer, photo_file, shown_size
+from toykit.explore.painting.pictures import LabelsLayer, SeedsLayer, photo_file, shown_size
 from toykit.explore.painting.requests import act
 from toykit.explore.painting.session import Session
 
@@ -37,7 +37,8 @@ class PainterWidget(anywidget.AnyWidget):
         unlabelled: int = UNLABELLED,
     ):
         self.answered = False  # whether the page has the answer to its last requests
-        self.session, self.seeds = Session(name, long_side, scribbles, classes, unlabelled), SeedsLayer()
+        self.session = Session(name, long_side, scribbles, classes, unlabelled)
+        self.labels, self.seeds = LabelsLayer(), SeedsLayer()
         super().__init__(state=self.session.state())
         self.on_msg(lambda _, content, buffers: self.answer(content["actions"], buffers))
         self.session.kernel = "torch"  # until the loops of the numba kernel are compiled
@@ -67,27 +68,38 @@ class PainterWidget(anywidget.AnyWidget):
         preview = changed and session.settings.solver == "fast"
         if changed or "settle" in done:
             session.solve(preview)
-        self.state = session.state()
+        if opened or not preview:
+            self.state = session.state()
         if opened:
+            self.labels.forget()
             self.seeds.forget()
             size = shown_size(session.painting.image)
             self.send(
                 {"kind": "photo", "shown": size, "size": session.painting.size}, [photo_file(session.painting.image)]
             )
             self._send_document(opened=True)  # before the pictures, after which the page sends strokes
-        update = self.seeds.update(session.painting)
-        content = {"kind": "pictures", "size": session.small.shape[1::-1], "settled": not preview}
-        if update is not None:
-            content["corner"] = update[0]
-        self.send(content, [session.layer().tobytes(), *([] if update is None else [update[1]])])
+        self._send_pictures(settled=not preview)
         self.answered = True
-        if session.folder is not None and session.unsaved:  # after the pictures, which should not wait for the disk
-            session.autosave()
-            self.state = session.state()
+        # a stroke's picture should wait neither for the disk nor for the page's controls
+        session.autosave()
+        self.state = session.state()
         if not preview and not opened:
             self._send_document(opened=False)
         for name, file in downloads.items():
             self.send({"kind": "file", "name": name}, [file])
+
+    def _send_pictures(self, settled: bool) -> None:
+        """Send the parts of the labels and of the strokes that have changed."""
+        session, buffers = self.session, []
+        content: dict = {"kind": "pictures", "size": session.small.shape[1::-1], "settled": settled}
+        for name, part in (
+            ("labels", self.labels.update(session.layer())),
+            ("strokes", self.seeds.update(session.painting)),
+        ):
+            if part is not None:
+                content[name] = part[0]  # where
+                buffers.append(part[1])
+        self.send(content, buffers)
 
     def _send_document(self, opened: bool) -> None:
         """Send the marks, which the page keeps, in case that the kernel dies."""

@@ -49,7 +49,13 @@ export function makePen(app) {
       context.stroke();
     }
   }
+  let due = false; // one drawing per frame
   function draw() {
+    if (!due) requestAnimationFrame(drawNow);
+    due = true;
+  }
+  function drawNow() {
+    due = false;
     const { stage, tools } = app, context = stage.pen.getContext("2d"), ratio = window.devicePixelRatio || 1;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, stage.pen.width, stage.pen.height);

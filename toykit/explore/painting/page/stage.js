@@ -20,6 +20,7 @@ export function makeStage(app) {
   const box = element("div", { className: "stage" }, view, secondView);
   const stage = { box, view, photo, result, seeds, pen, size: [1, 1], scale: 1, left: 0, top: 0 };
   let free = false; // whether the user has zoomed or moved
+  let picture = null; // the photo
   let painted = Promise.resolve(); // pictures are decoded one after the other
 
   // The scale at which the photo fills the view.
@@ -81,8 +82,20 @@ export function makeStage(app) {
   function look() {
     const tinted = app.opacity > 0 && ["soft", "hard"].includes(app.state.view);
     result.style.opacity = app.state.view === "entropy" && app.opacity > 0 ? Math.max(app.opacity, 0.9) : app.opacity;
-    photo.classList.toggle("grey", tinted && secondView.hidden);
-    beside.classList.toggle("grey", tinted);
+    drawPhoto(photo, tinted && secondView.hidden);
+    if (!secondView.hidden) drawPhoto(beside, tinted);
+  }
+  // Grey is computed once: a CSS filter is applied in every frame, which strokes would wait for.
+  function drawPhoto(canvas, grey) {
+    if (!picture || canvas.dataset.grey === String(grey)) return;
+    canvas.dataset.grey = grey;
+    [canvas.width, canvas.height] = [picture.width, picture.height];
+    const context = canvas.getContext("2d");
+    context.drawImage(picture, 0, 0);
+    if (!grey) return;
+    const pixels = context.getImageData(0, 0, canvas.width, canvas.height), { data } = pixels;
+    for (let k = 0; k < data.length; k += 4) data[k] = data[k + 1] = data[k + 2] = 0.2125 * data[k] + 0.7154 * data[k + 1] + 0.0721 * data[k + 2];
+    context.putImageData(pixels, 0, 0);
   }
   function inOrder(task) {
     painted = painted.then(task, task);
@@ -90,25 +103,32 @@ export function makeStage(app) {
   }
   function showPhoto({ size, shown }, file) {
     return inOrder(async () => {
-      const picture = await createImageBitmap(new Blob([file], { type: "image/jpeg" }));
+      picture = await createImageBitmap(new Blob([file], { type: "image/jpeg" }));
       stage.size = size;
       box.style.setProperty("--aspect", size[0] / size[1]);
-      for (const canvas of [photo, beside, seeds]) [canvas.width, canvas.height] = shown;
-      for (const canvas of [photo, beside]) canvas.getContext("2d").drawImage(picture, 0, 0);
+      [seeds.width, seeds.height] = shown;
+      for (const canvas of [photo, beside]) delete canvas.dataset.grey;
+      look();
       fit();
     });
   }
-  function showPictures({ size, corner }, [labels, strokes]) {
+  // The parts of the labels and of the strokes that have changed, each with its place; large parts of the strokes are files.
+  function showPictures({ size, labels, strokes }, buffers) {
     return inOrder(async () => {
-      const patch = strokes && (await createImageBitmap(new Blob([strokes], { type: "image/png" })));
+      const last = buffers[buffers.length - 1];
+      const file = strokes?.length === 2 && (await createImageBitmap(new Blob([last], { type: "image/png" })));
       if (result.width !== size[0] || result.height !== size[1]) [result.width, result.height] = size;
-      const bytes = new Uint8ClampedArray(labels.buffer, labels.byteOffset, labels.byteLength);
-      result.getContext("2d").putImageData(new ImageData(bytes, ...size), 0, 0);
-      if (!patch) return;
-      const context = seeds.getContext("2d");
-      context.clearRect(...corner, patch.width, patch.height);
-      context.drawImage(patch, ...corner);
+      if (labels) put(result, labels, buffers[0]);
+      if (file) {
+        const context = seeds.getContext("2d");
+        context.clearRect(...strokes, file.width, file.height);
+        context.drawImage(file, ...strokes);
+      } else if (strokes) put(seeds, strokes, last);
     });
+  }
+  function put(canvas, [left, top, width, height], { buffer, byteOffset, byteLength }) {
+    const pixels = new Uint8ClampedArray(buffer, byteOffset, byteLength);
+    canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), left, top);
   }
   return Object.assign(stage, { fit, zoom, move, at, apart, look, resize, showPhoto, showPictures });
 }

@@ -160,6 +160,23 @@ def test_a_link_opens_a_tab_with_a_state_and_what_does_not_fit_is_ignored(opened
     dashboard.wait_for_function(reads, arg="A 0.00, B 0.00, C 1.00")
 
 
+def test_links_keep_the_states_of_explorers_with_a_kernel(dashboard):
+    given = "neighbourhood=nearest,+8&colour_bandwidth=20&pixel_x=3&pixel_y=999"
+    dashboard.evaluate("(link) => { location.hash = link; }", f"tab=neighbourhoods&{given}")
+    panel = dashboard.locator(".widget-tab-contents > .lm-Widget").filter(visible=True).first
+    panel.get_by_text("pixel (3, ").wait_for()
+    dashboard.wait_for_function("() => /neighbourhood=nearest.*8&colour_bandwidth=20.*pixel_x=3&/.test(location.hash)")
+    dashboard.evaluate(
+        "(link) => { location.hash = link; }", "tab=painter&relaxation=BL&eta=9&lam=2&view=hard&photo=coffee"
+    )
+    dashboard.wait_for_function("() => /photo=coffee&relaxation=BL.*eta=0.3&lam=2&.*view=hard/.test(location.hash)")
+    painter = dashboard.locator(".toykit-painter")
+    assert painter.get_by_label("relaxation").input_value() == "BL"
+    assert painter.locator("input[value=hard]").is_checked()
+    painter.get_by_role("button", name="reset").click()
+    dashboard.wait_for_function("() => /relaxation=CD.*lam=6/.test(location.hash)")
+
+
 def test_the_bar_does_what_it_says(dashboard):
     dashboard.get_by_role("tab", name="Simplex (Fig. 1)").click()
     panel = dashboard.locator(".widget-tab-contents > .lm-Widget").filter(visible=True).first

@@ -104,6 +104,48 @@ def test_a_situation_sets_its_controls_and_draws_once_and_reset_restores_the_fir
     assert all((now == images(widget)[name]).all() for name, now in first.items())
 
 
+@pytest.mark.parametrize(
+    ("make", "photo_name", "state", "kept"),
+    [
+        (
+            explore.pseudo_labels,
+            "chelsea",
+            {"relaxation": "BL", "cross_entropy": "CE", "eta": "0.5", "lambda": "2", "bandwidth": "20"},
+            "CD",
+        ),
+        (
+            explore.neighborhood_explorer,
+            "coffee",
+            {
+                "neighbourhood": "nearest, 8",
+                "colour_bandwidth": "20",
+                "spatial_bandwidth": "8",
+                "pixel_x": "3",
+                "pixel_y": "2",
+            },
+            "dense",
+        ),
+    ],
+)
+def test_a_link_s_state_sets_the_controls_and_what_does_not_fit_is_left_out(make, photo_name, state, kept):
+    widget = make(datasets.photo(photo_name, 24))
+    frame = widget.children[-1]
+    first = dict(frame.state)
+    assert first.keys() == state.keys()
+    assert kept in first.values()
+    for given in (
+        state,
+        dict.fromkeys(state, "nan") | {"no": "thing"},
+        dict.fromkeys(state, "-9"),
+        dict.fromkeys(state, 7),
+        {},
+    ):
+        frame._handle_custom_msg({"state": given}, [])  # as the page sends it
+        assert frame.state == state
+    press(widget, "reset")
+    assert frame.state == first
+
+
 def test_situations_of_the_neighborhood_explorer_leave_the_pixel(monkeypatch):
     widget = explore.neighborhood_explorer(datasets.photo("coffee", 24))
     given, figure, _ = parts(widget)

@@ -1,5 +1,6 @@
 """Create labelled controls of explorers, which report their values when the user releases them, and groups of them."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -65,6 +66,18 @@ class Controls:
             self.together = False
         self.show()
 
+    def state(self) -> dict[str, str]:
+        """Return the controls' values as text for a link, by short names."""
+        return {
+            _short(label): control.value if isinstance(control.value, str) else f"{control.value:g}"
+            for label, control in self.controls.items()
+        }
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Set what a link contains, see `state`. Links may be damaged: what does not fit is left out."""
+        values = {label: _fitting(control, state.get(_short(label))) for label, control in self.controls.items()}
+        self.set({label: value for label, value in values.items() if value is not None})
+
     def _changed(self, _) -> None:
         if not self.together:
             self.show()
@@ -75,3 +88,21 @@ class Controls:
         button = widgets.Button(description=words)
         button.on_click(lambda _: self.set(values))
         return button
+
+
+def _short(label: str) -> str:
+    """Return a control's name in links."""
+    return re.sub(r"\W+", "_", label.partition(" (")[0])
+
+
+def _fitting(control, text: object) -> str | float | int | None:
+    """Return the value of a control that a text names, or None."""
+    if not isinstance(text, str):
+        return None
+    if hasattr(control, "options"):
+        return text if text in control.options else None
+    try:
+        value = type(control.value)(text)
+    except ValueError:
+        return None
+    return value if control.min <= value <= control.max else None

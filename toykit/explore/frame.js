@@ -1,5 +1,5 @@
-// The frame of an explorer: it reports the width available for pictures and sets the names that screen readers need, because
-// ipywidgets does not name a slider's handle or its number.
+// The frame of an explorer: it reports the width available for pictures, sets the names that screen readers need, because
+// ipywidgets does not name a slider's handle or its number, and passes on the states of links.
 
 const REST = 100; // ms without a change after which the width is reported
 const NARROW = 800; // pixels; no room for controls beside the pictures
@@ -28,6 +28,10 @@ function render({ model, el }) {
     model.save_changes();
   }
 
+  // A state is a link's, see links.js.
+  function announce() { root.dispatchEvent(new CustomEvent("toykit-state", { bubbles: true, detail: model.get("state") })); }
+  function restore({ detail }) { model.send({ state: detail }); }
+
   const parts = new MutationObserver(name);
   const room = new ResizeObserver(() => {
     root.classList.toggle("narrow", root.clientWidth < NARROW);
@@ -40,9 +44,20 @@ function render({ model, el }) {
     room.observe(root);
     parts.observe(root, { childList: true, subtree: true });
     name();
+    root.dataset.kind = model.get("kind");
+    root.addEventListener("toykit-restore", restore);
+    model.on("change:state", announce);
+    announce();
   }
   waiting = requestAnimationFrame(begin);
-  return () => { cancelAnimationFrame(waiting); clearTimeout(due); room.disconnect(); parts.disconnect(); };
+  return () => {
+    cancelAnimationFrame(waiting);
+    clearTimeout(due);
+    room.disconnect();
+    parts.disconnect();
+    model.off("change:state", announce);
+    root?.removeEventListener("toykit-restore", restore);
+  };
 }
 
 export default { render };

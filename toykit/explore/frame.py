@@ -3,11 +3,13 @@
 from toykit.explore.controls import Controls
 
 
-def explorer(controls: Controls, picture, *texts, panels=None):
+def explorer(name: str, controls: Controls, picture, *texts, panels=None):
     """Return a widget with a picture, the controls beside it or, in a narrow page, below it, and the texts below both.
 
     Parameters
     ----------
+    name : str
+        Its name in links, see `toykit.explore.dashboard.tabs`.
     controls : Controls
         The controls and the buttons of situations.
     picture : widget
@@ -25,7 +27,10 @@ def explorer(controls: Controls, picture, *texts, panels=None):
 
     from toykit.explore.frame_widget import Frame
 
-    frame = Frame()
+    frame = Frame(kind=name, state=controls.state())
+    for control in controls.controls.values():
+        control.observe(lambda _: frame.set_trait("state", controls.state()), "value")
+    frame.on_msg(lambda _, content, buffers: controls.restore(content["state"]))
     if panels is not None:
         frame.label = "; ".join(panels.titles)
         panels.renew()

@@ -13,7 +13,7 @@ def joined(folder: Path, names: Iterable[str]) -> str:
     folder : Path
         Where the modules lie.
     names : iterable of str
-        The modules, without ".js", each after those that it imports.
+        The modules, as paths from the folder without ".js", each after those that it imports.
 
     Returns
     -------
@@ -22,6 +22,6 @@ def joined(folder: Path, names: Iterable[str]) -> str:
     parts = []
     for name in names:
         text = (folder / f"{name}.js").read_text(encoding="utf-8")
-        text = re.sub(r'^import \{[^}]*\} from "\./\w+\.js";\n', "", text, flags=re.MULTILINE)
-        parts.append(f"// {name}.js\n" + re.sub(r"^export (?!default)", "", text, flags=re.MULTILINE))
+        text = re.sub(r'^import \{[^}]*\} from "\.[./]*/\w+\.js";\n', "", text, flags=re.MULTILINE)
+        parts.append(f"// {Path(name).name}.js\n" + re.sub(r"^export (?!default)", "", text, flags=re.MULTILINE))
     return "\n".join(parts)

@@ -71,7 +71,7 @@ def neighborhood_explorer(sample: Sample, neighborhood: str = "dense"):
     for trace in figure.data[1:3]:
         trace.on_click(click)
     show()
-    return explorer(controls, figure, counts, text(CAPTION), panels=panels)
+    return explorer("neighbourhoods", controls, figure, counts, text(CAPTION), panels=panels)
 
 
 def _panels(photo):

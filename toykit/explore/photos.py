@@ -70,7 +70,13 @@ def pseudo_labels(sample: Sample):
 
     controls = Controls([relaxation, cross_entropy, eta, lam, bandwidth], show, SITUATIONS)
     show()
-    return explorer(controls, pictures({"seeds": seeded, **shown}), text(_legend(sample.classes, tints)), text(CAPTION))
+    return explorer(
+        "pseudoLabels",
+        controls,
+        pictures({"seeds": seeded, **shown}),
+        text(_legend(sample.classes, tints)),
+        text(CAPTION),
+    )
 
 
 def png(colors: np.ndarray) -> bytes:

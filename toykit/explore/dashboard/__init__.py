@@ -31,7 +31,7 @@ def dashboard(tabs: Sequence[Tab] = TABS):
     style()
     pages = [widgets.VBox([_words(tab)]).add_class("toykit-tab") for tab in tabs]
     tab = widgets.Tab(pages, titles=[tab.title for tab in tabs], selected_index=0)
-    bar = Bar(tabs=[{"name": tab.name, "title": tab.title, "saves": tab.saves, "keeps": tab.keeps} for tab in tabs])
+    bar = Bar(tabs=[{"name": tab.name, "title": tab.title, "saves": tab.saves} for tab in tabs])
 
     def fill(number: int | None) -> None:
         if number is not None and len(pages[number].children) == 1:

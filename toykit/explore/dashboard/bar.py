@@ -18,7 +18,5 @@ class Bar(anywidget.AnyWidget):
 
     _esm = joined(FOLDER, ("link", "picture", "bar"))
     _css = FOLDER / "bar.css"
-    tabs = traitlets.List(
-        help="of each tab: name, title, whether its pictures can be saved and its state be linked to"
-    ).tag(sync=True)
+    tabs = traitlets.List(help="of each tab: name, title, whether its pictures can be saved").tag(sync=True)
     selected = traitlets.Int(0, help="number of the open tab").tag(sync=True)

@@ -15,7 +15,7 @@ class Tab:
     Parameters
     ----------
     name : str
-        Its name in links; for an explorer that runs in the page, the explorer's name in `live.js`.
+        Its name in links, which is its widget's in the page (`data-kind`).
     title : str
         Written on the tab.
     question : str
@@ -26,8 +26,6 @@ class Tab:
         Creates the widget.
     saves : bool, default True
         Whether the bar saves its pictures; the painter saves its own, at the photo's size.
-    keeps : bool, default False
-        Whether links keep its state, as the explorers in the page do.
     """
 
     name: str
@@ -36,7 +34,6 @@ class Tab:
     notes: tuple[str, ...]
     make: Callable[[], Any]
     saves: bool = True
-    keeps: bool = False
 
 
 TABS = (
@@ -67,7 +64,6 @@ TABS = (
             '"Firmly different": CCE, LQ and CD are infinite.',
         ),
         lambda: explore.simplex_explorer(),
-        keeps=True,
     ),
     Tab(
         "potentials",
@@ -80,7 +76,6 @@ TABS = (
             "Turn the surface once, slowly, then let the class find the orange cut in all three pictures.",
         ),
         lambda: explore.potential_explorer(),
-        keeps=True,
     ),
     Tab(
         "crossEntropies",
@@ -94,7 +89,6 @@ TABS = (
             "prediction, CCE neither.",
         ),
         lambda: explore.cross_entropy_explorer(),
-        keeps=True,
     ),
     Tab(
         "pseudoLabels",

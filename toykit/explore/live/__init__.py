@@ -13,7 +13,7 @@ from toykit.explore.modules import joined
 
 FOLDER = Path(__file__).parent
 #: The modules, each after those that it imports.
-MODULES = ("formulas", "elements", "links", "colors", "chart", "simplex", "potentials", "cross_entropies", "live")
+MODULES = ("formulas", "elements", "../links", "colors", "chart", "simplex", "potentials", "cross_entropies", "live")
 
 
 def live(kind: str, start: dict[str, Any], picture: Callable[[], Any], description: str):

@@ -1,7 +1,7 @@
 // The cross-entropies of Fig. 3 over predictions and over labels, their gradients, and which side mimics the other.
 import { CROSS_ENTROPIES } from "./formulas.js";
 import { add, button, drag, draw, everyFrame, set, slide, slider } from "./elements.js";
-import { number, shareable } from "./links.js";
+import { number, shareable } from "../links.js";
 import { chart } from "./chart.js";
 
 const LABELLINGS = {

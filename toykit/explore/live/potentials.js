@@ -1,7 +1,7 @@
 // Fig. 2: the surface of P over two logits, a cut through it, and the direction of gradient descent.
 import { RELAXATIONS } from "./formulas.js";
 import { add, button, choice, drag, draw, everyFrame, onScheme, set, slide, slider } from "./elements.js";
-import { number, oneOf, shareable } from "./links.js";
+import { number, oneOf, shareable } from "../links.js";
 import { chart } from "./chart.js";
 import { cividis } from "./colors.js";
 

@@ -1,7 +1,7 @@
 // Two labels p and q on the triangle, the six relaxations between them, and the moves of Fig. 1.
 import { RELAXATIONS, potential } from "./formulas.js";
 import { add, button, choice, drag, draw, everyFrame, keys, set, slide, slider } from "./elements.js";
-import { distribution, number, oneOf, shareable } from "./links.js";
+import { distribution, number, oneOf, shareable } from "../links.js";
 import { CIVIDIS, cividis } from "./colors.js";
 
 const CEILING = 3; // the largest value of bars and colours; larger values are written as text

@@ -8,6 +8,7 @@ FOLDER = Path(__file__).parent / "page"
 #: The modules, each after those that it imports.
 MODULES = (
     "elements",
+    "../../links",
     "link",
     "journal",
     "stage",

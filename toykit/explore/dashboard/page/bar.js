@@ -52,7 +52,7 @@ function render({ model, el }) {
     for (const one of saves) one.hidden = !may;
     link.opened(name);
   }
-  const link = makeLink(names, tabs.filter(({ keeps }) => keeps).map(({ name }) => name), (name, asked) => {
+  const link = makeLink(names, (name, asked) => {
     look = asked;
     wear();
     model.set("selected", names.indexOf(name));

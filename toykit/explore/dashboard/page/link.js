@@ -2,8 +2,8 @@
 
 const REST = 250; // ms without a change after which the address changes; browsers limit how often it may
 
-/** Keep links. Tabs in `keeping` have a state; `show(tab, look)` opens what a link names. Return functions that report another tab or look. */
-export function makeLink(names, keeping, show) {
+/** Keep links. `show(tab, look)` opens what a link names. Return functions that report another tab or look. */
+export function makeLink(names, show) {
   const states = new Map(), roots = new Map();
   let tab = names[0], look = {}, wanted = null, due = 0;
 
@@ -20,7 +20,7 @@ export function makeLink(names, keeping, show) {
     if (!names.includes(name)) return; // not one of ours
     look = { ...(type === "large" && { type }), ...(["dark", "light"].includes(scheme) && { scheme }) };
     tab = name;
-    wanted = Object.keys(state).length && keeping.includes(tab) ? { tab, state } : null;
+    wanted = Object.keys(state).length ? { tab, state } : null;
     show(tab, look);
     if (wanted && roots.get(tab)?.isConnected) restore(roots.get(tab));
   }

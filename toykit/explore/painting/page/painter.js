@@ -1,6 +1,7 @@
 // The painter's page. It shows the model's state, draws a mark while the user makes it, and sends requests. Python does the rest.
 
 import { button, element } from "./elements.js";
+import { number, oneOf, shareable } from "../../links.js";
 import { makeLink } from "./link.js";
 import { makeJournal } from "./journal.js";
 import { makeStage } from "./stage.js";
@@ -15,6 +16,7 @@ let instances = 0;
 
 function render({ model, el }) {
   const root = element("div", { className: "toykit-painter" });
+  root.dataset.kind = "painter"; // in links
   root.dataset.lmSuppressShortcuts = "true"; // keep JupyterLab from handling keys as commands
   el.append(root);
   const message = element("p", { className: "message" });
@@ -51,6 +53,25 @@ function render({ model, el }) {
     const top = Math.min(Math.max(root.getBoundingClientRect().top + window.scrollY, 0), 200);
     root.style.setProperty("--height", `${Math.max(440, window.innerHeight - top - 16)}px`);
   }
+  // What a link contains: the photo, if it is one of ours, the settings and the view.
+  const within = ({ control }) => number(Number(control.min), Number(control.max));
+  const { eta, lam, bandwidth } = app.panels.ranges;
+  const { state } = app;
+  const kinds = {
+    photo: oneOf(state.photos), relaxation: oneOf(state.relaxations), cross_entropy: oneOf(state.cross_entropies), eta: within(eta),
+    lam: within(lam), bandwidth: within(bandwidth), solver: oneOf(Object.keys(state.solvers)), view: oneOf(Object.keys(state.views)),
+  };
+  function linked() {
+    const { photo, photos, view, settings } = app.state;
+    return { ...settings, view, photo: photos.includes(photo) ? photo : "" };
+  }
+  function follow(values) {
+    const { photo, view, settings } = app.state;
+    if (values.photo && values.photo !== photo && !app.unsaved()) app.link.post({ do: "photo", name: values.photo });
+    for (const name of Object.keys(settings)) if (name in values && values[name] !== settings[name]) app.link.post({ do: "set", name, value: values[name] });
+    if (values.view && values.view !== view) app.link.post({ do: "view", name: values.view });
+  }
+  const announce = shareable(root, kinds, linked, follow);
   function show() {
     const s = app.state;
     root.style.setProperty("--accent", s.accent);
@@ -61,6 +82,7 @@ function render({ model, el }) {
     app.mind();
     const [width, height] = s.size, small = s.solved[0] < width;
     const how = s.message && (small ? ` Preview solved at ${s.solved.join(" x ")} of ${width} x ${height} pixels.` : "");
+    announce();
     app.say(s.error || `${s.message}${how && !s.message.endsWith(".") ? "." : ""}${how}`, Boolean(s.error));
   }
   function offerEarlier(earlier) {

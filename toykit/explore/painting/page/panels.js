@@ -106,5 +106,5 @@ export function makePanels(app) {
   }
   function toggleSide() { side.click(); }
   function setOpacity(value) { app.opacity = value; opacity.control.show(value); stage.look(); }
-  return { bar, panel, show, showTools, toggleSide, setOpacity };
+  return { bar, panel, ranges, show, showTools, toggleSide, setOpacity };
 }

@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 #: For waits in a page, in ms, and for a server, in s: a busy machine with two cores is the usual case.
-PATIENCE, STARTING = 60_000, 180
+PATIENCE, STARTING = 120_000, 180
 
 
 @pytest.fixture(scope="module")

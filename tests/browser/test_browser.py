@@ -107,10 +107,13 @@ def test_the_dashboard_uses_the_width_of_a_wide_page_and_fits_a_narrow_one(dashb
     panel.locator(first).first.wait_for()
     plots = """(panel) => Array.from(panel.querySelectorAll('.js-plotly-plot'))
         .every((p) => p.querySelector('.main-svg')?.width.baseVal.value === p.closest('.main').clientWidth)"""
-    for width, height in ((390, 844), (1280, 900)):
+    for width, height in ((390, 844), (1440, 900), (1920, 1080)):
         dashboard.set_viewport_size({"width": width, "height": height})
         dashboard.wait_for_function(plots, arg=panel.element_handle())
-        dashboard.screenshot(path=screenshots / f"dashboard_{title.split()[0].lower()}_{width}.png", full_page=True)
+        for scheme in ("dark", "light"):
+            dashboard.emulate_media(color_scheme=scheme)
+            name = f"dashboard_{title.split()[0].lower()}_{width}_{scheme}.png"
+            dashboard.screenshot(path=screenshots / name, full_page=True)
         beyond = panel.evaluate(
             """(panel) => Array.from(panel.querySelectorAll('.controls *, .main, canvas, img'))
                 .filter((e) => e.getBoundingClientRect().right > window.innerWidth).map((e) => e.className)"""

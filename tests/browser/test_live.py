@@ -242,7 +242,7 @@ EXPLORERS = {
 
 @pytest.mark.parametrize("name", EXPLORERS)
 def test_explorers_fit_a_screen_and_a_phone_light_and_dark(opened, page, screenshots, name):
-    for width, dark in product((1440, 390), (False, True)):
+    for width, dark in product((1920, 1440, 390), (False, True)):
         root = opened(EXPLORERS[name](), width, dark)
         settle(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width

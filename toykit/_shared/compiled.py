@@ -18,12 +18,20 @@ from numba.extending import overload
 
 # NaN and infinity keep their meaning
 FAST = {"contract", "reassoc", "nsz", "arcp"}
+#: Settings of all functions that outer loops call. Nothing but compiled code calls them: functions for calls from Python and C
+#: would take a quarter of the time of compiling.
+_WITHIN: dict[str, Any] = {
+    "fastmath": FAST,
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
 #: Decorator of the functions that outer loops call: compiled with each of them, without a cache of their own. With Python's
 #: error model a test for division by zero would keep a loop from being vectorised.
-inner = numba.njit(fastmath=FAST, error_model="numpy")
+inner = numba.njit(**_WITHIN)
 #: As `inner`, for large functions with one caller: they become part of it before LLVM sees them. LLVM would else optimise each
-#: by itself, and again within its caller, that one's caller, and so on: half the time of compiling.
-inlined = numba.njit(fastmath=FAST, error_model="numpy", inline="always")
+#: by itself, and again within its caller, that one's caller, and so on. Small functions gain nothing by it.
+inlined = numba.njit(**_WITHIN, inline="always")
 
 
 def in_compiled_code(function: Callable) -> Callable[[Callable], Callable]:
@@ -57,7 +65,7 @@ def outer(
         Takes factory(digest), which returns the loop. The loop must mention `digest`: only then does it close over it.
     """
     number = digest(sources)
-    settings: dict[str, Any] = {"fastmath": FAST, "error_model": "numpy", "nogil": True}
+    settings: dict[str, Any] = {"fastmath": FAST, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
 
     def compiled(factory: Callable[[int], Callable[..., None]]) -> Callable[..., None]:
         loop = factory(number)

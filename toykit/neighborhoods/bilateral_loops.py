@@ -158,11 +158,11 @@ def _filter(digest):
         for first in range(first_group * WIDTH, min(len(values), last_group * WIDTH), WIDTH):
             classes = min(WIDTH, len(values) - first)
             _enter(own, values[first : first + classes])
-            total[:] = -own
+            _negate(total, own)
             for colors, points, cells, in_space, in_colors in grids:
                 patches = (len(in_space[0][0]) + PATCH - 2) // PATCH
                 table = tables[: patches * PATCH * colors]
-                table[:] = 0
+                _clear(table)
                 _splat(table, colors, points, cells, own, local, at_once)
                 _blur_space(table, colors, in_space, local, half)
                 for patch in range(patches):
@@ -174,6 +174,22 @@ def _filter(digest):
             _leave(out[first : first + classes], total)
 
     return filter_classes
+
+
+@inner
+def _clear(rows):
+    """Set rows to 0; assignment to a slice would compile numba's code for any index, and for the text of its errors."""
+    numbers = rows.reshape(-1)
+    for n in range(len(numbers)):
+        numbers[n] = 0
+
+
+@inner
+def _negate(out, rows):
+    """Set out to minus some rows (N, WIDTH)."""
+    for p in range(len(rows)):
+        for k in range(WIDTH):
+            out[p, k] = -rows[p, k]
 
 
 @inner
@@ -235,7 +251,7 @@ def _splat(table, colors, points, cells, values, local, at_once):
     (order, hats), (starts, spots, corners) = points, cells
     for cell in range(len(spots)):
         _fetch_nodes(table, colors, cells, min(cell + 1, len(spots) - 1))
-        local[:32] = 0
+        _clear(local[:32])
         for first in range(starts[cell], starts[cell + 1], POINTS):
             count = min(POINTS, starts[cell + 1] - first)
             some, soon = order[first : first + count], order[first + AHEAD : first + AHEAD + count]
@@ -274,10 +290,8 @@ def _slice(table, colors, points, cells, out, local, part):
         for p in range(last - first):
             fetch(out, soon[p])
             total = read(out, some[p])
-            total = plus(total, weights[p, 8], _near(local, 0, weights, p))
-            total = plus(total, weights[p, 9], _near(local, 8, weights, p))
-            total = plus(total, weights[p, 10], _near(local, 16, weights, p))
-            total = plus(total, weights[p, 11], _near(local, 24, weights, p))
+            for corner in range(4):
+                total = plus(total, weights[p, 8 + corner], _near(local, 8 * corner, weights, p))
             write(out, some[p], total)
 
 

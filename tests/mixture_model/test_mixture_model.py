@@ -229,8 +229,21 @@ def test_self_training_reaches_parts_without_a_stroke():
     assert after > before + 0.02
     change = trained.classifier.log_probabilities() - model.classifier.log_probabilities()
     assert torch.allclose(trained.evidence - model.evidence, FEATURES * change)
+    logits = mixture_logits(image, seeds, 2, energy=energy, features=lambda photo: maps, kernel="torch")
+    assert torch.equal(logits[0], trained.logits(image[0], 2))
     assert self_train(model, image[0], seeds[0], replace(energy, eta=0.0)) is model
     assert self_train(fit_photo(image[0], seeds[0]), image[0], seeds[0], energy).classifier is None
+
+
+def test_self_training_leaves_a_class_where_its_strokes_cover_it():
+    """All of the disk is a stroke: what the solver leaves of its class on the ground does not count as much as a class."""
+    image, seeds, inside = disk()
+    seeds[0][inside] = 1
+    model = fit_photo(image[0], seeds[0], [inside.float()[None]])
+    energy = Energy(eta=0.3, lam=6.0, neighborhood=NearestNeighbors("auto", 8))
+    trained = self_train(model, image[0], seeds[0], energy, kernel="torch")
+    before, after = (m.classifier.log_probabilities()[1].exp()[~inside].mean() for m in (model, trained))
+    assert after < before
 
 
 def test_features_change_predictions():

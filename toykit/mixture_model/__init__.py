@@ -51,10 +51,10 @@ def mixture_logits(
     num_classes : int
         Number of classes K.
     energy : Energy, optional
-        The sub-problem to whose soft labels the mixtures are refitted, see `toykit.mixture_model.refine`. Default: no refit.
+        The sub-problem to whose soft labels the model is refitted. Default: no refit.
     rounds : int, default `ROUNDS`
-        Largest number of refits; 0 for none. It has no effect without `energy`. With features the classifier is refitted once
-        instead, see `toykit.mixture_model.self_train`.
+        Largest number of refits of the mixtures, see `toykit.mixture_model.refine`; with features the classifier is refitted
+        instead, once, see `toykit.mixture_model.self_train`. 0 for none. It has no effect without `energy`.
     features : callable, optional
         From a photo (3, H, W) to a network's maps, e.g. a `Backbone`. A linear classifier on them is added.
     kernel : str, default "auto"

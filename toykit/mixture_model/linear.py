@@ -137,6 +137,7 @@ def _interpolate(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _at(x: Tensor, cells: Tensor, size: tuple[int, int]) -> Tensor:
     """Interpolate a map at some cells as `_interpolate` does: (N, C)."""
-    centres = torch.stack([cells % size[1] / size[1], cells // size[1] / size[0]], 1).to(x)
-    grid = 2 * centres + 1 / torch.tensor([size[1], size[0]]).to(x) - 1
+    height, width = size
+    centres = torch.stack([cells % width, cells // width], 1).to(x) + 0.5
+    grid = 2 * centres / torch.tensor([width, height]).to(x) - 1
     return F.grid_sample(x[None], grid[None, None], padding_mode="border", align_corners=False)[0, :, 0].T

@@ -19,7 +19,6 @@ divided by s.
 """
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -76,12 +75,7 @@ def refine(
     weights = free.double() + seeded * (free.sum() / seeded.sum().clamp_min(1))
     labels, losses = None, []
     for _ in range(rounds):
-        logits = _log_densities(model, points).T.unflatten(1, image.shape[2:])[None].float()
-        start: dict[str, Any] = {} if labels is None else {"start": labels}
-        solution = solve(
-            logits, image, marks, coarse, on_failure="ignore", tolerance=SOLVER_TOLERANCE, kernel=kernel, **start
-        )
-        labels = solution.labels
+        logits, labels = _soft_labels(model, points, image, marks, coarse, kernel, labels)
         prior = torch.where(seeded[:, None], one_hot, labels[0].flatten(1).T.double())
         potts = float(coarse.lam * coarse.subproblem(logits, image, marks).pairwise(labels))
         losses.append(energy.eta * _unary(model, points, prior, weights) + potts)
@@ -108,21 +102,20 @@ def self_train(model: PhotoModel, photo: Tensor, seeds: Tensor, energy: Energy, 
     Notes
     -----
     The classifier's loss is the cross-entropy of the seeds plus `FREE_WEIGHT` times that of the soft labels. In both sums all
-    classes count alike: with the cells' own shares, an object of which too little is labelled would shrink further.
+    classes count alike: with the cells' own shares, an object of which too little is labelled would shrink further. A class
+    whose soft labels sum to less than 1 over the drawn cells counts less: they are mostly what the solver left over.
     """
     classifier = model.classifier
     if classifier is None or energy.eta == 0 or len(model.present) < 2:
         return model
     image, marks, coarse = _on_cells(model, photo, seeds, energy)
-    logits = _log_densities(model, cielab(image[0]).flatten(1).T).T.unflatten(1, image.shape[2:])[None].float()
-    solution = solve(logits, image, marks, coarse, on_failure="ignore", tolerance=SOLVER_TOLERANCE, kernel=kernel)
+    _, labels = _soft_labels(model, cielab(image[0]).flatten(1).T, image, marks, coarse, kernel)
     free = (marks == UNLABELLED).flatten().nonzero()[:, 0]
     drawn = torch.randperm(len(free), generator=torch.Generator().manual_seed(0))[:FREE_CELLS]
     free = free[drawn.to(free.device)]
     cells, truth = seed_targets(seeds, model.present, model.stride)
-    soft = solution.labels[0].flatten(1).T[free].double()
-    counts = [x / x.sum(0).clamp_min(1e-12) for x in (truth, soft)]
-    counts = torch.cat([counts[0], FREE_WEIGHT * counts[1]])
+    soft = labels[0].flatten(1).T[free].double()
+    counts = torch.cat([truth / truth.sum(0), FREE_WEIGHT * soft / soft.sum(0).clamp_min(1)])
     refitted = classifier.refit(torch.cat([cells, free]), counts)
     change = refitted.log_probabilities() - classifier.log_probabilities()
     return replace(model, classifier=refitted, evidence=model.evidence + FEATURES * change)
@@ -136,6 +129,21 @@ def _on_cells(model: PhotoModel, photo: Tensor, seeds: Tensor, energy: Energy) -
     image = cell_photo(photo[None], seeds[None], model.stride)
     marks = number[cell_seeds(seeds[None], model.present[-1] + 1, model.stride)]
     return image, marks, replace(energy, cross_entropy="CCE", lam=energy.lam / model.stride)
+
+
+def _soft_labels(
+    model: PhotoModel,
+    points: Tensor,
+    image: Tensor,
+    marks: Tensor,
+    energy: Energy,
+    kernel: str,
+    start: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return the logits of the cells, of colours (N, 3), and the sub-problem's soft labels, both (1, k, h, w)."""
+    logits = _log_densities(model, points).T.unflatten(1, image.shape[2:])[None].float()
+    options = {"tolerance": SOLVER_TOLERANCE, "kernel": kernel, "start": start}
+    return logits, solve(logits, image, marks, energy, on_failure="ignore", **options).labels
 
 
 def _log_densities(model: PhotoModel, points: Tensor) -> Tensor:

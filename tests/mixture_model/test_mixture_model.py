@@ -1,17 +1,18 @@
 """Predictions from one photo: mixtures against numpy, a loss that falls, distances along paths, confidence, features."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from toykit import PADDING, UNLABELLED, Energy, NearestNeighbors
-from toykit.mixture_model import Backbone, fit_photo, mixture_logits, model, refine
+from toykit.mixture_model import Backbone, fit_photo, mixture_logits, model, refine, self_train
 from toykit.mixture_model.colour import cielab
-from toykit.mixture_model.linear import linear_scores
+from toykit.mixture_model.linear import RIDGE, fit_classifier
 from toykit.mixture_model.mixture import OUTLIERS, fit
-from toykit.mixture_model.model import cell_colours
+from toykit.mixture_model.model import FEATURES, cell_colours
 from toykit.mixture_model.position import geodesic_distances
 from toykit.seed_model import ABSENT, seed_logits
 
@@ -190,11 +191,59 @@ def test_the_linear_classifier_is_a_regularised_optimum(generator):
     seeds[:4, :4], seeds[8:, 8:] = 0, 2
     features = [torch.randn(5, 12, 12, generator=generator), torch.randn(3, 6, 6, generator=generator)]
     features[0][0, :, :6] += 3
-    scores = linear_scores(features, seeds, [0, 2], 1)
+    scores = fit_classifier(features, seeds, [0, 2], 1).log_probabilities()
     assert torch.allclose(scores.logsumexp(0), torch.zeros(12, 12).double(), atol=1e-9)
     assert (scores[0] > scores[1])[:4, :4].all()
     assert (scores[1] > scores[0])[8:, 8:].all()
     assert sum(float(scores[0].exp()[seeds == k].mean()) for k in (0, 2)) == pytest.approx(1, abs=1e-3)
+
+
+def test_soft_labels_refit_the_classifier(generator):
+    """The gradient of the loss, taken through the scores of all cells, vanishes at the fitted weights."""
+    seeds = torch.full((12, 18), UNLABELLED)
+    seeds[:4, :4], seeds[8:, 8:] = 0, 1
+    features = [torch.randn(5, 12, 18, generator=generator), torch.randn(3, 5, 7, generator=generator)]
+    fitted = fit_classifier(features, seeds, [0, 1], 1)
+    cells = torch.arange(0, 216, 5)
+    counts = torch.rand(len(cells), 2, generator=generator).double()
+    for classifier, optimal in ((fitted, False), (fitted.refit(cells, counts), True)):
+        classifier = replace(classifier, weights=classifier.weights.requires_grad_())
+        scores = classifier.log_probabilities().flatten(1).T[cells]
+        loss = -(counts * scores).sum() / counts.sum() + RIDGE / 2 * classifier.weights[:, :-1].square().sum()
+        (slope,) = torch.autograd.grad(loss, classifier.weights)
+        assert (slope.abs().max() < 1e-3) == optimal
+
+
+def test_self_training_reaches_parts_without_a_stroke():
+    """The photo does not show the disk; its features are two halves alike in one channel, of which one half has the stroke."""
+    image, seeds, inside = disk()
+    image = torch.full_like(image, 128.0)
+    seeds[:, 32, 32:] = UNLABELLED
+    left = inside & (torch.arange(64) < 32)
+    maps = [torch.stack([inside.float(), 1.5 * left.float()])]
+    energy = Energy(eta=0.3, lam=6.0, neighborhood=NearestNeighbors("auto", 8))
+    model = fit_photo(image[0], seeds[0], maps)
+    trained = self_train(model, image[0], seeds[0], energy, kernel="torch")
+    right = inside & ~left
+    before, after = (float(m.logits(image[0], 2).softmax(0)[1][right].mean()) for m in (model, trained))
+    assert after > before + 0.02
+    change = trained.classifier.log_probabilities() - model.classifier.log_probabilities()
+    assert torch.allclose(trained.evidence - model.evidence, FEATURES * change)
+    logits = mixture_logits(image, seeds, 2, energy=energy, features=lambda photo: maps, kernel="torch")
+    assert torch.equal(logits[0], trained.logits(image[0], 2))
+    assert self_train(model, image[0], seeds[0], replace(energy, eta=0.0)) is model
+    assert self_train(fit_photo(image[0], seeds[0]), image[0], seeds[0], energy).classifier is None
+
+
+def test_self_training_leaves_a_class_where_its_strokes_cover_it():
+    """All of the disk is a stroke: what the solver leaves of its class on the ground does not count as much as a class."""
+    image, seeds, inside = disk()
+    seeds[0][inside] = 1
+    model = fit_photo(image[0], seeds[0], [inside.float()[None]])
+    energy = Energy(eta=0.3, lam=6.0, neighborhood=NearestNeighbors("auto", 8))
+    trained = self_train(model, image[0], seeds[0], energy, kernel="torch")
+    before, after = (m.classifier.log_probabilities()[1].exp()[~inside].mean() for m in (model, trained))
+    assert after < before
 
 
 def test_features_change_predictions():

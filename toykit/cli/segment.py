@@ -57,7 +57,8 @@ class Bandwidth(click.ParamType):
               help="Predictions of the unary term: a colour-and-position model fitted on the seeds; none (eta = 0: seeds "
               "and edges alone decide); or a network's logits (for folders: a folder with NAME.npy).")  # fmt: skip
 @click.option("--refine", type=click.IntRange(min=0), default=ROUNDS, show_default=True,
-              help="Largest number of refits of the model of the seeds to soft labels (self-labelling).")  # fmt: skip
+              help="Largest number of refits of the model of the seeds to soft labels (self-labelling); with --features "
+              "at most one.")  # fmt: skip
 @click.option("--features", metavar="NAME|FILE",
               help="Add a pre-trained network to the model of the seeds: a timm model, or a file of weights in the layout of "
               "torchvision (MobileNetV2, ResNet-101) or timm (ViT-B/16).")  # fmt: skip

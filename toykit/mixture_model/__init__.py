@@ -21,10 +21,10 @@ from toykit.conventions import PADDING
 from toykit.energy import Energy
 from toykit.mixture_model.backbone import Backbone
 from toykit.mixture_model.model import PhotoModel, fit_photo
-from toykit.mixture_model.refine import refine
+from toykit.mixture_model.refine import refine, self_train
 from toykit.seed_model import check_photos
 
-__all__ = ["ROUNDS", "Backbone", "PhotoModel", "fit_photo", "mixture_logits", "refine"]
+__all__ = ["ROUNDS", "Backbone", "PhotoModel", "fit_photo", "mixture_logits", "refine", "self_train"]
 
 #: Rounds of self-labelling by default.
 ROUNDS = 2
@@ -51,9 +51,10 @@ def mixture_logits(
     num_classes : int
         Number of classes K.
     energy : Energy, optional
-        The sub-problem to whose soft labels the mixtures are refitted, see `toykit.mixture_model.refine`. Default: no refit.
+        The sub-problem to whose soft labels the model is refitted. Default: no refit.
     rounds : int, default `ROUNDS`
-        Largest number of refits; 0 for none. It has no effect without `energy`.
+        Largest number of refits of the mixtures, see `toykit.mixture_model.refine`; with features the classifier is refitted
+        instead, once, see `toykit.mixture_model.self_train`. 0 for none. It has no effect without `energy`.
     features : callable, optional
         From a photo (3, H, W) to a network's maps, e.g. a `Backbone`. A linear classifier on them is added.
     kernel : str, default "auto"
@@ -81,7 +82,10 @@ def mixture_logits(
         if not (marks < PADDING).any():
             continue
         model: Any = fit_photo(photo, marks, None if features is None else features(photo))
-        if energy is not None:
-            model, _ = refine(model, photo, marks, energy, rounds, kernel)
+        if energy is not None and rounds > 0:
+            if features is None:
+                model, _ = refine(model, photo, marks, energy, rounds, kernel)
+            else:
+                model = self_train(model, photo, marks, energy, kernel)
         out[:] = model.logits(photo, num_classes)
     return logits

@@ -1,9 +1,10 @@
 """Class probabilities from one photo's own seeds: colour by a mixture of Gaussians, position by geodesic distances.
 
 With the colour c_i of a pixel (CIELAB), its distance g_ik from the strokes of class k and, optionally, a linear classifier's
-score s_ik on a network's features, the logits are
+probability s_ik on a network's features, the logits are
 
-    ln P_ik = ln p_k(c_i) - POWER ln(NEAR + g_ik) + s_ik.
+    ln P_ik = ln p_k(c_i) - POWER ln(NEAR + g_ik)                                      without features,
+    ln P_ik = ln p_k(c_i) - POWER_BESIDE ln(NEAR + g_ik) + FEATURES ln s_ik            with them.
 
 `toykit.mixture_model.mixture` has p, `position` has g, `backbone` and `linear` have s.
 """
@@ -18,13 +19,16 @@ from torch import Tensor
 from toykit.conventions import PADDING
 from toykit.energy.cells import cell_photo, to_pixels
 from toykit.mixture_model.colour import cielab
-from toykit.mixture_model.linear import linear_scores
+from toykit.mixture_model.linear import Classifier, fit_classifier
 from toykit.mixture_model.mixture import Mixture, fit
 from toykit.mixture_model.position import geodesic_distances, stride_of
 from toykit.seed_model import ABSENT
 
 #: Power of the distance, and the distance below which all pixels are equally near.
 POWER, NEAR = 3.0, 0.03
+#: The power beside features, which say more than position about pixels far from all strokes, and the weight of the features,
+#: both chosen on simulated strokes over training photos of VOC.
+POWER_BESIDE, FEATURES = 0.8, 1.6
 #: Seeds per class that the mixture is fitted to, taken at even intervals.
 SEEDS = 500
 #: Pixels that are computed at a time.
@@ -45,12 +49,15 @@ class PhotoModel:
         The rest of ln P_ik on cells: position, and the scores on features.
     stride : int
         Side of a cell in pixels.
+    classifier : Classifier, optional
+        Of the features.
     """
 
     present: list[int]
     mixtures: tuple[Mixture, ...]
     evidence: Tensor
     stride: int
+    classifier: Classifier | None = None
 
     def log_densities(self, colours: Tensor) -> Tensor:
         """Compute ln p_k of colours (N, 3): float64 (N, len(present))."""
@@ -126,15 +133,17 @@ def fit_photo(photo: Tensor, seeds: Tensor, features: list[Tensor] | None = None
         chosen = torch.linspace(0, len(rows) - 1, min(len(rows), SEEDS), device=rows.device).round().long()
         mixtures.append(fit(cielab(photo[:, rows[chosen], columns[chosen]]).T))
     cells = cell_colours(photo, seeds, stride)
-    evidence = near_strokes(geodesic_distances(cells, seeds, present, stride))
-    if features is not None:
-        evidence = evidence + linear_scores(features, seeds, present, stride)
-    return PhotoModel(present, tuple(mixtures), evidence, stride)
+    distances = geodesic_distances(cells, seeds, present, stride)
+    if features is None:
+        return PhotoModel(present, tuple(mixtures), near_strokes(distances), stride)
+    classifier = fit_classifier(features, seeds, present, stride)
+    evidence = near_strokes(distances, POWER_BESIDE) + FEATURES * classifier.log_probabilities()
+    return PhotoModel(present, tuple(mixtures), evidence, stride, classifier)
 
 
-def near_strokes(distances: Tensor) -> Tensor:
-    """Compute the logits' part that falls with the distance from a class's strokes, -POWER ln(NEAR + g)."""
-    return -POWER * (NEAR + distances).log()
+def near_strokes(distances: Tensor, power: float = POWER) -> Tensor:
+    """Compute the logits' part that falls with the distance from a class's strokes, -power ln(NEAR + g)."""
+    return -power * (NEAR + distances).log()
 
 
 def cell_colours(photo: Tensor, seeds: Tensor, stride: int) -> Tensor:

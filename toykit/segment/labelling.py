@@ -179,7 +179,7 @@ def segment(
         A network's logits. By default those of a model that is fitted on the seeds, `toykit.mixture_model.mixture_logits`; with
         eta = 0 uniform ones.
     rounds : int, default `toykit.mixture_model.ROUNDS`
-        Largest number of refits of that model to soft labels; no effect with `logits`.
+        Largest number of refits of that model to soft labels, with `features` at most one; no effect with `logits`.
     features : str or Path, optional
         A pre-trained network for that model, see `toykit.mixture_model.Backbone`; no effect with `logits`.
 

@@ -15,6 +15,9 @@ TITLES = {
     r"no_class_balance": "no class balance",
     r"balance_seeds": "balance of eq. (8)",
     r"cce_q": "CCE and Q",
+    r"one_schedule": "one schedule",
+    r"evaluation_mode": "evaluation mode",
+    r"descent_nn": "descent on NN",
     r"(?:gd|gradient_descent), (.+)": r"gradient descent, \1",
     r"hard": "hard labels",
 }

@@ -168,7 +168,9 @@ def test_links_keep_the_states_of_explorers_with_a_kernel(dashboard):
     dashboard.evaluate("(link) => { location.hash = link; }", f"tab=neighbourhoods&{given}")
     panel = dashboard.locator(".widget-tab-contents > .lm-Widget").filter(visible=True).first
     panel.get_by_text("pixel (3, ").wait_for()
-    dashboard.wait_for_function("() => /neighbourhood=nearest.*8&colour_bandwidth=20.*pixel_x=3&/.test(location.hash)")
+    dashboard.wait_for_function(
+        "() => /neighbourhood=nearest.*8&colour_bandwidth=20&spatial_bandwidth=30&pixel_x=3&pixel_y=33$/.test(location.hash)"
+    )
     dashboard.evaluate(
         "(link) => { location.hash = link; }", "tab=painter&relaxation=BL&eta=9&lam=2&view=hard&photo=coffee"
     )

@@ -12,6 +12,7 @@ from PIL import Image
 from toykit import datasets, explore
 from toykit._shared.palette import LINE_COLORS
 from toykit.explore import neighborhoods, photos
+from toykit.explore.dashboard import TABS
 from toykit.explore.panels import NARROW, Panel, Panels
 from toykit.plots import class_tints
 
@@ -132,6 +133,7 @@ def test_a_link_s_state_sets_the_controls_and_what_does_not_fit_is_left_out(make
     frame = widget.children[-1]
     first = dict(frame.state)
     assert first.keys() == state.keys()
+    assert frame.kind in {tab.name for tab in TABS}
     assert kept in first.values()
     for given in (
         state,

@@ -563,6 +563,7 @@ def test_the_page_gets_an_answer_whatever_happens(monkeypatch):
     widget.answer([{"do": "settle"}], [])
     assert sent == ["done"]
     assert "ZeroDivisionError" in widget.state["error"]
+    assert widget.labels.shown is widget.seeds.shown is None  # the next answer has whole pictures
     monkeypatch.setattr(Session, "solve", lambda *_: None)
     widget.answer([STROKE], [])
     assert sent.count("done") == 1

@@ -76,7 +76,9 @@ class Controls:
     def restore(self, state: Mapping[str, object]) -> None:
         """Set what a link contains, see `state`. Links may be damaged: what does not fit is left out."""
         values = {label: _fitting(control, state.get(_short(label))) for label, control in self.controls.items()}
-        self.set({label: value for label, value in values.items() if value is not None})
+        changed = {k: v for k, v in values.items() if v is not None and v != self.controls[k].value}
+        if changed:
+            self.set(changed)
 
     def _changed(self, _) -> None:
         if not self.together:

@@ -30,7 +30,10 @@ function render({ model, el }) {
 
   // A state is a link's, see links.js.
   function announce() { root.dispatchEvent(new CustomEvent("toykit-state", { bubbles: true, detail: model.get("state") })); }
-  function restore({ detail }) { model.send({ state: detail }); }
+  function restore({ detail }) {
+    model.send({ state: detail });
+    announce(); // what does not fit goes from the address
+  }
 
   const parts = new MutationObserver(name);
   const room = new ResizeObserver(() => {

@@ -51,7 +51,9 @@ class PainterWidget(anywidget.AnyWidget):
             self._carry_out(actions, buffers)
         except Exception as error:  # shown in the page: nothing else would tell the user
             self.session.error = f"{type(error).__name__}: {error}"
-            self.state = {**self.state, "error": self.session.error}
+            self.state = self.session.state()
+            self.labels.forget()  # they may not have been sent
+            self.seeds.forget()
         if not self.answered:
             self.send({"kind": "done"})
 
@@ -80,7 +82,8 @@ class PainterWidget(anywidget.AnyWidget):
             self._send_document(opened=True)  # before the pictures, after which the page sends strokes
         self._send_pictures(settled=not preview)
         self.answered = True
-        # a stroke's picture should wait neither for the disk nor for the page's controls
+        # a stroke's picture should wait neither for the page's controls nor for the disk
+        self.state = session.state()
         session.autosave()
         self.state = session.state()
         if not preview and not opened:

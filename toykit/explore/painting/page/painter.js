@@ -54,7 +54,10 @@ function render({ model, el }) {
     root.style.setProperty("--height", `${Math.max(440, window.innerHeight - top - 16)}px`);
   }
   // What a link contains: the photo, if it is one of ours, the settings and the view.
-  const within = ({ control }) => number(Number(control.min), Number(control.max));
+  const within = ({ control }) => (text) => {
+    const [low, high, step] = [control.min, control.max, control.step].map(Number), value = number(low, high)(text);
+    return value === undefined ? value : Number((Math.round(value / step) * step).toFixed(4));
+  };
   const { eta, lam, bandwidth } = app.panels.ranges;
   const { state } = app;
   const kinds = {
@@ -67,9 +70,12 @@ function render({ model, el }) {
   }
   function follow(values) {
     const { photo, view, settings } = app.state;
-    if (values.photo && values.photo !== photo && !app.unsaved()) app.link.post({ do: "photo", name: values.photo });
+    const other = values.photo && values.photo !== photo;
+    if (other && !app.unsaved()) app.link.post({ do: "photo", name: values.photo });
     for (const name of Object.keys(settings)) if (name in values && values[name] !== settings[name]) app.link.post({ do: "set", name, value: values[name] });
     if (values.view && values.view !== view) app.link.post({ do: "view", name: values.view });
+    announce(); // what did not fit goes from the address
+    if (other && app.unsaved()) app.say(`The link's photo, ${values.photo}, stays closed: the strokes on this one are in no file. Save them first.`, true);
   }
   const announce = shareable(root, kinds, linked, follow);
   function show() {

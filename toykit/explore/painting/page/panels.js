@@ -92,7 +92,7 @@ export function makePanels(app) {
     lists.relaxation.control.show(s.relaxations.map((r) => [r, r]), s.settings.relaxation);
     lists.cross_entropy.control.show(s.cross_entropies.map((c) => [c, c]), s.settings.cross_entropy);
     lists.solver.control.show(Object.entries(s.solvers), s.settings.solver);
-    for (const [name, one] of Object.entries(ranges)) if (document.activeElement !== one.control || app.root.dataset.busy !== "true") one.control.show(s.settings[name]);
+    for (const [name, one] of Object.entries(ranges)) if (!one.control.matches(":active") && (document.activeElement !== one.control || app.root.dataset.busy !== "true")) one.control.show(s.settings[name]);
     for (const [name, one] of Object.entries({ ...lists, ...ranges })) able(one.control, s.idle[name]);
     why.textContent = Object.entries(s.idle).map(([name, reason]) => `${name.replace("_", "-")}: ${reason}.`).join(" ");
     view.show(Object.entries(s.views), s.view);

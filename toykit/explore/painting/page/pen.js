@@ -72,5 +72,5 @@ export function makePen(app) {
     const place = tools.cursor();
     if (place) drawOutline(context, place, ["brush", "eraser"].includes(tools.tool) ? tools.brush / 2 : 0, pixel);
   }
-  return { draw };
+  return { draw, drawNow };
 }

@@ -70,6 +70,7 @@ export function makeStage(app) {
     pen.width = Math.max(1, Math.round(view.clientWidth * ratio));
     pen.height = Math.max(1, Math.round(view.clientHeight * ratio));
     if (free) move(0, 0); else fit();
+    app.pen.drawNow(); // a new size has cleared it
   }
   new ResizeObserver(resize).observe(view);
 
@@ -85,7 +86,7 @@ export function makeStage(app) {
     drawPhoto(photo, tinted && secondView.hidden);
     if (!secondView.hidden) drawPhoto(beside, tinted);
   }
-  // Grey is computed once: a CSS filter is applied in every frame, which strokes would wait for.
+  // Grey is computed when it is first shown: a CSS filter is applied in every frame, which strokes would wait for.
   function drawPhoto(canvas, grey) {
     if (!picture || canvas.dataset.grey === String(grey)) return;
     canvas.dataset.grey = grey;
@@ -103,6 +104,7 @@ export function makeStage(app) {
   }
   function showPhoto({ size, shown }, file) {
     return inOrder(async () => {
+      picture?.close();
       picture = await createImageBitmap(new Blob([file], { type: "image/jpeg" }));
       stage.size = size;
       box.style.setProperty("--aspect", size[0] / size[1]);

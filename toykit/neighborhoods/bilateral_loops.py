@@ -145,7 +145,7 @@ def _filter(digest):
     def filter_classes(first_group, last_group, values, out, grids):
         _ = digest  # closes over it, see `outer`
         kind, count = values.dtype, values.shape[1]
-        own, total = np.zeros((count, WIDTH), kind), np.empty((count, WIDTH), kind)
+        own, total = np.zeros((count, WIDTH), kind), np.zeros((count, WIDTH), kind)
         size, most, area = 0, 0, 0
         for colors, _, _, in_space, in_colors in grids:
             patches = (len(in_space[0][0]) + PATCH - 2) // PATCH
@@ -157,8 +157,7 @@ def _filter(digest):
         at_once, part = np.empty((POINTS, WIDTH), kind), kind.type(1 / len(grids))
         for first in range(first_group * WIDTH, min(len(values), last_group * WIDTH), WIDTH):
             classes = min(WIDTH, len(values) - first)
-            _enter(own, values[first : first + classes])
-            _negate(total, own)
+            _enter(own, total, values[first : first + classes])
             for colors, points, cells, in_space, in_colors in grids:
                 patches = (len(in_space[0][0]) + PATCH - 2) // PATCH
                 table = tables[: patches * PATCH * colors]
@@ -185,20 +184,13 @@ def _clear(rows):
 
 
 @inner
-def _negate(out, rows):
-    """Set out to minus some rows (N, WIDTH)."""
-    for p in range(len(rows)):
-        for k in range(WIDTH):
-            out[p, k] = -rows[p, k]
-
-
-@inner
-def _enter(rows, values):
-    """Copy values (classes, N) to rows (N, WIDTH)."""
+def _enter(rows, negative, values):
+    """Copy values (classes, N) to rows (N, WIDTH), and minus these to others."""
     for begin in range(0, len(rows), BLOCK):
         for k in range(len(values)):
             for p in range(begin, min(begin + BLOCK, len(rows))):
                 rows[p, k] = values[k, p]
+                negative[p, k] = -values[k, p]
 
 
 @inner

@@ -188,8 +188,8 @@ def _set(session: Session, action: dict, files: Files) -> None:
 
 def _view(session: Session, action: dict, files: Files) -> None:
     check_choice("view", action["name"], VIEWS)
-    if action["name"] in session.settings.idle():
-        raise ValueError(f"view: {action['name']}: {session.settings.idle()[action['name']]}")
+    if reason := session.settings.idle().get(action["name"]):
+        raise ValueError(f"view: {action['name']}: {reason}")
     session.view = action["name"]
 
 

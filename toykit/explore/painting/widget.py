@@ -70,7 +70,8 @@ class PainterWidget(anywidget.AnyWidget):
         preview = changed and session.settings.solver == "fast"
         if changed or "settle" in done:
             session.solve(preview)
-        if opened or not preview:
+        ahead = opened or not preview  # the picture of a stroke should not wait for the page's controls
+        if ahead:
             self.state = session.state()
         if opened:
             self.labels.forget()
@@ -82,10 +83,11 @@ class PainterWidget(anywidget.AnyWidget):
             self._send_document(opened=True)  # before the pictures, after which the page sends strokes
         self._send_pictures(settled=not preview)
         self.answered = True
-        # a stroke's picture should wait neither for the page's controls nor for the disk
-        self.state = session.state()
-        session.autosave()
-        self.state = session.state()
+        if not ahead:
+            self.state = session.state()
+        if session.folder is not None and session.unsaved:  # after the pictures, which should not wait for the disk
+            session.autosave()
+            self.state = session.state()
         if not preview and not opened:
             self._send_document(opened=False)
         for name, file in downloads.items():

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 #: For waits in a page, in ms, and for a server, in s: a busy machine with two cores is the usual case.
 PATIENCE, STARTING = 120_000, 180
+WINDOW = {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def visit(chromium):
     """visit(): a new page, with the list of what went wrong on it: errors, and requests to other machines."""
 
     def new():
-        context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+        context = chromium.new_context(viewport=WINDOW, accept_downloads=True)
         page, wrong = context.new_page(), []
         page.set_default_timeout(PATIENCE)
         page.on("console", lambda m: wrong.append(f"console: {m.text}") if m.type == "error" else None)
@@ -123,8 +124,9 @@ def opened(serve, visit):
 
 @pytest.fixture
 def dashboard(opened):
-    """The dashboard's page; a test fails for what goes wrong on it meanwhile."""
+    """The dashboard's page, in a window of the usual size; a test fails for what goes wrong on it meanwhile."""
     page, wrong, _ = opened
+    page.set_viewport_size(WINDOW)
     yield page
     assert not wrong
 

@@ -94,9 +94,10 @@ def test_each_control_of_each_explorer_changes_its_figure(dashboard, screenshots
     for words in (SITUATIONS[title], "reset"):
         panel.get_by_role("button", name=words, exact=True).click()
         seen = see(panel, seen)
-    picture = Image.open(saved(dashboard, "PNG"))
+    with Image.open(saved(dashboard, "PNG")) as file:
+        picture = file.convert("L")
     assert picture.width > 2 * panel.locator(".main").bounding_box()["width"] * 0.9
-    assert len(picture.convert("L").resize((200, 100)).getcolors()) > 50
+    assert len(picture.resize((200, 100)).getcolors()) > 50
 
 
 @pytest.mark.parametrize("title", [tab.title for tab in TABS])

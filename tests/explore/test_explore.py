@@ -199,11 +199,14 @@ def test_other_arguments_out_of_range_are_refused():
 def test_an_explorer_in_the_page_starts_with_its_arguments_and_the_lines_of_the_palette():
     widget = explore.simplex_explorer((1, 0, 0), (0, 1, 0), "NQ")
     assert (widget.start["p"], widget.start["q"], widget.start["relaxation"]) == ([1, 0, 0], [0, 1, 0], "NQ")
-    assert [line["color"] for line in widget.start["lines"].values()] == list(LINE_COLORS[:6])
+    relaxations = {name: line["color"] for name, line in widget.start["lines"].items()}
+    assert list(relaxations.values()) == list(LINE_COLORS[:6])
+    assert not set(widget.start["handles"]) & set(relaxations.values())
     widget = explore.potential_explorer("Q", limit=1.5, n=11)
     assert (widget.start["relaxation"], widget.start["limit"], widget.start["n"]) == ("Q", 1.5, 11)
     lines = explore.cross_entropy_explorer(0.6, 0.8).start["lines"]
-    assert [line["color"] for line in lines.values()] == list(LINE_COLORS[:4])
+    assert all(lines[name]["color"] == relaxations[name] for name in ("CCE", "Q"))  # a name looks the same everywhere
+    assert not {lines[name]["color"] for name in ("CE", "RCE")} & set(relaxations.values())
     assert len({line["dash"] for line in lines.values()}) == 4
 
 

@@ -88,7 +88,7 @@ def seed_nll_at_cells(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
     for r, by_row in _between(row, height, stride, logits.dtype):
         for c, by_column in _between(column, width, stride, logits.dtype):
             at_seeds = at_seeds + flat[(image * height + r) * width + c] * (by_row * by_column)[:, None]
-    nll = F.cross_entropy(at_seeds, seeds[known].long(), reduction="none")
+    nll = F.cross_entropy(at_seeds, seeds[image, row, column].long(), reduction="none")
     return torch.zeros(len(logits), dtype=nll.dtype, device=nll.device).index_add(0, image, nll)
 
 

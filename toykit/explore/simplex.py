@@ -3,7 +3,7 @@
 import torch
 
 from toykit._shared.arguments import check_choice
-from toykit._shared.palette import LINE_COLORS
+from toykit._shared.palette import LABEL_LINES, LINE_COLORS
 from toykit.experiments.moves import CLASS_NAMES
 from toykit.explore.live import live
 from toykit.potts import RELAXATIONS
@@ -36,7 +36,8 @@ def simplex_explorer(p=(0.7, 0.2, 0.1), q=(0.1, 0.3, 0.6), relaxation: str = "CD
     points = {name: _distribution(name, point).tolist() for name, point in (("p", p), ("q", q))}
     lines = {name: {"color": color} for name, color in zip(RELAXATIONS, LINE_COLORS, strict=False)}
     start = {
-        **points, "relaxation": relaxation, "lines": lines, "handles": list(LINE_COLORS[:2]), "corners": list(CLASS_NAMES)
+        **points, "relaxation": relaxation, "lines": lines, "corners": list(CLASS_NAMES),
+        "handles": [LINE_COLORS[line] for line in LABEL_LINES],
     }  # fmt: skip
     description = (
         f"Two labels p and q on a triangle, coloured by P(p, .) of {relaxation}; the explorer needs JavaScript."
@@ -58,8 +59,8 @@ def _picture(p: list[float], q: list[float], relaxation: str):
     from toykit.simplex import to_triangle
 
     figure = landscapes(torch.tensor(p, dtype=torch.float64), (relaxation,), columns=1)
-    for name, point, color in zip("pq", (p, q), LINE_COLORS, strict=False):
+    for name, point, line in zip("pq", (p, q), LABEL_LINES, strict=True):
         x, y = to_triangle(torch.tensor(point, dtype=torch.float64)).tolist()
-        figure.axes[0].plot(x, y, "o", color=color, markersize=16, markeredgecolor="white")
+        figure.axes[0].plot(x, y, "o", color=LINE_COLORS[line], markersize=16, markeredgecolor="white")
         figure.axes[0].annotate(name, (x, y), color="white", ha="center", va="center")
     return figure

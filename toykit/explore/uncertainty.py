@@ -1,6 +1,7 @@
 """Explore Fig. 3 (a-c): the cross-entropies, their gradients, and which side mimics the other."""
 
 from toykit._shared.arguments import check_number
+from toykit._shared.palette import CROSS_ENTROPY_LINES
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.explore.live import line, live
 
@@ -30,7 +31,7 @@ def cross_entropy_explorer(label: float = 0.75, prediction: float = 0.9):
     """
     check_number("label", label, "[0, 1]")
     check_number("prediction", prediction, "[0.01, 0.99]")
-    lines = {name: line(number) for number, name in enumerate(CROSS_ENTROPIES)}
+    lines = {name: line(CROSS_ENTROPY_LINES[name]) for name in CROSS_ENTROPIES}
     start = {"label": float(label), "prediction": float(prediction), "lines": lines}
     return live(
         "crossEntropies", start, lambda: _picture(label), "Four cross-entropies over predictions, for one label."

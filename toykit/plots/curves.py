@@ -12,7 +12,7 @@ LABELS = (0.99, 0.75, 0.5)
 def loss_curves(names: tuple[str, ...] = tuple(CROSS_ENTROPIES), labels: tuple[float, ...] = LABELS):
     """Draw H(y, sigma) over predictions sigma = (x, 1 - x), one panel per cross-entropy (Fig. 3 a-c).
 
-    A dot marks a minimum inside the interval.
+    A diamond marks a minimum inside the interval.
 
     Parameters
     ----------
@@ -25,11 +25,11 @@ def loss_curves(names: tuple[str, ...] = tuple(CROSS_ENTROPIES), labels: tuple[f
     -------
     matplotlib.figure.Figure
     """
-    return _four_panels(loss_curve, names, labels, r"$\sigma = (x, 1-x)$: x", "$y$")
+    return _four_panels(loss_curve, names, labels, r"$x$, where $\sigma = (x, 1-x)$", "$y$")
 
 
 def label_curves(names: tuple[str, ...] = tuple(CROSS_ENTROPIES), predictions: tuple[float, ...] = LABELS):
-    """Draw H(y, sigma) over labels y = (x, 1 - x), one panel per cross-entropy; dots as in `loss_curves`.
+    """Draw H(y, sigma) over labels y = (x, 1 - x), one panel per cross-entropy; diamonds as in `loss_curves`.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def label_curves(names: tuple[str, ...] = tuple(CROSS_ENTROPIES), predictions: t
     -------
     matplotlib.figure.Figure
     """
-    return _four_panels(label_curve, names, predictions, "$y = (x, 1-x)$: x", r"$\sigma$")
+    return _four_panels(label_curve, names, predictions, "$x$, where $y = (x, 1-x)$", r"$\sigma$")
 
 
 def _four_panels(curve, names, given, xlabel: str, symbol: str):
@@ -59,7 +59,7 @@ def _four_panels(curve, names, given, xlabel: str, symbol: str):
             axis.plot(x, loss, color=color, linestyle=line, label=f"{symbol} = ({share:g}, {1 - share:g})")
             low = loss.argmin()
             if loss.max() - loss.min() > 1e-9 and 0 < low < len(x) - 1:
-                axis.plot(x[low], loss[low], "o", color=color, markersize=5)
+                axis.plot(x[low], loss[low], "D", color=color, markersize=5, clip_on=False)
         axis.set(title=f"$H_{{{name}}}$", xlabel=xlabel, xlim=(0, 1), ylim=(-0.1, 4))
         axis.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])  # long ones would touch those of the next panel
     axes[0, 0].set_ylabel(r"$H(y, \sigma)$")
@@ -95,5 +95,5 @@ def convergence_curves(trajectories: list[Trajectory]):
     right.set(xlabel="step", ylabel="soft Jaccard index", title="agreement with the closed form", ylim=(None, 1.002))
     reported = right.axhline(0.992, color="0.5", linewidth=1)
     right.legend([reported], ["the paper's 99.2%"], loc="lower right")
-    left.legend(title="bold: median photo")
+    left.legend(title="bold: median over photos")
     return figure

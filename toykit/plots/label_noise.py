@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from toykit._shared.palette import LINE_COLORS, LINE_STYLES
-from toykit.cross_entropy import CROSS_ENTROPIES
+from toykit._shared.palette import CROSS_ENTROPY_LINES, LINE_COLORS, LINE_STYLES
 from toykit.datasets.natural_scenes import Scenes
 from toykit.experiments.label_noise import Cell, interval
 
-#: One per entry of `CROSS_ENTROPIES`, like the colours and line styles: a loss looks the same in every figure.
-MARKERS = ("o", "s", "^", "D")
+#: A loss looks the same in every figure.
+MARKERS = {"CE": "o", "RCE": "s", "CCE": "^", "Q": "D"}
 
 
 def noise_curves(cells: list[Cell], confidence: float = 0.95, chance: float = 1 / 6):
@@ -37,11 +36,11 @@ def noise_curves(cells: list[Cell], confidence: float = 0.95, chance: float = 1 
         own = {level: [c.accuracy for c in cells if (c.loss, c.noise) == (loss, level)] for level in levels}
         points = [(level, *interval(values, confidence)) for level, values in own.items() if values]
         x, mean, half = np.array(points).T
-        style = list(CROSS_ENTROPIES).index(loss)
+        line = CROSS_ENTROPY_LINES[loss]
         axis.errorbar(
             x + (number - (len(losses) - 1) / 2) * 0.06 * gap,  # shifted, so that no bar hides another
-            mean, half, color=LINE_COLORS[style], linestyle=LINE_STYLES[style],
-            marker=MARKERS[style], capsize=3, label=loss,
+            mean, half, color=LINE_COLORS[line], linestyle=LINE_STYLES[line],
+            marker=MARKERS[loss], capsize=3, label=loss,
         )  # fmt: skip
     axis.axhline(chance, color="0.5", linewidth=1)
     axis.annotate("chance", (1, chance), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",

@@ -22,6 +22,7 @@ def contours(names: tuple[str, ...] = tuple(RELAXATIONS), columns: int = 3):
     matplotlib.figure.Figure
     """
     import matplotlib.pyplot as plt
+    from matplotlib.patheffects import withStroke
 
     rows = -(-len(names) // columns)
     figure, axes = plt.subplots(
@@ -31,13 +32,27 @@ def contours(names: tuple[str, ...] = tuple(RELAXATIONS), columns: int = 3):
         x, values = over_square(name)
         axis.contourf(x, x, values.clamp(0, 99), levels=[0, *LEVELS], extend="max", cmap="cividis", alpha=0.85)
         lines = axis.contour(x, x, values, levels=LEVELS, colors="white", linewidths=0.7)
-        axis.clabel(lines, levels=LEVELS[2::3], fontsize=7, fmt="%g")
+        for text in axis.clabel(lines, fontsize=7, fmt="%g", manual=_places(x, values, LEVELS[2::3])):
+            text.set_path_effects([withStroke(linewidth=1.6, foreground="0.25")])  # white on yellow cannot be read
         axis.set(title=f"$P_{{{name}}}$", aspect="equal", xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
     for axis in axes[-1]:
         axis.set_xlabel("$x_i$")
     for axis in axes[:, 0]:
         axis.set_ylabel("$x_j$")
     return figure
+
+
+def _places(x, values, levels) -> list[tuple[float, float]]:
+    """Where to write heights, clear of the frame: on the way from the centre to disagreement or, if lower, to agreement."""
+    middle, places = len(x) // 2, []
+    for level in levels:
+        for k in range(1, int(0.43 * len(x))):
+            up, down, disagreement = middle + k, middle - k, float(values[middle + k, middle - k])
+            if disagreement >= level > float(values[up - 1, down + 1]):
+                places.append((float(x[down]), float(x[up])))
+            if float(values[up, up]) <= level < float(values[up - 1, up - 1]):
+                places.append((float(x[up]), float(x[up])))
+    return places
 
 
 def surfaces(names: tuple[str, ...] = tuple(RELAXATIONS), limit: float = 3.0, columns: int = 3):
@@ -106,7 +121,7 @@ def descent_fields(names: tuple[str, ...] = tuple(RELAXATIONS), limit: float = 3
         logits, values = over_logits(name, limit)
         axis.contour(logits, logits, values, levels=LEVELS[::2], cmap="cividis", linewidths=1, alpha=0.6)
         at, along_i, along_j = descent_field(name, limit)
-        axis.quiver(at, at, along_i, along_j, angles="xy", scale_units="xy", scale=2.3, width=0.007, headwidth=4,
+        axis.quiver(at, at, along_i, along_j, angles="xy", scale_units="xy", scale=2.9, width=0.007, headwidth=4,
                     headlength=4, headaxislength=3.6, minlength=0.5, pivot="mid", zorder=3)  # fmt: skip
         axis.plot([-limit, limit], [-limit, limit], color="0.6", linestyle=":", linewidth=1)
         axis.set(title=f"$P_{{{name}}}$", aspect="equal", xticks=[-limit, 0, limit], yticks=[-limit, 0, limit])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from toykit._shared.arguments import check_number
-from toykit._shared.palette import LINE_COLORS, LINE_STYLES
+from toykit._shared.palette import LABEL_LINES, LINE_COLORS, LINE_STYLES
 from toykit.experiments.moves import CLASS_NAMES, MOVES, landscape, potentials_along
 from toykit.potts import RELAXATIONS
 from toykit.simplex import TRIANGLE, to_triangle
@@ -85,8 +85,9 @@ def move_figure(move: str, at: float | None = None):
     triangle(left)
     shift = torch.tensor([-0.02, -0.02, 0.04]) if move == "a" else torch.zeros(3)  # otherwise one path hides the other
     p, q = p + shift, q - shift
-    simplex_path(left, p, LINE_COLORS[0], "$y_i$")
-    simplex_path(left, q, LINE_COLORS[1], "$y_j$")
+    first, second = (LINE_COLORS[line] for line in LABEL_LINES)
+    simplex_path(left, p, first, "$y_i$")
+    simplex_path(left, q, second, "$y_j$")
     left.legend(loc="upper left")
     left.set_title(MOVE_TITLES[move])
     for number, (name, values) in enumerate(potentials.items()):
@@ -96,7 +97,7 @@ def move_figure(move: str, at: float | None = None):
     right.set(xlabel="time along the move", ylabel="potential", xlim=(0, 1), ylim=(-0.05, 2.1))
     right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     if at is not None:
-        for y, color, shape in ((p, LINE_COLORS[0], "D"), (q, LINE_COLORS[1], "s")):
+        for y, color, shape in ((p, first, "D"), (q, second, "s")):
             point = to_triangle(y[round(at * (len(t) - 1))])
             left.plot(*point, shape, color=color, markersize=9, markeredgecolor="white", zorder=4)
         right.axvline(at, color="0.6", linewidth=1)

@@ -178,7 +178,8 @@ def train_step(run: TrainingRun, batch: Batch) -> Outcome:
 
     run.optimizer.zero_grad()
     run.fabric.backward(outcome.loss)
-    gradients = [parameter.grad for parameter in run.module.parameters() if parameter.grad is not None]
+    trained = (parameter for group in run.optimizer.param_groups for parameter in group["params"])
+    gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
     check_finite(run, batch, "a gradient", [torch.stack([g.abs().amax() for g in gradients])])
     run.optimizer.step()
     return outcome

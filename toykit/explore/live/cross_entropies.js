@@ -47,10 +47,11 @@ export function crossEntropies(root, start) {
   function side(name, title, words, [low, high]) {
     const made = chart(main, title, axis(words), range());
     const rule = draw(made.view, "line", { y1: 0, y2: 300, class: "rule" });
-    const parts = names.map((entropy) => {
-      const { color } = start.lines[entropy];
-      return { line: made.line(start.lines[entropy], entropy), best: draw(made.view, "path", { d: "M0-9L8 0L0 9L-8 0Z", fill: color, class: "mark" }),
-        here: draw(made.view, "circle", { r: 6, fill: color, class: "mark" }) };
+    const parts = names.map((entropy, k) => {
+      const { color } = start.lines[entropy], size = 12 - 2 * k; // each smaller than the one below it, which so can be seen
+      return { line: made.line(start.lines[entropy], entropy),
+        best: draw(made.view, "path", { d: `M0-${size}L${size} 0L0 ${size}L-${size} 0Z`, fill: color, class: "mark" }),
+        here: draw(made.view, "circle", { r: 9 - k, fill: color, class: "mark" }) };
     });
     const knob = draw(made.view, "g", { class: "handle", "aria-hidden": "true", "data-knob": name });
     draw(knob, "circle", { r: 24, class: "reach" });

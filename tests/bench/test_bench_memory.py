@@ -43,6 +43,9 @@ def test_what_fills_during_the_warm_up_does_not_count():
     assert memory.slope(taken) == pytest.approx(3)
 
 
-def test_every_listed_image_is_a_unit():
-    activity, _ = memory.ACTIVITIES["listed image"]
-    assert [done for done, _ in memory.readings(activity, 30)] == list(range(1, 31))
+def test_a_process_reports_every_listed_image_and_a_failure():
+    taken = memory._readings_of_a_process("listed image", 30, "images")
+    assert [done for done, _ in taken] == list(range(1, 31))
+    assert all(size > 1e7 for _, size in taken)
+    with pytest.raises(subprocess.CalledProcessError):
+        memory._readings_of_a_process("no activity", 30, "nothing")

@@ -108,7 +108,9 @@ def test_variants_are_written_in_words():
     assert {name for name in words if "_" in name} == {"seeds_only"}  # a method, as the reader types it
     assert {"λ/η = 2000", "λ = 0", "cells of 16 x 16", "bandwidth = auto", "8 neighbours"} <= words
     rows = [{"variant": name, "seed": 0, "miou": 50.0} for name in ("no_potts", "lambda_0")]
-    assert summary(rows, "lambda_0").splitlines()[0] == "no Potts term  50.0 (seeds: 1), +0.0 against λ = 0"
+    assert summary(rows, "lambda_0").splitlines()[0] == "no Potts term  50.0 (1 run), +0.0 against λ = 0"
+    rows.append({"variant": "lambda_0", "seed": 1, "miou": 70.0})  # not among the pairs
+    assert summary(rows, "lambda_0").splitlines()[0].endswith(" (1 run), +0.0 against λ = 0 of the same seeds")
     axis = plots.dot_rows({"no_potts": [1.0], "my_own": [2.0]}, "title")
     assert [label.get_text() for label in axis.get_yticklabels()] == ["no Potts term", "my_own"]
     plt.close("all")

@@ -146,7 +146,7 @@ def test_intervals_are_students_on_paired_differences(tmp_path):
     with pytest.raises(ValueError, match="a and c: expected runs of the same seeds"):
         paired(rows_of(a=[3], b=[1]), "a", "c")
     text = summary(rows_of(a=one, b=other), "b")
-    assert text.splitlines()[0] == f"a             70.6 (seeds: 5), +1.8 +- {half:.1f} against b"
+    assert text.splitlines()[0] == f"a             70.6 (5 runs), +1.8 +- {half:.1f} against b"
     table = read(tmp_path, "variants: {b: , a: , c: }\nseeds: 5\nagainst: b")
     lines = format_table(table, rows_of(a=one, b=other)).splitlines()
     assert f"| a | 5 | 70.6 ± 1.2 | +1.8 ± {half:.1f} | - | scribbles 1 |  |" in lines

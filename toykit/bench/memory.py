@@ -10,6 +10,7 @@ is Student's over the slopes of several processes, which are independent.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib.util
 import json
@@ -115,10 +116,15 @@ def listed_photos(folder: Path, count: int) -> Path:
     return folder / "listed"
 
 
-def readings(activity: Callable[[Path, int, Tick], None], count: int) -> list[tuple[int, int]]:
+def readings(
+    activity: Callable[[Path, int, Tick], None],
+    count: int,
+    after: Callable[[int, int], object] = lambda done, size: None,
+) -> list[tuple[int, int]]:
     """Run an activity in this process; return (units done, resident set in bytes) after every `READINGS`-th part.
 
-    Cyclic garbage is collected before each reading: by itself Python lets it grow to a quarter of all objects, which are many.
+    `after` gets each reading when it is taken. Cyclic garbage is collected before each: by itself Python lets it grow to a
+    quarter of all objects, which are many.
     """
     import psutil  # a dependency of ipykernel
 
@@ -133,6 +139,7 @@ def readings(activity: Callable[[Path, int, Tick], None], count: int) -> list[tu
             if not taken:
                 gc.freeze()  # what exists by now need not be searched again
             taken.append((done, process.memory_info().rss))
+            after(*taken[-1])
 
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -170,6 +177,8 @@ def memory(show: Show, processes: int = PROCESSES, scale: float = 1.0) -> dict[s
     ------
     ImportError
         psutil is missing.
+    subprocess.CalledProcessError
+        A process failed; its errors have been printed.
     """
     if importlib.util.find_spec("psutil") is None:
         raise ImportError("memory needs psutil, which comes with the extra notebooks: pip install -e '.[notebooks]'")
@@ -177,11 +186,9 @@ def memory(show: Show, processes: int = PROCESSES, scale: float = 1.0) -> dict[s
     show(f"{'':16} {'units':>7} {'bytes per unit, 95% interval':>30} {'MB over the run':>16} {'resident MB':>12}")
     for name, (_, whole) in ACTIVITIES.items():
         count = max(READINGS, round(whole * scale))
-        command = [sys.executable, "-m", "toykit.bench.memory", name, str(count), str(torch.get_num_threads())]
-        runs = []
-        for _ in range(processes):
-            output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-            runs.append(json.loads(output.splitlines()[-1]))
+        runs = [
+            _readings_of_a_process(name, count, f"{name}, process {n} of {processes}") for n in range(1, processes + 1)
+        ]
         slopes, ends = [slope(taken) for taken in runs], [taken[-1][1] / 1e6 for taken in runs]
         mean, half = interval(slopes)
         results[name] = {"units": count, "slope": mean, "half": half, "slopes": slopes, "resident_mb": ends}
@@ -190,6 +197,31 @@ def memory(show: Show, processes: int = PROCESSES, scale: float = 1.0) -> dict[s
     return results
 
 
+def _readings_of_a_process(name: str, count: int, title: str) -> list[tuple[int, int]]:
+    """Return the `readings` of an activity in a process of its own; a bar shows how far it is."""
+    from tqdm import tqdm
+
+    command = [sys.executable, "-m", "toykit.bench.memory", name, str(count), str(torch.get_num_threads())]
+    taken: list[tuple[int, int]] = []
+    bar = tqdm(total=count, desc=title, unit=name.split()[1], disable=None, leave=False)
+    with bar, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            done, size = json.loads(line)
+            bar.update(done - bar.n)
+            taken.append((done, size))
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return taken
+
+
+def _print_readings(name: str, count: int, threads: int) -> None:
+    """Print each reading of an activity as a line, at once; what the activity itself prints goes to the error stream."""
+    torch.set_num_threads(threads)
+    lines = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):
+        readings(ACTIVITIES[name][0], count, lambda *reading: print(json.dumps(reading), file=lines, flush=True))
+
+
 if __name__ == "__main__":
-    torch.set_num_threads(int(sys.argv[3]))
-    print(json.dumps(readings(ACTIVITIES[sys.argv[1]][0], int(sys.argv[2]))))
+    _print_readings(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -263,11 +263,12 @@ def summary(rows: Sequence[dict], against: str) -> str:
         if not scores:
             lines.append(f"{titles[name]:{wide}} not evaluated")
             continue
-        line = f"{titles[name]:{wide}} {statistics.mean(scores):5.1f} (seeds: {len(scores)})"
+        line = f"{titles[name]:{wide}} {statistics.mean(scores):5.1f} ({len(scores)} run{'s' * (len(scores) > 1)})"
         with contextlib.suppress(ValueError):
             gain, half = paired(rows, name, against)
             spread = "" if math.isnan(half) else f" +- {half:.1f}"
-            line += "" if name == against else f", {gain:+.1f}{spread} against {titles[against]}"
+            same = " of the same seeds" if len(scores) < sum(r["variant"] == against for r in rows) else ""
+            line += "" if name == against else f", {gain:+.1f}{spread} against {titles[against]}{same}"
         lines.append(line)
     return "\n".join(lines)
 

@@ -56,7 +56,7 @@ def dot_rows(groups: dict[str, Sequence[float]], title: str, label: str = "mIoU,
     axis : matplotlib.axes.Axes, optional
         The axis to draw into; by default a new figure's.
     color : int, default 0
-        Index into `LINE_COLORS` and `MARKERS`: one for published numbers, another for measured ones.
+        Index into `LINE_COLORS`, which also chooses the marker: one for published numbers, another for measured ones.
 
     Returns
     -------
@@ -69,7 +69,14 @@ def dot_rows(groups: dict[str, Sequence[float]], title: str, label: str = "mIoU,
     for row, values in enumerate(groups.values()):
         mean = sum(values) / len(values)
         number = f"{mean:.1f}" if len(values) == 1 else f"mean {mean:.1f}"
-        axis.plot(values, [row] * len(values), MARKERS[color], color=LINE_COLORS[color], markersize=6, alpha=0.8)
+        axis.plot(
+            values,
+            [row] * len(values),
+            MARKERS[color % len(MARKERS)],
+            color=LINE_COLORS[color],
+            markersize=6,
+            alpha=0.8,
+        )
         if len(values) > 1:
             axis.plot([mean, mean], [row - 0.3, row + 0.3], color="0.15", linewidth=1.8)
         axis.annotate(number, (max(values), row), (8, 0), textcoords="offset points", va="center", fontsize=9)

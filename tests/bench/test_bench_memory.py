@@ -47,5 +47,7 @@ def test_a_process_reports_every_listed_image_and_a_failure():
     taken = memory._readings_of_a_process("listed image", 30, "images")
     assert [done for done, _ in taken] == list(range(1, 31))
     assert all(size > 1e7 for _, size in taken)
-    with pytest.raises(subprocess.CalledProcessError):
+    with pytest.raises(
+        RuntimeError, match=r"nothing: the process ended with exit code 1\n(.*\n)*KeyError: 'no activity'"
+    ):
         memory._readings_of_a_process("no activity", 30, "nothing")

@@ -110,7 +110,10 @@ def test_variants_are_written_in_words():
     rows = [{"variant": name, "seed": 0, "miou": 50.0} for name in ("no_potts", "lambda_0")]
     assert summary(rows, "lambda_0").splitlines()[0] == "no Potts term  50.0 (1 run), +0.0 against λ = 0"
     rows.append({"variant": "lambda_0", "seed": 1, "miou": 70.0})  # not among the pairs
-    assert summary(rows, "lambda_0").splitlines()[0].endswith(" (1 run), +0.0 against λ = 0 of the same seeds")
+    assert summary(rows, "lambda_0").splitlines()[0].endswith(" (1 run), +0.0 against λ = 0 on common seeds")
+    rows[0]["seed"] = 1  # as many runs, of other seeds
+    assert summary([rows[0], rows[2]], "lambda_0").splitlines()[0].endswith(" (1 run), -20.0 against λ = 0")
+    assert "on common seeds" in summary([*rows, rows[0] | {"seed": 2}], "lambda_0").splitlines()[0]
     axis = plots.dot_rows({"no_potts": [1.0], "my_own": [2.0]}, "title")
     assert [label.get_text() for label in axis.get_yticklabels()] == ["no Potts term", "my_own"]
     plt.close("all")

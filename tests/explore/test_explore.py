@@ -207,6 +207,7 @@ def test_an_explorer_in_the_page_starts_with_its_arguments_and_the_lines_of_the_
     lines = explore.cross_entropy_explorer(0.6, 0.8).start["lines"]
     assert all(lines[name]["color"] == relaxations[name] for name in ("CCE", "Q"))  # a name looks the same everywhere
     assert not {lines[name]["color"] for name in ("CE", "RCE")} & set(relaxations.values())
+    assert lines["CE"]["color"] == "currentColor"  # black would not be seen in the dark
     assert len({line["dash"] for line in lines.values()}) == 4
 
 

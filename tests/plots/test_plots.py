@@ -182,6 +182,10 @@ def test_contours_and_surfaces_show_all_six():
     for figure in (plots.contours(), plots.surfaces()):
         assert [axis.get_title() for axis in figure.axes] == [f"$P_{{{name}}}$" for name in RELAXATIONS]
     assert len(plots.contours(("Q",), columns=1).axes) == 1
+    bilinear, divergence = plots.contours(("BL", "CD"), columns=2).axes
+    for axis, heights in ((bilinear, {"0.4", "0.7"}), (divergence, {"0.1", "0.4", "0.7", "1"})):
+        assert {text.get_text() for text in axis.texts} == heights
+        assert all(0.05 < place < 0.95 for text in axis.texts for place in text.get_position())  # clear of the frame
 
 
 def test_descent_fields_point_downhill():

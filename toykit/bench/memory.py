@@ -10,7 +10,6 @@ is Student's over the slopes of several processes, which are independent.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import importlib.util
 import json
@@ -32,6 +31,8 @@ from toykit.experiments.label_noise import interval
 
 #: Processes per activity, readings per process, and the share of the readings that do not count.
 PROCESSES, READINGS, WARM_UP = 3, 100, 0.25
+#: Before each reading that a process prints.
+MARK = "reading: "
 #: Photos of the generated set behind the listed ones, and their side in pixels.
 PHOTOS, SIDE = 24, 32
 Tick = Callable[[], object]
@@ -177,8 +178,8 @@ def memory(show: Show, processes: int = PROCESSES, scale: float = 1.0) -> dict[s
     ------
     ImportError
         psutil is missing.
-    subprocess.CalledProcessError
-        A process failed; its errors have been printed.
+    RuntimeError
+        A process failed; with what it said.
     """
     if importlib.util.find_spec("psutil") is None:
         raise ImportError("memory needs psutil, which comes with the extra notebooks: pip install -e '.[notebooks]'")
@@ -203,24 +204,27 @@ def _readings_of_a_process(name: str, count: int, title: str) -> list[tuple[int,
 
     command = [sys.executable, "-m", "toykit.bench.memory", name, str(count), str(torch.get_num_threads())]
     taken: list[tuple[int, int]] = []
+    said: list[str] = []  # by the activity, or an error
     bar = tqdm(total=count, desc=title, unit=name.split()[1], disable=None, leave=False)
-    with bar, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    # errors come through the same pipe: on a terminal, a bar of the activity's own would share this one's line
+    with bar, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            done, size = json.loads(line)
-            bar.update(done - bar.n)
+            if not line.startswith(MARK):
+                said.append(line)
+                continue
+            done, size = json.loads(line.removeprefix(MARK))
+            bar.update(min(done, count) - bar.n)
             taken.append((done, size))
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
+        raise RuntimeError(f"{title}: the process ended with exit code {process.returncode}\n{''.join(said[-20:])}")
     return taken
 
 
 def _print_readings(name: str, count: int, threads: int) -> None:
-    """Print each reading of an activity as a line, at once; what the activity itself prints goes to the error stream."""
+    """Print each reading of an activity as a line, at once."""
     torch.set_num_threads(threads)
-    lines = sys.stdout
-    with contextlib.redirect_stdout(sys.stderr):
-        readings(ACTIVITIES[name][0], count, lambda *reading: print(json.dumps(reading), file=lines, flush=True))
+    readings(ACTIVITIES[name][0], count, lambda *reading: print(MARK + json.dumps(reading), flush=True))
 
 
 if __name__ == "__main__":

@@ -18,14 +18,14 @@ from toykit._shared.files import check_writable, write_text
 @click.option("-o", "output", type=click.Path(file_okay=False, path_type=Path),
               help="Folder for evaluation_SPLIT.csv and .json.  [default: RUN]")  # fmt: skip
 @click.option("--weights", type=click.Choice(["best", "last"]), default="best", show_default=True,
-              help="Those of the epoch with the highest validation mIoU, or of the last epoch.")  # fmt: skip
+              help="Weights of the epoch with the highest validation mIoU, or of the last epoch.")  # fmt: skip
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
               help="Where the network runs.")  # fmt: skip
 def evaluate(run: Path, overrides: tuple[str, ...], split: str, output: Path | None, weights: str, device: str) -> None:
     """Compute the mIoU and each class's IoU of the network of the run's folder RUN.
 
-    The set is the run's. KEY=VALUE changes its settings, e.g. data.root=elsewhere data.val_limit=100; the set must have the
-    network's classes, and masks.
+    By default it uses the run's set. KEY=VALUE changes its settings, e.g. data.root=elsewhere data.val_limit=100; the set must
+    have the network's classes, and masks.
     """
     output = output or run
     try:

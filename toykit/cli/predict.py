@@ -16,7 +16,7 @@ from toykit.training.predict import LEAST_TILE, TILE
 @click.option("-o", "output", type=click.Path(file_okay=False, path_type=Path),
               help="Folder for the results.  [default: RUN's name + -predictions]")  # fmt: skip
 @click.option("--soft", is_flag=True, help="Write soft labels, too: NAME_labels.npz.")
-@click.option("--flip", is_flag=True, help="See each photo mirrored, too, and average the probabilities.")
+@click.option("--flip", is_flag=True, help="Predict the mirrored photo, too, and average the probabilities.")
 @click.option("--scale", "factors", type=click.FloatRange(min=0, min_open=True), multiple=True, default=(1.0,),
               show_default=True,
               help="See each photo this many times as large as in evaluation; given several times, the probabilities are "
@@ -25,7 +25,7 @@ from toykit.training.predict import LEAST_TILE, TILE
               help="Photos of more than tile x tile pixels are computed in overlapping tiles of at most this side, a "
               "multiple of 16: smaller ones need less memory.")  # fmt: skip
 @click.option("--weights", type=click.Choice(["best", "last"]), default="best", show_default=True,
-              help="Those of the epoch with the highest validation mIoU, or of the last epoch.")  # fmt: skip
+              help="Weights of the epoch with the highest validation mIoU, or of the last epoch.")  # fmt: skip
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
               help="Where the network runs.")  # fmt: skip
 @click.option("--resume/--fresh", default=True, show_default=True,

@@ -249,7 +249,8 @@ def summary(rows: Sequence[dict], against: str) -> str:
     rows : sequence of dict
         With the columns variant, seed and miou.
     against : str
-        The variant to compare with. The difference has its 95% interval, except for a single pair of runs.
+        The variant to compare with. The difference has its 95% interval, except for a single pair of runs. "on common seeds":
+        one of the two has runs of further seeds.
 
     Returns
     -------
@@ -267,7 +268,10 @@ def summary(rows: Sequence[dict], against: str) -> str:
         with contextlib.suppress(ValueError):
             gain, half = paired(rows, name, against)
             spread = "" if math.isnan(half) else f" +- {half:.1f}"
-            same = " of the same seeds" if len(scores) < sum(r["variant"] == against for r in rows) else ""
+            runs = [
+                {r["seed"] for r in rows if r["variant"] == v and r["miou"] not in ("", None)} for v in (name, against)
+            ]
+            same = "" if runs[0] == runs[1] else " on common seeds"
             line += "" if name == against else f", {gain:+.1f}{spread} against {titles[against]}{same}"
         lines.append(line)
     return "\n".join(lines)

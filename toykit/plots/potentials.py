@@ -43,7 +43,7 @@ def contours(names: tuple[str, ...] = tuple(RELAXATIONS), columns: int = 3):
 
 
 def _places(x, values, levels) -> list[tuple[float, float]]:
-    """Where to write heights, clear of the frame: on the way from the centre to disagreement or, if lower, to agreement."""
+    """Return where to write heights, clear of the frame: between the centre and disagreement or, if lower, agreement."""
     middle, places = len(x) // 2, []
     for level in levels:
         for k in range(1, int(0.43 * len(x))):

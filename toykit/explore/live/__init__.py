@@ -41,11 +41,12 @@ def live(kind: str, start: dict[str, Any], picture: Callable[[], Any], descripti
 
 
 def line(number: int) -> dict[str, str]:
-    """Return colour and dashes of a line of `toykit._shared.palette`, by its number, for an SVG."""
+    """Return colour and dashes of a line of `toykit._shared.palette`, by its number, for an SVG; black is the page's ink."""
     named = {"-": (), "--": (3.7, 1.6), "-.": (6.4, 1.6, 1, 1.6)}  # Matplotlib's patterns, in line widths
     style = LINE_STYLES[number]
     pattern = named[style] if isinstance(style, str) else style[1]
-    return {"color": LINE_COLORS[number], "dash": " ".join(f"{2.4 * length:g}" for length in pattern)}
+    color = "currentColor" if LINE_COLORS[number] == "#000000" else LINE_COLORS[number]
+    return {"color": color, "dash": " ".join(f"{2.4 * length:g}" for length in pattern)}
 
 
 def script() -> str:

@@ -48,7 +48,7 @@ export function crossEntropies(root, start) {
     const made = chart(main, title, axis(words), range());
     const rule = draw(made.view, "line", { y1: 0, y2: 300, class: "rule" });
     const parts = names.map((entropy, k) => {
-      const { color } = start.lines[entropy], size = 12 - 2 * k; // each smaller than the one below it, which so can be seen
+      const { color } = start.lines[entropy], size = 12 - 2 * k; // each smaller than the one below it, so that all stay visible
       return { line: made.line(start.lines[entropy], entropy),
         best: draw(made.view, "path", { d: `M0-${size}L${size} 0L0 ${size}L-${size} 0Z`, fill: color, class: "mark" }),
         here: draw(made.view, "circle", { r: 9 - k, fill: color, class: "mark" }) };
@@ -76,7 +76,7 @@ export function crossEntropies(root, start) {
   for (const [words, situation] of Object.entries(LABELLINGS)) button(presets, words, () => jump(situation));
   button(presets, "reset", () => jump(start));
   const table = add(add(root, "div", { class: "table" }), "table");
-  add(root, "p", { class: "caption" }, `Drag the grey handles. Circles mark the current label and prediction, diamonds the
+  add(root, "p", { class: "caption" }, `Drag the handles on the lower edges. Circles mark the current label and prediction, diamonds the
     minimiser for the other side. Set y to 0.5: CE still pulls the prediction to the uncertainty of the label; CCE and RCE have
     no gradient.`);
 

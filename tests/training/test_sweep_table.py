@@ -121,7 +121,8 @@ def test_what_the_sweep_sets_is_not_overridden_by_the_command(override, key, tmp
 
 def test_a_table_that_does_not_exist():
     with pytest.raises(
-        FileNotFoundError, match="tabel3: neither a file nor a table; the tables are camvid_quick, fig3d, fig3d_toy, fig5"
+        FileNotFoundError,
+        match="tabel3: neither a file nor a table; the tables are camvid_quick, fig3d, fig3d_toy, fig5",
     ):
         load_table("tabel3")
 

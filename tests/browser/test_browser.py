@@ -80,6 +80,7 @@ def test_each_control_of_each_explorer_changes_its_figure(dashboard, screenshots
     panel.get_by_role("slider").first.wait_for()
     if "Neighbourhoods" in title:  # plotly's own: the figure is not blank
         panel.locator(".heatmaplayer image").first.wait_for(state="attached")
+    panel.get_by_role("button", name="reset", exact=True).click()  # another test's state may disable a slider
     seen = see(panel)
     dashboard.screenshot(path=screenshots / f"dashboard_{title.split()[0].lower()}.png")
     for control in [*panel.get_by_role("slider").all(), *panel.get_by_role("combobox").all()]:

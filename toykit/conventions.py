@@ -185,9 +185,11 @@ def check_seeds(seeds: Tensor, num_classes: int) -> Tensor:
     if seeds.dtype.is_floating_point or seeds.dtype.is_complex or seeds.dtype == torch.bool:
         raise TypeError(f"seeds: expected integers (int64), got {seeds.dtype}; call .long()")
     seeds = comparable(seeds)
-    invalid = (seeds >= num_classes) & (seeds < PADDING)
-    if seeds.dtype != torch.uint8:
-        invalid |= (seeds < 0) | (seeds > UNLABELLED)
+    in_bytes = seeds.dtype == torch.uint8 and seeds.numel() and num_classes < PADDING
+    # in one pass: minus K, modulo 256, other values come before 254 and 255, and the classes after them
+    if in_bytes and (seeds - num_classes).amin() >= PADDING - num_classes:
+        return seeds
+    invalid = (seeds < 0) | (seeds >= num_classes) & (seeds < PADDING) | (seeds > UNLABELLED)
     if invalid.any():
         values = seeds[invalid].unique().tolist()
         raise ValueError(

@@ -233,13 +233,13 @@ def decode_ids(values: np.ndarray, table: np.ndarray, path: Path) -> np.ndarray:
     ValueError
         For values that the table refuses; names the file, these values and, where they look like soft edges, this cause.
     """
-    ids = table[values]
-    if (ids == REFUSED).any():
-        allowed = np.flatnonzero(table != REFUSED)
-        refused = np.unique(values[ids == REFUSED])[:8].tolist()
+    refuses = table == REFUSED
+    if refuses.take(values).any():
+        allowed = np.flatnonzero(~refuses)
+        refused = np.unique(values[refuses[values]])[:8].tolist()
         problem = f"holds {refused}; expected class ids among {_ranges(allowed)}"
         raise ValueError("; ".join([f"{path}: {problem}", *edge_findings(values)]))
-    return ids.astype(np.uint8)
+    return table.astype(np.uint8).take(values)
 
 
 def by(size: tuple[int, ...]) -> str:

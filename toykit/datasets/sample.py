@@ -74,7 +74,8 @@ class Sample:
             For another kind.
         """
         check_choice("present", kind, PRESENT)
-        seeded = np.bincount(self.seeds.ravel(), minlength=len(self.classes))[: len(self.classes)] > 0
+        num_classes = len(self.classes)
+        seeded = np.bincount(self.seeds[self.seeds < num_classes], minlength=num_classes) > 0  # few pixels are seeds
         return seeded if kind == "seeds" and seeded.any() else np.ones_like(seeded)
 
     def seeded_share(self) -> float:

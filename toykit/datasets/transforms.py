@@ -71,10 +71,20 @@ def augment(
     image, labels = F.crop(image, top, left, *kept), F.crop(labels, top, left, *kept)
     if flip and mirror < 0.5:
         image, labels = F.horizontal_flip(image), F.horizontal_flip(labels)
+    image, labels = image.as_subclass(Tensor), labels.as_subclass(Tensor)
     if kept != [crop, crop]:
-        beside = [0, 0, crop - kept[1], crop - kept[0]]
-        color = torch.from_numpy(sample.image).float().mean((0, 1)).round().int().tolist()
-        image = F.pad(image, beside, color)
-        labels = torch.cat([F.pad(labels[:1], beside, PADDING), F.pad(labels[1:], beside, VOID)])
-    seeds, mask = labels.as_subclass(Tensor)
-    return image.as_subclass(Tensor).contiguous(), seeds.contiguous(), mask.contiguous()
+        color = torch.from_numpy(sample.image).float().mean((0, 1)).round().byte()
+        image, labels = _extended(image, crop, color), _extended(labels, crop, torch.tensor([PADDING, VOID]))
+    seeds, mask = labels
+    return image.contiguous(), seeds.contiguous(), mask.contiguous()
+
+
+def _extended(x: Tensor, side: int, fill: Tensor) -> Tensor:
+    """Extend x (C, H, W) at the right and at the bottom to a square, with a value for each channel.
+
+    torchvision's `pad` takes twice as long where the values differ.
+    """
+    square = x.new_empty(len(x), side, side)
+    square[:] = fill[:, None, None]
+    square[:, : x.shape[1], : x.shape[2]] = x
+    return square

@@ -43,10 +43,11 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Te
     Tensor, int64, shape (K, K)
         Entry (t, p) counts the pixels whose target is t and whose prediction is p.
     """
-    counted = (target >= 0) & (target < num_classes)
-    uncounted = num_classes**2  # an extra bin
-    pairs = (target.long() * num_classes + prediction.long()).where(counted, uncounted)
-    return torch.bincount(pairs.flatten(), minlength=uncounted + 1)[:uncounted].view(num_classes, num_classes)
+    if target.dtype != torch.uint8:
+        target = target.where(target >= 0, num_classes)
+    pairs = target.clamp_max(num_classes).long() * num_classes + prediction  # targets left out: a row of their own
+    counts = torch.bincount(pairs.flatten(), minlength=num_classes * (num_classes + 1))
+    return counts.view(num_classes + 1, num_classes)[:num_classes]
 
 
 def class_ious(confusion: Tensor) -> Tensor:

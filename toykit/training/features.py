@@ -2,10 +2,10 @@
 
 On two cores the body takes nine tenths of a step. Its weights are fixed, and it sees whole photos at one scale, so its maps
 never change. They are stored as float16, one file for each photo as the network sees it, in the folder `features` of the
-user's cache (`toykit._shared.resources.cache_root`), and read through a memory map. A file's name is a hash of the body's
-weights, the head's kind, the shapes of the maps and the photo's pixels: other weights, another crop or a mirror image have
-files of their own, and runs of one set share theirs. The light network uses 0.4 MB per photo of 320 x 320 pixels. The
-folder can be deleted at any time. If it cannot be written, maps are computed again.
+user's cache (`toykit._shared.resources.cache_root`). A file's name is a hash of the body's weights, the head's kind, the
+shapes of the maps and the photo's pixels: other weights, another crop or a mirror image have files of their own, and runs of
+one set share theirs. The light network uses 0.4 MB per photo of 320 x 320 pixels. The folder can be deleted at any time. If
+it cannot be written, maps are computed again.
 """
 
 from __future__ import annotations
@@ -97,12 +97,12 @@ class FeatureCache:
     def _read(self, path: Path, size: tuple[int, int]) -> Tensor | None:
         """Read a file's values; return None if there is no such file or it is damaged, so that it is written again."""
         try:
-            values = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+            values = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError, MemoryError):
             return None
         expected = sum(shape.numel() for shape in self.shapes[size])
         intact = values.dtype == np.float16 and values.shape == (expected,)
-        return torch.from_numpy(np.array(values)) if intact else None
+        return torch.from_numpy(values) if intact else None
 
 
 def half_maps(network: Network, image: Tensor) -> list[Tensor]:

@@ -108,7 +108,7 @@ class Sample:
 #: The EXIF tag of the orientation, and the TIFF tags of the stored size.
 _ORIENTATION, _WIDTH, _HEIGHT = 0x0112, 256, 257
 #: What decoders raise for damaged files, besides ValueError and OSError.
-_DAMAGE = (IndexError, MemoryError, SyntaxError, struct.error, zlib.error)
+_DAMAGE = (ArithmeticError, LookupError, MemoryError, SyntaxError, TypeError, struct.error, zlib.error)
 #: Formats that hold several pictures as animations or pages; a JPEG's further pictures are thumbnails of the same photo.
 _PAGED = ("TIFF", "GIF", "WEBP", "PNG", "APNG")
 
@@ -204,7 +204,7 @@ def picture_size(path: str | Path) -> tuple[int, int]:
             return (height, width) if turned else (width, height)
     except FileNotFoundError:
         raise
-    except (Image.DecompressionBombError, SyntaxError, OSError, ValueError):
+    except (Image.DecompressionBombError, OSError, ValueError, *_DAMAGE):
         height, width, _ = read_image(path).shape
         return width, height
 

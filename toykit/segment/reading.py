@@ -1,13 +1,13 @@
 """Read what `toykit segment` gets: a photo, its scribbles, and perhaps a network's logits."""
 
 import warnings
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from toykit._shared.tensors import load_array
 from toykit.conventions import UNLABELLED
 from toykit.datasets.sample import Sample, read_image
 from toykit.supervision import SeedWarning, read_seeds
@@ -80,15 +80,7 @@ def read_logits(path: str | Path, num_classes: int, size: tuple[int, int]) -> Te
     SeedWarning
         If all values lie in 0..1, as a sigmoid's do.
     """
-    try:
-        with open(path, "rb") as file:
-            array = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError, OSError, MemoryError, zipfile.BadZipFile) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(f"{path}: cannot be read as an NPY file ({error})") from error
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{path}: expected one array (NPY), got an archive of several (NPZ)")
+    array = load_array(path)
     array = array[0] if array.ndim == 4 and len(array) == 1 else array
     if array.ndim != 3 or array.shape[1:] != size[::-1] or array.shape[0] < num_classes or array.dtype.kind != "f":
         raise ValueError(

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from toykit._shared.files import write_atomically
 from toykit._shared.resources import cache_root
+from toykit._shared.tensors import load_array
 from toykit.models import Network
 
 
@@ -97,8 +98,8 @@ class FeatureCache:
     def _read(self, path: Path, size: tuple[int, int]) -> Tensor | None:
         """Read a file's values; return None if there is no such file or it is damaged, so that it is written again."""
         try:
-            values = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError, MemoryError):
+            values = load_array(path)
+        except (OSError, ValueError):
             return None
         expected = sum(shape.numel() for shape in self.shapes[size])
         intact = values.dtype == np.float16 and values.shape == (expected,)

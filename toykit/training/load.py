@@ -80,19 +80,27 @@ def build(schema: type[C], given: Mapping[str, Path | dict], overrides: Sequence
     for item in overrides:
         if "=" not in item:
             raise ValueError(f"{item}: expected KEY=VALUE, e.g. schedule.lr=0.001")
+    odd = (OmegaConfBaseException, yaml.YAMLError, OverflowError, RecursionError, TypeError)
     try:
         trees = {name: OmegaConf.load(x) if isinstance(x, Path) else OmegaConf.create(x) for name, x in given.items()}
+    except (*odd, OSError, ValueError) as error:
+        raise ValueError(_words(given, error)) from error
+    try:
         merged = _defaults(schema)
         for origin, tree in (trees | {"overrides": OmegaConf.from_dotlist(list(overrides))}).items():
             _check_keys(OmegaConf.to_container(tree), schema, origin)
             merged = OmegaConf.merge(merged, tree)
         config = OmegaConf.to_object(merged)
-    except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
-        key = getattr(error, "full_key", None)
-        origin = ", ".join(given)
-        raise ValueError(f"{origin}: {f'{key}: ' if key else ''}{str(error).splitlines()[0]}") from error
+    except odd as error:
+        raise ValueError(_words(given, error)) from error
     assert isinstance(config, schema)
     return config
+
+
+def _words(given: Mapping[str, Path | dict], error: Exception) -> str:
+    """Return where a configuration comes from, the key, and the first line of what is wrong with it."""
+    key = getattr(error, "full_key", None)
+    return f"{', '.join(given)}: {f'{key}: ' if key else ''}{str(error).splitlines()[0]}"
 
 
 @functools.cache

@@ -156,14 +156,14 @@ def load_table(source: str | Path, overrides: Sequence[str] = ()) -> Table:
         raise FileNotFoundError(f"{source}: neither a file nor a table; the tables are {', '.join(tables())}")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from error
     try:
         table = _read(path.stem, tree, overrides)
         for row in table.rows.values():
             table.config(row, table.seeds[0])
             paper_number(table, row)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, OSError) as error:  # a row's preset may be missing
         raise ValueError(f"{path}: {error}") from error
     return table
 
@@ -184,6 +184,8 @@ def _read(name: str, tree: Any, overrides: Sequence[str]) -> Table:
         check_keys("paper", paper, ("table", "columns"))
         if paper.get("table") not in PUBLISHED:
             raise ValueError(f"paper.table: expected one of {', '.join(PUBLISHED)}, got {paper.get('table')!r}")
+        if not isinstance(paper.get("columns") or {}, dict):
+            raise ValueError(f"paper.columns: expected COLUMN: KEY, got {paper['columns']!r}")
     columns = {column: f"={key}" for column, key in ((paper or {}).get("columns") or {}).items()}
     tuning = None if tree.get("tune") is None else read_tuning(tree["tune"])
     rows = _rows(tree, columns if paper else None, tuning)

@@ -3,7 +3,6 @@
 A table is a list of rows, each a dict from column to value; mIoU and accuracy are in percent.
 """
 
-import contextlib
 import csv
 import io
 import math
@@ -234,11 +233,12 @@ def paired(rows: Sequence[dict], one: str, other: str, value: str = "miou") -> t
     ValueError
         If they have no seed in common.
     """
-    scores = {(r["variant"], r["seed"]): float(r[value]) for r in rows if r[value] not in ("", None)}
-    seeds = sorted({s for v, s in scores if v == one} & {s for v, s in scores if v == other})
+    scores = _by_seed(rows, value)
+    ones, others = scores.get(one, {}), scores.get(other, {})
+    seeds = sorted(ones.keys() & others.keys())
     if not seeds:
         raise ValueError(f"{one} and {other}: expected runs of the same seeds, got none")
-    return interval([scores[one, s] - scores[other, s] for s in seeds])
+    return interval([ones[seed] - others[seed] for seed in seeds])
 
 
 def summary(rows: Sequence[dict], against: str) -> str:
@@ -256,25 +256,31 @@ def summary(rows: Sequence[dict], against: str) -> str:
     -------
     str
     """
-    lines, names = [], list(dict.fromkeys(row["variant"] for row in rows))
-    titles = {name: title(name) for name in names}
-    wide = max([12, *map(len, titles.values())])
-    for name in names:
-        scores = [float(r["miou"]) for r in rows if r["variant"] == name and r["miou"] not in ("", None)]
-        if not scores:
-            lines.append(f"{titles[name]:{wide}} not evaluated")
+    scores, lines = _by_seed(rows), []
+    compared = scores.get(against, {}).keys()
+    wide = max([12, *(len(title(name)) for name in scores)])
+    for name, own in scores.items():
+        line = f"{title(name):{wide}} "
+        if not own:
+            lines.append(f"{line}not evaluated")
             continue
-        line = f"{titles[name]:{wide}} {statistics.mean(scores):5.1f} ({len(scores)} run{'s' * (len(scores) > 1)})"
-        with contextlib.suppress(ValueError):
+        line += f"{statistics.mean(own.values()):5.1f} ({len(own)} run{'s' * (len(own) > 1)})"
+        if name != against and own.keys() & compared:
             gain, half = paired(rows, name, against)
             spread = "" if math.isnan(half) else f" +- {half:.1f}"
-            runs = [
-                {r["seed"] for r in rows if r["variant"] == v and r["miou"] not in ("", None)} for v in (name, against)
-            ]
-            same = "" if runs[0] == runs[1] else " on common seeds"
-            line += "" if name == against else f", {gain:+.1f}{spread} against {titles[against]}{same}"
+            same = "" if own.keys() == compared else " on common seeds"
+            line += f", {gain:+.1f}{spread} against {title(against)}{same}"
         lines.append(line)
     return "\n".join(lines)
+
+
+def _by_seed(rows: Sequence[dict], value: str = "miou") -> dict[str, dict[int, float]]:
+    """Return the values of each variant by seed, without those of runs that were not evaluated."""
+    scores: dict[str, dict[int, float]] = {row["variant"]: {} for row in rows}
+    for row in rows:
+        if row[value] not in ("", None):
+            scores[row["variant"]][row["seed"]] = float(row[value])
+    return scores
 
 
 def _known(name: str, tables: dict) -> str:

@@ -41,6 +41,7 @@ LONG = (
     "tests/training",
     "notebooks",
     "tests/test_fuzz",
+    "tests/test_input_fuzz",
     "tests/test_faults",
     "tests/test_reader_fuzz",
 )

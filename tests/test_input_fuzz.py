@@ -1,4 +1,7 @@
-"""Photos, seeds, masks, logits, configurations and tables: each file is read right, or refused with an error that names it."""
+"""Photos, seeds, logits, configurations and tables: each file is read, or refused with an error that names it.
+
+A value of a configuration that is out of range is refused by its key.
+"""
 
 import io
 import json
@@ -186,13 +189,27 @@ def test_tables_of_sweeps(content):
     assert table is None or isinstance(table, Table)
 
 
-@pytest.mark.parametrize(
-    "content", ["", "3", "[1, 2]", "a: 2020-99-99", "a: &b [*b]", "{" * 2000, "a: 1\na: 2", "!!python/name:os.system"]
-)
+YAML = [
+    "", "3", "[1, 2]", "a: 2020-99-99", "a: &b [*b]", "{" * 2000, "a: 1\na: 2", "!!python/name:os.system",
+    "a: !!bool x", "a: !!int ''",
+    "a: !!float ''", "a: !!timestamp x", "variants: {a: {}}\nseeds: 1000000000000000", "variants: {a: {}}\nseeds: 3.5",
+    "preset: toy\nvariants: {a: {paper: [1]}}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", YAML)
 @pytest.mark.parametrize("call", [load_config, load_table])
 def test_other_yaml(content, call):
     result = read("a.yaml", content.encode(), call)
     assert result is None or content == ""
+
+
+@pytest.mark.parametrize(
+    "header", ["{'descr': (), 'fortran_order': False, 'shape': (2,), }", "-" * 30000 + "1", "1+" * 20000 + "1", "{", ""]
+)
+def test_broken_headers_of_arrays(header):
+    content = b"\x93NUMPY\x02\0" + len(header).to_bytes(4, "little") + header.encode() + bytes(8)
+    assert read("a.npy", content, lambda path: read_logits(path, 3, (5, 4))) is None
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ def check_seeds(seeds: Tensor, num_classes: int) -> Tensor:
         raise TypeError(f"seeds: expected integers (int64), got {seeds.dtype}; call .long()")
     seeds = comparable(seeds)
     in_bytes = seeds.dtype == torch.uint8 and seeds.numel() and num_classes < PADDING
-    # in one pass: minus K, modulo 256, other values come before 254 and 255, and the classes after them
+    # bytes wrap: minus K, invalid values lie below 254 - K, and all valid ones at or above it
     if in_bytes and (seeds - num_classes).amin() >= PADDING - num_classes:
         return seeds
     invalid = (seeds < 0) | (seeds >= num_classes) & (seeds < PADDING) | (seeds > UNLABELLED)

@@ -1,6 +1,6 @@
-"""Inputs that were valid once: trees and bytes with parts changed, for tests that read each, or refuse it by name.
+"""Valid trees and bytes with parts changed: a reader must read each of them, or refuse it and name it.
 
-TOYKIT_FUZZ=N takes N examples per reader.
+With TOYKIT_FUZZ=N each reader gets N examples.
 """
 
 import copy

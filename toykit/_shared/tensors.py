@@ -9,7 +9,10 @@ import numpy as np
 import torch
 
 #: What numpy raises for a damaged file, besides ValueError and OSError: its header is read as Python.
-_DAMAGE = (EOFError, MemoryError, OverflowError, SyntaxError, TypeError, tokenize.TokenError, zipfile.BadZipFile)
+_DAMAGE = (
+    EOFError, LookupError, MemoryError, OverflowError, RuntimeError, SyntaxError, TypeError, tokenize.TokenError,
+    zipfile.BadZipFile,
+)  # fmt: skip
 
 
 def load_tensors(path: str | Path, mmap: bool | None = None) -> Any:
@@ -51,7 +54,7 @@ def load_array(path: str | Path) -> np.ndarray:
     Returns
     -------
     ndarray
-        Numbers; other objects, whose loading could run code, are refused.
+        Any array without Python objects, whose loading could run code.
 
     Raises
     ------

@@ -172,7 +172,8 @@ def _inside(seeds: Tensor, stride: int, dtype: torch.dtype) -> tuple[Tensor, Ten
     Large photos without padding are spared the second, which is None for them.
     """
     outside = (seeds == PADDING)[:, None]
-    if seeds.device.type != "cpu" or bool(outside.byte().amax()):  # any() takes ten times as long
+    # max instead of any: a tenth of the time
+    if seeds.device.type != "cpu" or (outside.numel() and bool(outside.view(torch.uint8).max())):
         inside = (~outside).to(dtype)
         return _pool(inside, stride), inside
     # pixels of each cell along both sides

@@ -34,7 +34,7 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Te
     Parameters
     ----------
     prediction, target : Tensor, integers, of one shape
-        Targets outside 0..K-1 (void, padding) are left out.
+        Targets outside 0..K-1 (void, padding) are left out. Predictions are in 0..K-1, or at least 0 where they are left out.
     num_classes : int
         K.
 
@@ -43,11 +43,11 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Te
     Tensor, int64, shape (K, K)
         Entry (t, p) counts the pixels whose target is t and whose prediction is p.
     """
+    rows, uncounted = target.long(), num_classes**2  # an extra bin
     if target.dtype != torch.uint8:
-        target = target.where(target >= 0, num_classes)
-    pairs = target.clamp_max(num_classes).long() * num_classes + prediction  # targets left out: a row of their own
-    counts = torch.bincount(pairs.flatten(), minlength=num_classes * (num_classes + 1))
-    return counts.view(num_classes + 1, num_classes)[:num_classes]
+        rows = rows.where(rows >= 0, num_classes)
+    pairs = (rows.clamp_max(num_classes) * num_classes + prediction).clamp_max(uncounted)
+    return torch.bincount(pairs.flatten(), minlength=uncounted + 1)[:uncounted].view(num_classes, num_classes)
 
 
 def class_ious(confusion: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os.path
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -42,7 +43,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
         Without the train extra.
     """
     path = presets().get(str(source), Path(source))
-    if not path.is_file():
+    if not os.path.isfile(path):  # False also for a name that no file can have
         raise FileNotFoundError(f"{source}: neither a file nor a preset; the presets are {', '.join(presets())}")
     return config_from({str(path): path}, overrides)
 
@@ -80,27 +81,41 @@ def build(schema: type[C], given: Mapping[str, Path | dict], overrides: Sequence
     for item in overrides:
         if "=" not in item:
             raise ValueError(f"{item}: expected KEY=VALUE, e.g. schedule.lr=0.001")
-    odd = (OmegaConfBaseException, yaml.YAMLError, OverflowError, RecursionError, TypeError)
+    # both libraries also raise Python's own errors for some values
+    odd = (
+        OmegaConfBaseException,
+        yaml.YAMLError,
+        AttributeError,
+        LookupError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+    )
     try:
         trees = {name: OmegaConf.load(x) if isinstance(x, Path) else OmegaConf.create(x) for name, x in given.items()}
+        trees |= {"overrides": OmegaConf.from_dotlist(list(overrides))}
+    except FileNotFoundError:
+        raise
     except (*odd, OSError, ValueError) as error:
-        raise ValueError(_words(given, error)) from error
+        raise ValueError(_message(given, error)) from error
     try:
         merged = _defaults(schema)
-        for origin, tree in (trees | {"overrides": OmegaConf.from_dotlist(list(overrides))}).items():
+        for origin, tree in trees.items():
             _check_keys(OmegaConf.to_container(tree), schema, origin)
             merged = OmegaConf.merge(merged, tree)
         config = OmegaConf.to_object(merged)
     except odd as error:
-        raise ValueError(_words(given, error)) from error
+        raise ValueError(_message(given, error)) from error
     assert isinstance(config, schema)
     return config
 
 
-def _words(given: Mapping[str, Path | dict], error: Exception) -> str:
-    """Return where a configuration comes from, the key, and the first line of what is wrong with it."""
-    key = getattr(error, "full_key", None)
-    return f"{', '.join(given)}: {f'{key}: ' if key else ''}{str(error).splitlines()[0]}"
+def _message(given: Mapping[str, Path | dict], error: Exception) -> str:
+    """Return where a configuration comes from, the key, and what is wrong with it."""
+    key, lines = getattr(error, "full_key", None), str(error).splitlines()
+    if key:  # OmegaConf's further lines repeat it
+        return f"{', '.join(given)}: {key}: {lines[0]}"
+    return f"{', '.join(given)}: {' '.join(' '.join(lines).split())}"
 
 
 @functools.cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import os.path
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from toykit.training.sweep.segmentation import Segmentation
 from toykit.training.sweep.space import Tuning, check_keys, check_not_the_sweeps, read_space, read_tuning
 
 KEYS = ("experiment", "preset", "overrides", "variants", "grid", "seeds", "against", "tune", "paper")
+MOST_SEEDS = 10_000
 #: Keys of a variant that are no overrides.
 OF_VARIANT = ("preset", "space", "paper")
 EXPERIMENTS: dict[str, Experiment] = {"segmentation": Segmentation(), "label_noise": LabelNoise()}
@@ -152,11 +154,11 @@ def load_table(source: str | Path, overrides: Sequence[str] = ()) -> Table:
     import yaml
 
     path = tables().get(str(source), Path(source))
-    if not path.is_file():
+    if not os.path.isfile(path):  # False also for a name that no file can have
         raise FileNotFoundError(f"{source}: neither a file nor a table; the tables are {', '.join(tables())}")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, AttributeError, LookupError, RecursionError, ValueError) as error:  # as PyYAML raises
         raise ValueError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from error
     try:
         table = _read(path.stem, tree, overrides)
@@ -190,9 +192,17 @@ def _read(name: str, tree: Any, overrides: Sequence[str]) -> Table:
     tuning = None if tree.get("tune") is None else read_tuning(tree["tune"])
     rows = _rows(tree, columns if paper else None, tuning)
     seeds = tree.get("seeds", 1)
-    seeds = tuple(range(seeds) if isinstance(seeds, int) else seeds)
-    if not seeds or len(set(seeds)) < len(seeds) or not all(type(seed) is int and seed >= 0 for seed in seeds):
-        raise ValueError(f"seeds: expected their number or a list of different whole numbers, got {tree['seeds']!r}")
+    if isinstance(seeds, int):
+        seeds = range(min(seeds, MOST_SEEDS + 1))
+    seeds = tuple(seeds) if isinstance(seeds, (list, range)) else ()
+    if (
+        not 0 < len(seeds) <= MOST_SEEDS
+        or len(set(seeds)) < len(seeds)
+        or not all(type(seed) is int and seed >= 0 for seed in seeds)
+    ):
+        raise ValueError(
+            f"seeds: expected their number or a list of different whole numbers, at most {MOST_SEEDS}; got {tree['seeds']!r}"
+        )
     against = tree.get("against")
     firsts = list(dict.fromkeys(row.parts[0] for row in rows.values()))
     if against is not None and str(against) not in firsts:
@@ -223,8 +233,11 @@ def _rows(tree: dict, columns: dict | None, tuning: Tuning | None) -> dict[str, 
             raise ValueError(f"variants.{variant}: expected KEY: VALUE, got {own!r}")
         items = as_overrides(f"variants.{variant}", {k: v for k, v in own.items() if k not in OF_VARIANT})
         paper = None if "paper" in own and own["paper"] is None else columns
+        numbers = own.get("paper") or {}
+        if not isinstance(numbers, dict):
+            raise ValueError(f"variants.{variant}.paper: expected COLUMN: VALUE, got {numbers!r}")
         if paper is not None:
-            paper = paper | (own.get("paper") or {})
+            paper = paper | numbers
         space = {} if tuning is None else tuning.space
         if own.get("space") is not None:
             space = read_space(f"variants.{variant}.space", own["space"])

@@ -190,10 +190,10 @@ def test_tables_of_sweeps(content):
 
 
 YAML = [
-    "", "3", "[1, 2]", "a: 2020-99-99", "a: &b [*b]", "{" * 2000, "a: 1\na: 2", "!!python/name:os.system",
-    "a: !!bool x", "a: !!int ''",
-    "a: !!float ''", "a: !!timestamp x", "variants: {a: {}}\nseeds: 1000000000000000", "variants: {a: {}}\nseeds: 3.5",
-    "preset: toy\nvariants: {a: {paper: [1]}}",
+    "", "3", "[1, 2]", "a: 2020-99-99", "a: &b [*b]", "{" * 2000, "a: 1\na: 2", "!!python/name:os.system", "a: !!bool x",
+    "a: !!int ''", "a: !!float ''", "a: !!timestamp x", "variants: {a: {}}\nseeds: 1000000000000000",
+    "variants: {a: {}}\nseeds: 3.5", "preset: toy\nvariants: {a: {paper: [1]}}", "variants: {a: {'a[': 1}}",
+    "overrides: {'[': 1}\nvariants: {a: {}}", "overrides: {'': 1}\nvariants: {a: {}}",
 ]  # fmt: skip
 
 

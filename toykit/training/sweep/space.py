@@ -108,7 +108,7 @@ def check_not_the_sweeps(what: str, items: Sequence[str]) -> None:
 
     try:
         tree: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(items)))
-    except (yaml.YAMLError, OmegaConfBaseException):
+    except (yaml.YAMLError, OmegaConfBaseException, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return  # `load_config` says what is wrong
     for part, key in (("run", "seed"), ("data", "holdout"), ("", "seed")):
         within = tree.get(part) if part else tree

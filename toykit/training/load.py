@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from toykit.training.config import Config
 
 C = TypeVar("C")
+#: Python's own errors that PyYAML and OmegaConf raise for some values, besides ValueError and theirs.
+ODD_VALUE = (AttributeError, LookupError, OverflowError, RecursionError, TypeError)
 
 
 def presets() -> dict[str, Path]:
@@ -81,16 +83,7 @@ def build(schema: type[C], given: Mapping[str, Path | dict], overrides: Sequence
     for item in overrides:
         if "=" not in item:
             raise ValueError(f"{item}: expected KEY=VALUE, e.g. schedule.lr=0.001")
-    # both libraries also raise Python's own errors for some values
-    odd = (
-        OmegaConfBaseException,
-        yaml.YAMLError,
-        AttributeError,
-        LookupError,
-        OverflowError,
-        RecursionError,
-        TypeError,
-    )
+    odd = (OmegaConfBaseException, yaml.YAMLError, *ODD_VALUE)
     try:
         trees = {name: OmegaConf.load(x) if isinstance(x, Path) else OmegaConf.create(x) for name, x in given.items()}
         trees |= {"overrides": OmegaConf.from_dotlist(list(overrides))}

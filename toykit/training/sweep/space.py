@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from toykit._shared.arguments import check_choice, check_number, check_whole
 from toykit.training.checkpoint import PHASE_TWO_KEYS
+from toykit.training.load import ODD_VALUE
 
 if TYPE_CHECKING:
     import optuna
@@ -108,7 +109,7 @@ def check_not_the_sweeps(what: str, items: Sequence[str]) -> None:
 
     try:
         tree: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(items)))
-    except (yaml.YAMLError, OmegaConfBaseException, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, *ODD_VALUE):
         return  # `load_config` says what is wrong
     for part, key in (("run", "seed"), ("data", "holdout"), ("", "seed")):
         within = tree.get(part) if part else tree

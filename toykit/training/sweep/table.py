@@ -15,6 +15,7 @@ from typing import Any
 
 from toykit._shared.arguments import check_choice
 from toykit.experiments.results import PUBLISHED
+from toykit.training.load import ODD_VALUE
 from toykit.training.sweep.experiment import Experiment
 from toykit.training.sweep.label_noise import LabelNoise
 from toykit.training.sweep.results import paper_number
@@ -22,6 +23,7 @@ from toykit.training.sweep.segmentation import Segmentation
 from toykit.training.sweep.space import Tuning, check_keys, check_not_the_sweeps, read_space, read_tuning
 
 KEYS = ("experiment", "preset", "overrides", "variants", "grid", "seeds", "against", "tune", "paper")
+#: Largest number of seeds.
 MOST_SEEDS = 10_000
 #: Keys of a variant that are no overrides.
 OF_VARIANT = ("preset", "space", "paper")
@@ -158,7 +160,7 @@ def load_table(source: str | Path, overrides: Sequence[str] = ()) -> Table:
         raise FileNotFoundError(f"{source}: neither a file nor a table; the tables are {', '.join(tables())}")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, AttributeError, LookupError, RecursionError, ValueError) as error:  # as PyYAML raises
+    except (yaml.YAMLError, ValueError, *ODD_VALUE) as error:
         raise ValueError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from error
     try:
         table = _read(path.stem, tree, overrides)

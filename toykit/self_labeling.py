@@ -10,8 +10,8 @@ from toykit._shared.arguments import check_choice, check_flag, check_whole
 from toykit.conventions import PADDING, check_logits, comparable
 from toykit.energy import Energy, Subproblem
 from toykit.energy.balance import BALANCES, class_weights, network_loss, seed_nll_at_cells
-from toykit.energy.cells import cell_inputs, cell_logits, cell_size, to_pixels
-from toykit.simplex import one_hot, softmax
+from toykit.energy.cells import cell_inputs, cell_logits, labels_at_pixels
+from toykit.simplex import softmax
 from toykit.solvers import Solution, check_options, solve_problem
 
 #: Defaults of the fast solver here: a looser tolerance than its own, because the network changes before the next labels of an
@@ -212,18 +212,7 @@ class SelfLabelingLoss(nn.Module):
         ValueError
             If the labels do not have the number of cells of these seeds.
         """
-        size, seeds = seeds.shape[-2:], seeds.long()
-        if tuple(solution.labels.shape[-2:]) != cell_size(size, self.stride):
-            raise ValueError(
-                f"solution: expected labels of {cell_size(size, self.stride)} cells for seeds of {tuple(size)} pixels at "
-                f"stride {self.stride}, got {tuple(solution.labels.shape)}"
-            )
-        labels = to_pixels(solution.labels, size, self.stride)
-        if self.stride == 1:
-            return labels
-        known = seeds < PADDING
-        vertices = one_hot(seeds.where(known, 0), labels.shape[1], dtype=labels.dtype)
-        return torch.where(known[:, None], vertices, labels)
+        return labels_at_pixels(solution.labels, seeds, self.stride)
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"solution": None}  # copies and checkpoints do not need a batch's labels

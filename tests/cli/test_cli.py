@@ -74,7 +74,7 @@ def test_a_large_photo_is_drawn_smaller(files, monkeypatch):
     drawn = {}
     panels = plots.panels
     monkeypatch.setattr(plots, "panels", lambda pictures, **more: drawn.update(pictures) or panels(pictures, **more))
-    monkeypatch.setattr(toykit.segment.labelling, "LONGEST", 20)
+    monkeypatch.setattr(toykit.segment.files, "LONGEST", 20)
     assert call("segment", image, seeds, "-o", output).exit_code == 0
     height, width = sample.seeds.shape  # 48 at most: cells of 3 pixels
     assert {picture.shape[:2] for picture in drawn.values()} == {(-(-height // 3), -(-width // 3))}

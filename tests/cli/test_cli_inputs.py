@@ -22,7 +22,7 @@ def segment(tmp_path, monkeypatch):
     """Return a function that labels a small photo by a map of seeds or a file, without drawing a picture."""
     ramp = np.linspace(0, 255, WIDTH).astype(np.uint8)
     Image.fromarray(np.broadcast_to(ramp[None, :, None], (HEIGHT, WIDTH, 3)).copy()).save(tmp_path / "photo.png")
-    monkeypatch.setattr(toykit.segment.labelling, "_write_picture", lambda path, *rest: path.write_bytes(b""))
+    monkeypatch.setattr(toykit.segment.labelling, "write_picture", lambda path, *rest: path.write_bytes(b""))
 
     def run(seeds, *options):
         if isinstance(seeds, np.ndarray):

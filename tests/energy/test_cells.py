@@ -110,7 +110,7 @@ def test_labels_come_back_to_the_pixels_with_the_seeds_in_place(make_problem):
     assert (labels.amax(1)[known] == 1).all()
     assert (labels.sum(1) - 1).abs().max() < 1e-12
     assert torch.equal(criterion.labels_at(criterion.solution, seeds.to(torch.uint8)), labels)
-    with pytest.raises(ValueError, match="solution: expected labels"):
+    with pytest.raises(ValueError, match="labels: expected those of"):
         criterion.labels_at(criterion.solution, seeds[:, :8])
 
 

@@ -62,6 +62,9 @@ class Bandwidth(click.ParamType):
 @click.option("--features", metavar="NAME|FILE",
               help="Add a pre-trained network to the model of the seeds: a timm model, or a file of weights in the layout of "
               "torchvision (MobileNetV2, ResNet-101) or timm (ViT-B/16).")  # fmt: skip
+@click.option("--stride", type=click.IntRange(min=1), metavar="PIXELS",
+              help="Label cells of PIXELS x PIXELS and interpolate the labels at the pixels.  [default: 1; for fast on photos "
+              f"of more than {LARGE / 1e6:.1f} megapixels, the least with which no more cells than that are left]")  # fmt: skip
 @click.option("--eta", type=click.FloatRange(min=0), default=0.3, show_default=True, help="Weight of the unary term.")
 @click.option("--lambda", "lam", type=click.FloatRange(min=0), default=6.0, show_default=True,
               help="Weight of the pairwise term.")  # fmt: skip
@@ -97,6 +100,7 @@ def segment(
     unary: str,
     refine: int,
     features: str | None,
+    stride: int | None,
     eta: float,
     lam: float,
     bandwidth: float | str,
@@ -113,8 +117,9 @@ def segment(
     SEEDS is an indexed PNG (class ids, 255 = unlabelled, 254 = padding) or a JSON file of strokes (see
     toykit/supervision/strokes.py), for the photo or for another size of it, which is scaled. Seeds that look as if something
     else was meant are reported. Writes NAME_labels.npz, NAME_mask.png and NAME_picture.png. The solver fast starts photos
-    of more than 512 x 512 pixels from the labels of a smaller photo. On photos of more than 4.2 megapixels it stops when a
-    sweep lowers the energy by at most 0.1%, instead of 0.01%, unless --tolerance is given; the printed message repeats this.
+    of more than 512 x 512 pixels from the labels of a smaller photo. Photos of more than 4.2 megapixels it labels on cells
+    of 2 x 2 pixels (3 x 3 from 16.8 megapixels on, and so on) unless --stride is given, and it stops when a sweep lowers the
+    energy by at most 0.1%, instead of 0.01%, unless --tolerance is given; the printed message repeats both.
 
     In folders, the seeds of NAME.jpg are NAME.png, NAME.json, NAME_scribbles.png or NAME_scribbles.json. The results also
     get summary.csv, one row per photo. Rerun the command after an interruption: it skips finished photos. A photo that
@@ -140,7 +145,7 @@ def segment(
     chosen = {"cross_entropy": cross_entropy, "relaxation": relaxation}
     terms |= {name: value for name, value in chosen.items() if value is not None}
     options: dict[str, Any] = {"optimizer": optimizer, "steps": steps, "lr": lr} if method == "gradient" else {}
-    limits = {"tolerance": tolerance, "max_steps": max_steps}
+    limits = {"tolerance": tolerance, "max_steps": max_steps, "stride": stride}
     options |= {name: value for name, value in limits.items() if value is not None}
     options |= {"rounds": refine, "features": features} if unary == "seeds" else {}
     output = output or Path(f"{image.absolute().name if folders else image.stem}-segments")

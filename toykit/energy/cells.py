@@ -160,6 +160,44 @@ def to_pixels(x: Tensor, size: Sequence[int], stride: int) -> Tensor:
     return x[..., : size[0], : size[1]]
 
 
+def labels_at_pixels(labels: Tensor, seeds: Tensor, stride: int) -> Tensor:
+    """Resample soft labels from the cells to the pixels.
+
+    Parameters
+    ----------
+    labels : Tensor, float (B, K, h, w)
+        On cells.
+    seeds : Tensor, integers (B, H, W)
+        On the pixels.
+    stride : int
+        Side of a cell in pixels; 1 returns the labels as they are.
+
+    Returns
+    -------
+    Tensor, float (B, K, H, W)
+        Bilinear between cells; the seeds' vertices on the seeds. Beside padding, the labels of its cells mix in, which does not
+        change the most likely class where these are uniform.
+
+    Raises
+    ------
+    ValueError
+        If the labels do not have the number of cells of these seeds.
+    """
+    size = (seeds.shape[-2], seeds.shape[-1])
+    if tuple(labels.shape[-2:]) != cell_size(size, stride):
+        raise ValueError(
+            f"labels: expected those of {cell_size(size, stride)} cells for seeds of {size} pixels at stride {stride}, got "
+            f"{tuple(labels.shape)}"
+        )
+    if stride == 1:
+        return labels
+    labels = to_pixels(labels, size, stride)
+    image, row, column = (seeds < PADDING).nonzero(as_tuple=True)
+    labels[image, :, row, column] = 0
+    labels[image, seeds[image, row, column].long(), row, column] = 1
+    return labels
+
+
 def _mean(x: Tensor, seeds: Tensor, stride: int) -> Tensor:
     """Average x (B, C, H, W) over each cell's pixels outside the padding: (B, C, h, w); 0 where all is padding."""
     share, inside = _inside(seeds, stride, x.dtype)

@@ -1,30 +1,35 @@
-"""Compute soft labels, a hard mask and a picture from one photo and its scribbles: eq. (8)'s sub-problem without a network."""
+"""Compute soft labels, a hard mask and a picture from one photo and its scribbles: eq. (8)'s sub-problem without a network.
 
-import zipfile
+A large photo is labelled on cells of stride x stride pixels, as a network's sub-problem is (`toykit.energy.cells`), and the
+labels are interpolated at the pixels. An edge between two cells stands for `stride` edges and a cell for stride^2 pixels, so
+lam is divided by the stride.
+"""
+
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from toykit._shared.files import check_writable, write_atomically
+from toykit._shared.arguments import check_whole
+from toykit._shared.files import check_writable
 from toykit.conventions import PADDING
 from toykit.datasets.sample import Sample
 from toykit.energy import Energy
-from toykit.energy.cells import cell_logits, cell_photo, cell_seeds
+from toykit.energy.cells import cell_logits, cell_photo, cell_seeds, labels_at_pixels
 from toykit.mixture_model import ROUNDS, Backbone, mixture_logits
+from toykit.neighborhoods import NearestNeighbors
+from toykit.segment.files import write_labels, write_picture
 from toykit.simplex import most_likely
 from toykit.solvers import Solution, solve
 from toykit.supervision import write_seeds
 
-#: Photos of more pixels are solved by "fast" to this tolerance, unless one is given: a sweep takes seconds, and the later ones
-#: change few labels.
+#: Photos of more pixels are labelled by "fast" on at most so many cells and to this tolerance, unless stride or tolerance is
+#: given: the later sweeps change few labels.
 LARGE, LARGE_TOLERANCE = 1 << 22, 1e-3
-#: Longer side of a photo in the picture, in pixels: a panel shows no more.
-LONGEST = 1000
 #: Rows whose hard labels are computed at a time: they fit the cache.
 ROWS = 16
 #: The files of one photo are NAME_KIND.
@@ -95,6 +100,16 @@ def _renumbered(sample: Sample, ids: np.ndarray) -> Sample:
     return replace(sample, seeds=number[sample.seeds], classes=tuple(sample.classes[k] for k in ids))
 
 
+def _on_cells(sample: Sample, stride: int) -> Sample:
+    """Return a sample of the cells: their mean colours, rounded, and their seeds."""
+    if stride == 1:
+        return sample
+    photo, seeds = sample.tensors(torch.uint8)
+    image = cell_photo(photo, seeds, stride)[0].round().byte().permute(1, 2, 0)
+    marks = cell_seeds(seeds, len(sample.classes), stride)[0].byte()
+    return Sample(sample.name, image.numpy(), marks.numpy(), sample.classes)
+
+
 def _counts(ids: np.ndarray) -> np.ndarray:
     """Return how often each id of a map (H, W), uint8, occurs in it: int64 (256,)."""
     return torch.from_numpy(np.ascontiguousarray(ids)).flatten().bincount(minlength=256).numpy()
@@ -158,6 +173,7 @@ def segment(
     method: str = "fast",
     *,
     logits: Tensor | None = None,
+    stride: int | None = None,
     rounds: int = ROUNDS,
     features: str | Path | None = None,
     callback: Callable[..., object] | None = None,
@@ -173,11 +189,14 @@ def segment(
         The folder. It gets NAME_labels.npz (labels float32 (K, H, W), classes), NAME_mask.png (indexed, VOC's colours, 254 =
         padding) and NAME_picture.png (seeds, soft labels, their entropy, hard mask).
     energy, method, callback, **options
-        See `toykit.solve`. The default tolerance of the solver "fast" is `LARGE_TOLERANCE` on photos of more than `LARGE`
-        pixels; the solution's message reports it.
+        See `toykit.solve`; a callback gets the labels of the cells. The default tolerance of the solver "fast" is
+        `LARGE_TOLERANCE` on photos of more than `LARGE` pixels; the solution's message reports it.
     logits : Tensor, float (1, K, H, W), optional
         A network's logits. By default those of a model that is fitted on the seeds, `toykit.mixture_model.mixture_logits`; with
         eta = 0 uniform ones.
+    stride : int, optional
+        Side in pixels of the cells that are labelled, at least 1. Default: 1; for the solver "fast" with `NearestNeighbors`,
+        the least with which a photo has at most `LARGE` cells.
     rounds : int, default `toykit.mixture_model.ROUNDS`
         Largest number of refits of that model to soft labels, with `features` at most one; no effect with `logits`.
     features : str or Path, optional
@@ -186,41 +205,58 @@ def segment(
     Returns
     -------
     Segmentation
-        The solver's result and the files.
+        The solver's result, with its labels at the pixels and the energies of the cells, and the files.
 
     Raises
     ------
     TypeError, ValueError
-        Those of `toykit.solve` and `toykit.mixture_model.Backbone`; no file is written then.
+        Those of `toykit.solve` and `toykit.mixture_model.Backbone`; ValueError for a stride other than 1 with another
+        neighbourhood than `NearestNeighbors`. No file is written then.
     OSError
         If the folder cannot be made or written.
     """
+    large = method == "fast" and sample.seeds.size > LARGE
+    on_grid = isinstance(energy.neighborhood, NearestNeighbors)
+    if stride is None:
+        stride = math.ceil(math.sqrt(sample.seeds.size / LARGE)) if large and on_grid else 1
+    check_whole("stride", stride)
+    if stride > 1 and not on_grid:
+        raise ValueError(f"stride={stride}: needs NearestNeighbors, got {energy.neighborhood!r}")
     check_writable(output)  # before any work
     Path(output).mkdir(parents=True, exist_ok=True)
     solved, present = sample, None
     if logits is None:  # the model of the seeds knows the classes with seeds only
         solved = _renumbered(sample, _solved_ids(sample))
         present = torch.from_numpy(solved.present())[None]
-    image, seeds = solved.tensors(torch.uint8)
+    cells = _on_cells(solved, stride)
+    image, seeds = cells.tensors(torch.uint8)
     image = image.contiguous()  # its channels are read one by one
+    energy = replace(energy, lam=energy.lam / stride)
     if logits is None:
-        logits = _predict(image, seeds, len(solved.classes), energy, rounds, features)
-    large = method == "fast" and sample.seeds.size > LARGE and "tolerance" not in options
-    options |= {"tolerance": LARGE_TOLERANCE} if large else {}
+        logits = _predict(image, seeds, len(cells.classes), energy, rounds, features)
+    elif stride > 1:
+        logits = cell_logits(logits, torch.from_numpy(solved.seeds)[None], stride)
+    loose = large and "tolerance" not in options
+    options |= {"tolerance": LARGE_TOLERANCE} if loose else {}
     solution = solve(logits, image, seeds, energy, method, present=present, callback=callback, **options)
-    if large:
-        note = f"; the default tolerance is {LARGE_TOLERANCE:.2%} on photos of more than {LARGE / 1e6:.1f} megapixels"
-        solution = replace(solution, message=solution.message + note)
     del logits, image, seeds  # the files need memory, too
-    labels = solution.labels[0]
-    names = _names(sample, solution)
+    of_cells, message = solution.labels, solution.message
+    if stride > 1:
+        message += f"; labels of cells of {stride} x {stride} pixels, interpolated at the pixels"
+    if loose:
+        message += (
+            f"; the default tolerance is {LARGE_TOLERANCE:.2%} on photos of more than {LARGE / 1e6:.1f} megapixels"
+        )
+    labels = labels_at_pixels(of_cells, torch.from_numpy(solved.seeds)[None], stride)
+    solution = replace(solution, labels=labels, message=message)
+    names, ids = _names(sample, solution), _ids(sample, solution)
     stem = Path(output) / sample.name
     files = {kind: stem.with_name(f"{stem.name}_{kind}") for kind in FILES}
-    planes = dict(zip(_ids(sample, solution).tolist(), labels.float().cpu().numpy(), strict=True))
-    write_atomically(files["labels.npz"], lambda file: _write_npz(file, planes, np.array(names)))
+    planes = dict(zip(ids.tolist(), labels[0].float().cpu().numpy(), strict=True))
+    write_labels(files["labels.npz"], planes, np.array(names))
     mask = hard_mask(sample, solution)
     write_seeds(files["mask.png"], mask)
-    _write_picture(files["picture.png"], sample, solution, occurring_classes(sample, solution, mask))
+    write_picture(files["picture.png"], cells, of_cells, ids, len(names), occurring_classes(sample, solution, mask))
     return Segmentation(sample, solution, files, mask)
 
 
@@ -232,54 +268,3 @@ def _predict(
         return torch.zeros(1, num_classes, *seeds.shape[1:])
     maps = None if features is None else Backbone(features)
     return mixture_logits(image, seeds, num_classes, energy=energy, rounds=rounds, features=maps)
-
-
-def _write_npz(file: BinaryIO, planes: dict[int, np.ndarray], names: np.ndarray) -> None:
-    """Write labels and names as `numpy.savez_compressed` does, with less effort: two thirds of the time, 2% more bytes.
-
-    planes: the labels (H, W) of some ids; those of the others are zero.
-    """
-    blank = np.zeros_like(next(iter(planes.values())))
-    header = {
-        "descr": np.lib.format.dtype_to_descr(blank.dtype),
-        "fortran_order": False,
-        "shape": (len(names), *blank.shape),
-    }
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as archive:
-        with archive.open("labels.npy", "w", force_zip64=True) as member:
-            np.lib.format.write_array_header_1_0(member, header)
-            for k in range(len(names)):
-                member.write(np.ascontiguousarray(planes.get(k, blank)).data)
-        with archive.open("classes.npy", "w", force_zip64=True) as member:
-            np.lib.format.write_array(member, names, allow_pickle=False)
-
-
-def _write_picture(path: Path, sample: Sample, solution: Solution, names: dict[int, str]) -> None:
-    """Write a picture of seeds, soft labels, their entropy and the hard mask."""
-    import matplotlib.pyplot as plt
-
-    from toykit import plots
-
-    plots.style()
-    stride = -(-max(sample.seeds.shape) // LONGEST)  # a large photo is drawn smaller
-    ids, classes = _ids(sample, solution), len(_names(sample, solution))
-    solved = sample if len(ids) == classes else _renumbered(sample, ids)
-    photo, seeds = solved.tensors(torch.uint8)
-    small = cell_logits(solution.labels, seeds, stride)[0].cpu()
-    photo, seeds = cell_photo(photo, seeds, stride)[0], cell_seeds(seeds, len(small), stride)[0]
-    used = small.flatten(1).any(1)  # the largest entropy is that of the classes that take part
-    image = photo.round().byte().permute(1, 2, 0).numpy()
-    marks = seeds.numpy().astype(np.uint8)
-    marks = np.where(marks < len(ids), ids[np.minimum(marks, len(ids) - 1)], marks).astype(np.uint8)
-    padding = marks == PADDING
-    hard = np.where(padding, np.uint8(PADDING), ids[most_likely(small).numpy()].astype(np.uint8))
-    tints = plots.class_tints(classes, plots.background_class(names), hard)
-    pictures = {
-        "photo and seeds": plots.overlay_seeds(image, marks, classes, 0.3, tints),
-        "soft labels (a bare photo: undecided)": plots.label_picture(image, small, tints[ids]),
-        "their entropy (black: uncertain)": plots.entropy_map(small[used] if used.sum() > 1 else small),
-        "hard mask": np.where(padding[..., None], 1.0, plots.hard_colors(small, tints[ids])),
-    }
-    figure = plots.panels(pictures, columns=2, legend=names, named={"photo and seeds": marks}, colors=tints)
-    write_atomically(path, lambda file: figure.savefig(file, format="png"))
-    plt.close(figure)

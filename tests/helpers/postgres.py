@@ -6,6 +6,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,9 +20,18 @@ def binaries():
     return next((folder for folder in found if (folder / "initdb").exists()), None)
 
 
+@dataclass(frozen=True)
+class Server:
+    """A running server: the URL of its database; `stop` ends it at once, connections included, `start` starts it again."""
+
+    url: str
+    stop: Callable[[], object]
+    start: Callable[[], object]
+
+
 @contextlib.contextmanager
 def server_or_skip():
-    """Start a server and yield the URL of its database; skip the test without PostgreSQL or its driver."""
+    """Start a server and yield it; skip the test without PostgreSQL or its driver."""
     pytest.importorskip("psycopg", reason="needs psycopg[binary]")
     if binaries() is None:
         pytest.skip("PostgreSQL is not installed")
@@ -36,10 +47,15 @@ def server_or_skip():
         quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder, **user}
         subprocess.run([binaries() / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync"], **quiet)
         control = [binaries() / "pg_ctl", "-D", data, "-l", folder / "log", "-w"]
-        subprocess.run([*control, "-o", options, "start"], **quiet)
+        server = Server(
+            f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres",
+            lambda: subprocess.run([*control, "-m", "immediate", "stop"], **quiet),
+            lambda: subprocess.run([*control, "-o", options, "start"], **quiet),
+        )
+        server.start()
         try:
-            yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+            yield server
         finally:
-            subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

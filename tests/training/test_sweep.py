@@ -92,8 +92,8 @@ def survived(unbroken, tmp_path_factory):
     with contextlib.ExitStack() as stack:
         sweeps = {"journal": (tmp_path_factory.mktemp("journal") / "shared", "")}
         with contextlib.suppress(pytest.skip.Exception):
-            url = stack.enter_context(postgres.server_or_skip())
-            sweeps["postgresql"] = (tmp_path_factory.mktemp("postgresql") / "shared", url)
+            server = stack.enter_context(postgres.server_or_skip())
+            sweeps["postgresql"] = (tmp_path_factory.mktemp("postgresql") / "shared", server.url)
         command = [sys.executable, sweep_workers.__file__, unbroken / "mine.yaml", "3"]
         command += [f"{folder}={url}" for folder, url in sweeps.values()]
         output = subprocess.run(command, capture_output=True, text=True, timeout=900, check=True).stdout

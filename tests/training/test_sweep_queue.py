@@ -1,5 +1,7 @@
 """The queue: each trial for one worker, a dead worker's trial for another, a slow worker stops; on a journal and a database."""
 
+import contextlib
+import itertools
 import threading
 import time
 
@@ -8,21 +10,21 @@ from helpers import postgres
 
 pytest.importorskip("optuna")
 
-from toykit.training.sweep.queue import KEY, SIGN, VOID, Queue, TrialLostError, open_storage, open_study
+from toykit.training.sweep.queue import KEY, SIGN, VOID, Queue, TrialLostError, has_ended, open_storage, open_study
 
 LEASE = 0.4
 
 
 @pytest.fixture(scope="module")
 def database():
-    with postgres.server_or_skip() as url:
-        yield url
+    with postgres.server_or_skip() as server:
+        yield server
 
 
 @pytest.fixture
 def open_queue(request, tmp_path):
     journal = getattr(request, "param", "journal") == "journal"
-    where = str(tmp_path / "journal") if journal else request.getfixturevalue("database")
+    where = str(tmp_path / "journal") if journal else request.getfixturevalue("database").url
     return lambda lease=LEASE: Queue(open_study(open_storage(where), request.node.name), lease)
 
 
@@ -104,6 +106,48 @@ def test_many_workers_do_each_piece_once(open_queue):
     for thread in threads:
         thread.join()
     assert sorted(done) == sorted(keys)
+
+
+@pytest.mark.parametrize("open_queue", ["postgresql"], indirect=True)
+def test_a_database_that_is_restarted_loses_nothing(open_queue, database):
+    """Workers wait for it. Work whose answer the restart cut off is done again, and counts once."""
+    keys, values = [str(n) for n in range(12)], {}
+    for key in keys:
+        open_queue().add(key, {})
+    begun, numbers = threading.Event(), itertools.count()
+
+    def work():
+        queue = open_queue(4.0)
+        while any(not has_ended(trial) for trial in queue.by_key().values()):
+            claim = queue.claim()
+            if claim is None:
+                queue.reap()
+                for key in keys:
+                    queue.add(key, {})
+                time.sleep(0.3)
+                continue
+            with claim, contextlib.suppress(TrialLostError):
+                begun.set()
+                time.sleep(0.3)
+                value = float(next(numbers))
+                claim.finish(value)
+                values.setdefault(claim.key, []).append(value)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    begun.wait()
+    for _ in range(2):
+        time.sleep(0.4)
+        database.stop()
+        time.sleep(1.5)
+        database.start()
+    for thread in threads:
+        thread.join()
+    trials = open_queue().by_key()
+    assert sorted(trials) == sorted(keys)
+    assert all(trials[key].values[0] in values[key] for key in keys)
+    assert [trial.state.name for trial in open_queue().trials()].count("COMPLETE") == len(keys)
 
 
 def test_sqlite_is_refused():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_cie76, rgb2lab
 
-from toykit._shared.palette import LINE_COLORS, LINE_STYLES
+from toykit._shared.palette import LINE_COLORS, LINE_STYLES, NEUTRAL_COLORS
 from toykit.plots.vision import VIEWS, seen
 from toykit.potts import RELAXATIONS
 
@@ -51,6 +51,15 @@ def test_lines_stay_apart(view):
         assert distance >= APART or look_different(LINE_STYLES[i], LINE_STYLES[j]), (i, j, distance)
     for color in lab:  # and from the paper
         assert deltaE_cie76(color, [100, 0, 0]) >= APART
+
+
+def test_neutral_lines_have_no_relaxations_colour_and_stay_apart():
+    assert not set(NEUTRAL_COLORS) & set(LINE_COLORS[: len(RELAXATIONS)])
+    lab = rgb2lab(rgb(NEUTRAL_COLORS))
+    for i, j in combinations(range(len(NEUTRAL_COLORS)), 2):
+        assert deltaE_cie76(lab[i], lab[j]) >= APART, (i, j)
+        assert look_different(LINE_STYLES[i], LINE_STYLES[j])
+    assert max(lab[:, 0]) <= 75  # and from the paper
 
 
 def test_the_six_relaxations_can_be_told_by_their_lines_alone():

@@ -6,6 +6,8 @@ import numpy as np
 #: distinguish most pairs by colour, and the others, as in grey, by the line styles; tests/_shared/test_palette.py simulates it.
 LINE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#56B4E9", "#CC79A7", "#E69F00", "#000000", "#7F7F7F")
 LINE_STYLES = ("-", "--", "-.", (0, (1, 1)), (0, (8, 3)), (0, (3, 1, 1, 1, 1, 1)), "-", (0, (3, 1, 1, 1, 1, 1, 1, 1)))
+#: Lines that stand for no relaxation, such as optimisers, shapes or single labels: dark to light, with the first line styles.
+NEUTRAL_COLORS = ("#000000", "#555555", "#808080", "#A8A8A8")
 #: The number of a cross-entropy's line, here as everywhere: CCE and Q look like the relaxations of these names.
 CROSS_ENTROPY_LINES = {"CE": 6, "RCE": 7, "CCE": 3, "Q": 1}
 #: Numbers of the lines of two neighbouring labels, y_i and y_j; they are no relaxation's.

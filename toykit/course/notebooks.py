@@ -230,12 +230,21 @@ def shrink_drawings(executed: "NotebookNode") -> None:
 
 
 def in_few_colors(png: str) -> str:
-    """Return a drawing (base64) with a palette of 128 colours: a third of the size, and lines on white look the same."""
-    from PIL import Image
+    """Return a drawing (base64) with a palette of 128 colours: a third of the size, and lines on white look the same.
+
+    The colours of lines are among them, however few pixels they have.
+    """
+    from PIL import Image, ImageColor
+
+    from toykit._shared.palette import LINE_COLORS, NEUTRAL_COLORS
 
     image = Image.open(io.BytesIO(base64.b64decode(png)))
     if image.mode == "P":
         return png
     smaller = io.BytesIO()
-    image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
+    whole, lines = image.convert("RGB"), [ImageColor.getrgb(color) for color in {*LINE_COLORS, *NEUTRAL_COLORS}]
+    palette = Image.new("P", (1, 1))
+    others = whole.quantize(128 - len(lines), dither=Image.Dither.NONE).getpalette() or []
+    palette.putpalette([*others[: 3 * (128 - len(lines))], *(value for color in sorted(lines) for value in color)])
+    whole.quantize(palette=palette, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
     return base64.b64encode(smaller.getvalue()).decode()

@@ -61,6 +61,6 @@ def _picture(p: list[float], q: list[float], relaxation: str):
     figure = landscapes(torch.tensor(p, dtype=torch.float64), (relaxation,), columns=1)
     for name, point, line in zip("pq", (p, q), LABEL_LINES, strict=True):
         x, y = to_triangle(torch.tensor(point, dtype=torch.float64)).tolist()
-        figure.axes[0].plot(x, y, "o", color=LINE_COLORS[line], markersize=16, markeredgecolor="white")
-        figure.axes[0].annotate(name, (x, y), color="white", ha="center", va="center")
+        figure.axes[0].plot(x, y, "o", color=LINE_COLORS[line], markersize=16, markeredgecolor="white", zorder=4)
+        figure.axes[0].annotate(name, (x, y), color="white", ha="center", va="center", zorder=5)
     return figure

@@ -87,7 +87,7 @@ def surfaces(names: tuple[str, ...] = tuple(RELAXATIONS), limit: float = 3.0, co
         axis.set_title(f"$P_{{{name}}}$", y=0.96)
         axis.set(xlabel="$l_i$", ylabel="$l_j$", xticks=[-limit, 0, limit], yticks=[-limit, 0, limit])
         axis.tick_params(labelsize=7, pad=-2)
-        axis.xaxis.labelpad = axis.yaxis.labelpad = -6
+        axis.xaxis.labelpad = axis.yaxis.labelpad = -3
         axis.view_init(elev=28, azim=-60)
         axis.set_box_aspect(None, zoom=0.88)
     return figure
@@ -121,8 +121,8 @@ def descent_fields(names: tuple[str, ...] = tuple(RELAXATIONS), limit: float = 3
         logits, values = over_logits(name, limit)
         axis.contour(logits, logits, values, levels=LEVELS[::2], cmap="cividis", linewidths=1, alpha=0.6)
         at, along_i, along_j = descent_field(name, limit)
-        axis.quiver(at, at, along_i, along_j, angles="xy", scale_units="xy", scale=2.9, width=0.007, headwidth=4,
-                    headlength=4, headaxislength=3.6, minlength=0.5, pivot="mid", zorder=3)  # fmt: skip
+        axis.quiver(at, at, along_i, along_j, angles="xy", scale_units="xy", scale=2.2, width=0.006, headwidth=3,
+                    headlength=3.2, headaxislength=2.9, minlength=0.5, pivot="mid", zorder=3)  # fmt: skip
         axis.plot([-limit, limit], [-limit, limit], color="0.6", linestyle=":", linewidth=1)
         axis.set(title=f"$P_{{{name}}}$", aspect="equal", xticks=[-limit, 0, limit], yticks=[-limit, 0, limit])
         axis.set(

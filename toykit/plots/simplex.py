@@ -107,7 +107,8 @@ def move_figure(move: str, at: float | None = None):
 def landscapes(p: Tensor, names: tuple[str, ...] = tuple(RELAXATIONS), columns: int = 3, ceiling: float = 3.0):
     """Draw P(p, q) over the triangle of all labels q, for one label p; one panel per relaxation.
 
-    Dark colours are low values, a black dot marks p, and lines are drawn at every quarter. Each row has a scale of its own.
+    Dark colours are low values, a black dot marks p, a white cross the lowest value on a grid, and lines are drawn at every
+    quarter. Each row has a scale of its own.
 
     Parameters
     ----------
@@ -127,7 +128,7 @@ def landscapes(p: Tensor, names: tuple[str, ...] = tuple(RELAXATIONS), columns: 
     import matplotlib.pyplot as plt
 
     rows = -(-len(names) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(9.5, 2.7 * rows), squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=(9.5 / 3 * columns, 2.7 * rows), squeeze=False)
     for number, row in enumerate(axes):
         drawn = {name: landscape(name, p, 60) for name in names[number * columns : (number + 1) * columns]}
         highest = max(float(values[values.isfinite()].max()) for _, values in drawn.values())
@@ -139,6 +140,10 @@ def landscapes(p: Tensor, names: tuple[str, ...] = tuple(RELAXATIONS), columns: 
             fills.append(axis.tricontourf(x, y, values.clamp(0, top), levels=levels, cmap="cividis", zorder=1))
             axis.tricontour(x, y, values.clamp(0, top), levels=levels, colors="white", linewidths=0.5, zorder=1.2)
             axis.plot(*to_triangle(p.double()), "o", color="black", markeredgecolor="white", markersize=9, zorder=3)
+            low = int(values.argmin())
+            axis.plot(
+                x[low], y[low], "X", color="white", markeredgecolor="black", markersize=7, zorder=3.5, clip_on=False
+            )
             axis.set_title(f"$P_{{{name}}}(p, q)$")
         figure.colorbar(fills[-1], ax=row, shrink=0.8, ticks=range(int(top) + 1))
     return figure

@@ -10,11 +10,11 @@ import nbformat
 import numpy as np
 import pytest
 from helpers.notebooks import make_notebook
-from PIL import Image
+from PIL import Image, ImageColor
 
-from toykit._shared.palette import LINE_COLORS
+from toykit._shared.palette import LINE_COLORS, NEUTRAL_COLORS
 from toykit.course import runner
-from toykit.course.notebooks import find, parameters, parse_value, plan, read, store
+from toykit.course.notebooks import find, in_few_colors, parameters, parse_value, plan, read, store
 from toykit.course.runner import METRICS, WIDGET, Result, format_runs, run
 
 COURSE = find()
@@ -251,6 +251,27 @@ def test_drawings_of_a_run_have_few_colours(tmp_path):
     outputs = [out for cell in read(tmp_path / "out" / "n.ipynb").cells for out in cell.get("outputs", [])]
     (picture,) = (out for out in outputs if "image/png" in out.get("data", {}))
     assert Image.open(io.BytesIO(base64.b64decode(picture.data["image/png"]))).mode == "P"
+
+
+def test_few_colours_keep_white_and_those_of_lines():
+    """Also where a photo has most of the pixels, as in a figure with both."""
+    generator = np.random.default_rng(0)
+    picture = np.full((80, 120, 3), 255, np.uint8)
+    picture[:, 40:] = generator.integers(0, 256, (80, 80, 3))
+    colors = [ImageColor.getrgb(color) for color in (*LINE_COLORS, *NEUTRAL_COLORS)]
+    for number, color in enumerate(colors):
+        picture[4 * number, :3] = color
+    drawing = io.BytesIO()
+    Image.fromarray(picture).save(drawing, "PNG")
+    few = in_few_colors(base64.b64encode(drawing.getvalue()).decode())
+    with Image.open(io.BytesIO(base64.b64decode(few))) as image:
+        assert image.mode == "P"
+        shown = np.asarray(image.convert("RGB")).astype(int)
+    assert len(np.unique(shown.reshape(-1, 3), axis=0)) <= 128
+    assert (shown[1::4, :40] == 255).all()
+    for number, color in enumerate(colors):
+        assert (shown[4 * number, :3] == color).all()
+    assert np.abs(shown - picture).mean() < 20  # noise is the worst case
 
 
 def test_stored_drawings_are_small_and_look_the_same(tmp_path):

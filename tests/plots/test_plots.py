@@ -197,14 +197,16 @@ def test_descent_fields_point_downhill():
     assert logarithmic.U[corner] < 0 < logarithmic.V[corner]  # together
 
 
-def test_landscapes_mark_the_label():
+def test_landscapes_mark_the_label_and_the_minimum():
+    """For Q the minimum is at the label, for BL at its largest corner, C."""
     figure = plots.landscapes(torch.tensor([0.2, 0.2, 0.6]), ("BL", "Q"), columns=2)
     assert [axis.get_title() for axis in figure.axes[:2]] == ["$P_{BL}(p, q)$", "$P_{Q}(p, q)$"]
     rows = plots.landscapes(torch.tensor([0.2, 0.2, 0.6]), ("BL", "CCE"), columns=1)
     assert [axis.get_ylim()[1] for axis in rows.axes if not axis.get_title()] == [1, 2]  # each row its own colour bar
-    for axis in figure.axes[:2]:
-        (dot,) = axis.lines
+    for axis, height in zip(figure.axes[:2], (1.0, 0.6), strict=True):
+        dot, low = axis.lines
         assert (dot.get_xdata()[0], dot.get_ydata()[0]) == pytest.approx((0.5, 0.6 * 3**0.5 / 2))
+        assert (low.get_xdata()[0], low.get_ydata()[0]) == pytest.approx((0.5, height * 3**0.5 / 2))
 
 
 def test_label_curves_are_the_loss_curves_of_the_reverse():

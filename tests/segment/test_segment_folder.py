@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from toykit import Energy
+from toykit import Energy, SparseNonLocal
 from toykit.cli import main
-from toykit.segment import find_pairs
+from toykit.segment import Labelling, find_pairs, segment_folder
 from toykit.segment import folder as labelling
 from toykit.supervision import Scribbles, Stroke, read_indexed_png, write_scribbles, write_seeds
 
@@ -241,6 +241,16 @@ def test_limits_that_a_solver_does_not_have(folders, solver, option):
         photos / "a.png", seeds / "a.png", "--solver", solver, option, "0.5" if option == "--tolerance" else 5, code=2
     )
     assert f"{option}: has no effect with --solver {solver}" in text
+
+
+def test_a_stride_is_checked_before_any_work(folders):
+    photos, seeds, output = folders
+    energy = Energy(neighborhood=SparseNonLocal())
+    with pytest.raises(ValueError, match="stride=2: needs NearestNeighbors"):
+        segment_folder(photos, seeds, Labelling(output, energy, options={"stride": 2}))
+    assert not output.exists()
+    text = call(photos / "a.png", seeds / "a.png", "-o", output, "--stride", 3)
+    assert "cells of 3 x 3 pixels" in text
 
 
 def test_limits_reach_the_solver(folders, monkeypatch):

@@ -133,17 +133,18 @@ def test_a_database_that_is_restarted_loses_nothing(open_queue, database):
                 claim.finish(value)
                 values.setdefault(claim.key, []).append(value)
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
-    begun.wait()
+    assert begun.wait(60)
     for _ in range(2):
         time.sleep(0.4)
         database.stop()
         time.sleep(1.5)
         database.start()
     for thread in threads:
-        thread.join()
+        thread.join(300)
+        assert not thread.is_alive()
     trials = open_queue().by_key()
     assert sorted(trials) == sorted(keys)
     assert all(trials[key].values[0] in values[key] for key in keys)

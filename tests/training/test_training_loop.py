@@ -11,6 +11,7 @@ import torch
 from helpers.training import assert_same_weights, make_toy_set, weights_of
 
 from toykit.datasets.sample import Sample
+from toykit.models import build
 from toykit.training import load_config, read_run, sets, setup, train
 from toykit.training.batches import CropLoader, Crops, epoch_batches, seed_at
 from toykit.training.config import METHODS
@@ -243,6 +244,21 @@ def test_processes_divide_the_batch(configure, tmp_path, monkeypatch):
     monkeypatch.setattr(setup, "launch", lambda run: SimpleNamespace(world_size=2))
     with pytest.raises(ValueError, match="a multiple of the 2 processes; got 3"):
         train(configure("schedule.batch=3"), tmp_path)
+
+
+def test_synchronised_batch_normalisation_is_for_gpus(configure, tmp_path):
+    """On a GPU all layers are replaced; weights, names and predictions stay."""
+    with pytest.raises(ValueError, match=r"model\.sync_batch_norm: torch has it for GPUs only, and this run is on cpu"):
+        train(configure("model.sync_batch_norm=true"), tmp_path)
+    network = build("light_mobilenetv2", 3, image_size=32, weights=None).eval()
+    x = torch.rand(2, 3, 32, 32)
+    before, names = network(x), list(network.state_dict())
+    network = setup.synchronised(network, torch.device("cuda"))
+    layers = [m for m in network.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    assert layers
+    assert all(isinstance(layer, torch.nn.SyncBatchNorm) for layer in layers)
+    assert list(network.state_dict()) == names
+    assert torch.allclose(network(x), before, atol=1e-6)
 
 
 def test_folders_that_are_no_runs(tmp_path):

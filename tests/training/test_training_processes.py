@@ -6,7 +6,7 @@ from lightning_fabric import Fabric
 
 from toykit.datasets import toy
 from toykit.models import build
-from toykit.training import checkpoint, class_ious, compare, comparison, load_config, mean_iou, train
+from toykit.training import checkpoint, class_ious, compare, comparison, load_config, mean_iou, read_run, train
 from toykit.training.evaluation import evaluate
 from toykit.training.sets import load_sets
 
@@ -51,6 +51,35 @@ def test_two_processes_are_one(tmp_path, monkeypatch):
             b["label_miou"] if a["label_miou"] is None else pytest.approx(b["label_miou"], abs=0.01)
         )
     assert_evaluated_as_saved(config, two)
+
+
+def test_a_run_goes_on_with_another_number_of_processes(tmp_path, monkeypatch):
+    """It is stopped in the second epoch of one process; three end it, with the result of one."""
+    toy.make(tmp_path / "set", train=12, val=4, size=48)
+    overrides = [f"data.root={tmp_path / 'set'}", *OVERRIDES, "schedule.batch=6", "run.checkpoint_steps=1"]
+    config = load_config("toy", [*overrides, "method=soft", "run.seed=0"])
+    whole = train(config, tmp_path / "one")
+    assert whole.history[-1]["step"] == 4
+
+    class StopError(Exception):
+        pass
+
+    def stop(step, loss):
+        if step == 3:
+            raise StopError
+
+    with pytest.raises(StopError):
+        train(config, tmp_path / "three" / "soft_0", callback=stop)
+    first = read_run(tmp_path / "three" / "soft_0").history
+    assert len(first) == 1
+    with monkeypatch.context() as patched:
+        patched.setenv("OMP_NUM_THREADS", "1")
+        patched.setattr(comparison, "train", None)  # not in this process
+        ((result,),) = compare("toy", ("soft",), (0,), tmp_path / "three", overrides, devices=3).values()
+    assert result.history[0] == first[0]  # with its speed: it was not trained again
+    for a, b in zip(whole.history, result.history, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+        assert a["val_miou"] == pytest.approx(b["val_miou"], abs=0.01)
 
 
 def test_processes_share_the_statistics_of_batch_normalisation(tmp_path, monkeypatch):

@@ -14,6 +14,11 @@ CROSS_ENTROPY_LINES = {"CE": 6, "RCE": 7, "CCE": 3, "Q": 1}
 LABEL_LINES = (6, 7)
 
 
+def neutral(number: int) -> str:
+    """Return the colour of the line with this number that stands for no relaxation; after four they repeat."""
+    return NEUTRAL_COLORS[number % len(NEUTRAL_COLORS)]
+
+
 def voc_palette(num_classes: int) -> np.ndarray:
     """Return PASCAL VOC's class colours: black, maroon, green, ...
 

@@ -75,7 +75,7 @@ class Bandwidth(click.ParamType):
 @click.option("--solver", type=click.Choice([name.replace("_", "-") for name in SOLVERS]), default="fast",
               show_default=True,
               help="gradient is the paper's and takes the three options below; closed-form is exact, for H and P both "
-              "Q; graph-cut and mean-field give hard labels, for BL.")  # fmt: skip
+              "Q; graph-cut and mean-field give hard labels (of the cells, with --stride), for BL.")  # fmt: skip
 @click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), default="adam", show_default=True,
               help="Optimiser of the gradient solver.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), default=200, show_default=True,

@@ -9,6 +9,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from toykit._shared.files import write_text
 from toykit._shared.resources import shipped
 
@@ -242,9 +244,16 @@ def in_few_colors(png: str) -> str:
     if image.mode == "P":
         return png
     smaller = io.BytesIO()
-    whole, lines = image.convert("RGB"), [ImageColor.getrgb(color) for color in {*LINE_COLORS, *NEUTRAL_COLORS}]
-    palette = Image.new("P", (1, 1))
-    others = whole.quantize(128 - len(lines), dither=Image.Dither.NONE).getpalette() or []
-    palette.putpalette([*others[: 3 * (128 - len(lines))], *(value for color in sorted(lines) for value in color)])
-    whole.quantize(palette=palette, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
+    whole, lines = (
+        image.convert("RGB"),
+        [ImageColor.getrgb(color) for color in (*LINE_COLORS, *NEUTRAL_COLORS, "white")],
+    )
+    few = whole.quantize(128 - len(lines), dither=Image.Dither.NONE).convert("RGB")
+    palette = np.array([*{color for _, color in few.getcolors(128) or ()}, *lines])
+    colours, place = np.unique(np.asarray(whole).reshape(-1, 3) @ (1 << 16, 1 << 8, 1), return_inverse=True)
+    rgb = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], 1)
+    nearest = ((rgb[:, None] - palette) ** 2).sum(2).argmin(1).astype(np.uint8)
+    drawing = Image.fromarray(nearest[place].reshape(whole.size[::-1]), "P")
+    drawing.putpalette(palette.astype(np.uint8).tobytes())
+    drawing.save(smaller, "PNG", optimize=True)
     return base64.b64encode(smaller.getvalue()).decode()

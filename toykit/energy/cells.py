@@ -181,7 +181,7 @@ def labels_at_pixels(labels: Tensor, seeds: Tensor, stride: int) -> Tensor:
     Raises
     ------
     ValueError
-        If the labels do not have the number of cells of these seeds.
+        If the labels do not have the number of cells of these seeds, or a seed is none of their classes.
     """
     size = (seeds.shape[-2], seeds.shape[-1])
     if tuple(labels.shape[-2:]) != cell_size(size, stride):
@@ -191,10 +191,11 @@ def labels_at_pixels(labels: Tensor, seeds: Tensor, stride: int) -> Tensor:
         )
     if stride == 1:
         return labels
+    seeds = check_seeds(seeds, labels.shape[1]).long()
     labels = to_pixels(labels, size, stride)
     image, row, column = (seeds < PADDING).nonzero(as_tuple=True)
     labels[image, :, row, column] = 0
-    labels[image, seeds[image, row, column].long(), row, column] = 1
+    labels[image, seeds[image, row, column], row, column] = 1
     return labels
 
 

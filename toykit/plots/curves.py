@@ -1,6 +1,6 @@
 """Draw curves: cross-entropies over predictions (Fig. 3 a-c), and the convergence of solvers to the optimum."""
 
-from toykit._shared.palette import LINE_STYLES, NEUTRAL_COLORS
+from toykit._shared.palette import LINE_STYLES, neutral
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.experiments.optimality import Trajectory
 from toykit.experiments.uncertainty import label_curve, loss_curve
@@ -55,7 +55,7 @@ def _four_panels(curve, names, given, xlabel: str, symbol: str):
     for axis, name in zip(axes[0], names, strict=True):
         for number, share in enumerate(given):
             x, loss = curve(name, share)
-            color, line = NEUTRAL_COLORS[number], LINE_STYLES[number]
+            color, line = neutral(number), LINE_STYLES[number]
             axis.plot(x, loss, color=color, linestyle=line, label=f"{symbol} = ({share:g}, {1 - share:g})")
             low = loss.argmin()
             if loss.max() - loss.min() > 1e-9 and 0 < low < len(x) - 1:
@@ -85,7 +85,7 @@ def convergence_curves(trajectories: list[Trajectory]):
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4))
     optimizers = list(dict.fromkeys(t.optimizer for t in trajectories))
     for number, optimizer in enumerate(optimizers):
-        color, line = NEUTRAL_COLORS[number], LINE_STYLES[number]
+        color, line = neutral(number), LINE_STYLES[number]
         runs = [t for t in trajectories if t.optimizer == optimizer]
         for axis, curves in ((left, [t.excess for t in runs]), (right, [t.jaccard for t in runs])):
             for curve in curves:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toykit._shared.palette import LINE_COLORS, LINE_STYLES, NEUTRAL_COLORS
+from toykit._shared.palette import LINE_COLORS, LINE_STYLES, neutral
 
 #: At most this many neighbours are marked by a ring each, because a single pixel is easily overlooked.
 MOST_RINGS = 60
@@ -81,7 +81,7 @@ def shape_curves(volumes: Sequence[float], shares: Mapping[str, Mapping[str, Ten
     for axis, (title, curves) in zip(axes[0], shares.items(), strict=True):
         axis.plot(v, 2 * v * (1 - v), color="0.8", linewidth=6, label="$2 v (1 - v)$")
         for number, (shape, curve) in enumerate(curves.items()):
-            axis.plot(v, curve, color=NEUTRAL_COLORS[number], linestyle=LINE_STYLES[number], label=shape)
+            axis.plot(v, curve, color=neutral(number), linestyle=LINE_STYLES[number], label=shape)
         axis.set(title=title, xlabel="volume v", xlim=(0, 0.5), ylim=(0, 0.6), xticks=[0, 0.25, 0.5])
     axes[0, 0].set_ylabel("share of the weight that is cut")
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -111,7 +111,12 @@ def discount_curves(bandwidths: Sequence[float], ratios: Mapping[str, Tensor | S
     axis.axhline(1, color="0.7", linewidth=1)
     for number, (label, ratio) in enumerate(ratios.items()):
         axis.plot(
-            bandwidths, ratio, color=NEUTRAL_COLORS[number], linestyle=LINE_STYLES[number], marker="o", label=label
+            bandwidths,
+            ratio,
+            color=neutral(number),
+            linestyle=LINE_STYLES[number],
+            marker="o",
+            label=label,
         )
     axis.set(xscale="log", xlabel=f"spatial bandwidth, {unit}", ylabel="disk's cut / scattered cut", ylim=(0, 1.2))
     axis.set_xticks(list(bandwidths), [f"{b:g}" for b in bandwidths], minor=False)

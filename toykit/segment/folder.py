@@ -23,7 +23,7 @@ from toykit.conventions import UNLABELLED
 from toykit.datasets.layout import files_by_name, name_key
 from toykit.energy import Energy
 from toykit.mixture_model import Backbone
-from toykit.segment.labelling import FILES, class_shares, segment
+from toykit.segment.labelling import FILES, check_stride, class_shares, segment
 from toykit.segment.reading import read_logits, read_sample
 from toykit.solvers import check_options
 from toykit.supervision import SeedWarning
@@ -218,6 +218,7 @@ def segment_folder(
         )
     options, its_own = dict(work.options), inspect.signature(segment).parameters
     check_options(work.method, {name: value for name, value in options.items() if name not in its_own})
+    check_stride(options.get("stride"), work.energy)
     for text, paths in {"no seeds for": pairs.without_seeds, "no photo for": pairs.without_photo}.items():
         if paths:
             names = ", ".join(path.name for path in paths[:8]) + (", ..." if len(paths) > 8 else "")

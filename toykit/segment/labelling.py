@@ -16,10 +16,10 @@ from torch import Tensor
 
 from toykit._shared.arguments import check_whole
 from toykit._shared.files import check_writable
-from toykit.conventions import PADDING
+from toykit.conventions import PADDING, check_logits, check_seeds
 from toykit.datasets.sample import Sample
 from toykit.energy import Energy
-from toykit.energy.cells import cell_logits, cell_photo, cell_seeds, labels_at_pixels
+from toykit.energy.cells import cell_logits, cell_photo, cell_seeds, cell_size, labels_at_pixels
 from toykit.mixture_model import ROUNDS, Backbone, mixture_logits
 from toykit.neighborhoods import NearestNeighbors
 from toykit.segment.files import write_labels, write_picture
@@ -166,6 +166,15 @@ def class_shares(sample: Sample, solution: Solution, mask: np.ndarray | None = N
     return {name: float(counts[k] / pixels) for k, name in occurring_classes(sample, solution, mask).items()}
 
 
+def check_stride(stride: int | None, energy: Energy) -> None:
+    """Raise TypeError or ValueError for a stride that `segment` does not take; None is the default."""
+    if stride is None:
+        return
+    check_whole("stride", stride)
+    if stride > 1 and not isinstance(energy.neighborhood, NearestNeighbors):
+        raise ValueError(f"stride={stride}: needs NearestNeighbors, got {energy.neighborhood!r}")
+
+
 def segment(
     sample: Sample,
     output: str | Path,
@@ -187,7 +196,7 @@ def segment(
         The photo with its scribbles.
     output : str or Path
         The folder. It gets NAME_labels.npz (labels float32 (K, H, W), classes), NAME_mask.png (indexed, VOC's colours, 254 =
-        padding) and NAME_picture.png (seeds, soft labels, their entropy, hard mask).
+        padding) and NAME_picture.png (seeds, soft labels, their entropy, hard mask, all of the cells).
     energy, method, callback, **options
         See `toykit.solve`; a callback gets the labels of the cells. The default tolerance of the solver "fast" is
         `LARGE_TOLERANCE` on photos of more than `LARGE` pixels; the solution's message reports it.
@@ -195,8 +204,8 @@ def segment(
         A network's logits. By default those of a model that is fitted on the seeds, `toykit.mixture_model.mixture_logits`; with
         eta = 0 uniform ones.
     stride : int, optional
-        Side in pixels of the cells that are labelled, at least 1. Default: 1; for the solver "fast" with `NearestNeighbors`,
-        the least with which a photo has at most `LARGE` cells.
+        Side in pixels of the cells that are labelled, at least 1; lam is divided by it. Default: 1; for the solver "fast" with
+        `NearestNeighbors` and no `start`, the least with which a photo has at most `LARGE` cells. A `start` is on the cells.
     rounds : int, default `toykit.mixture_model.ROUNDS`
         Largest number of refits of that model to soft labels, with `features` at most one; no effect with `logits`.
     features : str or Path, optional
@@ -215,27 +224,36 @@ def segment(
     OSError
         If the folder cannot be made or written.
     """
+    check_stride(stride, energy)
+    marks = torch.from_numpy(sample.seeds.copy())[None]  # its memory may be read-only or reversed
+    if logits is not None:
+        logits = check_logits(logits)
+        check_seeds(marks, logits.shape[1])
+        if logits.shape[0] != 1 or logits.shape[2:] != marks.shape[1:]:
+            raise ValueError(
+                f"logits: expected (1, K, {marks.shape[1]}, {marks.shape[2]}) like the photo, got {tuple(logits.shape)}"
+            )
     large = method == "fast" and sample.seeds.size > LARGE
-    on_grid = isinstance(energy.neighborhood, NearestNeighbors)
     if stride is None:
-        stride = math.ceil(math.sqrt(sample.seeds.size / LARGE)) if large and on_grid else 1
-    check_whole("stride", stride)
-    if stride > 1 and not on_grid:
-        raise ValueError(f"stride={stride}: needs NearestNeighbors, got {energy.neighborhood!r}")
+        stride = 1
+        while large and options.get("start") is None and isinstance(energy.neighborhood, NearestNeighbors):
+            if math.prod(cell_size(sample.seeds.shape, stride)) <= LARGE:
+                break
+            stride += 1
     check_writable(output)  # before any work
     Path(output).mkdir(parents=True, exist_ok=True)
     solved, present = sample, None
     if logits is None:  # the model of the seeds knows the classes with seeds only
         solved = _renumbered(sample, _solved_ids(sample))
         present = torch.from_numpy(solved.present())[None]
-    cells = _on_cells(solved, stride)
+    cells = _on_cells(solved, int(stride))
     image, seeds = cells.tensors(torch.uint8)
     image = image.contiguous()  # its channels are read one by one
     energy = replace(energy, lam=energy.lam / stride)
     if logits is None:
         logits = _predict(image, seeds, len(cells.classes), energy, rounds, features)
     elif stride > 1:
-        logits = cell_logits(logits, torch.from_numpy(solved.seeds)[None], stride)
+        logits = cell_logits(logits, marks, int(stride))
     loose = large and "tolerance" not in options
     options |= {"tolerance": LARGE_TOLERANCE} if loose else {}
     solution = solve(logits, image, seeds, energy, method, present=present, callback=callback, **options)
@@ -243,11 +261,14 @@ def segment(
     of_cells, message = solution.labels, solution.message
     if stride > 1:
         message += f"; labels of cells of {stride} x {stride} pixels, interpolated at the pixels"
+    vanished = (_counts(solved.seeds) > 0) & (_counts(cells.seeds) == 0)
+    if lost := [name for name, gone in zip(solved.classes, vanished, strict=False) if gone]:
+        message += f"; no cell has the seeds of {', '.join(lost)}, for want of a majority: take a smaller stride"
     if loose:
         message += (
             f"; the default tolerance is {LARGE_TOLERANCE:.2%} on photos of more than {LARGE / 1e6:.1f} megapixels"
         )
-    labels = labels_at_pixels(of_cells, torch.from_numpy(solved.seeds)[None], stride)
+    labels = labels_at_pixels(of_cells, torch.from_numpy(solved.seeds.copy())[None], int(stride))
     solution = replace(solution, labels=labels, message=message)
     names, ids = _names(sample, solution), _ids(sample, solution)
     stem = Path(output) / sample.name

@@ -132,6 +132,9 @@ class Model:
         Probability in [0, 1).
     freeze_batch_norm : bool, default False
         Whether batch normalisation keeps its stored statistics.
+    sync_batch_norm : bool, default False
+        Whether batch normalisation uses the statistics of the whole batch when several GPUs share it, instead of those of each
+        process's share.
     freeze : {"none", "body"}, default "none"
         "body" trains the head alone. The body's maps of each photo are then computed once and kept on disk, see
         `toykit.training.features`, which needs whole photos at one scale.
@@ -147,6 +150,7 @@ class Model:
     head_factor: float = 10.0
     dropout: float = 0.5
     freeze_batch_norm: bool = False
+    sync_batch_norm: bool = False
     freeze: str = "none"
 
     def __post_init__(self):

@@ -102,7 +102,7 @@ def train(
     -----
     On the CPU, with the same number of threads, an interrupted and resumed run gives bit-identical results. Several processes
     match a single-process run up to summation order, except for batch normalisation, whose statistics are those of each
-    process's share of the batch (model.freeze_batch_norm avoids this), and dropout.
+    process's share of the batch (model.freeze_batch_norm and, on GPUs, model.sync_batch_norm avoid this), and dropout.
     """
     run = prepare(config, Path(run_dir), resume)
     with repeatable(config.run.deterministic), readable_worker_errors(), Report(run) as report:

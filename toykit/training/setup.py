@@ -136,7 +136,10 @@ def prepare(config: Config, folder: Path, resume: bool = True) -> TrainingRun:
 
     torch.manual_seed(seed_at(config.run.seed))
     module = build_network(config, len(training.classes))
-    check_batch_norm(module, config.schedule, fabric.world_size)
+    if config.model.sync_batch_norm:
+        module = synchronised(module, fabric.device)
+    else:
+        check_batch_norm(module, config.schedule, fabric.world_size)
     optimizer, lr_factors = build_optimizer(module, config)
     network, optimizer = fabric.setup(module, optimizer)
     features = FeatureCache(module) if module.freeze_body else None
@@ -192,8 +195,18 @@ def check_batch_norm(network: Network, schedule: Schedule, processes: int) -> No
     if network.train().uses_batch_statistics and schedule.batch < 2 * processes:
         raise ValueError(
             f"schedule.batch: batch normalisation needs at least 2 images per process, so {2 * processes}; got "
-            f"{schedule.batch}; or set model.freeze_batch_norm=true"
+            f"{schedule.batch}; or set model.freeze_batch_norm=true, or on GPUs model.sync_batch_norm=true"
         )
+
+
+def synchronised(network: Network, device: torch.device) -> Network:
+    """Replace batch normalisation by that of the whole batch over all processes. Raises: ValueError without a GPU."""
+    if device.type != "cuda":
+        raise ValueError(
+            f"model.sync_batch_norm: torch has it for GPUs only, and this run is on {device.type}; set it to false, or "
+            "model.freeze_batch_norm=true"
+        )
+    return torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
 
 
 def build_network(config: Config, num_classes: int) -> Network:

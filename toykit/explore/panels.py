@@ -58,7 +58,7 @@ class Panels:
             dragmode=False, showlegend=False, template="simple_white",
             margin={"l": 0, "r": 0, "t": 0, "b": 0, "autoexpand": False},
             font={"family": 'system-ui, "Helvetica Neue", Arial, sans-serif', "size": 13},
-            paper_bgcolor="#0000", plot_bgcolor="#0000",
+            paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
         )  # fmt: skip
         self.figure.update_annotations(xanchor="left", yanchor="top", font_size=13, align="left")
         for axes in (self.figure.update_xaxes, self.figure.update_yaxes):

@@ -206,7 +206,8 @@ def synchronised(network: Network, device: torch.device) -> Network:
             f"model.sync_batch_norm: torch has it for GPUs only, and this run is on {device.type}; set it to false, or "
             "model.freeze_batch_norm=true"
         )
-    return torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)  # in place, below the network itself
+    return network
 
 
 def build_network(config: Config, num_classes: int) -> Network:

@@ -19,6 +19,12 @@ def neutral(number: int) -> str:
     return NEUTRAL_COLORS[number % len(NEUTRAL_COLORS)]
 
 
+def color_codes(colors: np.ndarray) -> np.ndarray:
+    """Return one integer per colour (..., 3), given in [0, 1] or as bytes."""
+    values = colors.astype(int) if colors.dtype.kind in "iu" else (colors * 255).round().astype(int)
+    return values @ (1 << 16, 1 << 8, 1)
+
+
 def voc_palette(num_classes: int) -> np.ndarray:
     """Return PASCAL VOC's class colours: black, maroon, green, ...
 

@@ -238,22 +238,19 @@ def in_few_colors(png: str) -> str:
     """
     from PIL import Image, ImageColor
 
-    from toykit._shared.palette import LINE_COLORS, NEUTRAL_COLORS
+    from toykit._shared.palette import LINE_COLORS, NEUTRAL_COLORS, color_codes
 
     image = Image.open(io.BytesIO(base64.b64decode(png)))
     if image.mode == "P":
         return png
     smaller = io.BytesIO()
-    whole, lines = (
-        image.convert("RGB"),
-        [ImageColor.getrgb(color) for color in (*LINE_COLORS, *NEUTRAL_COLORS, "white")],
-    )
+    whole = image.convert("RGB")
+    lines = [ImageColor.getrgb(color) for color in (*LINE_COLORS, *NEUTRAL_COLORS, "white")]
     few = whole.quantize(128 - len(lines), dither=Image.Dither.NONE).convert("RGB")
     palette = np.array([*{color for _, color in few.getcolors(128) or ()}, *lines])
-    red, green, blue = np.asarray(whole).reshape(-1, 3).T.astype(np.int64)
-    codes, place = np.unique(red << 16 | green << 8 | blue, return_inverse=True)
-    rgb = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], 1)
-    nearest = ((rgb[:, None] - palette) ** 2).sum(2).argmin(1).astype(np.uint8)
+    pixels = np.asarray(whole).reshape(-1, 3)
+    _, first, place = np.unique(color_codes(pixels), return_index=True, return_inverse=True)
+    nearest = ((pixels[first][:, None] - palette) ** 2).sum(2).argmin(1).astype(np.uint8)
     drawing = Image.fromarray(nearest[place].reshape(whole.size[::-1]), "P")
     drawing.putpalette(palette.astype(np.uint8).tobytes())
     drawing.save(smaller, "PNG", optimize=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from toykit._shared.palette import color_codes
 from toykit.plots.tints import class_tints
 
 #: Room between two names, in pixels of the figure: that of their outlines.
@@ -110,23 +111,17 @@ def _add_legend(figure, names: dict[int, str], colors: np.ndarray, occurring: li
 def _occurring(pictures: dict, named: dict[str, np.ndarray], names: dict[int, str], colors: np.ndarray) -> list[int]:
     """Return the class ids in `named` and, unless colours repeat, those whose colour occurs; the most frequent first."""
     listed = np.array(list(names))
-    codes_of = _color_codes(colors[listed])
+    codes_of = color_codes(colors[listed])
     counts = np.zeros(len(listed), int)
     for ids in named.values():
         counts += np.bincount(ids.astype(int).ravel(), minlength=256)[listed]
     distinct = len(set(codes_of)) == len(codes_of)
     for picture in pictures.values():
         if distinct and np.ndim(picture) == 3:
-            codes, numbers = np.unique(_color_codes(np.asarray(picture)), return_counts=True)
+            codes, numbers = np.unique(color_codes(np.asarray(picture)), return_counts=True)
             counts += np.array([numbers[codes == code].sum() for code in codes_of])
     order = np.argsort(-counts, kind="stable")
     return listed[order[: int((counts > 0).sum())]].tolist()
-
-
-def _color_codes(colors: np.ndarray) -> np.ndarray:
-    """Return one integer per colour (..., 3), given in [0, 1] or as bytes."""
-    values = colors.astype(int) if colors.dtype.kind in "iu" else (colors * 255).round().astype(int)
-    return values @ (1 << 16, 1 << 8, 1)
 
 
 def _write_names(axis, ids: np.ndarray, names: dict[int, str], tries: int = 40) -> None:

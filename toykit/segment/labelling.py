@@ -175,6 +175,14 @@ def check_stride(stride: int | None, energy: Energy) -> None:
         raise ValueError(f"stride={stride}: needs NearestNeighbors, got {energy.neighborhood!r}")
 
 
+def _large_stride(size: tuple[int, ...]) -> int:
+    """Return the least stride with which a photo of this size (H, W) has at most `LARGE` cells."""
+    stride = 1
+    while math.prod(cell_size(size, stride)) > LARGE:
+        stride += 1
+    return stride
+
+
 def segment(
     sample: Sample,
     output: str | Path,
@@ -225,7 +233,11 @@ def segment(
         If the folder cannot be made or written.
     """
     check_stride(stride, energy)
-    marks = torch.from_numpy(sample.seeds.copy())[None]  # its memory may be read-only or reversed
+    solved, present = sample, None
+    if logits is None:  # the model of the seeds knows the classes with seeds only
+        solved = _renumbered(sample, _solved_ids(sample))
+        present = torch.from_numpy(solved.present())[None]
+    marks = torch.from_numpy(solved.seeds.copy())[None]  # its memory may be read-only or reversed
     if logits is not None:
         logits = check_logits(logits)
         check_seeds(marks, logits.shape[1])
@@ -234,26 +246,22 @@ def segment(
                 f"logits: expected (1, K, {marks.shape[1]}, {marks.shape[2]}) like the photo, got {tuple(logits.shape)}"
             )
     large = method == "fast" and sample.seeds.size > LARGE
-    if stride is None:
+    if stride is not None:
+        stride = int(stride)
+    elif large and options.get("start") is None and isinstance(energy.neighborhood, NearestNeighbors):
+        stride = _large_stride(sample.seeds.shape)
+    else:
         stride = 1
-        while large and options.get("start") is None and isinstance(energy.neighborhood, NearestNeighbors):
-            if math.prod(cell_size(sample.seeds.shape, stride)) <= LARGE:
-                break
-            stride += 1
     check_writable(output)  # before any work
     Path(output).mkdir(parents=True, exist_ok=True)
-    solved, present = sample, None
-    if logits is None:  # the model of the seeds knows the classes with seeds only
-        solved = _renumbered(sample, _solved_ids(sample))
-        present = torch.from_numpy(solved.present())[None]
-    cells = _on_cells(solved, int(stride))
+    cells = _on_cells(solved, stride)
     image, seeds = cells.tensors(torch.uint8)
     image = image.contiguous()  # its channels are read one by one
     energy = replace(energy, lam=energy.lam / stride)
     if logits is None:
         logits = _predict(image, seeds, len(cells.classes), energy, rounds, features)
     elif stride > 1:
-        logits = cell_logits(logits, marks, int(stride))
+        logits = cell_logits(logits, marks, stride)
     loose = large and "tolerance" not in options
     options |= {"tolerance": LARGE_TOLERANCE} if loose else {}
     solution = solve(logits, image, seeds, energy, method, present=present, callback=callback, **options)
@@ -268,7 +276,7 @@ def segment(
         message += (
             f"; the default tolerance is {LARGE_TOLERANCE:.2%} on photos of more than {LARGE / 1e6:.1f} megapixels"
         )
-    labels = labels_at_pixels(of_cells, torch.from_numpy(solved.seeds.copy())[None], int(stride))
+    labels = labels_at_pixels(of_cells, marks, stride)
     solution = replace(solution, labels=labels, message=message)
     names, ids = _names(sample, solution), _ids(sample, solution)
     stem = Path(output) / sample.name

@@ -43,6 +43,7 @@ def test_ids_with_gaps_are_solved_as_those_without(ids, tmp_path):
 def test_a_large_photo_has_cells_and_a_looser_tolerance_and_its_message_says_so(tmp_path, monkeypatch):
     """What is given is kept."""
     monkeypatch.setattr(labelling, "LARGE", 100)
+    monkeypatch.setattr(labelling, "CELLS", 60)
     calls = []
 
     def solve(*inputs, tolerance=None, **_):

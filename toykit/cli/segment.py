@@ -17,7 +17,7 @@ from toykit.neighborhoods import NearestNeighbors
 from toykit.potts import RELAXATIONS
 from toykit.segment import Labelling, class_shares, read_logits, read_sample, segment_folder
 from toykit.segment import segment as segment_sample
-from toykit.segment.labelling import LARGE, LARGE_TOLERANCE
+from toykit.segment.labelling import CELLS, LARGE, LARGE_TOLERANCE
 from toykit.solvers import SOLVERS
 from toykit.solvers.gradient import OPTIMIZERS
 
@@ -64,7 +64,8 @@ class Bandwidth(click.ParamType):
               "torchvision (MobileNetV2, ResNet-101) or timm (ViT-B/16).")  # fmt: skip
 @click.option("--stride", type=click.IntRange(min=1), metavar="PIXELS",
               help="Label cells of PIXELS x PIXELS and interpolate the labels at the pixels.  [default: 1; for fast on photos "
-              f"of more than {LARGE / 1e6:.1f} megapixels, the least with which no more cells than that are left]")  # fmt: skip
+              f"of more than {LARGE / 1e6:.1f} megapixels, the least that leaves at most {CELLS / 1e6:.1f} million "
+              "cells]")  # fmt: skip
 @click.option("--eta", type=click.FloatRange(min=0), default=0.3, show_default=True, help="Weight of the unary term.")
 @click.option("--lambda", "lam", type=click.FloatRange(min=0), default=6.0, show_default=True,
               help="Weight of the pairwise term.")  # fmt: skip
@@ -118,7 +119,7 @@ def segment(
     toykit/supervision/strokes.py), for the photo or for another size of it, which is scaled. Seeds that look as if something
     else was meant are reported. Writes NAME_labels.npz, NAME_mask.png and NAME_picture.png. The solver fast starts photos
     of more than 512 x 512 pixels from the labels of a smaller photo. Photos of more than 4.2 megapixels it labels on cells
-    of 2 x 2 pixels (3 x 3 from 16.8 megapixels on, and so on) unless --stride is given, and it stops when a sweep lowers the
+    of 2 x 2 pixels (3 x 3 from 8.4 megapixels on, and so on) unless --stride is given, and it stops when a sweep lowers the
     energy by at most 0.1%, instead of 0.01%, unless --tolerance is given; the printed message repeats both.
 
     In folders, the seeds of NAME.jpg are NAME.png, NAME.json, NAME_scribbles.png or NAME_scribbles.json. The results also

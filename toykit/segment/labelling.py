@@ -27,9 +27,9 @@ from toykit.simplex import most_likely
 from toykit.solvers import Solution, solve
 from toykit.supervision import write_seeds
 
-#: Photos of more pixels are labelled by "fast" on at most so many cells and to this tolerance, unless stride or tolerance is
-#: given: the later sweeps change few labels.
-LARGE, LARGE_TOLERANCE = 1 << 22, 1e-3
+#: Photos of more than LARGE pixels are labelled by "fast" on at most CELLS cells and to this tolerance, unless stride or
+#: tolerance is given: the later sweeps change few labels.
+LARGE, CELLS, LARGE_TOLERANCE = 1 << 22, 1 << 21, 1e-3
 #: Rows whose hard labels are computed at a time: they fit the cache.
 ROWS = 16
 #: The files of one photo are NAME_KIND.
@@ -176,9 +176,9 @@ def check_stride(stride: int | None, energy: Energy) -> None:
 
 
 def _large_stride(size: tuple[int, ...]) -> int:
-    """Return the least stride with which a photo of this size (H, W) has at most `LARGE` cells."""
+    """Return the least stride with which a photo of this size (H, W) has at most `CELLS` cells."""
     stride = 1
-    while math.prod(cell_size(size, stride)) > LARGE:
+    while math.prod(cell_size(size, stride)) > CELLS:
         stride += 1
     return stride
 
@@ -213,7 +213,8 @@ def segment(
         eta = 0 uniform ones.
     stride : int, optional
         Side in pixels of the cells that are labelled, at least 1; lam is divided by it. Default: 1; for the solver "fast" with
-        `NearestNeighbors` and no `start`, the least with which a photo has at most `LARGE` cells. A `start` is on the cells.
+        `NearestNeighbors`, no `start` and more than `LARGE` pixels, the least that leaves at most `CELLS` cells. A `start` is
+        on the cells.
     rounds : int, default `toykit.mixture_model.ROUNDS`
         Largest number of refits of that model to soft labels, with `features` at most one; no effect with `logits`.
     features : str or Path, optional

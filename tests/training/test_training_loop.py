@@ -10,9 +10,9 @@ import pytest
 import torch
 from helpers.training import assert_same_weights, make_toy_set, weights_of
 
-from toykit.datasets.sample import Sample
+from toykit.datasets.sample import Sample, read_image
 from toykit.models import build
-from toykit.training import load_config, read_run, sets, setup, train
+from toykit.training import load_config, panel_names, pictures, read_run, sets, setup, train
 from toykit.training.batches import CropLoader, Crops, epoch_batches, seed_at
 from toykit.training.config import METHODS
 from toykit.training.objective import Objective
@@ -84,8 +84,12 @@ def test_every_method_trains_and_fills_the_folder(method, configure, tmp_path):
         json.loads((tmp_path / "run" / "versions.json").read_text())["torch"].split("+")[0]
         == torch.__version__.split("+")[0]
     )
-    pictures = sorted((tmp_path / "run" / "pictures").iterdir())
-    assert [path.name for path in pictures] == ["epoch_001_train_0000.png", "epoch_002_train_0000.png"]
+    drawn = sorted((tmp_path / "run" / "pictures").iterdir())
+    assert [path.name for path in drawn] == ["epoch_001_train_0000.png", "epoch_002_train_0000.png"]
+    height, width = read_image(drawn[0]).shape[:2]
+    panels = panel_names(method)
+    assert len(panels) == (4 if method in ("soft", "hard") else 3)
+    assert width == len(panels) * (height + pictures.GAP) - pictures.GAP  # the photos are square
 
 
 def test_methods_differ_and_the_seed_matters(configure, tmp_path):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from toykit._shared.palette import LINE_COLORS, LINE_STYLES
+from toykit._shared.palette import LINE_STYLES, neutral
 
 
 def training_curves(histories: dict[str, list[list[dict]]]):
@@ -45,7 +45,7 @@ def _band(axis, runs: list[list[dict]], value: Callable[[dict], float | None], n
         return
     steps = [step for step, _ in points[0]]
     values = np.array([[y for _, y in run] for run in points])
-    color = LINE_COLORS[number]
+    color = neutral(number)
     axis.plot(steps, values.mean(0), color=color, linestyle=LINE_STYLES[number], label=label)
     if len(runs) > 1:
         axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.2, linewidth=0)

@@ -13,7 +13,7 @@ from toykit.training.config import Config
 from toykit.training.evaluation import class_ious, confusion_matrix, mean_iou
 from toykit.training.load import load_config, presets
 from toykit.training.loop import train
-from toykit.training.pictures import read_pictures
+from toykit.training.pictures import panel_names, read_pictures
 from toykit.training.run_folder import RunResult, read_run
 from toykit.training.smoke import smoke_overrides
 from toykit.training.stops import StoppedError
@@ -33,6 +33,7 @@ __all__ = [
     "load_config",
     "load_network",
     "mean_iou",
+    "panel_names",
     "presets",
     "read_pictures",
     "read_run",

@@ -24,6 +24,9 @@ from toykit.energy.balance import network_loss, seed_nll_at_cells
 from toykit.self_labeling import SelfLabelingLoss
 from toykit.training.config import Config
 
+#: The methods with pseudo-labels.
+WITH_LABELS = ("soft", "hard")
+
 
 class Outcome(NamedTuple):
     """A mini-batch's loss and pseudo-labels.
@@ -70,7 +73,7 @@ class Objective:
     @property
     def has_labels(self) -> bool:
         """Whether the method has pseudo-labels."""
-        return self.method in ("soft", "hard")
+        return self.method in WITH_LABELS
 
     def __call__(
         self,

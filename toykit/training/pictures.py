@@ -11,10 +11,26 @@ from toykit import plots
 from toykit._shared.files import write_atomically
 from toykit.datasets.sample import Sample, read_image
 from toykit.training.features import FeatureCache
-from toykit.training.objective import Objective
+from toykit.training.objective import WITH_LABELS, Objective
 from toykit.training.predict import predict
 
 GAP = 4
+
+
+def panel_names(method: str) -> tuple[str, ...]:
+    """Return what the panels of a picture show, from left to right.
+
+    Parameters
+    ----------
+    method : str
+        That of the run's configuration.
+
+    Returns
+    -------
+    tuple of str
+    """
+    given = "full mask" if method == "full" else "seeds"
+    return ("photo", given, *(("pseudo-label",) if method in WITH_LABELS else ()), "prediction")
 
 
 @torch.no_grad()
@@ -35,7 +51,7 @@ def picture(
         See `predict`.
     sample : Sample
     objective : Objective
-        Computes the pseudo-label; a method without pseudo-labels has three panels.
+        Computes the pseudo-label; for the panels see `panel_names`.
     device : torch.device
         The network's.
     present : {"all", "seeds"}, default "all"

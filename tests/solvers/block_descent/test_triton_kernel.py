@@ -87,6 +87,8 @@ def test_the_kernels_compile_once_for_all_sizes_of_images(make_problem, monkeypa
     from toykit.solvers.block_descent import triton_kernel
 
     kernel, kinds = triton_kernel.update_quarter, (triton_kernel.update_quarter, triton_kernel.add_energy)
+    if not hasattr(kernel, "device_caches"):
+        pytest.skip("Triton before 3.3 keeps no list of what it compiled for a device")
     run = type(kernel).run
     card = types.SimpleNamespace(
         get_current_device=lambda: 0,

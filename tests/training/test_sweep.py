@@ -5,12 +5,12 @@ import csv
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
-import torch
 from click.testing import CliRunner
 from helpers import postgres, sweep_workers
-from helpers.training import make_toy_set, small_study
+from helpers.training import assert_same_weights, make_toy_set, small_study, weights_of
 
 pytest.importorskip("optuna")
 
@@ -73,8 +73,10 @@ def lasting(path):
     return [{k: v for k, v in row.items() if k not in ("solver_share", "seconds_per_step")} for row in rows]
 
 
-def weights_of(folder):
-    return torch.load(folder / "checkpoint.pt", weights_only=True)["network"]
+def assert_same_sweep(folder, other):
+    assert lasting(folder / "table.csv") == lasting(other / "table.csv")
+    for run in ("seeds_only_0", "seeds_only_1", "descent_0", "descent_1"):
+        assert_same_weights(weights_of(folder / run), weights_of(other / run))
 
 
 @pytest.fixture(scope="module")
@@ -111,11 +113,44 @@ def test_two_of_four_workers_are_killed_and_the_result_is_that_of_an_unbroken_sw
         trial.state.name for trial in Sweep(load_table(unbroken / "mine.yaml"), folder, url or None).runs.trials()
     ]
     assert (states.count("COMPLETE"), states.count("FAIL")) == (4, 2)
-    assert lasting(folder / "table.csv") == lasting(unbroken / "table.csv")
-    for run in ("seeds_only_0", "seeds_only_1", "descent_0", "descent_1"):
-        one, other = weights_of(unbroken / run), weights_of(folder / run)
-        assert all(torch.equal(one[key], other[key]) for key in one)
+    assert_same_sweep(folder, unbroken)
     assert {p.name for p in folder.glob("phase_one_*")} == {"phase_one_0.pt", "phase_one_1.pt"}
+
+
+def test_a_sweep_waits_for_a_database_that_is_restarted(unbroken, root, tmp_path):
+    """Two workers, twice, while each has a run; the result is that of an unbroken sweep."""
+    folder = tmp_path / "shared"
+    with postgres.server_or_skip() as server:
+        command = [
+            sys.executable,
+            "-m",
+            "toykit",
+            "sweep",
+            unbroken / "mine.yaml",
+            "-o",
+            folder,
+            "--storage",
+            server.url,
+        ]
+        command += [*small_study(root), *SMALLEST]
+        piped = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        workers = [subprocess.Popen(command, **piped) for _ in range(2)]
+        try:
+            end = time.monotonic() + 300
+            while len(list(folder.glob("*_[01]"))) < 2:
+                assert time.monotonic() < end
+                time.sleep(0.1)
+            for _ in range(2):
+                server.stop()
+                time.sleep(3)
+                server.start()
+                time.sleep(1)
+            said = [worker.communicate(timeout=600)[0] for worker in workers]
+        finally:
+            for worker in workers:
+                worker.kill()
+        assert [worker.returncode for worker in workers] == [0, 0], said
+    assert_same_sweep(folder, unbroken)
 
 
 def test_each_run_once_and_finished_ones_are_loaded(trainings, table, tmp_path):

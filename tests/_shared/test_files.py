@@ -25,6 +25,18 @@ def test_files_appear_whole_or_not_at_all(tmp_path):
     assert [path.name for path in target.parent.iterdir()] == ["file.bin"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
+def test_others_may_read_what_the_umask_lets_them(tmp_path, monkeypatch):
+    usual = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "umask", None)  # it holds for all threads
+            files.write_atomically(tmp_path / "file.bin", lambda file: file.write(b"first"))
+    finally:
+        os.umask(usual)
+    assert (tmp_path / "file.bin").stat().st_mode & 0o777 == 0o640
+
+
 def test_only_what_dead_processes_left_is_removed(tmp_path):
     def look(file):
         files.remove_unfinished(tmp_path, ".*")  # as a second command does while this one writes

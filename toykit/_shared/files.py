@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import re
+import secrets
 import tempfile
 import time
 import zlib
@@ -38,16 +39,14 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{_machine()}-{os.getpid()}.")
+    temporary = path.with_name(f".{path.name}.{_machine()}-{os.getpid()}.{secrets.token_hex(4)}")
+    file = temporary.open("xb")  # a new file; tempfile's would hide results from others
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             write(file)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's 0600 would hide results from others
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         full = _no_room(error)
         if full is None:
             raise

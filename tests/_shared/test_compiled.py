@@ -44,13 +44,15 @@ from numba.core import caching
 caching.CacheImpl._locator_classes = []
 from toykit.neighborhoods import bilateral_loops
 from toykit.solvers.block_descent.numba_kernel import edge_list, grid
+from toykit.solvers.random_walker import over_relaxation
 try:
     numba.njit(cache=True)(lambda x: x)
 except RuntimeError as error:
     assert "cannot cache function" in str(error)
 else:
     raise AssertionError("numba found a folder")
-loops = [grid.survey, grid.sweep, grid.energy, edge_list.sweep, edge_list.energy, bilateral_loops._filter]
+loops = [grid.survey, grid.sweep, grid.energy, edge_list.sweep, edge_list.energy]
+loops += [bilateral_loops._weigh, bilateral_loops._filter, over_relaxation._sweep, over_relaxation._subtract]
 assert all(loop.targetoptions["nogil"] for loop in loops)
 """
     subprocess.run([sys.executable, "-c", code], check=True)

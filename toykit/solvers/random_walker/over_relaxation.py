@@ -19,12 +19,13 @@ and usually needs no sweep.
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from toykit._shared.compiled import inner, outer
 from toykit.energy import Subproblem
 from toykit.solvers.layouts.four_colour_grid import FourColourGrid, pack
 
@@ -38,8 +39,6 @@ SWEEPS_AT_ONCE = 6
 REDUCTION = 1e-4
 #: In float32, smaller numbers are replaced by zero: computing with numbers below 1e-38 is slow.
 NEGLIGIBLE = 1e-30
-#: Sums may be reordered and multiplications fused with them; NaN and infinity are respected.
-FAST = {"contract", "reassoc", "nsz"}
 
 
 def solve_by_over_relaxation(
@@ -138,50 +137,63 @@ class _System:
         return left, np.sqrt(squares.sum(axis=(0, 1, 2)))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def _sweep(correction, source, weights, pace, offsets, kept, count):
+@outer([Path(__file__)])
+def _sweep(digest):
     """Move all free pixels of the correction `count` times, in the four-colour order, in place."""
-    height, width = pace.shape[2:]
-    inflow = np.empty(width, correction.dtype)
-    for time in range(height + 2 * count - 1):
-        for sweep in range(count):
-            for row in range(2):
-                line = time - 2 * sweep - row  # odd rows once the even rows on both sides have moved
-                if 0 <= line < height:
-                    for column in range(2):
-                        speed = pace[row, column, line]
-                        for k in range(source.shape[3]):
-                            right, y = source[row, column, line, k], correction[row, column, line + 1, k, 1 : width + 1]
-                            for x in range(width):
-                                inflow[x] = right[x]
-                            _add_neighbors(inflow, correction, weights, offsets, row, column, line, k)
-                            for x in range(width):
-                                y[x] = kept * y[x] + speed[x] * inflow[x]
+
+    def sweep_classes(correction, source, weights, pace, offsets, kept, count):
+        _ = digest  # closes over it, see `outer`
+        height, width = pace.shape[2:]
+        inflow = np.empty(width, correction.dtype)
+        for time in range(height + 2 * count - 1):
+            for sweep in range(count):
+                for row in range(2):
+                    line = time - 2 * sweep - row  # odd rows once the even rows on both sides have moved
+                    if 0 <= line < height:
+                        for column in range(2):
+                            speed = pace[row, column, line]
+                            for k in range(source.shape[3]):
+                                right, y = (
+                                    source[row, column, line, k],
+                                    correction[row, column, line + 1, k, 1 : width + 1],
+                                )
+                                for x in range(width):
+                                    inflow[x] = right[x]
+                                _add_neighbors(inflow, correction, weights, offsets, row, column, line, k)
+                                for x in range(width):
+                                    y[x] = kept * y[x] + speed[x] * inflow[x]
+
+    return sweep_classes
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def _subtract(labels, target, weights, diagonal, free, offsets, eta, left, squares):
+@outer([Path(__file__)])
+def _subtract(digest):
     """Write b - A y to `left`, and the sums of its squares over each half-row to `squares`."""
-    height, width = free.shape[2:]
-    inflow = np.empty(width, labels.dtype)
-    for row in range(2):
-        for line in range(height):
-            for column in range(2):
-                movable, own = free[row, column, line], diagonal[row, column, line]
-                for k in range(target.shape[3]):
-                    sigma, y = target[row, column, line, k], labels[row, column, line + 1, k, 1 : width + 1]
-                    for x in range(width):
-                        inflow[x] = 2 * eta * sigma[x] - own[x] * y[x]
-                    _add_neighbors(inflow, labels, weights, offsets, row, column, line, k)
-                    out, total = left[row, column, line, k], 0.0
-                    for x in range(width):
-                        value = movable[x] * inflow[x]
-                        total += value * value
-                        out[x] = value if abs(value) >= NEGLIGIBLE else 0.0
-                    squares[row, column, line, k] = total
+
+    def subtract_product(labels, target, weights, diagonal, free, offsets, eta, left, squares):
+        _ = digest  # closes over it, see `outer`
+        height, width = free.shape[2:]
+        inflow = np.empty(width, labels.dtype)
+        for row in range(2):
+            for line in range(height):
+                for column in range(2):
+                    movable, own = free[row, column, line], diagonal[row, column, line]
+                    for k in range(target.shape[3]):
+                        sigma, y = target[row, column, line, k], labels[row, column, line + 1, k, 1 : width + 1]
+                        for x in range(width):
+                            inflow[x] = 2 * eta * sigma[x] - own[x] * y[x]
+                        _add_neighbors(inflow, labels, weights, offsets, row, column, line, k)
+                        out, total = left[row, column, line, k], 0.0
+                        for x in range(width):
+                            value = movable[x] * inflow[x]
+                            total += value * value
+                            out[x] = value if abs(value) >= NEGLIGIBLE else 0.0
+                        squares[row, column, line, k] = total
+
+    return subtract_product
 
 
-@numba.njit(error_model="numpy", fastmath=FAST)
+@inner
 def _add_neighbors(out, labels, weights, offsets, row, column, line, k):
     """Add lam sum_j w_ij y_j at the pixels of a half-row, for one class; there are 4 or 8 offsets."""
     width = len(out)
@@ -198,7 +210,7 @@ def _add_neighbors(out, labels, weights, offsets, row, column, line, k):
             out[x] += w_a[x] * a[x] + w_b[x] * b[x] + w_c[x] * c[x] + w_d[x] * d[x]
 
 
-@numba.njit(error_model="numpy")
+@inner
 def _neighbor(labels, offset, row, column, line, k, width):
     """Return the labels of the neighbours of a half-row's pixels at an offset, for one class."""
     r, c = row + offset[0], column + offset[1]

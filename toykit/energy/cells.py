@@ -63,10 +63,11 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
             f"seeds {tuple(seeds.shape)} and logits {tuple(logits.shape)}"
         )
     check_one_device(logits, image, seeds)
+    share, inside = _inside(seeds, stride, logits.dtype)
     return (
         cell_logits(logits, seeds, stride),
-        cell_photo(image, seeds, stride, logits.dtype),
-        cell_seeds(seeds, logits.shape[1], stride),
+        _mean(image, share, inside, stride),
+        _seeds(seeds, share, logits.shape[1], stride),
     )
 
 
@@ -103,19 +104,16 @@ def cell_logits(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
             f"logits: expected the image's height and width {size} or, at stride {stride}, the cells' {cells}; got "
             f"{tuple(logits.shape)}"
         )
-    return _mean(logits, seeds, stride)
+    return _mean(logits, *_inside(seeds, stride, logits.dtype), stride)
 
 
 def cell_photo(image: Tensor, seeds: Tensor, stride: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Pool a photo (B, C, H, W) on cells: their mean colours outside the padding, float (B, C, h, w).
 
-    Of `seeds` (B, H, W) only the padding is read. Bytes are converted to `dtype`, some rows at a time.
+    Of `seeds` (B, H, W) only the padding is read. Bytes are converted to `dtype`.
     """
-    if image.is_floating_point():
-        return _mean(image, seeds, stride)
-    rows = -(-ROWS // stride) * stride
-    parts = zip(image.split(rows, 2), seeds.split(rows, 1), strict=True)
-    return torch.cat([_mean(part.to(dtype), marks, stride) for part, marks in parts], 2)
+    dtype = image.dtype if image.is_floating_point() else dtype
+    return _mean(image, *_inside(seeds, stride, dtype), stride)
 
 
 def cell_size(size: Sequence[int], stride: int) -> tuple[int, int]:
@@ -126,6 +124,11 @@ def cell_size(size: Sequence[int], stride: int) -> tuple[int, int]:
 
 def cell_seeds(seeds: Tensor, num_classes: int, stride: int) -> Tensor:
     """Pool seeds (B, H, W) on cells: int64 (B, h, w). The rules are at the top of this file."""
+    return _seeds(seeds, _inside(seeds, stride, torch.float32)[0], num_classes, stride)
+
+
+def _seeds(seeds: Tensor, share: Tensor, num_classes: int, stride: int) -> Tensor:
+    """Pool seeds on cells, given the share of each cell that is not padding."""
     batch, (height, width) = len(seeds), cell_size(seeds.shape[-2:], stride)
     image, row, column = (seeds < num_classes).nonzero(as_tuple=True)
     cell = (image * height + row // stride) * width + column // stride
@@ -135,7 +138,7 @@ def cell_seeds(seeds: Tensor, num_classes: int, stride: int) -> Tensor:
     most, winner = votes.view(batch, height, width, num_classes).max(-1)
     if seeds.device.type != "cpu":  # on a GPU max may return any of equals
         winner = (votes.view((*most.shape, -1)) == most[..., None]).byte().argmax(-1)
-    return winner.where(most > 0, torch.where(_inside(seeds, stride, torch.float32)[0][:, 0] > 0, UNLABELLED, PADDING))
+    return winner.where(most > 0, torch.where(share[:, 0] > 0, UNLABELLED, PADDING))
 
 
 def to_pixels(x: Tensor, size: Sequence[int], stride: int) -> Tensor:
@@ -199,22 +202,26 @@ def labels_at_pixels(labels: Tensor, seeds: Tensor, stride: int) -> Tensor:
     return labels
 
 
-def _mean(x: Tensor, seeds: Tensor, stride: int) -> Tensor:
-    """Average x (B, C, H, W) over each cell's pixels outside the padding: (B, C, h, w); 0 where all is padding."""
-    share, inside = _inside(seeds, stride, x.dtype)
-    return _pool(x if inside is None else x * inside, stride) / share.where(share > 0, 1)
+def _mean(x: Tensor, share: Tensor, inside: Tensor | None, stride: int) -> Tensor:
+    """Average x (B, C, H, W) over each cell's pixels outside the padding: (B, C, h, w); 0 where all is padding.
+
+    See `_inside` for `share`, whose type the result has, and `inside`. Bytes are converted some rows at a time.
+    """
+    rows = x.shape[2] if x.is_floating_point() else -(-ROWS // stride) * stride
+    parts = x.split(rows, 2) if inside is None else map(torch.mul, x.split(rows, 2), inside.split(rows, 2))
+    mean = torch.cat([_pool(part.to(share.dtype), stride) for part in parts], 2)
+    return mean / share.where(share > 0, 1)
 
 
 def _inside(seeds: Tensor, stride: int, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-    """Return the share of each cell that is not padding (B, 1, h, w), and 1 at pixels outside the padding (B, 1, H, W).
+    """Return the share of each cell that is not padding (B, 1, h, w), and whether a pixel is not (B, 1, H, W).
 
     Large photos without padding are spared the second, which is None for them.
     """
     outside = (seeds == PADDING)[:, None]
     # max instead of any: a tenth of the time
     if seeds.device.type != "cpu" or (outside.numel() and bool(outside.view(torch.uint8).max())):
-        inside = (~outside).to(dtype)
-        return _pool(inside, stride), inside
+        return _pool((~outside).to(dtype), stride), ~outside
     # pixels of each cell along both sides
     rows, columns = ((n - torch.arange(0, n, stride, dtype=dtype)).clamp_max(stride) for n in seeds.shape[1:])
     return (rows[:, None] * columns / stride**2).expand(len(seeds), 1, -1, -1), None

@@ -12,7 +12,7 @@ from helpers.training import assert_same_weights, make_toy_set, weights_of
 
 from toykit.datasets.sample import Sample, read_image
 from toykit.models import build
-from toykit.training import load_config, panel_names, pictures, read_run, sets, setup, train
+from toykit.training import batches, load_config, panel_names, pictures, read_run, sets, setup, train
 from toykit.training.batches import CropLoader, Crops, epoch_batches, seed_at
 from toykit.training.config import METHODS
 from toykit.training.objective import Objective
@@ -300,6 +300,28 @@ def test_a_crop_depends_on_its_address_alone(configure):
     assert torch.equal(crop(0, 2, 1), crop(0, 2, 1))
     for other in (crop(1, 2, 1), crop(0, 3, 1), crop(0, 2, 2)):
         assert not torch.equal(crop(0, 2, 1), other)
+
+
+def test_photos_stay_in_memory_as_long_as_there_is_room(configure, monkeypatch):
+    """Crops are the same whether their photos were kept or not; with loading processes none are."""
+    from toykit.training.sets import load_sets
+
+    config = configure()
+    samples, _ = load_sets(config)
+    one = sum(array.nbytes for array in (samples[0].image, samples[0].seeds, samples[0].mask))
+    monkeypatch.setattr(batches, "KEPT", 2 * one)
+    read, crops = [], Crops(samples, config.data, seed=0)
+    whole = Crops(samples, configure("data.workers=1").data, seed=0)
+    entries = type(samples).__getitem__
+    monkeypatch.setattr(type(samples), "__getitem__", lambda own, i: (read.append(i), entries(own, i))[1])
+    for epoch in range(2):
+        for i in (0, 1, 2):
+            first = crops[epoch, i]
+            assert all(torch.equal(a, b) for a, b in zip(first, crops[epoch, i], strict=True))
+    assert read == [0, 1, 2, 2, 2, 2]
+    read.clear()
+    assert all(torch.equal(a, b) for a, b in zip(whole[1, 0], crops[1, 0], strict=True))
+    assert read == [0]
 
 
 def test_workers_load_what_the_process_itself_loads_and_live_on(configure):

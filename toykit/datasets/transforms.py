@@ -50,8 +50,6 @@ def augment(
     -----
     A photo smaller than the square is padded at the right and at the bottom: with its mean colour, seeds 254 and mask 255.
     """
-    vision = torchvision()
-    F, modes, tv_tensors = vision.transforms.v2.functional, vision.transforms.InterpolationMode, vision.tv_tensors
     check_whole("crop", crop)
     if not 0 < scale[0] <= scale[1]:
         raise ValueError(f"scale: expected 0 < scale[0] <= scale[1], got {scale}")
@@ -60,18 +58,19 @@ def augment(
     height, width = sample.seeds.shape
     size = [max(1, round(height * factor)), max(1, round(width * factor))]
     truth = np.full_like(sample.seeds, VOID) if sample.mask is None else sample.mask
-    image = tv_tensors.Image(torch.from_numpy(np.array(sample.image)).permute(2, 0, 1))
+    image = torch.from_numpy(np.array(sample.image.transpose(2, 0, 1), order="C"))
     labels = torch.from_numpy(np.stack([sample.seeds, truth]))
     if size != [height, width]:
-        image = F.resize(image, size, modes.BILINEAR, antialias=True)
+        transforms = torchvision().transforms
+        image = transforms.v2.functional.resize(image, size, transforms.InterpolationMode.BILINEAR, antialias=True)
         # by torch: older versions of torchvision resize a Mask by NEAREST in any mode, up to half a pixel away from the photo
         labels = torch.nn.functional.interpolate(labels[None], size, mode="nearest-exact")[0]
     top, left = (int(share * (max(side, crop) - crop + 1)) for share, side in zip((down, right), size, strict=True))
     kept = [min(crop, side) for side in size]
-    image, labels = F.crop(image, top, left, *kept), F.crop(labels, top, left, *kept)
+    window = (..., slice(top, top + kept[0]), slice(left, left + kept[1]))
+    image, labels = image[window], labels[window]
     if flip and mirror < 0.5:
-        image, labels = F.horizontal_flip(image), F.horizontal_flip(labels)
-    image, labels = image.as_subclass(Tensor), labels.as_subclass(Tensor)
+        image, labels = image.flip(-1), labels.flip(-1)
     if kept != [crop, crop]:
         color = torch.from_numpy(sample.image).float().mean((0, 1)).round().byte()
         image, labels = _extended(image, crop, color), _extended(labels, crop, torch.tensor([PADDING, VOID]))

@@ -92,7 +92,9 @@ class FeatureCache:
         whole = photo.byte()  # a quarter of the bytes to hash, if the photo was not resized
         pixels = np.ascontiguousarray((whole if torch.equal(whole, photo) else photo).numpy())
         shapes = repr((pixels.dtype.name, pixels.shape, self.shapes[_size(photo)])).encode()
-        name = hashlib.blake2b(self.network_key + shapes + pixels.tobytes(), digest_size=20).hexdigest()
+        digest = hashlib.blake2b(self.network_key + shapes, digest_size=20)
+        digest.update(pixels)
+        name = digest.hexdigest()
         return self.folder / name[:2] / f"{name}.npy"
 
     def _read(self, path: Path, size: tuple[int, int]) -> Tensor | None:

@@ -170,6 +170,20 @@ def test_wrong_inputs_and_values(make_problem):
         SelfLabelingLoss(method="gradient", steps=2)(logits, image / 255, seeds)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_wrong_predictions_are_called_so(stride, make_problem):
+    logits, image, seeds = make_problem()
+    loss = SelfLabelingLoss(stride=stride)
+    for wrong, error in (
+        ([1], TypeError),
+        (logits.long(), TypeError),
+        (logits / 0, ValueError),
+        (logits[:, :1], ValueError),
+    ):
+        with pytest.raises(error, match="predictions: "):
+            loss(logits, image, seeds, predictions=wrong)
+
+
 def test_it_prints_its_choices():
     text = repr(SelfLabelingLoss(Energy(relaxation="LQ"), "gradient", steps=7))
     assert "LQ" in text

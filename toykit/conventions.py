@@ -81,13 +81,15 @@ def check_one_device(logits: Tensor, image: Tensor, seeds: Tensor) -> None:
         )
 
 
-def check_logits(logits: Tensor) -> Tensor:
+def check_logits(logits: Tensor, name: str = "logits") -> Tensor:
     """Check logits and convert half precision to float32.
 
     Parameters
     ----------
     logits : Tensor, shape (B, K, H, W), floating
         K in 2..254: class ids lie below `PADDING`.
+    name : str, default "logits"
+        What messages call them.
 
     Returns
     -------
@@ -100,14 +102,14 @@ def check_logits(logits: Tensor) -> Tensor:
     ValueError
         For another shape or number of classes, and for NaN or infinite values.
     """
-    _check_tensor("logits", logits, "(B, K, H, W)")
+    _check_tensor(name, logits, "(B, K, H, W)")
     if not logits.dtype.is_floating_point:
-        raise TypeError(f"logits: expected a floating dtype, got {logits.dtype}; call .float()")
+        raise TypeError(f"{name}: expected a floating dtype, got {logits.dtype}; call .float()")
     if not 2 <= logits.shape[1] <= PADDING:
-        raise ValueError(f"logits: expected 2 to {PADDING} classes on dim=1, got shape {tuple(logits.shape)}")
+        raise ValueError(f"{name}: expected 2 to {PADDING} classes on dim=1, got shape {tuple(logits.shape)}")
     if logits.dtype not in (torch.float32, torch.float64):
         logits = logits.float()
-    _check_finite("logits", logits)
+    _check_finite(name, logits)
     return logits
 
 

@@ -132,9 +132,10 @@ class SelfLabelingLoss(nn.Module):
         """Return separate logits for the solver on the cells, detached; None for None. The seeds are at the pixels."""
         if predictions is None:
             return None
-        if self.stride == 1:  # `solve` checks their shape
-            return predictions.detach()
-        return cell_logits(check_logits(predictions).detach(), seeds, self.stride)
+        predictions = check_logits(predictions, "predictions").detach()
+        return (
+            predictions if self.stride == 1 else cell_logits(predictions, seeds, self.stride)
+        )  # `solve` checks their shape
 
     def solve(self, problem: Subproblem, predictions: Tensor | None = None) -> Solution:
         """Compute the pseudo-labels of a mini-batch, detached.
@@ -155,7 +156,7 @@ class SelfLabelingLoss(nn.Module):
             problem = problem.detach()
             if predictions is None:
                 return solve_problem(problem, self.method, self.options)
-            predictions = check_logits(predictions).to(problem.sigma.dtype)
+            predictions = check_logits(predictions, "predictions").to(problem.sigma.dtype)
             problem.check_labels(predictions, "predictions")
             other = replace(problem, logits=predictions, sigma=softmax(predictions))
             solution = solve_problem(other, self.method, self.options)

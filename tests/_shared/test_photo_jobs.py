@@ -65,6 +65,37 @@ def test_a_photo_that_is_not_finished_is_processed_again_alone(tmp_path, what):
     assert summary(tmp_path)[2]["length"] == ("5" if what == "input" else "3")
 
 
+def test_the_summary_keeps_the_rows_of_earlier_commands(tmp_path):
+    rows, out = run(tmp_path), tmp_path / "out"
+    jobs = make_jobs(tmp_path / "more", 7)[5:] + make_jobs(tmp_path / "in", 5)[1:2]
+    (tmp_path / "more" / "photo_006.png").write_text("bad")
+    now = process(Copy(out), jobs, out, {"a": 1}, JobOptions(report=lambda text: None))
+    assert [row["photo"] for row in now] == ["photo_005", "photo_006", "photo_001"]
+    assert now[2] == rows[1]
+    assert [row["photo"] for row in summary(tmp_path)] == [f"photo_{i:03}" for i in (5, 6, 1, 0, 2, 3, 4)]
+    (out / "photo_003_copy.txt").unlink()  # its row goes with its results
+    process(Copy(out), jobs[:1], out, {"a": 1})
+    assert [row["photo"] for row in summary(tmp_path)] == [f"photo_{i:03}" for i in (5, 0, 1, 2, 4)]
+
+
+def test_another_photo_of_a_name_does_not_replace_the_results_of_the_first(tmp_path):
+    run(tmp_path, 2)
+    out, others = tmp_path / "out", make_jobs(tmp_path / "others", 2)
+    (tmp_path / "others" / "photo_001.png").write_text("other")
+    os.utime(tmp_path / "others" / "photo_000.png", ns=(5, 5))
+    with pytest.raises(
+        ValueError, match=r"photo_000 are the results of .*in.photo_000\.png.*others.*another folder.*--fresh"
+    ):
+        process(Copy(out), others, out, {"a": 1})
+    assert set(calls(tmp_path).values()) == {1}
+    (tmp_path / "in").rename(tmp_path / "gone")  # the first ones were moved, or replaced by these
+    process(Copy(out), others, out, {"a": 1})
+    assert (out / "photo_001_copy.txt").read_text() == "other"
+    (tmp_path / "gone").rename(tmp_path / "in")
+    run(tmp_path, 2, fresh=True)
+    check_complete(tmp_path, 2)
+
+
 def test_a_time_of_change_is_enough(tmp_path):
     run(tmp_path)
     os.utime(tmp_path / "in" / "photo_001.png", ns=(1, 1))

@@ -184,6 +184,19 @@ def test_the_command_makes_a_set_that_loads(tmp_path):
     assert "scribbles: is not empty; give a new folder" in again.output
 
 
+@pytest.mark.parametrize("kind", [int, float, str])
+def test_sides_may_be_written_as_fractions_or_texts(kind, tmp_path):
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / "a.json"
+    labelme(path, {"label": "cat", "points": SQUARE})
+    content = json.loads(path.read_text()) | {"imageWidth": kind(WIDTH), "imageHeight": kind(HEIGHT)}
+    path.write_text(json.dumps(content))
+    assert convert(tmp_path / "in", tmp_path / "out", "floor")[0] == 1
+    path.write_text(json.dumps(content | {"imageWidth": 40.5}))
+    with pytest.raises(ValueError, match=r"expected a photo of 1 to .* pixels, got 40\.5 x"):
+        convert(tmp_path / "in", tmp_path / "other", "floor")
+
+
 def two_photos(root):
     for name in "ab":
         labelme(root / f"{name}.json", {"label": "cat", "points": SQUARE}, name=f"{name}.jpg")

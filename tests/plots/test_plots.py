@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from toykit import datasets, plots
 from toykit._shared.palette import LINE_COLORS, voc_palette
 from toykit.experiments.optimality import to_optimum
+from toykit.plots.grid import HIGHEST
 from toykit.potts import RELAXATIONS
 
 
@@ -66,6 +67,12 @@ def test_panels_have_titles_and_a_legend():
     figure = plots.panels({"one": picture, "two": picture, "three": picture}, columns=2, legend=("cat", "dog"))
     assert [axis.get_title() for axis in figure.axes] == ["one", "two", "three", ""]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cat", "dog"]
+
+
+def test_a_picture_many_times_as_high_as_wide_does_not_make_a_tower():
+    figure = plots.panels({"scan": np.zeros((1000, 3, 3)), "usual": np.zeros((3, 4, 3))})
+    assert figure.get_size_inches() == pytest.approx((9.5, HIGHEST + 0.3))
+    assert plots.panels({"usual": np.zeros((5, 4, 3))}).get_size_inches()[1] == pytest.approx(9.5 * 5 / 4 + 0.3)
 
 
 def test_names_are_written_inside_their_classes():

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import shutil
 import signal
 import subprocess
 import sys
@@ -168,6 +169,12 @@ def test_each_run_once_and_finished_ones_are_loaded(trainings, table, tmp_path):
     text = status(tmp_path / "runs")
     assert "4 done, 0 running, 0 waiting, 0 failed" in text
     assert "| seeds_only | 2 | 60.0 ± 0.0 |" in text
+    shutil.copytree(tmp_path / "runs", tmp_path / "copy")  # as a renamed folder
+    assert "4 done, 0 running, 0 waiting, 0 failed" in status(tmp_path / "copy")
+    assert [row["miou"] for row in run_sweep(path, tmp_path / "copy", ["schedule.pretrain_epochs=1"])] == [
+        row["miou"] for row in rows
+    ]
+    assert len(trainings.done) == 4
 
 
 def test_phase_one_is_shared_by_what_it_depends_on(trainings, table, tmp_path):

@@ -92,6 +92,9 @@ def test_best_is_the_epoch_with_the_highest_miou(result):
     assert best.val_miou == max(mious)
     assert best.epoch == 1 + mious.index(max(mious))
     assert evaluate_run(best)["miou"] == max(mious)
+    for wrong, error in (("a.jpg", TypeError), (np.zeros((4, 4)), ValueError)):
+        with pytest.raises(error, match=r"photo: expected uint8 \(H, W, 3\)"):
+            best.mask(wrong)
 
 
 def test_weights_files(tmp_path):

@@ -191,6 +191,19 @@ def test_invalid_values_are_rejected(override, message, tmp_path):
         load_config(write(tmp_path / "c.yaml", "method: soft\n"), [override])
 
 
+def test_a_text_is_taken_as_it_is_written():
+    """YAML would make 202405, 10, a comment, a mapping and a list of them."""
+    for text in ("2024_05", "0012", "a #1", "a: b", "[1]", "yes", "~", "12:30:45"):
+        assert load_config("toy", [f"data.root={text}"]).data.root == text
+    assert load_config("toy", ["data.root='null'"]).data.root == "null"
+    assert load_config("toy", ["data.root=x", "data.root=null"]).data.root is None
+    assert load_config("toy", ["model.weights=null"]).model.weights is None
+    assert load_config("toy", ["data.only=[a,b]", "schedule.lr=1e-3"]).data.only == ["a", "b"]
+    for item in ("data.root=", "schedule.lr="):
+        with pytest.raises(ValueError, match=f"{item}: has no value; expected KEY=VALUE, or KEY=null"):
+            load_config("toy", [item])
+
+
 @pytest.mark.parametrize("text", ["method: [", "- a\n- b\n", "just words", "schedule: {lr: ${nowhere}}"])
 def test_broken_files_are_named(text, tmp_path):
     with pytest.raises(ValueError, match=r"c\.yaml"):

@@ -12,7 +12,7 @@ from helpers.training import assert_same_weights, make_toy_set, weights_of
 
 from toykit.datasets.sample import Sample, read_image
 from toykit.models import build
-from toykit.training import batches, load_config, panel_names, pictures, read_run, sets, setup, train
+from toykit.training import StoppedError, batches, load_config, panel_names, pictures, read_run, sets, setup, train
 from toykit.training.batches import CropLoader, Crops, epoch_batches, seed_at
 from toykit.training.config import METHODS
 from toykit.training.objective import Objective
@@ -188,6 +188,23 @@ def test_a_run_does_not_resume_with_another_configuration(configure, tmp_path):
     assert fresh.config.energy.eta == 0.5
     assert len(fresh.history) == 2
     assert (tmp_path / "mine.txt").exists()
+
+
+def test_a_run_does_not_resume_with_other_photos(configure, root, tmp_path):
+    """Finished or not; the same photos elsewhere are the same."""
+    shutil.copytree(root, tmp_path / "moved")
+    shutil.copytree(root, tmp_path / "fewer")
+    (listed,) = (tmp_path / "fewer" / "ImageSets").rglob("train*.txt")
+    listed.write_text(listed.read_text().replace("train_0006\n", ""))
+    with pytest.raises(StoppedError):
+        train(configure(), tmp_path / "run", should_stop=lambda: True)
+    for finished in (False, True):
+        with pytest.raises(
+            ValueError, match=r"other photos or classes: training photos was '7 \(.*' and is '6 \(.*--fresh"
+        ):
+            train(configure(f"data.root={tmp_path / 'fewer'}"), tmp_path / "run")
+        assert str(root) in (tmp_path / "run" / "config.yaml").read_text() or finished
+        assert train(configure(f"data.root={tmp_path / 'moved'}"), tmp_path / "run").finished
 
 
 def test_a_batch_that_cannot_be(configure, tmp_path):

@@ -141,12 +141,12 @@ def process(
     Returns
     -------
     list of dict
-        The rows of the summary, in the order of `jobs`; "error" is empty for a finished photo.
+        The photos' rows of the summary, in the order of `jobs`; "error" is empty for a finished photo.
 
     Raises
     ------
     ValueError, OSError
-        See `ResultFolder.prepare`; and what `run_on_cluster` raises.
+        See `ResultFolder.prepare` and `ResultFolder.refuse_others`; and what `run_on_cluster` raises.
     """
     from tqdm import tqdm
 
@@ -155,6 +155,8 @@ def process(
     results.prepare(settings, options.fresh)
     rows = {job.name: row for job in jobs if (row := results.row(job)) is not None}
     pending = [job for job in jobs if job.name not in rows]
+    results.refuse_others(pending)
+    others = results.other_rows(jobs)  # of earlier commands
     written = time.monotonic()
     # disable=None: no bar where the output is not a terminal
     with tqdm(total=len(jobs), initial=len(rows), unit="photo", disable=None, smoothing=0.05) as bar:
@@ -166,10 +168,10 @@ def process(
                         options.report(f"{row['photo']}: {row['error']}")
                 bar.update()
                 if time.monotonic() > written + EVERY:
-                    results.write_summary(_in_order(jobs, rows))
+                    results.write_summary(_in_order(jobs, rows) + others)
                     written = time.monotonic()
         finally:
-            results.write_summary(_in_order(jobs, rows))
+            results.write_summary(_in_order(jobs, rows) + others)
     results.clear()  # a worker may have been killed
     return _in_order(jobs, rows)
 

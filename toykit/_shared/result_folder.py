@@ -1,9 +1,9 @@
 """A folder of results with a record of what is finished; see `toykit._shared.photo_jobs`.
 
 NAME_KIND             the results of one photo
-records/NAME.json     the row of a finished photo, written after its results
+records/NAME.json     the row of a finished photo with the paths and states of its inputs, written after its results
 settings.json         the settings; a rerun with others is refused
-summary.csv           one row per photo, finished or failed
+summary.csv           one row per photo, finished or failed in the last command
 """
 
 from __future__ import annotations
@@ -92,16 +92,33 @@ class ResultFolder:
 
     def row(self, job: Job) -> dict | None:
         """Return the row of a finished photo, None for one that is not finished."""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            record = json.loads(self._record(job).read_text(encoding="utf-8"))
-            files = (self.folder / f"{job.name}_{kind}" for kind in self.kinds)
-            if record["inputs"] == job.stamp() and all(file.is_file() for file in files):
-                return dict(record["row"])
+        record = self._read(job.name)
+        with contextlib.suppress(OSError):
+            if record is not None and record["inputs"] == job.stamp():
+                return record["row"]
         return None
+
+    def other_rows(self, jobs: Iterable[Job]) -> list[dict]:
+        """Return the rows of all finished photos but those of some jobs, by name."""
+        names = {path.stem for path in (self.folder / RECORDS).glob("*.json")} - {job.name for job in jobs}
+        return [record["row"] for name in sorted(names) if (record := self._read(name)) is not None]
+
+    def refuse_others(self, jobs: Iterable[Job]) -> None:
+        """Raise ValueError if a job's results would replace those of another photo of its name, which is still there."""
+        for job in jobs:
+            record = self._read(job.name)
+            before = [] if record is None else record.get("paths", [])
+            now = [str(path.resolve()) for path in job.inputs]
+            if before and before[0] != now[0] and Path(before[0]).is_file():
+                raise ValueError(
+                    f"{self.folder}: {job.name} are the results of {before[0]}, which those of {now[0]} would replace; choose "
+                    "another folder for these photos (-o), or start over (--fresh)"
+                )
 
     def finish(self, job: Job, stamp: list, row: dict) -> None:
         """Record a photo as finished; its inputs had this stamp before the work began."""
-        write_text(self._record(job), json.dumps({"inputs": stamp, "row": row}) + "\n")
+        paths = [str(path.resolve()) for path in job.inputs]
+        write_text(self._record(job.name), json.dumps({"inputs": stamp, "paths": paths, "row": row}) + "\n")
 
     def write_summary(self, rows: Iterable[dict]) -> None:
         """Write the rows to summary.csv."""
@@ -113,9 +130,17 @@ class ResultFolder:
         writer.writerows(rows)
         write_text(self.folder / SUMMARY, text.getvalue())
 
-    def _record(self, job: Job) -> Path:
+    def _record(self, name: str) -> Path:
         """Return the file of a photo's record."""
-        return self.folder / RECORDS / f"{job.name}.json"
+        return self.folder / RECORDS / f"{name}.json"
+
+    def _read(self, name: str) -> dict | None:
+        """Return the record of a photo whose results are there, None without them."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            record = json.loads(self._record(name).read_text(encoding="utf-8"))
+            if all((self.folder / f"{name}_{kind}").is_file() for kind in self.kinds):
+                return record | {"inputs": record["inputs"], "row": dict(record["row"])}
+        return None
 
 
 def _read_json(path: Path) -> dict:

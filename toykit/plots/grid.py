@@ -7,6 +7,8 @@ from toykit.plots.tints import class_tints
 
 #: Room between two names, in pixels of the figure: that of their outlines.
 HALO = 3
+#: Greatest height of a picture in inches: one that is many times as high as wide is drawn narrower than its column.
+HIGHEST = 20.0
 #: A legend of `panels` takes at most this many rows and columns.
 LEGEND_ROWS, LEGEND_COLUMNS = 4, 6
 
@@ -57,7 +59,7 @@ def panels(
     columns = min(len(pictures), columns or len(pictures))
     rows = -(-len(pictures) // columns)
     tallest = max(np.shape(p)[0] / np.shape(p)[1] for p in pictures.values())
-    height = rows * (width / columns * tallest + 0.3)
+    height = rows * (min(width / columns * tallest, HIGHEST) + 0.3)
     figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
     for axis in axes.flat:
         axis.set_axis_off()

@@ -73,7 +73,7 @@ class Progress:
         self.tally = Tally.empty(len(self.tally.confusion), self.tally.confusion.device)
 
 
-def save(folder: Path, fabric: Fabric, network, optimizer, progress: Progress, config: dict) -> None:
+def save(folder: Path, fabric: Fabric, network, optimizer, progress: Progress, config: dict, sets: dict) -> None:
     """Write the checkpoint and keep the one before; all processes call it, the first one writes.
 
     Parameters
@@ -84,12 +84,13 @@ def save(folder: Path, fabric: Fabric, network, optimizer, progress: Progress, c
     network, optimizer
         With `state_dict`.
     progress : Progress
-    config : dict
-        The run's configuration, from `Config.to_dict`.
+    config, sets : dict
+        The run's configuration, from `Config.to_dict`, and its photos, from `toykit.training.sets.fingerprint`.
     """
     tally = progress.tally.total(fabric)
     state = {
         "config": config,
+        "sets": sets,
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
         "progress": {"epoch": progress.epoch, "step": progress.step, "history": progress.history},
@@ -109,18 +110,18 @@ def _write(state: dict, folder: Path, file: BinaryIO) -> None:
         os.replace(folder / NAME, folder / PREVIOUS)
 
 
-def restore(folder: Path, fabric: Fabric, network, optimizer, progress: Progress, config: dict) -> None:
+def restore(folder: Path, fabric: Fabric, network, optimizer, progress: Progress, config: dict, sets: dict) -> None:
     """Load the checkpoint, if there is one, into network, optimizer and progress.
 
     Parameters
     ----------
-    folder, fabric, network, optimizer, progress, config
+    folder, fabric, network, optimizer, progress, config, sets
         See `save`.
 
     Raises
     ------
     ValueError
-        Both checkpoints are damaged, or of a run with another configuration; the message lists the keys that differ.
+        Both checkpoints are damaged, or of a run with another configuration or other photos; the message lists what differs.
     OSError, MemoryError, RuntimeError
         A checkpoint cannot be read for another reason, e.g. want of memory; the files stay as they are.
 
@@ -141,6 +142,8 @@ def restore(folder: Path, fabric: Fabric, network, optimizer, progress: Progress
     differ = [key for key in differing(state["config"], config) if key not in FREE_KEYS]
     remedy = "Continue with the old one, choose another folder, or start over (--fresh, resume=False)"
     check_none(differ, path, "this run began with another configuration", state["config"], config, remedy)
+    before = state.get("sets", sets)  # older files do not say
+    check_none(differing(before, sets), path, "this run began with other photos or classes", before, sets, remedy)
     _load_into(network, state, path)
     optimizer.load_state_dict(state["optimizer"])
     progress.epoch, progress.step = state["progress"]["epoch"], state["progress"]["step"]
@@ -227,8 +230,9 @@ def load_weights(path: Path, network, config: dict) -> None:
     state = _read(path)
     old = state["config"]
     differ = [k for k in _differing_in_phase_one(old, config) if k.startswith(SHAPING_KEYS)]
-    remedy = "Choose the checkpoint of a run with this configuration"
-    check_none(differ, path, "of other data or another network", old, config, remedy)
+    check_none(
+        differ, path, "of other data or another network", old, config, "Choose a checkpoint of this configuration"
+    )
     _load_into(network, state, path)
 
 

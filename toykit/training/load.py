@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os.path
+import typing
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -83,10 +84,12 @@ def build(schema: type[C], given: Mapping[str, Path | dict], overrides: Sequence
     for item in overrides:
         if "=" not in item:
             raise ValueError(f"{item}: expected KEY=VALUE, e.g. schedule.lr=0.001")
+        if item.partition("=")[2] == "":
+            raise ValueError(f"{item}: has no value; expected KEY=VALUE, or KEY=null for none")
     odd = (OmegaConfBaseException, yaml.YAMLError, *ODD_VALUE)
     try:
         trees = {name: OmegaConf.load(x) if isinstance(x, Path) else OmegaConf.create(x) for name, x in given.items()}
-        trees |= {"overrides": OmegaConf.from_dotlist(list(overrides))}
+        trees |= {"overrides": _from_items(schema, overrides)}
     except FileNotFoundError:
         raise
     except (*odd, OSError, ValueError) as error:
@@ -101,6 +104,28 @@ def build(schema: type[C], given: Mapping[str, Path | dict], overrides: Sequence
         raise ValueError(_message(given, error)) from error
     assert isinstance(config, schema)
     return config
+
+
+def _from_items(schema: type, overrides: Sequence[str]) -> Any:
+    """Return the tree of KEY=VALUE items; a text is taken as it is written, not as YAML: 2024_05 is a folder, no number."""
+    from omegaconf import OmegaConf
+
+    tree = OmegaConf.create({})
+    for item in overrides:
+        key, _, value = item.partition("=")
+        if _is_text(schema, key) and value != "null" and value[0] not in "'\"":
+            OmegaConf.update(tree, key, value)
+        else:
+            tree.merge_with_dotlist([item])
+    return tree
+
+
+def _is_text(schema: type, key: str) -> bool:
+    """Return whether a key with dots is one of a schema's texts."""
+    kind: Any = schema
+    for name in key.split("."):
+        kind = typing.get_type_hints(kind).get(name) if dataclasses.is_dataclass(kind) else None
+    return kind in (str, str | None)
 
 
 def _message(given: Mapping[str, Path | dict], error: Exception) -> str:

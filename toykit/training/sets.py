@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,18 @@ def load_masked(config: Config, split: str) -> SegmentationSet:
         datasets.load(data.kind, "train", supervision=_full(config), **_choice(data)), data.holdout
     )
     return limited(kept if split == "train" else held_out, limit)
+
+
+def fingerprint(training: SegmentationSet, validation: SegmentationSet | None) -> dict[str, str | None]:
+    """Return what tells the sets of two runs apart: how many photos and classes there are, and a digest of their names."""
+    photos = {"training photos": training.ids, "classes": training.classes}
+    named = photos | {"validation photos": None if validation is None else validation.ids}
+    return {kind: None if names is None else _count_and_digest(names) for kind, names in named.items()}
+
+
+def _count_and_digest(names: Sequence[str]) -> str:
+    """Return e.g. "1230 (5f0c3a9e)"."""
+    return f"{len(names)} ({hashlib.sha256(chr(0).join(names).encode()).hexdigest()[:8]})"
 
 
 def _full(config: Config) -> Supervision:

@@ -19,7 +19,7 @@ from toykit.training.config import Config, Run, Schedule
 from toykit.training.epoch_stats import Tally
 from toykit.training.features import FeatureCache
 from toykit.training.objective import Objective
-from toykit.training.sets import load_sets
+from toykit.training.sets import fingerprint, load_sets
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -98,7 +98,9 @@ class TrainingRun:
 
     def save(self) -> None:
         """Write the checkpoint; all processes must call this."""
-        checkpoint.save(self.folder, self.fabric, self.network, self.optimizer, self.progress, self.config.to_dict())
+        sets = fingerprint(self.training, self.validation)
+        config = self.config.to_dict()
+        checkpoint.save(self.folder, self.fabric, self.network, self.optimizer, self.progress, config, sets)
 
     def save_weights(self, row: dict) -> None:
         """Write the weights at the end of an epoch, given the epoch's row of the history.
@@ -165,7 +167,8 @@ def prepare(config: Config, folder: Path, resume: bool = True) -> TrainingRun:
     if fabric.is_global_zero:
         run_folder.prepare(folder, fresh=not resume)
     fabric.barrier()
-    checkpoint.restore(folder, fabric, network, optimizer, run.progress, config.to_dict())
+    sets = fingerprint(training, validation)
+    checkpoint.restore(folder, fabric, network, optimizer, run.progress, config.to_dict(), sets)
     return run
 
 

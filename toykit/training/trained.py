@@ -91,9 +91,11 @@ class TrainedNetwork:
 
         Raises
         ------
-        ValueError
-            The photo has another shape or type.
+        TypeError, ValueError
+            The photo is no array, or has another shape or type.
         """
+        if not isinstance(photo, np.ndarray):
+            raise TypeError(f"photo: expected uint8 (H, W, 3), e.g. of toykit.datasets.read_image, got {photo!r}")
         if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8 or not photo.size:
             raise ValueError(f"photo: expected uint8 (H, W, 3), RGB, got {photo.dtype} {photo.shape}")
         image = torch.from_numpy(np.ascontiguousarray(photo)).to(self.fabric.device).permute(2, 0, 1)[None].float()

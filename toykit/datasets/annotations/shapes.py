@@ -136,10 +136,16 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarra
 
 def photo_size(width: object, height: object) -> tuple[int, int]:
     """Return width and height as numbers, or raise ValueError for values that no photo has."""
-    sides = int(str(width)), int(str(height))
+    sides = _whole(width), _whole(height)
     if min(sides) < 1 or sides[0] * sides[1] > MOST_PIXELS:
         raise ValueError(f"expected a photo of 1 to {MOST_PIXELS} pixels, got {width} x {height}")
     return sides
+
+
+def _whole(number: object) -> int:
+    """Return a whole number, also of a text or as 48.0; 0 for other numbers. Raises: ValueError for what is none."""
+    value = float(str(number))
+    return int(value) if value.is_integer() else 0
 
 
 def from_runs(runs: Sequence[int], height: int, width: int, by_columns: bool = False) -> np.ndarray:

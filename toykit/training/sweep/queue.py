@@ -88,6 +88,12 @@ def open_storage(where: str) -> optuna.storages.BaseStorage:
         ) from error
 
 
+def sole_sweep(storage: optuna.storages.BaseStorage) -> str | None:
+    """Return the name of a storage's only sweep; None where it has none or several. The studies of its rows are no sweeps."""
+    names = [study.study_name for study in patiently(storage.get_all_studies) if "/" not in study.study_name]
+    return names[0] if len(names) == 1 else None
+
+
 def patiently(action: Callable[[], T], patience: float = PATIENCE, errors: tuple[str, ...] = UNANSWERED) -> T:
     """Repeat an action while the storage does not answer, for at most `patience` seconds; `errors` are names of classes."""
     begin, pause = time.monotonic(), 0.2

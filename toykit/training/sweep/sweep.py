@@ -19,6 +19,7 @@ from toykit.training.sweep.queue import (
     open_storage,
     open_study,
     patiently,
+    sole_sweep,
 )
 from toykit.training.sweep.results import write_tables
 from toykit.training.sweep.space import keeps_phase_one, suggest
@@ -40,7 +41,8 @@ class Sweep:
     ----------
     table : Table
     folder : Path
-        Of the runs, the tables and, without a storage, the journal. Its name is the sweep's name in the storage.
+        Of the runs, the tables and, without a storage, the journal. Its name is the sweep's name in the storage; in a journal
+        it may be that of the folder's begin.
     storage : str, optional
         A database's URL. Default: a journal file in the folder.
     lease : float, default 60.0
@@ -56,6 +58,8 @@ class Sweep:
         self.table, self.folder, self.lease = table, folder, lease
         folder.mkdir(parents=True, exist_ok=True)
         store, name = open_storage(storage or str(folder / JOURNAL)), folder.resolve().name
+        if not storage:  # the folder may have been copied or renamed
+            name = sole_sweep(store) or name
         self.runs = Queue(open_study(store, name), lease)
         attributes, own = patiently(lambda: self.runs.study.user_attrs), table.fingerprint()
         if attributes.setdefault(FINGERPRINT, own) != own:

@@ -93,7 +93,7 @@ class FeatureCache:
         pixels = np.ascontiguousarray((whole if torch.equal(whole, photo) else photo).numpy())
         shapes = repr((pixels.dtype.name, pixels.shape, self.shapes[_size(photo)])).encode()
         digest = hashlib.blake2b(self.network_key + shapes, digest_size=20)
-        digest.update(pixels)
+        digest.update(pixels.data)
         name = digest.hexdigest()
         return self.folder / name[:2] / f"{name}.npy"
 

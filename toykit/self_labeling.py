@@ -133,9 +133,9 @@ class SelfLabelingLoss(nn.Module):
         if predictions is None:
             return None
         predictions = check_logits(predictions, "predictions").detach()
-        return (
-            predictions if self.stride == 1 else cell_logits(predictions, seeds, self.stride)
-        )  # `solve` checks their shape
+        if self.stride == 1:  # `solve` checks their shape
+            return predictions
+        return cell_logits(predictions, seeds, self.stride)
 
     def solve(self, problem: Subproblem, predictions: Tensor | None = None) -> Solution:
         """Compute the pseudo-labels of a mini-batch, detached.

@@ -73,9 +73,12 @@ def test_the_summary_keeps_the_rows_of_earlier_commands(tmp_path):
     assert [row["photo"] for row in now] == ["photo_005", "photo_006", "photo_001"]
     assert now[2] == rows[1]
     assert [row["photo"] for row in summary(tmp_path)] == [f"photo_{i:03}" for i in (5, 6, 1, 0, 2, 3, 4)]
-    (out / "photo_003_copy.txt").unlink()  # its row goes with its results
+    (out / "photo_003_copy.txt").unlink()  # its row goes with its results, and that of a photo that fails now
+    (tmp_path / "in" / "photo_004.png").write_text("bad")
+    process(Copy(out), make_jobs(tmp_path / "in", 5)[4:], out, {"a": 1}, JobOptions(report=lambda text: None))
+    assert summary(tmp_path)[0]["error"]
     process(Copy(out), jobs[:1], out, {"a": 1})
-    assert [row["photo"] for row in summary(tmp_path)] == [f"photo_{i:03}" for i in (5, 0, 1, 2, 4)]
+    assert [row["photo"] for row in summary(tmp_path)] == [f"photo_{i:03}" for i in (5, 0, 1, 2)]
 
 
 def test_another_photo_of_a_name_does_not_replace_the_results_of_the_first(tmp_path):
@@ -84,7 +87,7 @@ def test_another_photo_of_a_name_does_not_replace_the_results_of_the_first(tmp_p
     (tmp_path / "others" / "photo_001.png").write_text("other")
     os.utime(tmp_path / "others" / "photo_000.png", ns=(5, 5))
     with pytest.raises(
-        ValueError, match=r"photo_000 are the results of .*in.photo_000\.png.*others.*another folder.*--fresh"
+        ValueError, match=r"of photo_000 are those of .*in.photo_000\.png; .*others.*another folder.*--fresh"
     ):
         process(Copy(out), others, out, {"a": 1})
     assert set(calls(tmp_path).values()) == {1}

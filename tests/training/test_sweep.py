@@ -142,6 +142,7 @@ def test_a_sweep_waits_for_a_database_that_is_restarted(unbroken, root, tmp_path
                 assert time.monotonic() < end
                 time.sleep(0.1)
             for _ in range(2):
+                assert [worker.poll() for worker in workers] == [None, None]  # both are at work
                 server.stop()
                 time.sleep(3)
                 server.start()

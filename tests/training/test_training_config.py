@@ -193,8 +193,9 @@ def test_invalid_values_are_rejected(override, message, tmp_path):
 
 def test_a_text_is_taken_as_it_is_written():
     """YAML would make 202405, 10, a comment, a mapping and a list of them."""
-    for text in ("2024_05", "0012", "a #1", "a: b", "[1]", "yes", "~", "12:30:45"):
+    for text in ("2024_05", "0012", "a #1", "a: b", "[1]", "yes", "@x", "12:30:45"):
         assert load_config("toy", [f"data.root={text}"]).data.root == text
+    assert load_config("toy", ["data.root= x"]).data.root == "x"
     assert load_config("toy", ["data.root='null'"]).data.root == "null"
     assert load_config("toy", ["data.root=x", "data.root=null"]).data.root is None
     assert load_config("toy", ["model.weights=null"]).model.weights is None

@@ -59,6 +59,17 @@ def test_miou_is_that_of_sets(case):
     assert mean_iou(confusion) == pytest.approx(mean, nan_ok=True, abs=1e-12)
 
 
+@pytest.mark.parametrize("num_classes", [2, 180, 181, 254])
+def test_pixels_are_counted_for_any_number_of_classes(num_classes):
+    """The pairs of 180 classes fit 16 bits, those of 181 do not."""
+    last = num_classes - 1
+    prediction, target = torch.tensor([last, 0, last, 255]), torch.tensor([last, last, 0, UNLABELLED])
+    for dtype in (torch.uint8, torch.int64):
+        confusion = confusion_matrix(prediction.to(dtype), target.to(dtype), num_classes)
+        assert confusion[last, last] == confusion[last, 0] == confusion[0, last] == 1
+        assert confusion.sum() == 3
+
+
 def test_a_class_only_predicted_counts_as_zero_and_an_absent_one_not_at_all():
     confusion = confusion_matrix(torch.tensor([0, 0, 1, 2]), torch.tensor([0, 0, 0, 255]), 4)
     assert class_ious(confusion).tolist() == pytest.approx([2 / 3, 0, math.nan, math.nan], nan_ok=True)

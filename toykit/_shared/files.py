@@ -40,7 +40,7 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{_machine()}-{os.getpid()}.{secrets.token_hex(4)}")
-    file = temporary.open("xb")  # a new file; tempfile's would hide results from others
+    file = temporary.open("xb")  # with tempfile's mode, 0600, others could not read the result
     try:
         with file:
             write(file)

@@ -102,6 +102,7 @@ class _RunJob:
             return row
         start = time.perf_counter()
         try:
+            results.forget(job)
             stamp = job.stamp()
             columns = self.work(job)
             row = {"photo": job.name, "error": "", "seconds": round(time.perf_counter() - start, 3), **columns}
@@ -156,8 +157,7 @@ def process(
     rows = {job.name: row for job in jobs if (row := results.row(job)) is not None}
     pending = [job for job in jobs if job.name not in rows]
     results.refuse_others(pending)
-    others = results.other_rows(jobs)  # of earlier commands
-    written = time.monotonic()
+    written, others = time.monotonic(), results.other_rows(jobs)
     # disable=None: no bar where the output is not a terminal
     with tqdm(total=len(jobs), initial=len(rows), unit="photo", disable=None, smoothing=0.05) as bar:
         try:
@@ -170,8 +170,8 @@ def process(
                 if time.monotonic() > written + EVERY:
                     results.write_summary(_in_order(jobs, rows) + others)
                     written = time.monotonic()
-        finally:
-            results.write_summary(_in_order(jobs, rows) + others)
+        finally:  # another command may have finished more photos meanwhile
+            results.write_summary(_in_order(jobs, rows) + results.other_rows(jobs))
     results.clear()  # a worker may have been killed
     return _in_order(jobs, rows)
 

@@ -12,6 +12,7 @@ import contextlib
 import csv
 import io
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,14 +107,17 @@ class ResultFolder:
     def refuse_others(self, jobs: Iterable[Job]) -> None:
         """Raise ValueError if a job's results would replace those of another photo of its name, which is still there."""
         for job in jobs:
-            record = self._read(job.name)
-            before = [] if record is None else record.get("paths", [])
-            now = [str(path.resolve()) for path in job.inputs]
-            if before and before[0] != now[0] and Path(before[0]).is_file():
-                raise ValueError(
-                    f"{self.folder}: {job.name} are the results of {before[0]}, which those of {now[0]} would replace; choose "
-                    "another folder for these photos (-o), or start over (--fresh)"
-                )
+            before = (self._read(job.name) or {}).get("paths")
+            with contextlib.suppress(OSError):  # the other one is gone, or cannot be seen
+                if before and not os.path.samefile(before[0], job.inputs[0]):
+                    raise ValueError(
+                        f"{self.folder}: the results of {job.name} are those of {before[0]}; {job.inputs[0]} would replace "
+                        "them; choose another folder (-o), or start over (--fresh)"
+                    )
+
+    def forget(self, job: Job) -> None:
+        """Remove a photo's record before its results are replaced."""
+        self._record(job.name).unlink(missing_ok=True)
 
     def finish(self, job: Job, stamp: list, row: dict) -> None:
         """Record a photo as finished; its inputs had this stamp before the work began."""

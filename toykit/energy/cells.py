@@ -214,9 +214,9 @@ def _mean(x: Tensor, share: Tensor, inside: Tensor | None, stride: int) -> Tenso
 
 
 def _inside(seeds: Tensor, stride: int, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-    """Return the share of each cell that is not padding (B, 1, h, w), and whether a pixel is not (B, 1, H, W).
+    """Return the share of each cell outside the padding (B, 1, h, w), and whether each pixel is outside it (B, 1, H, W).
 
-    Large photos without padding are spared the second, which is None for them.
+    On the CPU, photos without padding are spared the second, which is None for them.
     """
     outside = (seeds == PADDING)[:, None]
     # max instead of any: a tenth of the time

@@ -26,7 +26,7 @@ from toykit.datasets.sample import Sample, picture_size
 from toykit.datasets.segmentation_set import SegmentationSet
 from toykit.training.config import Data
 
-#: Bytes of decoded photos, seeds and masks that stay in memory, see `Crops`: 1,300 photos of 320 x 320 pixels.
+#: Bytes of decoded photos, seeds and masks that a process keeps, see `Crops`: those of 1,000 photos of 320 x 320 pixels.
 KEPT = 1 << 29
 
 
@@ -55,8 +55,8 @@ class Crops(Dataset):
     Notes
     -----
     crops[epoch, index] is (image, seeds, mask, present): image uint8 (3, S, S); seeds and mask uint8 (S, S); present bool
-    (K,), the classes that pseudo-labels may take in this photo. The first photos stay in memory, up to `KEPT` bytes; none where
-    processes load them, each of which would keep its own.
+    (K,), the classes that pseudo-labels may take in this photo. Photos that are drawn stay in memory, up to `KEPT` bytes; none
+    where `data.workers` load them, each of which would keep its own.
     """
 
     def __init__(self, samples: SegmentationSet, data: Data, seed: int):

@@ -87,14 +87,13 @@ def save(folder: Path, fabric: Fabric, network, optimizer, progress: Progress, c
     config, sets : dict
         The run's configuration, from `Config.to_dict`, and its photos, from `toykit.training.sets.fingerprint`.
     """
-    tally = progress.tally.total(fabric)
     state = {
         "config": config,
         "sets": sets,
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
         "progress": {"epoch": progress.epoch, "step": progress.step, "history": progress.history},
-        "tally": vars(tally),
+        "tally": vars(progress.tally.total(fabric)),
     }
     if fabric.is_global_zero:
         write_atomically(folder / NAME, partial(_write, state, folder))
@@ -160,10 +159,8 @@ def adopt(common: Path, folder: Path, config: dict) -> bool:
     ----------
     common : Path
         A checkpoint at the end of a phase one.
-    folder : Path
-        The new run's folder.
-    config : dict
-        The new run's configuration, from `Config.to_dict`.
+    folder, config : Path and dict
+        The new run's folder, and its configuration from `Config.to_dict`.
 
     Returns
     -------
@@ -206,7 +203,8 @@ def share_phase_one(folder: Path, common: Path, config: dict) -> None:
 
 def phase_one_digest(config: dict) -> str:
     """Return a digest of the keys that phase one depends on, of a configuration from `Config.to_dict`."""
-    keys = {k: v for k, v in flatten(config).items() if not k.startswith(PHASE_TWO_KEYS) and k not in FREE_KEYS}
+    free = (*PHASE_TWO_KEYS, *(key for key in FREE_KEYS if key != "data.root"))  # another folder has other photos
+    keys = {k: v for k, v in flatten(config).items() if not k.startswith(free)}
     return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -228,11 +226,9 @@ def load_weights(path: Path, network, config: dict) -> None:
         The file is damaged, or belongs to other data or another network; the message lists the keys that differ.
     """
     state = _read(path)
-    old = state["config"]
-    differ = [k for k in _differing_in_phase_one(old, config) if k.startswith(SHAPING_KEYS)]
-    check_none(
-        differ, path, "of other data or another network", old, config, "Choose a checkpoint of this configuration"
-    )
+    differ = [k for k in _differing_in_phase_one(state["config"], config) if k.startswith(SHAPING_KEYS)]
+    remedy = "Choose a checkpoint of this configuration"
+    check_none(differ, path, "of other data or another network", state["config"], config, remedy)
     _load_into(network, state, path)
 
 

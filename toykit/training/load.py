@@ -84,7 +84,7 @@ def build(schema: type[C], given: Mapping[str, Path | dict], overrides: Sequence
     for item in overrides:
         if "=" not in item:
             raise ValueError(f"{item}: expected KEY=VALUE, e.g. schedule.lr=0.001")
-        if item.partition("=")[2] == "":
+        if not item.partition("=")[2].strip():
             raise ValueError(f"{item}: has no value; expected KEY=VALUE, or KEY=null for none")
     odd = (OmegaConfBaseException, yaml.YAMLError, *ODD_VALUE)
     try:
@@ -107,13 +107,13 @@ def build(schema: type[C], given: Mapping[str, Path | dict], overrides: Sequence
 
 
 def _from_items(schema: type, overrides: Sequence[str]) -> Any:
-    """Return the tree of KEY=VALUE items; a text is taken as it is written, not as YAML: 2024_05 is a folder, no number."""
+    """Return the tree of KEY=VALUE items. A text is taken as it is written, not as YAML: 2024_05 is a folder, no number."""
     from omegaconf import OmegaConf
 
     tree = OmegaConf.create({})
     for item in overrides:
-        key, _, value = item.partition("=")
-        if _is_text(schema, key) and value != "null" and value[0] not in "'\"":
+        key, value = (part.strip() for part in item.split("=", 1))
+        if _is_text(schema, key) and value not in ("null", "~") and value[0] not in "'\"":
             OmegaConf.update(tree, key, value)
         else:
             tree.merge_with_dotlist([item])

@@ -86,9 +86,9 @@ def train(
     ------
     ValueError
         Before the first step: the set has fewer photos than a batch, the processes do not divide the batch, batch
-        normalisation would get one image per process, or the folder's run had another configuration. Later: a file cannot be
-        read or holds invalid values, or a term of the loss, the network's logits or the gradients are no longer finite (the
-        message names the file, or the step with its photos, see `toykit.training.stops.check_finite`).
+        normalisation would get one image per process, or the folder's run had another configuration or other photos. Later: a
+        file cannot be read or holds invalid values, or a term of the loss, the network's logits or the gradients are no longer
+        finite (the message names the file, or the step with its photos, see `toykit.training.stops.check_finite`).
     FileNotFoundError
         Before the first step: a listed file does not exist.
     StoppedError

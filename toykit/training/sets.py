@@ -98,7 +98,7 @@ def fingerprint(training: SegmentationSet, validation: SegmentationSet | None) -
 
 def _count_and_digest(names: Sequence[str]) -> str:
     """Return e.g. "1230 (5f0c3a9e)"."""
-    return f"{len(names)} ({hashlib.sha256(chr(0).join(names).encode()).hexdigest()[:8]})"
+    return f"{len(names)} ({hashlib.sha256(chr(0).join(names).encode(errors='surrogateescape')).hexdigest()[:8]})"
 
 
 def _full(config: Config) -> Supervision:

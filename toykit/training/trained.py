@@ -95,7 +95,9 @@ class TrainedNetwork:
             The photo is no array, or has another shape or type.
         """
         if not isinstance(photo, np.ndarray):
-            raise TypeError(f"photo: expected uint8 (H, W, 3), e.g. of toykit.datasets.read_image, got {photo!r}")
+            raise TypeError(
+                f"photo: expected uint8 (H, W, 3), see toykit.datasets.read_image; got {type(photo).__name__}"
+            )
         if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8 or not photo.size:
             raise ValueError(f"photo: expected uint8 (H, W, 3), RGB, got {photo.dtype} {photo.shape}")
         image = torch.from_numpy(np.ascontiguousarray(photo)).to(self.fabric.device).permute(2, 0, 1)[None].float()

@@ -143,7 +143,7 @@ def photo_size(width: object, height: object) -> tuple[int, int]:
 
 
 def _whole(number: object) -> int:
-    """Return a whole number, also of a text or as 48.0; 0 for other numbers. Raises: ValueError for what is none."""
+    """Return a whole number that is given as 48, 48.0 or "48"; 0 for a fraction. Raises: ValueError for what is no number."""
     value = float(str(number))
     return int(value) if value.is_integer() else 0
 

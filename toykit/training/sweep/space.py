@@ -107,15 +107,16 @@ def check_not_the_sweeps(what: str, items: Sequence[str]) -> None:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    try:
-        tree: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(items)))
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError, *ODD_VALUE):
-        return  # `load_config` says what is wrong
-    for part, key in (("run", "seed"), ("data", "holdout"), ("", "seed")):
-        within = tree.get(part) if part else tree
-        if isinstance(within, dict) and key in within:
-            name = f"{part}.{key}".lstrip(".")
-            raise ValueError(f"{what}: {name} is set by the sweep (seeds, tune.holdout); leave it out")
+    for item in items:
+        try:
+            tree: Any = OmegaConf.to_container(OmegaConf.from_dotlist([item]))
+        except (yaml.YAMLError, OmegaConfBaseException, ValueError, *ODD_VALUE):
+            continue  # `load_config` says what is wrong, if anything is
+        for part, key in (("run", "seed"), ("data", "holdout"), ("", "seed")):
+            within = tree.get(part) if part else tree
+            if isinstance(within, dict) and key in within:
+                name = f"{part}.{key}".lstrip(".")
+                raise ValueError(f"{what}: {name} is set by the sweep (seeds, tune.holdout); leave it out")
 
 
 def read_space(what: str, tree: Any) -> dict[str, Any]:

@@ -41,8 +41,8 @@ class Sweep:
     ----------
     table : Table
     folder : Path
-        Of the runs, the tables and, without a storage, the journal. Its name is the sweep's name in the storage; in a journal
-        it may be that of the folder's begin.
+        Of the runs, the tables and, without a storage, the journal. Its name is the sweep's name in the storage; in a journal,
+        the name that the folder had when the sweep began.
     storage : str, optional
         A database's URL. Default: a journal file in the folder.
     lease : float, default 60.0

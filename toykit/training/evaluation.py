@@ -44,9 +44,8 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_classes: int) -> Te
         Entry (t, p) counts the pixels whose target is t and whose prediction is p.
     """
     uncounted = num_classes**2  # an extra bin
-    small = (
-        torch.int16 if uncounted + num_classes < 1 << 15 else torch.int64
-    )  # a quarter of the bytes, a fifth of the time
+    # 16 bits are a quarter of the bytes, and take a fifth of the time
+    small = torch.int16 if uncounted + num_classes < 1 << 15 else torch.int64
     if target.dtype != torch.uint8:
         target = target.where(target >= 0, num_classes)
     rows, columns = target.clamp_max(num_classes).to(small), prediction.clamp_max(num_classes).to(small)

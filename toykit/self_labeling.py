@@ -129,13 +129,10 @@ class SelfLabelingLoss(nn.Module):
         return self.energy.subproblem(*cell_inputs(logits, image, seeds, self.stride), present)
 
     def at_cells(self, predictions: Tensor | None, seeds: Tensor) -> Tensor | None:
-        """Return separate logits for the solver on the cells, detached; None for None. The seeds are at the pixels."""
-        if predictions is None:
-            return None
-        predictions = check_logits(predictions, "predictions").detach()
-        if self.stride == 1:  # `solve` checks their shape
+        """Return separate logits for the solver on the cells; None for None. The seeds are at the pixels."""
+        if predictions is None or self.stride == 1:  # `solve` checks and detaches them
             return predictions
-        return cell_logits(predictions, seeds, self.stride)
+        return cell_logits(check_logits(predictions, "predictions").detach(), seeds, self.stride)
 
     def solve(self, problem: Subproblem, predictions: Tensor | None = None) -> Solution:
         """Compute the pseudo-labels of a mini-batch, detached.
@@ -156,7 +153,7 @@ class SelfLabelingLoss(nn.Module):
             problem = problem.detach()
             if predictions is None:
                 return solve_problem(problem, self.method, self.options)
-            predictions = check_logits(predictions, "predictions").to(problem.sigma.dtype)
+            predictions = check_logits(predictions, "predictions").detach().to(problem.sigma.dtype)
             problem.check_labels(predictions, "predictions")
             other = replace(problem, logits=predictions, sigma=softmax(predictions))
             solution = solve_problem(other, self.method, self.options)

@@ -122,18 +122,8 @@ def test_a_sweep_waits_for_a_database_that_is_restarted(unbroken, root, tmp_path
     """Two workers, twice, while each has a run; the result is that of an unbroken sweep."""
     folder = tmp_path / "shared"
     with postgres.server_or_skip() as server:
-        command = [
-            sys.executable,
-            "-m",
-            "toykit",
-            "sweep",
-            unbroken / "mine.yaml",
-            "-o",
-            folder,
-            "--storage",
-            server.url,
-        ]
-        command += [*small_study(root), *SMALLEST]
+        command = [sys.executable, "-m", "toykit", "sweep", unbroken / "mine.yaml", "-o", folder]
+        command += ["--storage", server.url, *small_study(root), *SMALLEST]
         piped = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         workers = [subprocess.Popen(command, **piped) for _ in range(2)]
         try:

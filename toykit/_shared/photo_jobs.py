@@ -157,7 +157,12 @@ def process(
     rows = {job.name: row for job in jobs if (row := results.row(job)) is not None}
     pending = [job for job in jobs if job.name not in rows]
     results.refuse_others(pending)
-    written, others = time.monotonic(), results.other_rows(jobs)
+    written = time.monotonic()
+
+    def summarise() -> None:
+        """Write all rows, with those of other commands, one of which may be at work."""
+        results.write_summary(_in_order(jobs, rows) + results.other_rows(jobs))
+
     # disable=None: no bar where the output is not a terminal
     with tqdm(total=len(jobs), initial=len(rows), unit="photo", disable=None, smoothing=0.05) as bar:
         try:
@@ -168,10 +173,10 @@ def process(
                         options.report(f"{row['photo']}: {row['error']}")
                 bar.update()
                 if time.monotonic() > written + EVERY:
-                    results.write_summary(_in_order(jobs, rows) + others)
+                    summarise()
                     written = time.monotonic()
-        finally:  # another command may have finished more photos meanwhile
-            results.write_summary(_in_order(jobs, rows) + results.other_rows(jobs))
+        finally:
+            summarise()
     results.clear()  # a worker may have been killed
     return _in_order(jobs, rows)
 

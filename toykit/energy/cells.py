@@ -221,7 +221,8 @@ def _inside(seeds: Tensor, stride: int, dtype: torch.dtype) -> tuple[Tensor, Ten
     outside = (seeds == PADDING)[:, None]
     # max instead of any: a tenth of the time
     if seeds.device.type != "cpu" or (outside.numel() and bool(outside.view(torch.uint8).max())):
-        return _pool((~outside).to(dtype), stride), ~outside
+        inside = ~outside
+        return _pool(inside.to(dtype), stride), inside
     # pixels of each cell along both sides
     rows, columns = ((n - torch.arange(0, n, stride, dtype=dtype)).clamp_max(stride) for n in seeds.shape[1:])
     return (rows[:, None] * columns / stride**2).expand(len(seeds), 1, -1, -1), None

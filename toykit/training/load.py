@@ -3,11 +3,10 @@
 import dataclasses
 import functools
 import os.path
-import typing
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from toykit.training.config import Config
 
@@ -124,7 +123,7 @@ def _is_text(schema: type, key: str) -> bool:
     """Return whether a key with dots is one of a schema's texts."""
     kind: Any = schema
     for name in key.split("."):
-        kind = typing.get_type_hints(kind).get(name) if dataclasses.is_dataclass(kind) else None
+        kind = get_type_hints(kind).get(name) if dataclasses.is_dataclass(kind) else None
     return kind in (str, str | None)
 
 

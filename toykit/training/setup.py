@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,11 @@ class TrainingRun:
         """Steps finished since the run's start."""
         return self.progress.epoch * self.steps_per_epoch + self.progress.step
 
+    @functools.cached_property
+    def sets(self) -> dict[str, str | None]:
+        """What tells its photos from another run's, for checkpoints."""
+        return fingerprint(self.training, self.validation)
+
     @property
     def in_phase_one(self) -> bool:
         """Whether the current epoch takes the NLL on the seeds alone."""
@@ -98,9 +104,8 @@ class TrainingRun:
 
     def save(self) -> None:
         """Write the checkpoint; all processes must call this."""
-        sets = fingerprint(self.training, self.validation)
         config = self.config.to_dict()
-        checkpoint.save(self.folder, self.fabric, self.network, self.optimizer, self.progress, config, sets)
+        checkpoint.save(self.folder, self.fabric, self.network, self.optimizer, self.progress, config, self.sets)
 
     def save_weights(self, row: dict) -> None:
         """Write the weights at the end of an epoch, given the epoch's row of the history.
@@ -167,8 +172,7 @@ def prepare(config: Config, folder: Path, resume: bool = True) -> TrainingRun:
     if fabric.is_global_zero:
         run_folder.prepare(folder, fresh=not resume)
     fabric.barrier()
-    sets = fingerprint(training, validation)
-    checkpoint.restore(folder, fabric, network, optimizer, run.progress, config.to_dict(), sets)
+    checkpoint.restore(folder, fabric, network, optimizer, run.progress, config.to_dict(), run.sets)
     return run
 
 

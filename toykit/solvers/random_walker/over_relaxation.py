@@ -153,10 +153,8 @@ def _sweep(digest):
                         for column in range(2):
                             speed = pace[row, column, line]
                             for k in range(source.shape[3]):
-                                right, y = (
-                                    source[row, column, line, k],
-                                    correction[row, column, line + 1, k, 1 : width + 1],
-                                )
+                                right = source[row, column, line, k]
+                                y = correction[row, column, line + 1, k, 1 : width + 1]
                                 for x in range(width):
                                     inflow[x] = right[x]
                                 _add_neighbors(inflow, correction, weights, offsets, row, column, line, k)

@@ -52,7 +52,7 @@ except RuntimeError as error:
 else:
     raise AssertionError("numba found a folder")
 loops = [grid.survey, grid.sweep, grid.energy, edge_list.sweep, edge_list.energy]
-loops += [bilateral_loops._weigh, bilateral_loops._filter, over_relaxation._sweep, over_relaxation._subtract]
+loops += [bilateral_loops.weigh, bilateral_loops.filter_classes, over_relaxation._sweep, over_relaxation._subtract]
 assert all(loop.targetoptions["nogil"] for loop in loops)
 """
     subprocess.run([sys.executable, "-c", code], check=True)

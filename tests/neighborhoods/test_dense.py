@@ -275,7 +275,7 @@ def test_compiled_loops_and_torch_agree(spread, classes, generator, monkeypatch)
 
 def test_a_changed_source_compiles_the_loops_again():
     """The loop closes over a digest of all sources that are compiled into it: see tests/_shared/test_compiled.py."""
-    (cell,) = bilateral_loops._filter.py_func.__closure__
+    (cell,) = bilateral_loops.filter_classes.py_func.__closure__
     assert cell.cell_contents == digest(Path(module.__file__) for module in (bilateral_loops, vectors))
 
 

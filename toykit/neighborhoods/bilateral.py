@@ -20,7 +20,7 @@ The blur is cut off at `TAPS` cells. In 14 cases (photos of 64 x 64 to 320 x 240
 and 100 / 9; five classes, compared at 600 pixels) the error of the worst class was 0.5-0.7%, and with 20 cells the
 same to 0.002%. Cells of 0.8 had up to 1.1%.
 
-On the CPU, `toykit.neighborhoods.bilateral_loops` filters. Elsewhere, and without numba, torch does (`TorchGrid`).
+On the CPU, `toykit.neighborhoods.compiled_grids` filters. Elsewhere, and without numba, torch does (`TorchGrid`).
 There, splat and slice are sums of weighted rows, torch's `embedding_bag`, over lists built once: of nodes by point, and of
 points by node. Few cells of the box of colours contain a point, a quarter on the photos: only these are kept, and blurred in
 space. The blur in colours crosses the empty cells, too, and takes a few columns at a time, so that the box stays in the cache.
@@ -102,7 +102,7 @@ class BilateralGrid:
         cells = (features - features.amin(1, keepdim=True)) / CELL
         lattices = [Lattice(cells + shift, spatial_axes) for shift in SHIFTS]
         compiled = (len(features), spatial_axes) == (5, 2) and _can_be_compiled(features)
-        self.grids = _loops().CompiledGrids(lattices) if compiled else [TorchGrid(lattice) for lattice in lattices]
+        self.grids = _compiled().CompiledGrids(lattices) if compiled else [TorchGrid(lattice) for lattice in lattices]
 
     def __call__(self, values: Tensor) -> Tensor:
         """Sum values (N, K) over all other points: (N, K). K may differ between calls."""
@@ -212,8 +212,8 @@ def _can_be_compiled(features: Tensor) -> bool:
     return plain and importlib.util.find_spec("numba") is not None
 
 
-def _loops() -> ModuleType:
-    """Return the module of compiled loops."""
-    from toykit.neighborhoods import bilateral_loops
+def _compiled() -> ModuleType:
+    """Return the module of grids with compiled loops."""
+    from toykit.neighborhoods import compiled_grids
 
-    return bilateral_loops
+    return compiled_grids

@@ -1,27 +1,18 @@
 """The bilateral grid of `toykit.neighborhoods.bilateral` as fused loops for the CPU (numba).
 
-A photo's pixels lie in few of the grid's cells, twenty in each on the average. So points are sorted by their cell: those of one
-cell are added up in 32 rows that stay in the cache, and only these are added to the table of nodes. Those cells of the box of
-colours are kept that contain a node of a point, and, during the blur, those on a path along the axes from one of them to
-another. The blur in colours adds the cells that each cell reaches along one axis, from lists built once; it takes `PATCH` nodes
-in space through all three axes before the next ones, so that its values stay in the cache, too. Classes are taken `WIDTH` at a
-time: one vector register in float32. Every sum has a fixed order, whatever the number of threads.
+The points of one cell are added up in 32 rows that stay in the cache; these are added to the table of nodes. The blur in
+colours adds the cells that each cell reaches along one axis, from lists built once (`toykit.neighborhoods.compiled_grids`); it
+takes `PATCH` nodes in space through all three axes before the next ones, so that its values stay in the cache, too. Classes are
+taken `WIDTH` at a time: one vector register in float32.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from toykit._shared.compiled import inner, outer
-from toykit._shared.threads import share
 from toykit.neighborhoods import vectors
 from toykit.neighborhoods.vectors import PATCH, WIDTH, add_linked, add_products, fetch, plus, read, times, write
-
-if TYPE_CHECKING:
-    from toykit.neighborhoods.lattice import Lattice
 
 #: Pixels that are put into another order at a time.
 BLOCK = 256
@@ -29,99 +20,11 @@ BLOCK = 256
 POINTS, AHEAD = 64, 16
 
 
-class CompiledGrids:
-    """The average of S B S^T over grids of two axes in space and three in colours. Uses about 110 bytes per point.
-
-    Parameters
-    ----------
-    lattices : list of Lattice
-        One per grid.
-    """
-
-    def __init__(self, lattices: "list[Lattice]"):
-        self.grids = tuple(_grid(lattice) for lattice in lattices)
-
-    def __call__(self, values: Tensor) -> Tensor:
-        """Sum values (K, N) over all other points: (K, N)."""
-        out = torch.empty_like(values)
-        given, taken = values.numpy(), out.numpy()
-        share(_filter, -(-len(values) // WIDTH), given, taken, self.grids)
-        return out
-
-
-def _grid(lattice: "Lattice") -> tuple[Any, ...]:
-    """Return a grid: the number of its colours; its points by cell; these cells' nodes; links of the blur."""
-    taps = lattice.taps.numpy()
-    space, box = lattice.sizes[:2], lattice.sizes[2:]
-    color, spot = lattice.number(slice(2, 5)).numpy(), lattice.number(slice(0, 2)).numpy()
-    held = np.zeros(np.prod(box), bool)
-    held[color] = True
-    color = _ranks(held)[color]
-    used = held.reshape(box)
-    for axis in range(3):
-        used = _spread(used, axis, range(2))
-    order = _sorted(color)
-    order = order[_sorted(spot[order])]
-    color, spot = color[order], spot[order]
-    starts = np.flatnonzero(np.diff(color, prepend=-1) | np.diff(spot, prepend=-1))
-    corners = np.ravel_multi_index(tuple(np.indices((2, 2, 2)).reshape(3, 8)), box)
-    colors = _ranks(used)[np.flatnonzero(held)[:, None] + corners][color[starts]]
-    spots = spot[starts, None] + np.array([0, 1, space[1], space[1] + 1])
-    cells = (np.append(starts, len(order)).astype(np.int32), spots.astype(np.int32), colors.astype(np.int32))
-    hats = np.empty((len(order), 12), taps.dtype)
-    share(_weigh, len(order), hats, lattice.x.numpy(), lattice.scale.numpy(), order, work=hats.size)
-    points = (np.pad(order, (0, AHEAD)).astype(np.int32), hats)
-    reach, everywhere = range(1 - len(taps), len(taps)), np.ones(space, bool)
-    across = _spread(used, 0, reach)
-    between = [_spread(used, 2, reach) & _spread(across, 1, reach)]
-    between.append(_spread(between[0], 1, reach) & across)
-    in_space = tuple(_links(everywhere, everywhere, axis, taps) for axis in (1, 0))
-    stages = zip((used, *between), (*between, used), (2, 1, 0), strict=True)
-    in_colors = tuple(_links(source, target, axis, taps) for source, target, axis in stages)
-    return int(used.sum()), points, cells, in_space, in_colors
-
-
-def _sorted(numbers: np.ndarray) -> np.ndarray:
-    """Return the order of numbers >= 0, equal ones as they come."""
-    few = numbers.max() < 2**16  # numpy sorts 16 bits in linear time
-    return np.argsort(numbers.astype(np.uint16) if few else numbers, kind="stable")
-
-
-def _ranks(mask: np.ndarray) -> np.ndarray:
-    """Number the marked cells in order; flat."""
-    return mask.ravel().cumsum(dtype=np.int32) - 1
-
-
-def _spread(mask: np.ndarray, axis: int, steps: range) -> np.ndarray:
-    """Mark the cells that are some steps along an axis from a marked one."""
-    out = np.zeros_like(mask)
-    source, target = np.moveaxis(mask, axis, 0), np.moveaxis(out, axis, 0)
-    for step in steps:
-        if abs(step) < len(source):
-            target[max(step, 0) : len(source) + min(step, 0)] |= source[max(-step, 0) : len(source) - max(step, 0)]
-    return out
-
-
-def _links(
-    source: np.ndarray, target: np.ndarray, axis: int, taps: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """List the marked cells of `source` that each one of `target` adds up: where each list starts, ranks, weights."""
-    cells, steps = np.flatnonzero(target)[:, None], np.arange(1 - len(taps), len(taps))
-    stride = int(np.prod(source.shape[axis + 1 :]))
-    place = cells // stride % source.shape[axis] + steps
-    inside = (place >= 0) & (place < source.shape[axis])
-    there = np.where(inside, cells + steps * stride, 0)
-    linked = inside & source.ravel()[there]
-    starts = np.concatenate([[0], linked.sum(1).cumsum()])
-    weights = np.broadcast_to(taps[abs(steps)], linked.shape)[linked]
-    return starts.astype(np.int32), _ranks(source)[there[linked]], weights
-
-
 @outer((Path(__file__), Path(vectors.__file__)))
-def _weigh(digest):
+def weigh(digest):
     """Compute the hats of some ordered points (N, 12): 8 corners of their cells of colours; 4 corners in space, scaled."""
 
-    def weigh(first, last, hats, x, scale, order):
+    def weigh_points(first, last, hats, x, scale, order):
         _ = digest
         one = hats.dtype.type(1)
         for n in range(first, last):
@@ -135,44 +38,56 @@ def _weigh(digest):
                 c = x[4, p] if corner & 1 else one - x[4, p]
                 hats[n, corner] = a * b * c
 
-    return weigh
+    return weigh_points
 
 
 @outer((Path(__file__), Path(vectors.__file__)))
-def _filter(digest):
-    """Filter some groups of WIDTH classes (K, N): the average of the grids, less each point's own values."""
+def filter_classes(digest):
+    """Filter WIDTH classes (K, N) on one grid a turn; the results (G, K, N) sum to the average less the own values."""
 
-    def filter_classes(first_group, last_group, values, out, grids):
+    def filter_turns(first_turn, last_turn, values, out, grids):
         _ = digest  # closes over it, see `outer`
         kind, count = values.dtype, values.shape[1]
         own, total = np.zeros((count, WIDTH), kind), np.zeros((count, WIDTH), kind)
         size, most, area = 0, 0, 0
         for colors, _, _, in_space, in_colors in grids:
-            patches = (len(in_space[0][0]) + PATCH - 2) // PATCH
+            patches = _patches(in_space)
             size, area = max(size, patches * PATCH * colors), max(area, patches * PATCH)
             for starts, _, _ in in_colors:
                 most = max(most, len(starts) * PATCH)
         tables, near, far = np.empty((size, WIDTH), kind), np.empty((most, WIDTH), kind), np.empty((most, WIDTH), kind)
         local, half = np.empty((max(32, area * PATCH), WIDTH), kind), np.empty((area * PATCH, WIDTH), kind)
         at_once, part = np.empty((POINTS, WIDTH), kind), kind.type(1 / len(grids))
-        for first in range(first_group * WIDTH, min(len(values), last_group * WIDTH), WIDTH):
-            classes = min(WIDTH, len(values) - first)
-            _enter(own, total, values[first : first + classes])
-            for colors, points, cells, in_space, in_colors in grids:
-                patches = (len(in_space[0][0]) + PATCH - 2) // PATCH
-                table = tables[: patches * PATCH * colors]
-                _clear(table)
-                _splat(table, colors, points, cells, own, local, at_once)
-                _blur_space(table, colors, in_space, local, half)
-                for patch in range(patches):
-                    some = table[patch * PATCH * colors : (patch + 1) * PATCH * colors]
-                    _blur_colors(near, some, in_colors[0])
-                    _blur_colors(far, near, in_colors[1])
-                    _blur_colors(some, far, in_colors[2])
-                _slice(table, colors, points, cells, total, local, part)
-            _leave(out[first : first + classes], total)
+        for turn in range(first_turn, last_turn):
+            first, number = turn // len(grids) * WIDTH, turn % len(grids)
+            some = values[first : min(first + WIDTH, len(values))]
+            if turn == first_turn or number == 0:
+                _enter(own, some, kind.type(1))
+            if number == 0:
+                _enter(total, some, kind.type(-1))
+            else:
+                _clear(total)
+            colors, points, cells, in_space, in_colors = grids[number]
+            patches = _patches(in_space)
+            table = tables[: patches * PATCH * colors]
+            _clear(table)
+            _splat(table, colors, points, cells, own, local, at_once)
+            _blur_space(table, colors, in_space, local, half)
+            for patch in range(patches):
+                nodes = table[patch * PATCH * colors : (patch + 1) * PATCH * colors]
+                _blur_colors(near, nodes, in_colors[0])
+                _blur_colors(far, near, in_colors[1])
+                _blur_colors(nodes, far, in_colors[2])
+            _slice(table, colors, points, cells, total, local, part)
+            _leave(out[number, first : first + len(some)], total)
 
-    return filter_classes
+    return filter_turns
+
+
+@inner
+def _patches(in_space):
+    """Return the number of patches that hold all nodes in space."""
+    return (len(in_space[0][0]) + PATCH - 2) // PATCH
 
 
 @inner
@@ -184,18 +99,17 @@ def _clear(rows):
 
 
 @inner
-def _enter(rows, negative, values):
-    """Copy values (classes, N) to rows (N, WIDTH), and minus these to others."""
+def _enter(rows, values, sign):
+    """Copy values (classes, N), times a sign, to rows (N, WIDTH)."""
     for begin in range(0, len(rows), BLOCK):
         for k in range(len(values)):
             for p in range(begin, min(begin + BLOCK, len(rows))):
-                rows[p, k] = values[k, p]
-                negative[p, k] = -values[k, p]
+                rows[p, k] = sign * values[k, p]
 
 
 @inner
 def _leave(values, rows):
-    """Copy rows (N, WIDTH) to values (classes, N)."""
+    """Copy rows back to values."""
     for begin in range(0, len(rows), BLOCK):
         for k in range(len(values)):
             for p in range(begin, min(begin + BLOCK, len(rows))):

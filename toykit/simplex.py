@@ -114,7 +114,7 @@ def softmax(logits: Tensor, dim: int = 1) -> Tensor:
     check_distributions(dim, logits=logits)
     below_max = logits - logits.amax(dim, keepdim=True).detach()
     lowest = math.log(smallest_probability(logits.dtype))
-    if not torch.is_grad_enabled():
+    if not (torch.is_grad_enabled() and logits.requires_grad):
         # torch.softmax rounds differently beside the borders of threads' shares; these steps do not, and are as fast
         shares = below_max.clamp_min_(lowest).exp_()
         return shares.div_(shares.sum(dim, keepdim=True))

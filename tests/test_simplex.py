@@ -170,13 +170,16 @@ def test_softmax_equals_torchs_and_survives_extremes(dtype, generator):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_softmax_without_gradients_is_the_same_for_any_number_of_threads(dtype, generator):
     logits = torch.randn(2, 21, 71, 67, generator=generator, dtype=dtype) * 3  # odd sizes: shares with remainders
+    results = []
+    for threads in (1, 2, 3, 5):
+        torch.set_num_threads(threads)
+        results.append(softmax(logits))
     with torch.no_grad():
-        results = []
-        for threads in (1, 2, 3, 5):
-            torch.set_num_threads(threads)
-            results.append(softmax(logits))
-    assert all((results[0] == other).all() for other in results[1:])
-    assert torch.allclose(results[0], softmax(logits), rtol=1e-5 if dtype == torch.float32 else 1e-14, atol=0)
+        results.append(softmax(logits.requires_grad_()))
+    assert all(torch.equal(results[0], other) for other in results[1:])
+    rtol = 1e-5 if dtype == torch.float32 else 1e-14
+    assert torch.allclose(results[0], logits.detach().softmax(1), rtol=rtol, atol=0)
+    assert torch.allclose(results[0], softmax(logits).detach(), rtol=rtol, atol=0)
 
 
 def test_softmax_of_the_largest_finite_logits():

@@ -43,7 +43,7 @@ def weigh(digest):
 
 @outer((Path(__file__), Path(vectors.__file__)))
 def filter_classes(digest):
-    """Filter WIDTH classes (K, N) on one grid a turn; the results (G, K, N) sum to the average less the own values."""
+    """In each turn, filter WIDTH classes (K, N) on one grid; results (G, K, N) sum to the average less the own values."""
 
     def filter_turns(first_turn, last_turn, values, out, grids):
         _ = digest  # closes over it, see `outer`
@@ -109,7 +109,7 @@ def _enter(rows, values, sign):
 
 @inner
 def _leave(values, rows):
-    """Copy rows back to values."""
+    """Copy rows (N, WIDTH) to values (classes, N)."""
     for begin in range(0, len(rows), BLOCK):
         for k in range(len(values)):
             for p in range(begin, min(begin + BLOCK, len(rows))):

@@ -19,6 +19,8 @@ from toykit.neighborhoods.vectors import WIDTH
 class CompiledGrids:
     """The average of S B S^T over grids of two axes in space and three in colours. Uses about 110 bytes per point.
 
+    A call needs memory for the results of each grid, K values per point, before they are added up.
+
     Parameters
     ----------
     lattices : list of Lattice

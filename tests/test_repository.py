@@ -96,6 +96,34 @@ def test_only_the_extra_graphcut_has_a_gpl_dependency():
     assert not any(names for extra, names in found.items() if extra != "graphcut"), found
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib is in Python 3.11 and newer")
+def test_contributing_lists_each_dependency_under_its_licence():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    texts = [*project["dependencies"], *(item for extra in project["optional-dependencies"].values() for item in extra)]
+    named = {canonicalize_name(Requirement(text).name) for text in texts} - {"toykit"}
+    states = {
+        "BSD": "BSD",
+        "MIT": "MIT",
+        "Apache-2.0": "Apache",
+        "MPL-2.0": "MPL",
+        "PSF": "PSF|Python Software",
+        "GPL": "GPL",
+    }
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("| licence | dependencies |")[2].partition("\n\n")[0]
+    rows = dict(re.findall(r"^\| (\S+) \| (.*) \|$", table, re.MULTILINE))
+    assert set(rows) == set(states)
+    listed = {}
+    for name, dependencies in rows.items():
+        for entry in re.sub(r" \(.*?\)|, in an extra of its own", "", dependencies).split(", "):
+            listed[canonicalize_name(entry)] = states[name]
+    assert set(listed) == named
+    for name, words in listed.items():
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            assert re.search(words, licence(name)), f"{name}: {licence(name)}"
+
+
 def test_readme_maps_every_notebook_and_shows_its_picture():
     readme = (ROOT / "README.md").read_text()
     for path in find():

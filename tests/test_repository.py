@@ -121,7 +121,8 @@ def test_contributing_lists_each_dependency_under_its_licence():
     assert set(listed) == named
     for name, words in listed.items():
         with contextlib.suppress(metadata.PackageNotFoundError):
-            assert re.search(words, licence(name)), f"{name}: {licence(name)}"
+            stated = licence(name).strip()  # some older versions state none
+            assert not stated or re.search(words, stated), f"{name}: {stated}"
 
 
 def test_readme_maps_every_notebook_and_shows_its_picture():

@@ -4,7 +4,6 @@ import ast
 import contextlib
 import csv
 import re
-import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -28,11 +27,14 @@ CONDA_NAMES = {
 }
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib is in Python 3.11 and newer")
-def test_environment_yml_is_pyproject():
-    import tomllib
+def read_project():
+    """Read the table [project] of pyproject.toml."""
+    tomllib = pytest.importorskip("tomllib", reason="tomllib is in Python 3.11 and newer")
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+def test_environment_yml_is_pyproject():
+    project = read_project()
     wanted = {f"python{project['requires-python']}"}
     extras = project["optional-dependencies"]
     for requirement in [*project["dependencies"], *(item for name in EXTRAS for item in extras[name])]:
@@ -71,11 +73,8 @@ def needed(name, extras, seen):
     return seen
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib is in Python 3.11 and newer")
 def test_only_the_extra_graphcut_has_a_gpl_dependency():
-    import tomllib
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = read_project()
     extras = project["optional-dependencies"]
     strict = re.compile(r"(?<!L)GPL|GNU (Affero )?General Public", re.IGNORECASE)
     found = {}
@@ -96,11 +95,8 @@ def test_only_the_extra_graphcut_has_a_gpl_dependency():
     assert not any(names for extra, names in found.items() if extra != "graphcut"), found
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib is in Python 3.11 and newer")
 def test_contributing_lists_each_dependency_under_its_licence():
-    import tomllib
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = read_project()
     texts = [*project["dependencies"], *(item for extra in project["optional-dependencies"].values() for item in extra)]
     named = {canonicalize_name(Requirement(text).name) for text in texts} - {"toykit"}
     states = {

@@ -63,10 +63,7 @@ def filter_classes(digest):
             some = values[first : min(first + WIDTH, len(values))]
             if turn == first_turn or number == 0:
                 _enter(own, some, kind.type(1))
-            if number == 0:
-                _enter(total, some, kind.type(-1))
-            else:
-                _clear(total)
+            _enter(total, some, -part)  # each grid takes its part of the own values away
             colors, points, cells, in_space, in_colors = grids[number]
             patches = _patches(in_space)
             table = tables[: patches * PATCH * colors]
@@ -99,12 +96,12 @@ def _clear(rows):
 
 
 @inner
-def _enter(rows, values, sign):
-    """Copy values (classes, N), times a sign, to rows (N, WIDTH)."""
+def _enter(rows, values, factor):
+    """Copy values (classes, N), times a factor, to rows (N, WIDTH)."""
     for begin in range(0, len(rows), BLOCK):
         for k in range(len(values)):
             for p in range(begin, min(begin + BLOCK, len(rows))):
-                rows[p, k] = sign * values[k, p]
+                rows[p, k] = factor * values[k, p]
 
 
 @inner

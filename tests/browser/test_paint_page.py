@@ -98,7 +98,7 @@ def test_five_photos_in_at_most_fifteen_actions(painter, folder, screenshots):
             painter.page.keyboard.press(number)
             actions += 1
             painter.after(lambda n=int(number): painter.drag(*strokes[n - 1]))
-        assert f"{k + 1} of 5 painted" in painter.root.locator(".count").text_content()
+        painter.root.locator(".count", has_text=f"{k + 1} of 5 painted").wait_for()
         assert (folder / "scribbles" / f"photo{k}.json").exists()  # without any action
         if k < 4:
             painter.press("n")

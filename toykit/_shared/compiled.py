@@ -25,6 +25,7 @@ _WITHIN: dict[str, Any] = {
     "error_model": "numpy",
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
+    "_nrt": False,
 }
 #: Decorator of the functions that outer loops call: compiled with each of them, without a cache of their own. With Python's
 #: error model a test for division by zero would keep a loop from being vectorised.

@@ -9,8 +9,9 @@ import numpy as np
 
 from toykit._shared.compiled import inlined, inner, outer
 from toykit.solvers.block_descent.numba_kernel.forms import add_potts
-from toykit.solvers.block_descent.numba_kernel.grid import classes_held
-from toykit.solvers.block_descent.numba_kernel.rows import Row, add_impurity, add_products, of_class
+from toykit.solvers.block_descent.numba_kernel.grid import number
+from toykit.solvers.block_descent.numba_kernel.room import Room, Row, of_class, size_of_room, take, take_integers, take_rows
+from toykit.solvers.block_descent.numba_kernel.rows import add_impurity, add_products
 from toykit.solvers.block_descent.numba_kernel.sources import SOURCES
 from toykit.solvers.block_descent.numba_kernel.step import Neighbors, Pixels, update
 from toykit.solvers.block_descent.numba_kernel.unary import add_unary
@@ -39,7 +40,10 @@ def sweep(digest):
     def sweep_tiles(first, last, block, terms, options, change):
         _ = digest  # closes over it, see `outer`
         for tile in range(first, last):
-            _update_tile(block, terms, options, tile * TILE, change[tile : tile + 1])
+            count = _most_neighbors(block, tile)
+            numbers, integers = _size_of_room(block, count)
+            room = Room(np.empty(numbers, block.free.dtype), np.empty(integers, np.int64), np.zeros(2, np.int64))
+            _update_tile(block, terms, options, tile * TILE, change[tile : tile + 1], count, room)
 
     return sweep_tiles
 
@@ -51,17 +55,20 @@ def energy(digest):
     def energy_of_tiles(first, last, block, terms, value):
         _ = digest  # closes over it, see `outer`
         for tile in range(first, last):
-            value[tile] = _energy(block, terms, tile * TILE)
+            count = _most_neighbors(block, tile)
+            numbers, integers = _size_of_room(block, count)
+            room = Room(np.empty(numbers, block.free.dtype), np.empty(integers, np.int64), np.zeros(2, np.int64))
+            value[tile] = _energy(block, terms, tile * TILE, count, room)
 
     return energy_of_tiles
 
 
-@inlined
-def _update_tile(block, terms, options, first, change):
+@inner
+def _update_tile(block, terms, options, first, change, count, room):
     """Make one step of the tile that starts at place `first` of the block; adds to the change of the energy (1,)."""
     some = block.pixels[first : first + TILE]
-    pixels, neighbors, held, alive = _gather(block, some, first)
-    kinds = update(pixels, neighbors, terms, options, held, alive, change)
+    pixels, neighbors, held, alive = _gather(block, some, first, count, room)
+    kinds = update(pixels, neighbors, terms, options, held, alive, change, room)
     pixels.impurity[:] = 0
     for k in kinds:
         p = of_class(pixels.labels, k, len(some))
@@ -72,13 +79,15 @@ def _update_tile(block, terms, options, first, change):
         block.impurity[some[x]] = pixels.impurity[x]
 
 
-@inlined
-def _energy(block, terms, first):
+@inner
+def _energy(block, terms, first, count, room):
     """Return the energy of a tile: its pixels' unary, and half of each of their edges."""
     some = block.pixels[first : first + TILE]
-    pixels, neighbors, held, alive = _gather(block, some, first)
+    pixels, neighbors, held, alive = _gather(block, some, first, count, room)
     labels = pixels.labels
-    match, out, everything = np.zeros_like(pixels.free), np.zeros_like(pixels.free), np.arange(len(held))
+    match, out, everything = take(room, len(some)), take(room, len(some)), take_integers(room, len(held))
+    match[:], out[:] = 0, 0
+    number(everything)
     add_products(match, pixels.target, labels, everything)
     add_unary(out, terms.cross_entropy, match, labels, pixels.target, everything)
     total = 0.0
@@ -95,37 +104,56 @@ def _energy(block, terms, first):
 
 
 @inner
-def _gather(block, some, first):
+def _most_neighbors(block, tile):
+    """Return the largest number of neighbours of a tile's pixels, or the next even one."""
+    count, starts = 2, block.starts[tile * TILE : (tile + 1) * TILE + 1]
+    for x in range(len(starts) - 1):
+        count = max(count, starts[x + 1] - starts[x])
+    return count + count % 2
+
+
+@inner
+def _size_of_room(block, count):
+    """Return how many numbers, and integers, a tile takes that has so many neighbours: see `_gather`."""
+    numbers, integers = size_of_room(count, block.labels.shape[1], TILE)
+    return numbers + ((count + 2) * block.labels.shape[1] + 2) * TILE, integers
+
+
+@inlined
+def _gather(block, some, first, count, room):
     """Return what `update` takes of some pixels, copied; `first`: the place in the block of the first of them.
 
     Pixels with fewer neighbours than others are given more, with weights of 0.
     """
-    width, classes, kind, count = len(some), block.labels.shape[1], block.labels.dtype, 2
+    width, classes = len(some), block.labels.shape[1]
     starts = block.starts[first : first + width + 1]
-    for x in range(width):
-        count = max(count, starts[x + 1] - starts[x])
-    count += count % 2
-    y, sigma = np.zeros((count + 1) * classes * width, kind), np.empty(classes * width, kind)
-    weights, others = np.zeros((count, width), kind), np.zeros((count, width), kind)
-    impurity, free = np.empty(width, kind), np.empty(width, kind)
-    held = np.zeros((1, classes), np.bool_)
+    y, sigma = take(room, (count + 1) * classes * width), take(room, classes * width)
+    weights, others = take_rows(room, count, width), take_rows(room, count, width)
+    impurity, free = take(room, width), take(room, width)
+    places, kinds, seen, alive = take_integers(room, count), take_integers(room, classes), take_integers(room, classes), 0
+    weights[:], seen[:] = 0, 0
     for x in range(width):
         i, own = some[x], count * classes * width + x
         impurity[x], free[x] = block.impurity[i], block.free[i]
         for k in range(classes):
             y[own + k * width], sigma[k * width + x] = block.labels[i, k], block.target[i, k]
-            held[0, k] |= block.labels[i, k] > 0
+            seen[k] |= block.labels[i, k] > 0
         for n in range(starts[x + 1] - starts[x]):
             j, place = block.neighbors[starts[x] + n], n * classes * width + x
             weights[n, x], others[n, x] = block.weights[starts[x] + n], block.impurity[j]
             for k in range(classes):
                 y[place + k * width] = block.labels[j, k]
-                held[0, k] |= block.labels[j, k] > 0
+                seen[k] |= block.labels[j, k] > 0
         # the neighbours of weight 0 have a label too: zeros would be singular in some relaxations
         for n in range(starts[x + 1] - starts[x], count):
             others[n, x] = impurity[x]
             for k in range(classes):
                 y[(n * classes + k) * width + x] = block.labels[i, k]
-    kinds, alive = classes_held(held, np.zeros(1, np.int64), classes)
+    for k in range(classes):
+        if seen[k]:
+            kinds[alive] = k
+            alive += 1
+    for n in range(count):
+        places[n] = n * classes * width
     pixels = Pixels(Row(y, count * classes * width, width), Row(sigma, 0, width), impurity, free)
-    return pixels, Neighbors(np.arange(count) * classes * width, weights, others), kinds, alive
+    return pixels, Neighbors(places, weights, others), kinds, alive

@@ -76,37 +76,48 @@ def _inverse_root(x):
 
 
 def _row_loops(form: type[ScalarForm]):
-    """Return the four loops of one relaxation; w, s, i, j: weight, product and impurities of each pixel's n-th edge."""
+    """Return the four loops of one relaxation.
+
+    The first three run over all edges of a row's pixels: w, s, goal, j and out are (D, W), the others are (W,). w, s, i, j
+    are weight, product and impurities of each pixel's n-th edge.
+    """
     value, slopes, difference = inner(form.value), inner(form.slopes), inner(form.difference)
 
     @inner
     def add_slopes(out, own, curvature, w, s, i, j):
         """Set the coefficients of the neighbour's label in the gradient; add to those of the label itself and the curvature."""
         one, half = w.dtype.type(1), w.dtype.type(0.5)
-        for x in range(len(w)):
-            by_s, by_a = slopes(s[x], i[x], j[x], one, half)
-            out[x], own[x], curvature[x] = w[x] * by_s, own[x] + w[x] * by_a, curvature[x] - w[x] * by_s
+        for n in range(len(w)):
+            out_n, w_n, s_n, j_n = out[n], w[n], s[n], j[n]
+            for x in range(len(i)):
+                by_s, by_a = slopes(s_n[x], i[x], j_n[x], one, half)
+                out_n[x], own[x] = w_n[x] * by_s, own[x] + w_n[x] * by_a
+                curvature[x] -= w_n[x] * by_s
 
     @inner
     def add_rises(rise, t, w, s, goal, i, moved, j):
         """Add the change at t of the way, where products go from s to goal and impurities from i to moved."""
         one, half = w.dtype.type(1), w.dtype.type(0.5)
-        for x in range(len(w)):
-            now = (one - t[x]) * s[x] + t[x] * goal[x]
-            rise[x] += w[x] * difference(s[x], now, i[x], moved[x], j[x], one, half)
+        for n in range(len(w)):
+            w_n, s_n, goal_n, j_n = w[n], s[n], goal[n], j[n]
+            for x in range(len(i)):
+                now = (one - t[x]) * s_n[x] + t[x] * goal_n[x]
+                rise[x] += w_n[x] * difference(s_n[x], now, i[x], moved[x], j_n[x], one, half)
 
     @inner
     def add_turns(slope, t, w, s, goal, moved, turn, j):
         """Add the derivative of the change by t; turn: derivative of a = p.p."""
         one, half = w.dtype.type(1), w.dtype.type(0.5)
-        for x in range(len(w)):
-            now = (one - t[x]) * s[x] + t[x] * goal[x]
-            by_s, by_a = slopes(now, moved[x], j[x], one, half)
-            slope[x] += w[x] * (by_s * (goal[x] - s[x]) + by_a * turn[x])
+        for n in range(len(w)):
+            w_n, s_n, goal_n, j_n = w[n], s[n], goal[n], j[n]
+            for x in range(len(t)):
+                now = (one - t[x]) * s_n[x] + t[x] * goal_n[x]
+                by_s, by_a = slopes(now, moved[x], j_n[x], one, half)
+                slope[x] += w_n[x] * (by_s * (goal_n[x] - s_n[x]) + by_a * turn[x])
 
     @inner
     def add_potts(out, w, s, i, j):
-        """Add the edge's term of the energy."""
+        """Add the term of one edge of each pixel to the energy; all are (W,)."""
         one, half = w.dtype.type(1), w.dtype.type(0.5)
         for x in range(len(w)):
             out[x] += w[x] * value(s[x], i[x], j[x], one, half)

@@ -10,14 +10,8 @@ import numpy as np
 
 from toykit._shared.compiled import inlined, inner, outer
 from toykit.solvers.block_descent.numba_kernel.forms import add_potts
-from toykit.solvers.block_descent.numba_kernel.rows import (
-    Row,
-    add_image_sums,
-    add_impurity,
-    add_products,
-    holds,
-    of_class,
-)
+from toykit.solvers.block_descent.numba_kernel.room import Room, Row, of_class, size_of_room, take_integers, take_rows, take
+from toykit.solvers.block_descent.numba_kernel.rows import add_image_sums, add_impurity, add_products, copy, holds
 from toykit.solvers.block_descent.numba_kernel.sources import SOURCES
 from toykit.solvers.block_descent.numba_kernel.step import Neighbors, Pixels, update
 from toykit.solvers.block_descent.numba_kernel.unary import RCE, Q, add_unary
@@ -53,10 +47,9 @@ def sweep(digest):
 
     def sweep_lines(first, last, grid, terms, options, row, change):
         _ = digest  # closes over it, see `outer`
-        for task in range(first, last):
-            image, line = task // grid.free.shape[3], task % grid.free.shape[3]
-            for column in range(2):
-                _update_half_row(grid, terms, options, image, row, column, line, change[image, line, row])
+        numbers, integers = size_of_room(len(grid.offsets), grid.labels.shape[4], grid.free.shape[4])
+        room = Room(np.empty(numbers, grid.free.dtype), np.empty(integers, np.int64), np.empty(2, np.int64))
+        _update_lines(first, last, grid, terms, options, row, change, room)
 
     return sweep_lines
 
@@ -67,15 +60,34 @@ def energy(digest):
 
     def energy_of_half_rows(first, last, grid, terms, value):
         _ = digest  # closes over it, see `outer`
-        for task in range(first, last):
-            quarter, line = task // grid.free.shape[3], task % grid.free.shape[3]
-            image, row, column = quarter // 4, quarter // 2 % 2, quarter % 2
-            _add_energy(grid, terms, image, row, column, line, value[image, row, column, line])
+        numbers, integers = size_of_room(len(grid.offsets), grid.labels.shape[4], grid.free.shape[4])
+        room = Room(np.empty(numbers, grid.free.dtype), np.empty(integers, np.int64), np.empty(2, np.int64))
+        _add_energies(first, last, grid, terms, value, room)
 
     return energy_of_half_rows
 
 
-@inlined
+@inner
+def _update_lines(first, last, grid, terms, options, row, change, room):
+    """Update both half-rows of some lines, see `sweep`."""
+    for task in range(first, last):
+        image, line = task // grid.free.shape[3], task % grid.free.shape[3]
+        for column in range(2):
+            room.used[:] = 0
+            _update_half_row(grid, terms, options, image, row, column, line, change[image, line, row], room)
+
+
+@inner
+def _add_energies(first, last, grid, terms, value, room):
+    """Add up the energy of some half-rows, see `energy`."""
+    for task in range(first, last):
+        quarter, line = task // grid.free.shape[3], task % grid.free.shape[3]
+        image, row, column = quarter // 4, quarter // 2 % 2, quarter % 2
+        room.used[:] = 0
+        _add_energy(grid, terms, image, row, column, line, value[image, row, column, line], room)
+
+
+@inner
 def _survey(grid, task):
     """Set impurity and held classes of one half-row, border included."""
     classes, wide = grid.labels.shape[4], grid.labels.shape[5]
@@ -90,16 +102,16 @@ def _survey(grid, task):
 
 
 @inlined
-def _update_half_row(grid, terms, options, image, row, column, line, change):
+def _update_half_row(grid, terms, options, image, row, column, line, change, room):
     """Make one step of a half-row; adds to the change of each image's energy."""
     classes = grid.labels.shape[4]
-    places = _places(grid, image, row, column, line)
+    places = _places(grid, image, row, column, line, room)
     pixels = _pixels(grid, places, image, row, column, line)
     if not holds(pixels.free):  # nothing may move here
         return
-    held, alive = classes_held(grid.held, places, classes)
-    neighbors = _neighbors(grid, places, image, row, column, line)
-    kinds = update(pixels, neighbors, terms, options, held, alive, change)
+    held, alive = classes_held(grid.held, places, classes, room)
+    neighbors = _neighbors(grid, places, image, row, column, line, room)
+    kinds = update(pixels, neighbors, terms, options, held, alive, change, room)
     pixels.impurity[:] = 0
     for k in kinds:
         p = of_class(pixels.labels, k, len(pixels.free))
@@ -108,15 +120,17 @@ def _update_half_row(grid, terms, options, image, row, column, line, change):
 
 
 @inlined
-def _add_energy(grid, terms, image, row, column, line, total):
+def _add_energy(grid, terms, image, row, column, line, total, room):
     """Add the energy of one half-row: its unary, and its edges to the first of each pair of offsets."""
-    places = _places(grid, image, row, column, line)
+    places = _places(grid, image, row, column, line, room)
     pixels = _pixels(grid, places, image, row, column, line)
-    neighbors = _neighbors(grid, places, image, row, column, line)
+    neighbors = _neighbors(grid, places, image, row, column, line, room)
     labels, width = pixels.labels, len(pixels.free)
-    held, alive = classes_held(grid.held, places[-1:], grid.labels.shape[4])
-    kinds = np.arange(len(held)) if terms.cross_entropy in (RCE, Q) else held[:alive]
-    value, product = np.zeros_like(pixels.free), np.zeros_like(pixels.free)
+    held, alive = classes_held(grid.held, places[-1:], grid.labels.shape[4], room)
+    everything, value, product = take_integers(room, len(held)), take(room, width), take(room, width)
+    number(everything)
+    kinds = everything if terms.cross_entropy in (RCE, Q) else held[:alive]
+    value[:], product[:] = 0, 0
     add_products(product, pixels.target, labels, kinds)
     add_unary(value, terms.cross_entropy, product, labels, pixels.target, kinds)
     for x in range(width):
@@ -129,11 +143,11 @@ def _add_energy(grid, terms, image, row, column, line, total):
         add_image_sums(total, value)
 
 
-@inner
-def _places(grid, image, row, column, line):
+@inlined
+def _places(grid, image, row, column, line, room):
     """Return the numbers (D + 1,) of the half-rows of the neighbours, and last of the half-row itself."""
     lines, offsets = grid.labels.shape[3], grid.offsets
-    places = np.empty(len(offsets) + 1, np.int64)
+    places = take_integers(room, len(offsets) + 1)
     for n in range(len(places)):
         r = row + (offsets[n, 0] if n < len(offsets) else 0)
         c = column + (offsets[n, 1] if n < len(offsets) else 0)
@@ -141,7 +155,7 @@ def _places(grid, image, row, column, line):
     return places
 
 
-@inner
+@inlined
 def _pixels(grid, places, image, row, column, line):
     """Return the half-row's `Pixels`, views."""
     height, classes, width = grid.free.shape[3], grid.labels.shape[4], grid.free.shape[4]
@@ -155,29 +169,36 @@ def _pixels(grid, places, image, row, column, line):
     )
 
 
-@inner
-def _neighbors(grid, places, image, row, column, line):
+@inlined
+def _neighbors(grid, places, image, row, column, line, room):
     """Return the half-row's `Neighbors`; weights and impurities are copies."""
     height, classes, width = grid.free.shape[3], grid.labels.shape[4], grid.free.shape[4]
     count, wide = len(grid.offsets), width + 2
     affinity, mixed = grid.weights.reshape(-1), grid.impurity.reshape(-1)
     first = (((image * 2 + row) * 2 + column) * count * height + line) * width
-    starts = np.empty(count, np.int64)
-    weights, impurity = np.empty((count, width), affinity.dtype), np.empty((count, width), affinity.dtype)
+    starts = take_integers(room, count)
+    weights, impurity = take_rows(room, count, width), take_rows(room, count, width)
     for n in range(count):
         shift = 1 + (column + grid.offsets[n, 1]) // 2
         i, j = first + n * height * width, places[n] * wide + shift
         starts[n] = places[n] * classes * wide + shift
-        for x in range(width):
-            weights[n, x], impurity[n, x] = affinity[i + x], mixed[j + x]
+        copy(weights[n], affinity[i : i + width])
+        copy(impurity[n], mixed[j : j + width])
     return Neighbors(starts, weights, impurity)
 
 
 @inner
-def classes_held(held, places, classes):
+def number(kinds):
+    """Set kinds to 0, 1, 2 and so on."""
+    for k in range(len(kinds)):
+        kinds[k] = k
+
+
+@inlined
+def classes_held(held, places, classes, room):
     """Return an array with room for all classes and, first in it, those that any of some half-rows holds; their number."""
     any_of = held.reshape(-1)
-    kinds, number = np.empty(classes, np.int64), 0
+    kinds, number = take_integers(room, classes), 0
     for k in range(classes):
         present = False
         for place in places:

@@ -9,7 +9,8 @@ import numpy as np
 
 from toykit._shared.compiled import inlined, inner
 from toykit.solvers.block_descent.numba_kernel.forms import add_rises, add_turns
-from toykit.solvers.block_descent.numba_kernel.rows import Row, add, add_products, of_class
+from toykit.solvers.block_descent.numba_kernel.room import Row, give_back, of_class, take, take_integers, take_rows
+from toykit.solvers.block_descent.numba_kernel.rows import add, add_products
 from toykit.solvers.block_descent.numba_kernel.unary import RCE, add_unary_rise, add_unary_slope
 
 
@@ -31,20 +32,21 @@ class Segment(NamedTuple):
 
 
 @inlined
-def line_search(pixels, neighbors, products, goal, terms, options, kinds):
+def line_search(pixels, neighbors, products, goal, terms, options, kinds, room):
     """Return how far each pixel goes, in [0, 1], and the change of its energy, never above rounding.
 
     A pixel takes the whole step if its energy does not rise, else goes to the best secant point, else stays.
     """
-    segment = _segment(pixels, neighbors, products, goal, terms, kinds)
+    segment = _segment(pixels, neighbors, products, goal, terms, kinds, room)
     number, width = pixels.free.dtype.type, len(pixels.free)
     zero = number(0)
-    rise, length, lowest = np.empty(width, pixels.free.dtype), np.empty_like(pixels.free), np.empty_like(pixels.free)
-    _rise(rise, np.ones_like(pixels.free), segment, terms)
-    slack = np.full(width, terms.eta)
+    rows = take_rows(room, 5, width)
+    rise, length, lowest, whole, slack = rows[0], rows[1], rows[2], rows[3], rows[4]
+    whole[:], slack[:] = 1, terms.eta
+    _rise(rise, whole, segment, terms, room)
     for n in range(len(neighbors.weights)):
         add(slack, neighbors.weights[n])
-    uphill, rising = np.empty(width, np.int64), 0
+    uphill, rising = take_integers(room, width), 0
     for x in range(width):
         up = not rise[x] <= options.rounding * slack[x]  # also where it is NaN
         length[x], lowest[x] = zero if up else pixels.free[x], zero if up else rise[x] * pixels.free[x]
@@ -54,18 +56,19 @@ def line_search(pixels, neighbors, products, goal, terms, options, kinds):
             rising += 1
     if rising:
         some = uphill[:rising]
-        best, fall = _search(_restrict(segment, terms, some), terms, options.secant_steps)
+        best, fall = _search(_restrict(segment, terms, some, room), terms, options.secant_steps, room)
         for n in range(rising):
             length[some[n]], lowest[some[n]] = best[n], fall[n]
     return length, lowest
 
 
-@inner
-def _segment(pixels, neighbors, products, goal, terms, kinds):
+@inlined
+def _segment(pixels, neighbors, products, goal, terms, kinds, room):
     """Return the row's `Segment`."""
-    width, kind = len(pixels.free), pixels.free.dtype
-    goal_products, goal_impurity, square = np.zeros_like(products), np.zeros(width, kind), np.zeros(width, kind)
-    match, goal_match = np.zeros(width, kind), np.zeros(width, kind)
+    width = len(pixels.free)
+    goal_products, sums = take_rows(room, len(products), width), take_rows(room, 4, width)
+    goal_products[:], sums[:] = 0, 0
+    goal_impurity, square, match, goal_match = sums[0], sums[1], sums[2], sums[3]
     for n in range(len(products)):
         other = Row(pixels.labels.values, neighbors.starts[n], pixels.labels.stride)
         add_products(goal_products[n], goal, other, kinds)
@@ -88,52 +91,50 @@ def _add_distance(impurity, square, z, p):
         square[x] += (z[x] - p[x]) * (z[x] - p[x])
 
 
-@inner
-def _restrict(a, terms, some):
+@inlined
+def _restrict(a, terms, some, room):
     """Return the segment of some pixels; its `Row`s have no class where they are not read."""
-    classes = len(a.goal.values) // len(a.impurity) if terms.cross_entropy == RCE else 0
+    count, width, classes = len(a.weights), len(some), 0
+    if terms.cross_entropy == RCE:
+        classes = len(a.goal.values) // len(a.impurity)
+    edges, pixels, values = take(room, 4 * count * width), take_rows(room, 5, width), take(room, 3 * classes * width)
+    for n, of_edges in enumerate((a.weights, a.others, a.products, a.goal_products)):
+        for m in range(count):
+            _pick(edges[(n * count + m) * width : (n * count + m + 1) * width], of_edges[m], some)
+    for n, of_pixels in enumerate((a.impurity, a.goal_impurity, a.square, a.match, a.goal_match)):
+        _pick(pixels[n], of_pixels, some)
+    for n, row in enumerate((a.labels, a.goal, a.target)):
+        for k in range(classes):
+            first = (n * classes + k) * width
+            _pick(values[first : first + width], of_class(row, k, len(a.impurity)), some)
+    part, size = edges.reshape(4, count, width), classes * width
     return Segment(
-        _columns(a.weights, some), _columns(a.others, some), _columns(a.products, some), _columns(a.goal_products, some),
-        a.impurity[some], a.goal_impurity[some], a.square[some], a.match[some], a.goal_match[some],
-        _row(a.labels, classes, some), _row(a.goal, classes, some), _row(a.target, classes, some),
+        part[0], part[1], part[2], part[3], pixels[0], pixels[1], pixels[2], pixels[3], pixels[4],
+        Row(values[:size], 0, width), Row(values[size : 2 * size], 0, width), Row(values[2 * size :], 0, width),
     )  # fmt: skip
 
 
 @inner
-def _columns(a, some):
-    """Return some columns of (N, W)."""
-    out = np.empty((len(a), len(some)), a.dtype)
-    for n in range(len(a)):
-        for x in range(len(some)):
-            out[n, x] = a[n, some[x]]
-    return out
+def _pick(out, a, some):
+    """Set out to the numbers at some places."""
+    for x in range(len(some)):
+        out[x] = a[some[x]]
 
 
-@inner
-def _row(row, classes, some):
-    """Return some pixels of a row as a new row."""
-    out = np.empty(classes * len(some), row.values.dtype)
-    for k in range(classes):
-        for x in range(len(some)):
-            out[k * len(some) + x] = row.values[row.start + k * row.stride + some[x]]
-    return Row(out, 0, len(some))
-
-
-@inner
-def _search(segment, terms, repeats):
+@inlined
+def _search(segment, terms, repeats, room):
     """Return the best of the secant points of each pixel and the change of its energy; 0 where none lowers it."""
-    impure = segment.impurity
-    number, width = impure.dtype.type, len(impure)
-    zero = number(0)
-    best, lowest, low, high = np.zeros_like(impure), np.zeros_like(impure), np.zeros_like(impure), np.ones_like(impure)
-    t, rise, slope = np.empty_like(impure), np.empty_like(impure), np.empty_like(impure)
-    low_slope, high_slope = np.empty_like(impure), np.empty_like(impure)
-    _slope(low_slope, low, segment, terms)
-    _slope(high_slope, high, segment, terms)
+    width, zero = len(segment.impurity), segment.impurity.dtype.type(0)
+    rows = take_rows(room, 9, width)
+    best, lowest, low, high, t, rise, slope = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6]
+    low_slope, high_slope = rows[7], rows[8]
+    best[:], lowest[:], low[:], high[:] = 0, 0, 0, 1
+    _slope(low_slope, low, segment, terms, room)
+    _slope(high_slope, high, segment, terms, room)
     for _ in range(repeats):
         _secant(t, low, high, low_slope, high_slope)
-        _rise(rise, t, segment, terms)
-        _slope(slope, t, segment, terms)
+        _rise(rise, t, segment, terms, room)
+        _slope(slope, t, segment, terms, room)
         for x in range(width):
             better, up = rise[x] < lowest[x], slope[x] > zero
             best[x], lowest[x] = t[x] if better else best[x], rise[x] if better else lowest[x]
@@ -153,30 +154,30 @@ def _secant(t, low, high, low_slope, high_slope):
         t[x] = low[x] + (high[x] - low[x]) * min(max(ratio, least), most)
 
 
-@inner
-def _rise(rise, t, segment, terms):
+@inlined
+def _rise(rise, t, segment, terms, room):
     """Set the change of each pixel's energy at p + t (z - p)."""
-    a, moved, one = segment, np.empty_like(t), t.dtype.type(1)
+    used = room.used[0]
+    a, moved, one = segment, take(room, len(t)), t.dtype.type(1)
     for x in range(len(t)):
         left = one - t[x]
         moved[x] = left * a.impurity[x] + t[x] * a.goal_impurity[x] + t[x] * left * a.square[x]
     rise[:] = 0
-    for n in range(len(a.weights)):
-        edge = (rise, t, a.weights[n], a.products[n], a.goal_products[n], a.impurity, moved, a.others[n])
-        add_rises(terms.relaxation, edge)
+    add_rises(terms.relaxation, (rise, t, a.weights, a.products, a.goal_products, a.impurity, moved, a.others))
     add_unary_rise(rise, t, moved, segment, terms)
+    give_back(room, used)
 
 
-@inner
-def _slope(slope, t, segment, terms):
+@inlined
+def _slope(slope, t, segment, terms, room):
     """Set the derivative of `_rise` by t."""
-    a, moved, turn, one = segment, np.empty_like(t), np.empty_like(t), t.dtype.type(1)
+    used = room.used[0]
+    a, moved, turn, one = segment, take(room, len(t)), take(room, len(t)), t.dtype.type(1)
     for x in range(len(t)):
         left = one - t[x]
         moved[x] = left * a.impurity[x] + t[x] * a.goal_impurity[x] + t[x] * left * a.square[x]
         turn[x] = a.impurity[x] - a.goal_impurity[x] - (left - t[x]) * a.square[x]  # of p.p
     slope[:] = 0
-    for n in range(len(a.weights)):
-        edge = (slope, t, a.weights[n], a.products[n], a.goal_products[n], moved, turn, a.others[n])
-        add_turns(terms.relaxation, edge)
+    add_turns(terms.relaxation, (slope, t, a.weights, a.products, a.goal_products, moved, turn, a.others))
     add_unary_slope(slope, t, turn, segment, terms)
+    give_back(room, used)

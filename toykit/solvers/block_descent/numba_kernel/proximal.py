@@ -9,23 +9,26 @@ import math
 import numpy as np
 
 from toykit._shared.compiled import inner
-from toykit.solvers.block_descent.numba_kernel.rows import add, of_class
+from toykit.solvers.block_descent.numba_kernel.room import give_back, of_class, take, take_rows
+from toykit.solvers.block_descent.numba_kernel.rows import add
 from toykit.solvers.block_descent.numba_kernel.unary import CCE, RCE
 from toykit.solvers.block_descent.scalar_forms import inverse
 
 
 @inner
-def find_thresholds(shift, pull, point, target, lengths, terms, options, kinds):
+def find_thresholds(shift, pull, point, target, lengths, terms, options, kinds, room):
     """Set the shift, and for CCE the pull kappa / u, of the proximal map of the row's points.
 
     lengths: each pixel's step length, 1 / curvature.
     """
+    used = room.used[0]
     if terms.cross_entropy == CCE:
-        _collision_threshold(shift, pull, point, target, lengths, terms.eta, options.projection_steps, kinds)
+        _collision_threshold(shift, pull, point, target, lengths, terms.eta, options.projection_steps, kinds, room)
     elif terms.cross_entropy == RCE:
-        _reverse_threshold(shift, point, target, lengths, terms.eta, options.newton_steps, kinds)
+        _reverse_threshold(shift, point, target, lengths, terms.eta, options.newton_steps, kinds, room)
     else:
-        _projection_threshold(shift, point, options.projection_steps, kinds)
+        _projection_threshold(shift, point, options.projection_steps, kinds, room)
+    give_back(room, used)
 
 
 @inner
@@ -68,10 +71,10 @@ def _start_from_all(shift, point, kinds):
 
 
 @inner
-def _projection_threshold(shift, point, repeats, kinds):
+def _projection_threshold(shift, point, repeats, kinds, room):
     """Find the shift of `proximal.project` by active-set steps."""
     width = len(shift)
-    total, used = np.empty_like(shift), np.empty_like(shift)
+    total, used = take(room, len(shift)), take(room, len(shift))
     _start_from_all(shift, point, kinds)
     for _ in range(repeats):
         total[:] = 0
@@ -105,12 +108,12 @@ def _raise_shift(shift, total, used):
 
 
 @inner
-def _collision_threshold(shift, pull, point, target, lengths, eta, repeats, kinds):
+def _collision_threshold(shift, pull, point, target, lengths, eta, repeats, kinds, room):
     """Find the pull and the shift of `proximal.prox_collision`."""
     width = len(shift)
     pull[:] = 0
     shift[:] = -np.inf
-    sums = np.empty((5, width), shift.dtype)
+    sums = take_rows(room, 5, width)
     for _ in range(repeats):
         sums[:] = 0
         for k in kinds:
@@ -158,10 +161,10 @@ def _solve_for_used(shift, pull, sums, lengths, eta):
 
 
 @inner
-def _reverse_threshold(shift, point, target, lengths, eta, repeats, kinds):
+def _reverse_threshold(shift, point, target, lengths, eta, repeats, kinds, room):
     """Find the shift of `proximal.prox_reverse` by Newton steps."""
     width, one, least = len(shift), shift.dtype.type(1), shift.dtype.type(1e-6)
-    total, falls = np.empty_like(shift), np.empty_like(shift)
+    total, falls = take(room, width), take(room, width)
     _start_from_all(shift, point, kinds)
     for _ in range(repeats):
         total[:] = 0

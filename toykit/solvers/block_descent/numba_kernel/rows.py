@@ -3,26 +3,8 @@
 Constants have the arrays' type, since one of double precision would make the whole loop double.
 """
 
-from typing import NamedTuple
-
-import numpy as np
-
 from toykit._shared.compiled import inner
-
-
-class Row(NamedTuple):
-    """Numbers of a row of pixels for every class, in a flat array: class k of pixel x is values[start + k stride + x]."""
-
-    values: np.ndarray
-    start: int
-    stride: int
-
-
-@inner
-def of_class(row, k, width):
-    """Return the numbers of class k, a view (width,)."""
-    first = row.start + k * row.stride
-    return row.values[first : first + width]
+from toykit.solvers.block_descent.numba_kernel.room import give_back, of_class, take
 
 
 @inner
@@ -32,6 +14,13 @@ def holds(p):
     for x in range(len(p)):
         total += p[x]
     return total > 0
+
+
+@inner
+def copy(out, a):
+    """Set out to a."""
+    for x in range(len(out)):
+        out[x] = a[x]
 
 
 @inner
@@ -89,9 +78,11 @@ def add_impurity(out, p):
 
 
 @inner
-def normalize(row, kinds, width):
+def normalize(row, kinds, width, room):
     """Scale the numbers of some classes so that each pixel's sum is 1."""
-    sums, one, least = np.zeros(width, row.values.dtype), row.values.dtype.type(1), row.values.dtype.type(1e-37)
+    used, one, least = room.used[0], row.values.dtype.type(1), row.values.dtype.type(1e-37)
+    sums = take(room, width)
+    sums[:] = 0
     for k in kinds:
         add(sums, of_class(row, k, width))
     for x in range(width):
@@ -99,6 +90,7 @@ def normalize(row, kinds, width):
     for k in kinds:
         p = of_class(row, k, width)
         multiply(p, p, sums)
+    give_back(room, used)
 
 
 @inner
@@ -106,7 +98,7 @@ def add_image_sums(totals, a):
     """Add the sum of each image's part of a row to its total; all images have parts of equal length."""
     width = len(a) // len(totals)
     for image in range(len(totals)):
-        total = 0.0
-        for x in range(image * width, (image + 1) * width):
-            total += a[x]
+        part, total = a[image * width : (image + 1) * width], 0.0
+        for x in range(width):
+            total += part[x]
         totals[image] += total

@@ -13,16 +13,8 @@ from toykit._shared.compiled import inlined, inner
 from toykit.solvers.block_descent.numba_kernel.forms import add_slopes
 from toykit.solvers.block_descent.numba_kernel.line_search import line_search
 from toykit.solvers.block_descent.numba_kernel.proximal import apply_thresholds, find_thresholds, wakes
-from toykit.solvers.block_descent.numba_kernel.rows import (
-    Row,
-    add_image_sums,
-    add_product,
-    add_products,
-    add_two_products,
-    multiply,
-    normalize,
-    of_class,
-)
+from toykit.solvers.block_descent.numba_kernel.room import Row, of_class, take, take_rows
+from toykit.solvers.block_descent.numba_kernel.rows import add_image_sums, add_product, add_products, add_two_products, multiply, normalize
 from toykit.solvers.block_descent.numba_kernel.unary import CCE, CE, RCE, Q, unary_curvature
 
 
@@ -71,17 +63,19 @@ class Gradient(NamedTuple):
 
 
 @inlined
-def update(pixels, neighbors, terms, options, held, alive, change):
+def update(pixels, neighbors, terms, options, held, alive, change, room):
     """Move the labels of a row by one step and return the classes that it may hold now.
 
     held[:alive]: the classes that a pixel or a neighbour holds; `held` has room for all classes. The energy change of each
     image in the row is added to `change`.
     """
     if terms.cross_entropy == RCE:  # its barrier keeps every class above zero
-        held, alive = np.arange(len(held)), len(held)
-    gradient = find_gradient(pixels, neighbors, terms, options.omega, held[:alive])
-    goal, kinds = proximal_step(pixels, neighbors, gradient, terms, options, held, alive)
-    length, lowest = line_search(pixels, neighbors, gradient.products, goal, terms, options, kinds)
+        alive = len(held)
+        for k in range(alive):
+            held[k] = k
+    gradient = find_gradient(pixels, neighbors, terms, options.omega, held[:alive], room)
+    goal, kinds = proximal_step(pixels, neighbors, gradient, terms, options, held, alive, room)
+    length, lowest = line_search(pixels, neighbors, gradient.products, goal, terms, options, kinds, room)
     add_image_sums(change, lowest)
     for k in kinds:
         _move(of_class(pixels.labels, k, len(length)), length, of_class(goal, k, len(length)))
@@ -89,18 +83,18 @@ def update(pixels, neighbors, terms, options, held, alive, change):
 
 
 @inlined
-def find_gradient(pixels, neighbors, terms, omega, kinds):
+def find_gradient(pixels, neighbors, terms, omega, kinds, room):
     """Return the row's `Gradient`."""
     (count, width), number = neighbors.weights.shape, pixels.free.dtype.type
-    products, others = np.zeros_like(neighbors.weights), np.empty_like(neighbors.weights)
-    own, curvature, lengths = np.zeros_like(pixels.free), np.zeros_like(pixels.free), np.empty_like(pixels.free)
+    products, others = take_rows(room, count, width), take_rows(room, count, width)
+    own, curvature, lengths = take(room, width), take(room, width), take(room, width)
+    products[:], own[:], curvature[:] = 0, 0, 0
     labels, one = pixels.labels, number(1)
     for n in range(count):
         other = Row(labels.values, neighbors.starts[n], labels.stride)
         add_products(products[n], labels, other, kinds)
-        weights, impurity = neighbors.weights[n], neighbors.impurity[n]
-        edge = (others[n], own, curvature, weights, products[n], pixels.impurity, impurity)
-        add_slopes(terms.relaxation, edge)
+    edges = (others, own, curvature, neighbors.weights, products, pixels.impurity, neighbors.impurity)
+    add_slopes(terms.relaxation, edges)
     bending = unary_curvature(terms)
     pulling = terms.eta if terms.cross_entropy == Q else number(0)
     least = number(1e-3) * terms.eta + number(1e-12)
@@ -112,14 +106,14 @@ def find_gradient(pixels, neighbors, terms, omega, kinds):
 
 
 @inlined
-def proximal_step(pixels, neighbors, gradient, terms, options, held, alive):
+def proximal_step(pixels, neighbors, gradient, terms, options, held, alive, room):
     """Return each pixel's goal, a `Row`, and the classes that it may hold.
 
     A class that the step would wake joins the others, and the thresholds are found again.
     """
-    classes, width, kind = len(held), len(pixels.free), pixels.free.dtype
-    goal = Row(np.empty(classes * width, kind), 0, width)
-    shift, pull = np.empty(width, kind), np.empty(width, kind)
+    classes, width = len(held), len(pixels.free)
+    goal = Row(take(room, classes * width), 0, width)
+    shift, pull = take(room, width), take(room, width)
     bending, unary = unary_curvature(terms), terms.cross_entropy
     for x in range(width):
         pull[x] = bending * gradient.lengths[x]
@@ -129,7 +123,7 @@ def proximal_step(pixels, neighbors, gradient, terms, options, held, alive):
         if unary in (CE, Q):
             add_product(z, pull, of_class(pixels.target, k, width))
     while True:
-        find_thresholds(shift, pull, goal, pixels.target, gradient.lengths, terms, options, held[:alive])
+        find_thresholds(shift, pull, goal, pixels.target, gradient.lengths, terms, options, held[:alive], room)
         before = alive
         for k in range(classes):
             if unary != RCE and not _contains(held[:before], k):
@@ -146,7 +140,7 @@ def proximal_step(pixels, neighbors, gradient, terms, options, held, alive):
             break
     kinds = held[:alive]
     apply_thresholds(goal, shift, pull, pixels.target, gradient.lengths, terms, kinds)
-    normalize(goal, kinds, width)
+    normalize(goal, kinds, width, room)
     return goal, kinds
 
 

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 
 # NaN and infinity keep their meaning
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 #: Settings of all functions that outer loops call. Nothing but compiled code calls them: functions for calls from Python and C
-#: would take a quarter of the time of compiling.
+#: would take a quarter of the time of compiling. They count no references to arrays, which takes as long as a short loop and
+#: lets threads wait for each other; so they can neither allocate an array nor return one, unless they are `inlined`.
 _WITHIN: dict[str, Any] = {
     "fastmath": FAST,
     "error_model": "numpy",
@@ -31,8 +32,16 @@ _WITHIN: dict[str, Any] = {
 #: error model a test for division by zero would keep a loop from being vectorised.
 inner = numba.njit(**_WITHIN)
 #: As `inner`, for large functions with one caller: they become part of it before LLVM sees them. LLVM would else optimise each
-#: by itself, and again within its caller, that one's caller, and so on. Small functions gain nothing by it.
+#: by itself, and again within its caller, that one's caller, and so on. Also for functions that return an array, see above.
 inlined = numba.njit(**_WITHIN, inline="always")
+
+
+def generated(generator: Callable[..., tuple[Any, Callable]]) -> Callable[..., Any]:
+    """Decorate what generates LLVM's code of a function for compiled code: see `numba.extending.intrinsic`.
+
+    The function is called without the generator's first argument, the typing context.
+    """
+    return intrinsic(generator)
 
 
 def in_compiled_code(function: Callable) -> Callable[[Callable], Callable]:

@@ -4,13 +4,13 @@ Numba leaves loops over eight numbers scalar (it vectorises long loops only), wh
 the eight numbers are a tuple, which exists between these functions in the source only.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+
+from toykit._shared.compiled import generated
 
 #: Numbers at a time.
 WIDTH = 8
@@ -18,12 +18,7 @@ WIDTH = 8
 PATCH = 4
 
 
-def _in_compiled_code(generator: Callable[..., tuple[Any, Callable]]) -> Callable[..., Any]:
-    """Decorate what generates a function for compiled code, which has no typing context: see `numba.extending.intrinsic`."""
-    return intrinsic(generator)
-
-
-@_in_compiled_code
+@generated
 def read(typing_context: Any, rows: Any, n: Any) -> Any:
     """Return row n."""
 
@@ -34,7 +29,7 @@ def read(typing_context: Any, rows: Any, n: Any) -> Any:
     return types.UniTuple(rows.dtype, WIDTH)(rows, types.intp), generate
 
 
-@_in_compiled_code
+@generated
 def write(typing_context: Any, rows: Any, n: Any, v: Any) -> Any:
     """Set row n."""
 
@@ -46,7 +41,7 @@ def write(typing_context: Any, rows: Any, n: Any, v: Any) -> Any:
     return types.void(rows, types.intp, v), generate
 
 
-@_in_compiled_code
+@generated
 def times(typing_context: Any, w: Any, v: Any) -> Any:
     """Return w v."""
 
@@ -57,7 +52,7 @@ def times(typing_context: Any, w: Any, v: Any) -> Any:
     return v(v.dtype, v), generate
 
 
-@_in_compiled_code
+@generated
 def plus(typing_context: Any, u: Any, w: Any, v: Any) -> Any:
     """Return u + w v."""
 
@@ -69,7 +64,7 @@ def plus(typing_context: Any, u: Any, w: Any, v: Any) -> Any:
     return u(u, u.dtype, v), generate
 
 
-@_in_compiled_code
+@generated
 def add_linked(typing_context: Any, out: Any, n: Any, rows: Any, index: Any, weight: Any, first: Any, last: Any) -> Any:
     """Set the n-th PATCH rows to the sum over first <= m < last of weight[m] times the index[m]-th PATCH rows.
 
@@ -102,7 +97,7 @@ def add_linked(typing_context: Any, out: Any, n: Any, rows: Any, index: Any, wei
     return types.void(out, types.intp, rows, index, weight, types.intp, types.intp), generate
 
 
-@_in_compiled_code
+@generated
 def add_products(typing_context: Any, out: Any, first: Any, hats: Any, column: Any, rows: Any, count: Any) -> Any:
     """Add to row first + c of `out`, c < WIDTH, the sum over p < count of hats[p, c] hats[p, column] times row p.
 
@@ -133,7 +128,7 @@ def add_products(typing_context: Any, out: Any, first: Any, hats: Any, column: A
     return types.void(out, types.intp, hats, types.intp, rows, types.intp), generate
 
 
-@_in_compiled_code
+@generated
 def fetch(typing_context: Any, rows: Any, n: Any) -> Any:
     """Begin to load row n, which is needed soon, into the cache."""
 

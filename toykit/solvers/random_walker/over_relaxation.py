@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toykit._shared.compiled import inner, outer
+from toykit._shared.compiled import inlined, inner, outer
 from toykit.energy import Subproblem
 from toykit.solvers.layouts.four_colour_grid import FourColourGrid, pack
 
@@ -208,7 +208,7 @@ def _add_neighbors(out, labels, weights, offsets, row, column, line, k):
             out[x] += w_a[x] * a[x] + w_b[x] * b[x] + w_c[x] * c[x] + w_d[x] * d[x]
 
 
-@inner
+@inlined
 def _neighbor(labels, offset, row, column, line, k, width):
     """Return the labels of the neighbours of a half-row's pixels at an offset, for one class."""
     r, c = row + offset[0], column + offset[1]

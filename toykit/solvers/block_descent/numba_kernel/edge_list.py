@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from toykit._shared.compiled import inlined, inner, outer
+from toykit.solvers.block_descent.numba_kernel.class_sums import set_products
 from toykit.solvers.block_descent.numba_kernel.forms import add_potts
-from toykit.solvers.block_descent.numba_kernel.grid import number
-from toykit.solvers.block_descent.numba_kernel.room import Room, Row, of_class, size_of_room, take, take_integers, take_rows
-from toykit.solvers.block_descent.numba_kernel.rows import add_impurity, add_products
+from toykit.solvers.block_descent.numba_kernel.room import make_room, size_of_room, take, take_integers, take_rows
+from toykit.solvers.block_descent.numba_kernel.rows import Row, add_impurity, count_up, of_class
 from toykit.solvers.block_descent.numba_kernel.sources import SOURCES
 from toykit.solvers.block_descent.numba_kernel.step import Neighbors, Pixels, update
 from toykit.solvers.block_descent.numba_kernel.unary import add_unary
@@ -41,8 +41,7 @@ def sweep(digest):
         _ = digest  # closes over it, see `outer`
         for tile in range(first, last):
             count = _most_neighbors(block, tile)
-            numbers, integers = _size_of_room(block, count)
-            room = Room(np.empty(numbers, block.free.dtype), np.empty(integers, np.int64), np.zeros(2, np.int64))
+            room = make_room(_size_of_room(block, count), block.free.dtype)
             _update_tile(block, terms, options, tile * TILE, change[tile : tile + 1], count, room)
 
     return sweep_tiles
@@ -56,8 +55,7 @@ def energy(digest):
         _ = digest  # closes over it, see `outer`
         for tile in range(first, last):
             count = _most_neighbors(block, tile)
-            numbers, integers = _size_of_room(block, count)
-            room = Room(np.empty(numbers, block.free.dtype), np.empty(integers, np.int64), np.zeros(2, np.int64))
+            room = make_room(_size_of_room(block, count), block.free.dtype)
             value[tile] = _energy(block, terms, tile * TILE, count, room)
 
     return energy_of_tiles
@@ -86,17 +84,16 @@ def _energy(block, terms, first, count, room):
     pixels, neighbors, held, alive = _gather(block, some, first, count, room)
     labels = pixels.labels
     match, out, everything = take(room, len(some)), take(room, len(some)), take_integers(room, len(held))
-    match[:], out[:] = 0, 0
-    number(everything)
-    add_products(match, pixels.target, labels, everything)
+    out[:] = 0
+    count_up(everything)
+    set_products(match, pixels.target, labels, everything)
     add_unary(out, terms.cross_entropy, match, labels, pixels.target, everything)
     total = 0.0
     for x in range(len(some)):
         total += terms.eta * out[x] * pixels.free[x]
     out[:] = 0
     for n in range(len(neighbors.starts)):
-        match[:] = 0
-        add_products(match, labels, Row(labels.values, neighbors.starts[n], labels.stride), held[:alive])
+        set_products(match, labels, Row(labels.values, neighbors.starts[n], labels.stride), held[:alive])
         add_potts(terms.relaxation, (out, neighbors.weights[n], match, pixels.impurity, neighbors.impurity[n]))
     for x in range(len(some)):
         total += 0.5 * out[x]  # each edge is met from both its ends
@@ -130,8 +127,8 @@ def _gather(block, some, first, count, room):
     y, sigma = take(room, (count + 1) * classes * width), take(room, classes * width)
     weights, others = take_rows(room, count, width), take_rows(room, count, width)
     impurity, free = take(room, width), take(room, width)
-    places, kinds, seen, alive = take_integers(room, count), take_integers(room, classes), take_integers(room, classes), 0
-    weights[:], seen[:] = 0, 0
+    places, kinds, seen = take_integers(room, count), take_integers(room, classes), take_integers(room, classes)
+    weights[:], seen[:], alive = 0, 0, 0
     for x in range(width):
         i, own = some[x], count * classes * width + x
         impurity[x], free[x] = block.impurity[i], block.free[i]

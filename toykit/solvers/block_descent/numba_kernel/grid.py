@@ -9,9 +9,18 @@ from typing import NamedTuple
 import numpy as np
 
 from toykit._shared.compiled import inlined, inner, outer
+from toykit.solvers.block_descent.numba_kernel.class_sums import set_products
 from toykit.solvers.block_descent.numba_kernel.forms import add_potts
-from toykit.solvers.block_descent.numba_kernel.room import Room, Row, of_class, size_of_room, take_integers, take_rows, take
-from toykit.solvers.block_descent.numba_kernel.rows import add_image_sums, add_impurity, add_products, copy, holds
+from toykit.solvers.block_descent.numba_kernel.room import make_room, size_of_room, take, take_integers, take_rows
+from toykit.solvers.block_descent.numba_kernel.rows import (
+    Row,
+    add_image_sums,
+    add_impurity,
+    copy,
+    count_up,
+    holds,
+    of_class,
+)
 from toykit.solvers.block_descent.numba_kernel.sources import SOURCES
 from toykit.solvers.block_descent.numba_kernel.step import Neighbors, Pixels, update
 from toykit.solvers.block_descent.numba_kernel.unary import RCE, Q, add_unary
@@ -47,8 +56,7 @@ def sweep(digest):
 
     def sweep_lines(first, last, grid, terms, options, row, change):
         _ = digest  # closes over it, see `outer`
-        numbers, integers = size_of_room(len(grid.offsets), grid.labels.shape[4], grid.free.shape[4])
-        room = Room(np.empty(numbers, grid.free.dtype), np.empty(integers, np.int64), np.empty(2, np.int64))
+        room = make_room(size_of_room(len(grid.offsets), grid.labels.shape[4], grid.free.shape[4]), grid.free.dtype)
         _update_lines(first, last, grid, terms, options, row, change, room)
 
     return sweep_lines
@@ -60,8 +68,7 @@ def energy(digest):
 
     def energy_of_half_rows(first, last, grid, terms, value):
         _ = digest  # closes over it, see `outer`
-        numbers, integers = size_of_room(len(grid.offsets), grid.labels.shape[4], grid.free.shape[4])
-        room = Room(np.empty(numbers, grid.free.dtype), np.empty(integers, np.int64), np.empty(2, np.int64))
+        room = make_room(size_of_room(len(grid.offsets), grid.labels.shape[4], grid.free.shape[4]), grid.free.dtype)
         _add_energies(first, last, grid, terms, value, room)
 
     return energy_of_half_rows
@@ -128,17 +135,17 @@ def _add_energy(grid, terms, image, row, column, line, total, room):
     labels, width = pixels.labels, len(pixels.free)
     held, alive = classes_held(grid.held, places[-1:], grid.labels.shape[4], room)
     everything, value, product = take_integers(room, len(held)), take(room, width), take(room, width)
-    number(everything)
+    count_up(everything)
     kinds = everything if terms.cross_entropy in (RCE, Q) else held[:alive]
-    value[:], product[:] = 0, 0
-    add_products(product, pixels.target, labels, kinds)
+    value[:] = 0
+    set_products(product, pixels.target, labels, kinds)
     add_unary(value, terms.cross_entropy, product, labels, pixels.target, kinds)
     for x in range(width):
         value[x] = terms.eta * value[x] * pixels.free[x]
     add_image_sums(total, value)
     for n in range(0, len(neighbors.starts), 2):
-        product[:], value[:] = 0, 0
-        add_products(product, labels, Row(labels.values, neighbors.starts[n], labels.stride), held[:alive])
+        value[:] = 0
+        set_products(product, labels, Row(labels.values, neighbors.starts[n], labels.stride), held[:alive])
         add_potts(terms.relaxation, (value, neighbors.weights[n], product, pixels.impurity, neighbors.impurity[n]))
         add_image_sums(total, value)
 
@@ -185,13 +192,6 @@ def _neighbors(grid, places, image, row, column, line, room):
         copy(weights[n], affinity[i : i + width])
         copy(impurity[n], mixed[j : j + width])
     return Neighbors(starts, weights, impurity)
-
-
-@inner
-def number(kinds):
-    """Set kinds to 0, 1, 2 and so on."""
-    for k in range(len(kinds)):
-        kinds[k] = k
 
 
 @inlined

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from toykit._shared.compiled import inlined, inner
+from toykit.solvers.block_descent.numba_kernel.class_sums import multiply_with_neighbors, set_products
 from toykit.solvers.block_descent.numba_kernel.forms import add_rises, add_turns
-from toykit.solvers.block_descent.numba_kernel.room import Row, give_back, of_class, take, take_integers, take_rows
-from toykit.solvers.block_descent.numba_kernel.rows import add, add_products
+from toykit.solvers.block_descent.numba_kernel.room import give_back, take, take_integers, take_rows
+from toykit.solvers.block_descent.numba_kernel.rows import Row, add, of_class
 from toykit.solvers.block_descent.numba_kernel.unary import RCE, add_unary_rise, add_unary_slope
 
 
@@ -67,14 +68,12 @@ def _segment(pixels, neighbors, products, goal, terms, kinds, room):
     """Return the row's `Segment`."""
     width = len(pixels.free)
     goal_products, sums = take_rows(room, len(products), width), take_rows(room, 4, width)
-    goal_products[:], sums[:] = 0, 0
+    sums[:] = 0
     goal_impurity, square, match, goal_match = sums[0], sums[1], sums[2], sums[3]
-    for n in range(len(products)):
-        other = Row(pixels.labels.values, neighbors.starts[n], pixels.labels.stride)
-        add_products(goal_products[n], goal, other, kinds)
+    multiply_with_neighbors(goal_products, goal, pixels.labels, neighbors.starts, kinds)
     if terms.cross_entropy != RCE:
-        add_products(match, pixels.target, pixels.labels, kinds)
-        add_products(goal_match, pixels.target, goal, kinds)
+        set_products(match, pixels.target, pixels.labels, kinds)
+        set_products(goal_match, pixels.target, goal, kinds)
     for k in kinds:
         _add_distance(goal_impurity, square, of_class(goal, k, width), of_class(pixels.labels, k, width))
     return Segment(

@@ -1,7 +1,7 @@
 """The proximal maps of `toykit.solvers.block_descent.proximal` along a row.
 
 Each map has a threshold, `shift`, found by a search; then the goal follows for each class on its own. `kinds` are the classes
-that the search covers.
+that the search covers. Its sums over classes for CCE are taken as in `class_sums`.
 """
 
 import math
@@ -9,8 +9,10 @@ import math
 import numpy as np
 
 from toykit._shared.compiled import inner
-from toykit.solvers.block_descent.numba_kernel.room import give_back, of_class, take, take_rows
-from toykit.solvers.block_descent.numba_kernel.rows import add
+from toykit.solvers.block_descent.numba_kernel import lanes
+from toykit.solvers.block_descent.numba_kernel.lanes import LANES
+from toykit.solvers.block_descent.numba_kernel.room import give_back, take, take_rows
+from toykit.solvers.block_descent.numba_kernel.rows import add, of_class
 from toykit.solvers.block_descent.numba_kernel.unary import CCE, RCE
 from toykit.solvers.block_descent.scalar_forms import inverse
 
@@ -115,11 +117,46 @@ def _collision_threshold(shift, pull, point, target, lengths, eta, repeats, kind
     shift[:] = -np.inf
     sums = take_rows(room, 5, width)
     for _ in range(repeats):
+        _add_up_used(sums, point, target, pull, shift, kinds)
+        if not _solve_for_used(shift, pull, sums, lengths, eta):
+            break
+
+
+@inner
+def _add_up_used(sums, point, target, pull, shift, kinds):
+    """Set the sums over the classes in use of 1, z, sigma, sigma z, sigma^2; z is the point."""
+    width, one, zero = len(shift), shift.dtype.type(1), shift.dtype.type(0)
+    if width < LANES:
         sums[:] = 0
         for k in kinds:
             _add_used(sums, of_class(point, k, width), of_class(target, k, width), pull, shift)
-        if not _solve_for_used(shift, pull, sums, lengths, eta):
-            break
+        return
+    for begin in range(0, width, LANES):
+        first, ones = min(begin, width - LANES), lanes.repeat(one)
+        count, total, mass, mixed, power = (
+            lanes.repeat(zero),
+            lanes.repeat(zero),
+            lanes.repeat(zero),
+            lanes.repeat(zero),
+            lanes.repeat(zero),
+        )
+        pulls, shifts = lanes.load(pull, first), lanes.load(shift, first)
+        for k in kinds:
+            z, sigma = (
+                lanes.load(point.values, point.start + k * point.stride + first),
+                lanes.load(target.values, target.start + k * target.stride + first),
+            )
+            y = lanes.add_product(z, pulls, sigma)
+            used = lanes.where_above(y, shifts, sigma)
+            count = lanes.add(count, lanes.where_above(y, shifts, ones))
+            total = lanes.add(total, lanes.where_above(y, shifts, z))
+            mass = lanes.add(mass, used)
+            mixed, power = lanes.add_product(mixed, used, z), lanes.add_product(power, used, sigma)
+        lanes.store(sums[0], first, count)
+        lanes.store(sums[1], first, total)
+        lanes.store(sums[2], first, mass)
+        lanes.store(sums[3], first, mixed)
+        lanes.store(sums[4], first, power)
 
 
 @inner

@@ -6,16 +6,14 @@ views that this doubled the time of a sweep. Compiled code that counts nothing (
 return an array, however. What returns one here is therefore generated as LLVM's code.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
-from toykit._shared.compiled import inner
+from toykit._shared.compiled import generated, inlined, inner
 
 
 class Room(NamedTuple):
@@ -26,18 +24,17 @@ class Room(NamedTuple):
     used: np.ndarray  # (2,), of numbers and integers
 
 
-class Row(NamedTuple):
-    """Numbers of a row of pixels for every class, in a flat array: class k of pixel x is values[start + k stride + x]."""
-
-    values: np.ndarray
-    start: int
-    stride: int
-
-
 @inner
 def size_of_room(neighbors, classes, width):
     """Return how many numbers, and integers, one step of a row takes (`step.update` and what its caller gives it)."""
     return (9 * neighbors + 4 * classes + 48) * width, 2 * neighbors + 3 * classes + 2 + width
+
+
+@inlined
+def make_room(size, kind):
+    """Return an empty `Room` of some size, for numbers of a type; for outer loops, which alone can allocate."""
+    numbers, integers = size
+    return Room(np.empty(numbers, kind), np.empty(integers, np.int64), np.zeros(2, np.int64))
 
 
 @inner
@@ -46,26 +43,7 @@ def give_back(room, used):
     room.used[0] = used
 
 
-def _in_compiled_code(generator: Callable[..., tuple[Any, Callable]]) -> Callable[..., Any]:
-    """Decorate what generates a function for compiled code, which has no typing context: see `numba.extending.intrinsic`."""
-    return intrinsic(generator)
-
-
-@_in_compiled_code
-def of_class(typing_context: Any, row: Any, k: Any, width: Any) -> Any:
-    """Return the numbers of class k of a `Row`, a view (width,)."""
-    kind = row.types[0]
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        row, k, width = arguments
-        values, start, stride = (builder.extract_value(row, n) for n in range(3))
-        first = builder.add(start, builder.mul(k, stride))
-        return _view(context, builder, kind, values, first, [width])
-
-    return kind(row, types.intp, types.intp), generate
-
-
-@_in_compiled_code
+@generated
 def take(typing_context: Any, room: Any, count: Any) -> Any:
     """Return an array (count,) of any numbers from a `Room`."""
 
@@ -75,7 +53,7 @@ def take(typing_context: Any, room: Any, count: Any) -> Any:
     return room.types[0](room, types.intp), generate
 
 
-@_in_compiled_code
+@generated
 def take_integers(typing_context: Any, room: Any, count: Any) -> Any:
     """Return an array (count,) of any integers from a `Room`."""
 
@@ -85,7 +63,7 @@ def take_integers(typing_context: Any, room: Any, count: Any) -> Any:
     return room.types[1](room, types.intp), generate
 
 
-@_in_compiled_code
+@generated
 def take_rows(typing_context: Any, room: Any, rows: Any, count: Any) -> Any:
     """Return an array (rows, count) of any numbers from a `Room`."""
 
@@ -98,9 +76,7 @@ def take_rows(typing_context: Any, room: Any, rows: Any, count: Any) -> Any:
 def _take(context: Any, builder: Any, signature: Any, arguments: Any, part: int) -> Any:
     """Generate code that hands out numbers (part 0) or integers (1) in a shape; an error where too few are left."""
     (room, *shape), kinds = arguments, signature.args[0].types
-    whole, used = (
-        context.make_array(kinds[n])(context, builder, builder.extract_value(room, n)) for n in (part, 2)
-    )
+    whole, used = (context.make_array(kinds[n])(context, builder, builder.extract_value(room, n)) for n in (part, 2))
     place = builder.gep(used.data, [context.get_constant(types.intp, part)])
     first, count = builder.load(place), shape[0]
     for extent in shape[1:]:
@@ -109,10 +85,10 @@ def _take(context: Any, builder: Any, signature: Any, arguments: Any, part: int)
     with cgutils.if_unlikely(builder, builder.icmp_signed(">", end, whole.nitems)):
         context.call_conv.return_user_exc(builder, MemoryError, ("size_of_room is too small",))
     builder.store(end, place)
-    return _view(context, builder, signature.return_type, builder.extract_value(room, part), first, shape)
+    return view(context, builder, signature.return_type, builder.extract_value(room, part), first, shape)
 
 
-def _view(context: Any, builder: Any, kind: Any, array: Any, first: Any, shape: list) -> Any:
+def view(context: Any, builder: Any, kind: Any, array: Any, first: Any, shape: list) -> Any:
     """Generate code for a contiguous view of an array from a place on; it counts as no reference."""
     whole = context.make_array(kind.copy(ndim=1))(context, builder, array)
     size = context.get_constant(types.intp, kind.dtype.bitwidth // 8)

@@ -3,8 +3,42 @@
 Constants have the arrays' type, since one of double precision would make the whole loop double.
 """
 
-from toykit._shared.compiled import inner
-from toykit.solvers.block_descent.numba_kernel.room import give_back, of_class, take
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+
+from toykit._shared.compiled import generated, inner
+from toykit.solvers.block_descent.numba_kernel.room import give_back, take, view
+
+
+class Row(NamedTuple):
+    """Numbers of a row of pixels for every class, in a flat array: class k of pixel x is values[start + k stride + x]."""
+
+    values: np.ndarray
+    start: int
+    stride: int
+
+
+@generated
+def of_class(typing_context: Any, row: Any, k: Any, width: Any) -> Any:
+    """Return the numbers of class k of a `Row`, a view (width,)."""
+    kind = row.types[0]
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        row, k, width = arguments
+        values, start, stride = (builder.extract_value(row, n) for n in range(3))
+        first = builder.add(start, builder.mul(k, stride))
+        return view(context, builder, kind, values, first, [width])
+
+    return kind(row, types.intp, types.intp), generate
+
+
+@inner
+def count_up(kinds):
+    """Set kinds to 0, 1, 2 and so on."""
+    for k in range(len(kinds)):
+        kinds[k] = k
 
 
 @inner
@@ -45,29 +79,17 @@ def add_two_products(out, a, b, c, d):
 
 
 @inner
-def add_products(out, a, b, kinds):
-    """Add to out the sum over some classes of the product of two `Row`s.
-
-    Three classes are added in one pass, which saves two in three stores.
-    """
-    width, m = len(out), 0
-    while m + 3 <= len(kinds):
-        k, r, n = kinds[m], kinds[m + 1], kinds[m + 2]
-        a0, a1, a2 = of_class(a, k, width), of_class(a, r, width), of_class(a, n, width)
-        b0, b1, b2 = of_class(b, k, width), of_class(b, r, width), of_class(b, n, width)
-        for x in range(width):
-            out[x] += a0[x] * b0[x] + a1[x] * b1[x] + a2[x] * b2[x]
-        m += 3
-    while m < len(kinds):
-        add_product(out, of_class(a, kinds[m], width), of_class(b, kinds[m], width))
-        m += 1
-
-
-@inner
 def multiply(out, a, b):
     """Set out to a b."""
     for x in range(len(out)):
         out[x] = a[x] * b[x]
+
+
+@inner
+def scale(a, b):
+    """Multiply a by b."""
+    for x in range(len(a)):
+        a[x] *= b[x]
 
 
 @inner
@@ -88,8 +110,7 @@ def normalize(row, kinds, width, room):
     for x in range(width):
         sums[x] = one / max(sums[x], least)
     for k in kinds:
-        p = of_class(row, k, width)
-        multiply(p, p, sums)
+        scale(of_class(row, k, width), sums)
     give_back(room, used)
 
 

@@ -10,11 +10,21 @@ from typing import NamedTuple
 import numpy as np
 
 from toykit._shared.compiled import inlined, inner
+from toykit.solvers.block_descent.numba_kernel.class_sums import multiply_with_neighbors
 from toykit.solvers.block_descent.numba_kernel.forms import add_slopes
 from toykit.solvers.block_descent.numba_kernel.line_search import line_search
 from toykit.solvers.block_descent.numba_kernel.proximal import apply_thresholds, find_thresholds, wakes
-from toykit.solvers.block_descent.numba_kernel.room import Row, of_class, take, take_rows
-from toykit.solvers.block_descent.numba_kernel.rows import add_image_sums, add_product, add_products, add_two_products, multiply, normalize
+from toykit.solvers.block_descent.numba_kernel.room import take, take_rows
+from toykit.solvers.block_descent.numba_kernel.rows import (
+    Row,
+    add_image_sums,
+    add_product,
+    add_two_products,
+    count_up,
+    multiply,
+    normalize,
+    of_class,
+)
 from toykit.solvers.block_descent.numba_kernel.unary import CCE, CE, RCE, Q, unary_curvature
 
 
@@ -70,9 +80,8 @@ def update(pixels, neighbors, terms, options, held, alive, change, room):
     image in the row is added to `change`.
     """
     if terms.cross_entropy == RCE:  # its barrier keeps every class above zero
+        count_up(held)
         alive = len(held)
-        for k in range(alive):
-            held[k] = k
     gradient = find_gradient(pixels, neighbors, terms, options.omega, held[:alive], room)
     goal, kinds = proximal_step(pixels, neighbors, gradient, terms, options, held, alive, room)
     length, lowest = line_search(pixels, neighbors, gradient.products, goal, terms, options, kinds, room)
@@ -88,11 +97,9 @@ def find_gradient(pixels, neighbors, terms, omega, kinds, room):
     (count, width), number = neighbors.weights.shape, pixels.free.dtype.type
     products, others = take_rows(room, count, width), take_rows(room, count, width)
     own, curvature, lengths = take(room, width), take(room, width), take(room, width)
-    products[:], own[:], curvature[:] = 0, 0, 0
+    own[:], curvature[:] = 0, 0
     labels, one = pixels.labels, number(1)
-    for n in range(count):
-        other = Row(labels.values, neighbors.starts[n], labels.stride)
-        add_products(products[n], labels, other, kinds)
+    multiply_with_neighbors(products, labels, labels, neighbors.starts, kinds)
     edges = (others, own, curvature, neighbors.weights, products, pixels.impurity, neighbors.impurity)
     add_slopes(terms.relaxation, edges)
     bending = unary_curvature(terms)
@@ -144,7 +151,7 @@ def proximal_step(pixels, neighbors, gradient, terms, options, held, alive, room
     return goal, kinds
 
 
-@inner
+@inlined
 def _descend(z, pixels, neighbors, gradient, k):
     """Set z to the row's labels of class k less the step length times the gradient."""
     width, labels = len(z), pixels.labels

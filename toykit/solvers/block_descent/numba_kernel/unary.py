@@ -2,7 +2,7 @@
 
 from toykit._shared.compiled import inner
 from toykit.simplex import extended_log
-from toykit.solvers.block_descent.numba_kernel.room import of_class
+from toykit.solvers.block_descent.numba_kernel.rows import of_class
 from toykit.solvers.block_descent.scalar_forms import inverse, log_ratio
 
 #: Their order is their number in compiled code.

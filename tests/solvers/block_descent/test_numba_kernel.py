@@ -1,0 +1,96 @@
+"""The numba kernel's parts: vectors, sums over classes and the room for intermediate results, against numpy."""
+
+import numba
+import numpy as np
+import pytest
+
+from toykit._shared.compiled import inner
+from toykit.solvers.block_descent.numba_kernel import lanes
+from toykit.solvers.block_descent.numba_kernel.class_sums import multiply_with_neighbors, set_products
+from toykit.solvers.block_descent.numba_kernel.lanes import LANES
+from toykit.solvers.block_descent.numba_kernel.room import give_back, make_room, take, take_integers, take_rows
+from toykit.solvers.block_descent.numba_kernel.rows import Row
+
+TYPES = (np.float32, np.float64)
+
+
+@numba.njit
+def calculate(out, u, v, w, x, first):
+    """Set the LANES numbers from `first` on to u + v w + x where u > v, else to u + v w."""
+    a, b, c = lanes.load(u, first), lanes.load(v, first), lanes.load(w, first)
+    lanes.store(out, first, lanes.add(lanes.add_product(a, b, c), lanes.where_above(a, b, lanes.repeat(x))))
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("first", [0, 3])
+def test_vectors_calculate_as_numpy(kind, first):
+    u, v, w = np.random.default_rng(0).normal(size=(3, LANES + 5)).astype(kind)
+    v[first] = u[first]  # equal is not above
+    out = np.full_like(u, 7)
+    calculate(out, u, v, w, kind(2.5), first)
+    expected, inside = np.full_like(u, 7), slice(first, first + LANES)
+    expected[inside] = (u + v * w + np.where(u > v, kind(2.5), 0))[inside]
+    np.testing.assert_allclose(out, expected, atol=8 * np.finfo(kind).eps)
+
+
+@numba.njit
+def sums(out, products, rows, start, stride, starts, kinds):
+    row = Row(rows, start, stride)
+    set_products(out, row, Row(rows, starts[1], stride), kinds)
+    multiply_with_neighbors(products, row, row, starts, kinds)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("width", [1, LANES - 1, LANES, LANES + 1, 3 * LANES - 2])
+def test_sums_over_classes(kind, width):
+    classes, stride = 5, width + 2
+    rows = np.random.default_rng(width).normal(size=3 * classes * stride).astype(kind)
+    start, starts, kinds = classes * stride + 1, np.array([0, 2, 2 * classes * stride, 1]), np.array([3, 0, 4])
+    out, products = np.full(width, np.nan, kind), np.full((4, width), np.nan, kind)
+    sums(out, products, rows, start, stride, starts, kinds)
+
+    def of(first):
+        return rows[first + stride * np.arange(classes)[:, None] + np.arange(width)][kinds]
+
+    expected = np.stack([(of(start) * of(other)).sum(0) for other in starts])
+    np.testing.assert_allclose(products, expected, atol=20 * np.finfo(kind).eps)
+    np.testing.assert_allclose(out, expected[1], atol=20 * np.finfo(kind).eps)
+
+
+@numba.njit
+def furnish(numbers, integers):
+    """Take parts of a room, and some of them again."""
+    room = make_room((numbers, integers), np.float32)
+    a, b, c = take(room, 3), take_rows(room, 2, 4), take_integers(room, 5)
+    a[:], b[:], c[:] = 1, 2, 3
+    give_back(room, 3)
+    take(room, 8)[:4] = 4
+    return room.numbers.copy(), room.integers.copy(), room.used.copy()
+
+
+def test_a_room_is_handed_out_in_parts():
+    numbers, integers, used = furnish(11, 5)
+    assert numbers.tolist() == [1] * 3 + [4] * 4 + [2] * 4
+    assert integers.tolist() == [3] * 5
+    assert used.tolist() == [11, 5]
+
+
+@pytest.mark.parametrize("size", [(10, 5), (11, 4)])
+def test_a_room_that_is_too_small_is_an_error(size):
+    with pytest.raises(MemoryError, match="size_of_room"):
+        furnish(*size)
+
+
+def test_inner_functions_cannot_allocate():
+    """They count no references: an array of their own would never be freed."""
+
+    @inner
+    def allocate(n):
+        return np.empty(n).sum()
+
+    @numba.njit
+    def call(n):
+        return allocate(n)
+
+    with pytest.raises(numba.core.errors.NumbaError, match="array"):
+        call(3)

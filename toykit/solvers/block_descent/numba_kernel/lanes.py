@@ -1,0 +1,106 @@
+"""Sixteen pixels at a time, in compiled code: numbers that stay in vector registers while classes are added up.
+
+A loop along a row that adds one class after another loads and stores the sums each time. These functions take `LANES` pixels
+through all classes instead. Numba has no vectors; the type is ours, and LLVM splits it into the registers that there are.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core.datamodel import models, register_default
+
+from toykit._shared.compiled import generated
+
+LANES = 16
+_CONTRACT = ("contract",)
+
+
+class Lanes(types.Type):
+    """`LANES` numbers of one type."""
+
+    def __init__(self, dtype: Any):
+        super().__init__(name=f"Lanes({dtype})")
+        self.dtype = dtype
+
+
+@register_default(Lanes)
+class _LanesModel(models.PrimitiveModel):
+    """A vector register, or several."""
+
+    def __init__(self, manager: Any, kind: Lanes):
+        number = ir.FloatType() if kind.dtype == types.float32 else ir.DoubleType()
+        super().__init__(manager, kind, ir.VectorType(number, LANES))
+
+
+@generated
+def load(typing_context: Any, values: Any, first: Any) -> Any:
+    """Return values[first : first + LANES]."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(_address(context, builder, values, *arguments), align=values.dtype.bitwidth // 8)
+
+    return Lanes(values.dtype)(values, types.intp), generate
+
+
+@generated
+def store(typing_context: Any, values: Any, first: Any, v: Any) -> Any:
+    """Set values[first : first + LANES] to v."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = _address(context, builder, values, *arguments[:2])
+        builder.store(arguments[2], address, align=values.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(values, types.intp, v), generate
+
+
+@generated
+def repeat(typing_context: Any, x: Any) -> Any:
+    """Return a number x in every place."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector, place = context.get_data_type(signature.return_type), ir.IntType(32)
+        one = builder.insert_element(ir.Constant(vector, ir.Undefined), arguments[0], place(0))
+        return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(place, LANES), [0] * LANES))
+
+    return Lanes(x)(x), generate
+
+
+@generated
+def add(typing_context: Any, u: Any, v: Any) -> Any:
+    """Return u + v."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fadd(*arguments, flags=_CONTRACT)
+
+    return u(u, v), generate
+
+
+@generated
+def add_product(typing_context: Any, u: Any, v: Any, w: Any) -> Any:
+    """Return u + v w."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        u, v, w = arguments
+        return builder.fadd(u, builder.fmul(v, w, flags=_CONTRACT), flags=_CONTRACT)
+
+    return u(u, v, w), generate
+
+
+@generated
+def where_above(typing_context: Any, u: Any, v: Any, w: Any) -> Any:
+    """Return w where u > v, else 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        u, v, w = arguments
+        return builder.select(builder.fcmp_ordered(">", u, v), w, ir.Constant(w.type, None))
+
+    return w(u, v, w), generate
+
+
+def _address(context: Any, builder: Any, kind: Any, values: Any, first: Any) -> Any:
+    """Return the address of `LANES` numbers from a place on."""
+    data = context.make_array(kind)(context, builder, values).data
+    vector = ir.VectorType(context.get_data_type(kind.dtype), LANES)
+    return builder.bitcast(builder.gep(data, [first]), vector.as_pointer())

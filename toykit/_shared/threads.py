@@ -14,6 +14,8 @@ _pools: dict[int, tuple[int, ThreadPoolExecutor]] = {}  # by process: the number
 def share(loop: Callable[..., None], count: int, *arguments: Any, work: int | None = None) -> None:
     """Call loop(first, last, *arguments) for parts of range(count), one for each of torch's threads, and wait for all.
 
+    The first part runs in the thread that calls.
+
     Parameters
     ----------
     loop : callable
@@ -31,8 +33,12 @@ def share(loop: Callable[..., None], count: int, *arguments: Any, work: int | No
         return
     bounds = [count * part // threads for part in range(threads + 1)]
     pool = _pool(torch.get_num_threads())
-    parts = [pool.submit(loop, *bound, *arguments) for bound in itertools.pairwise(bounds)]
-    wait(parts)  # also if one fails: the others still write to the arguments
+    own, *others = itertools.pairwise(bounds)
+    parts = [pool.submit(loop, *bound, *arguments) for bound in others]
+    try:
+        loop(*own, *arguments)
+    finally:
+        wait(parts)  # also if one fails: the others still write to the arguments
     for part in parts:
         part.result()
 

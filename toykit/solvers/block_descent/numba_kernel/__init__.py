@@ -1,7 +1,8 @@
 """The fast solver's sweep and energy in fused loops for the CPU (numba); the same arithmetic as `torch_kernel`.
 
 `grid` and `edge_list` hold the loops of the two layouts. Both call `step`, which is made of the gradient (`forms`: the
-relaxations), the `proximal` step and the `line_search`; `unary` holds the cross-entropies, `rows` the innermost loops. Numba
+relaxations), the `proximal` step and the `line_search`; `unary` holds the cross-entropies, `rows` the innermost loops,
+`class_sums` those over classes in vector registers (`lanes`), and `room` the memory for a row's intermediate results. Numba
 compiles at the first call, which takes some seconds, and keeps the result on disk (`toykit._shared.compiled`).
 """
 

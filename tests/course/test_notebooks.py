@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -210,6 +211,45 @@ def test_run_keeps_going_and_writes_everything(tmp_path):
     assert lines[1].startswith("bad       failed")
     assert "double 42" in lines[2]
     assert lines[3].startswith("bad: cell 3: ZeroDivisionError")
+
+
+def test_an_interrupted_run_keeps_what_was_there(tmp_path, monkeypatch):
+    import papermill
+
+    paths = [
+        make_notebook(tmp_path / f"{n}.ipynb", "n = 1", "from toykit.course.runner import record\nrecord(n=n)")
+        for n in "abc"
+    ]
+    output = tmp_path / "out"
+    run(paths, [{}, {}, {}], output, progress=False)
+    before, execute = (output / "b.ipynb").read_text(), papermill.execute_notebook
+
+    def interrupt(source, target, **options):
+        if Path(source).name == "b.ipynb":
+            Path(target).write_text("{")
+            raise KeyboardInterrupt
+        return execute(source, target, **options)
+
+    monkeypatch.setattr(papermill, "execute_notebook", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(paths[:2], [{"n": 2}, {"n": 2}], output, progress=False)
+    assert (output / "b.ipynb").read_text() == before
+    assert sorted(path.name for path in output.iterdir()) == ["a.ipynb", "b.ipynb", "c.ipynb", "metrics.json"]
+    metrics = output / "metrics.json"
+    entries = json.loads(metrics.read_text())["notebooks"]
+    assert {name: entry["metrics"] for name, entry in entries.items()} == {
+        "a": {"n": 2},
+        "b": {"n": 1},
+    }  # c is not of this run
+    metrics.write_text(metrics.read_text().replace('"torch": "', '"torch": "another '))
+    with pytest.raises(KeyboardInterrupt):
+        run(paths[:2], [{}, {}], output, progress=False)
+    assert set(json.loads(metrics.read_text())["notebooks"]) == {
+        "a"
+    }  # numbers of other versions are not mixed with these
+    assert json.loads((output / "a.ipynb").read_text())["metadata"]["papermill"]["output_path"] == str(
+        output / "a.ipynb"
+    )
 
 
 def test_a_result_over_the_limit_is_named(tmp_path, monkeypatch):

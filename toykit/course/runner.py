@@ -76,6 +76,9 @@ def run(
 ) -> list[Result]:
     """Execute notebooks one after the other; write NAME.ipynb for each, and one metrics.json.
 
+    A notebook and numbers that are there already stay until the same notebook has run again, so that a run that is killed
+    loses nothing.
+
     Parameters
     ----------
     paths : list of Path
@@ -99,23 +102,27 @@ def run(
 
     output.mkdir(parents=True, exist_ok=True)
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    results = []
+    results, earlier = [], _earlier(output / "metrics.json")
     for number, (path, values) in enumerate(zip(paths, plans, strict=True), 1):
-        target = output / path.name
+        target, running = output / path.name, output / f".running_{path.name}"
         bar: Any = {"desc": f"{number}/{len(paths)} {path.stem}", "leave": True} if progress else False
+        running.unlink(missing_ok=True)  # of a run that was killed
         started, status, error = time.perf_counter(), "ok", ""
         try:
             papermill.execute_notebook(
-                str(path), str(target), parameters=values, kernel_name="python3", extra_arguments=["--log-level=40"],
+                str(path), str(running), parameters=values, kernel_name="python3", extra_arguments=["--log-level=40"],
                 progress_bar=bar,
             )  # fmt: skip
         except PapermillExecutionError as failure:
             status, error = "failed", f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
         except Exception as failure:  # a kernel that died or did not start: the others should still run
             status, error = "failed", f"{type(failure).__name__}: {failure}"
+        except BaseException:
+            running.unlink(missing_ok=True)
+            raise
         result = Result(path.stem, status, time.perf_counter() - started, error=error)
-        if target.is_file():
-            executed = _cleaned(target)
+        if running.is_file():
+            executed = _cleaned(running, target)
             result.metrics = _metrics(executed)
             if in_place and status == "ok":
                 store(executed, path)
@@ -123,7 +130,8 @@ def run(
             if result.bytes > SIZE_LIMIT and status == "ok":
                 result.status = "large"
         results.append(result)
-        _write_metrics(output / "metrics.json", results, plans)
+        to_come = {name: earlier[name] for name in (p.stem for p in paths[number:]) if name in earlier}
+        _write_metrics(output / "metrics.json", results, plans, to_come)
     return results
 
 
@@ -150,20 +158,22 @@ def format_runs(results: list[Result]) -> str:
     return "\n".join(lines)
 
 
-def _cleaned(path: Path) -> "NotebookNode":
-    """Remove the widgets from an executed notebook and shrink its drawings, in its file too, and return it.
+def _cleaned(running: Path, target: Path) -> "NotebookNode":
+    """Move an executed notebook to its place, without widgets and with smaller drawings, and return it.
 
     Widgets work only with a kernel, and their state can be megabytes. The notebooks show a static figure beside each.
     """
     import nbformat
 
-    executed = read(path)
+    executed = read(running)
     executed.metadata.pop("widgets", None)
+    executed.metadata["papermill"]["output_path"] = str(target)
     for cell in executed.cells:
         if cell.cell_type == "code":
             cell.outputs = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
     shrink_drawings(executed)
-    write_text(path, nbformat.writes(executed))
+    write_text(target, nbformat.writes(executed))
+    running.unlink()
     return executed
 
 
@@ -173,13 +183,31 @@ def _metrics(executed: "NotebookNode") -> dict[str, float | None]:
     return {k: v for out in outputs for k, v in out.get("data", {}).get(METRICS, {}).items()}
 
 
-def _write_metrics(path: Path, results: list[Result], plans: list[dict[str, Any]]) -> None:
-    """Write metrics.json: versions, and status, seconds, parameters and metrics of the notebooks that have run."""
+def _versions() -> dict[str, str]:
+    """Return the versions that numbers depend on."""
     from importlib.metadata import version
 
+    return {name: version(name) for name in ("toykit", "torch", "numpy", "scipy")}
+
+
+def _earlier(path: Path) -> dict[str, Any]:
+    """Return the notebooks' entries in an earlier metrics.json of the same versions; none if it is missing or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return dict(content["notebooks"]) if content["versions"] == _versions() else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _write_metrics(path: Path, results: list[Result], plans: list[dict[str, Any]], to_come: dict[str, Any]) -> None:
+    """Write metrics.json: versions, and status, seconds, parameters and metrics of the notebooks that have run.
+
+    to_come: the earlier entries of those that are still to run.
+    """
     content = {
-        "versions": {name: version(name) for name in ("toykit", "torch", "numpy", "scipy")},
-        "notebooks": {
+        "versions": _versions(),
+        "notebooks": to_come
+        | {
             r.name: {"status": r.status, "seconds": round(r.seconds, 1), "parameters": p, "metrics": r.metrics}
             | ({"error": r.error} if r.error else {})
             for r, p in zip(results, plans, strict=False)

@@ -32,8 +32,10 @@ def test_a_small_loop_stays_in_the_thread_that_calls_it():
     names = set()
     share(lambda first, last: names.add(threading.current_thread()), 10, work=1000)
     assert names == {threading.current_thread()}
-    share(lambda first, last: names.add(threading.current_thread()), 10, work=1 << 17)
-    assert len(names) > 1
+    parts = {}
+    share(lambda first, last: parts.update({first: threading.current_thread()}), 10, work=1 << 17)
+    assert len(set(parts.values())) == len(parts) == 2
+    assert parts[0] == threading.current_thread()
 
 
 def test_an_error_reaches_the_caller():

@@ -19,8 +19,9 @@ from numba.extending import intrinsic, overload
 # NaN and infinity keep their meaning
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 #: Settings of all functions that outer loops call. Nothing but compiled code calls them: functions for calls from Python and C
-#: would take a quarter of the time of compiling. They count no references to arrays, which takes as long as a short loop and
-#: lets threads wait for each other; so they can neither allocate an array nor return one, unless they are `inlined`.
+#: would take a quarter of the time of compiling. References to arrays are not counted in them: counting takes as long as a
+#: short loop, and threads wait for each other at it. So they cannot allocate. They must not return an array, alone or in a
+#: tuple, to an outer loop, which counts; numba refuses only some of these. What returns one is `inlined` or `generated`.
 _WITHIN: dict[str, Any] = {
     "fastmath": FAST,
     "error_model": "numpy",
@@ -32,14 +33,15 @@ _WITHIN: dict[str, Any] = {
 #: error model a test for division by zero would keep a loop from being vectorised.
 inner = numba.njit(**_WITHIN)
 #: As `inner`, for large functions with one caller: they become part of it before LLVM sees them. LLVM would else optimise each
-#: by itself, and again within its caller, that one's caller, and so on. Also for functions that return an array, see above.
+#: by itself, and again within its caller, that one's caller, and so on. Also for functions that return arrays (see above), and
+#: for those with many arrays as arguments, which are copied at each call.
 inlined = numba.njit(**_WITHIN, inline="always")
 
 
 def generated(generator: Callable[..., tuple[Any, Callable]]) -> Callable[..., Any]:
-    """Decorate what generates LLVM's code of a function for compiled code: see `numba.extending.intrinsic`.
+    """Decorate what generates LLVM's code of a function for compiled code: `numba.extending.intrinsic`.
 
-    The function is called without the generator's first argument, the typing context.
+    The function is called without the generator's first argument, the typing context, which type checkers would ask for.
     """
     return intrinsic(generator)
 

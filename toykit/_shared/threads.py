@@ -32,7 +32,7 @@ def share(loop: Callable[..., None], count: int, *arguments: Any, work: int | No
         loop(0, count, *arguments)
         return
     bounds = [count * part // threads for part in range(threads + 1)]
-    pool = _pool(torch.get_num_threads())
+    pool = _pool(torch.get_num_threads() - 1)
     own, *others = itertools.pairwise(bounds)
     parts = [pool.submit(loop, *bound, *arguments) for bound in others]
     try:

@@ -144,8 +144,9 @@ def test_a_sweep_lowers_the_energy_by_what_it_says(cross_entropy, relaxation, ke
 
 
 @every_energy
-def test_both_kernels_agree(cross_entropy, relaxation, make_problem):
-    logits, image, seeds = make_problem(height=9, width=12, classes=5, padding=True)
+@pytest.mark.parametrize("width", [12, 37])  # rows of 6 and 19 pixels, fewer and more than a vector's
+def test_both_kernels_agree(width, cross_entropy, relaxation, make_problem):
+    logits, image, seeds = make_problem(height=9, width=width, classes=5, padding=True)
     if relaxation == "LQ":  # singular between two different seeds: the way out of there is decided by rounding
         seeds = seeds.where(seeds > 5, UNLABELLED)
     problem = Energy(cross_entropy, relaxation).subproblem(logits, image, seeds)

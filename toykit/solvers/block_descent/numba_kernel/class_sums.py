@@ -1,4 +1,4 @@
-"""Products of labels, summed over classes: sixteen pixels at a time, so that the sums stay in registers (`lanes`).
+"""Products of labels, summed over classes: `LANES` pixels at a time, so that the sums stay in registers (`lanes`).
 
 Where a row's width is no multiple of `LANES`, the last pixels that are taken overlap those before, and get the same sums again.
 Shorter rows are added up class by class.
@@ -22,11 +22,7 @@ def set_products(out, a, b, kinds):
     for begin in range(0, width, LANES):
         first, total = min(begin, width - LANES), lanes.repeat(zero)
         for k in kinds:
-            p, q = (
-                lanes.load(a.values, a.start + k * a.stride + first),
-                lanes.load(b.values, b.start + k * b.stride + first),
-            )
-            total = lanes.add_product(total, p, q)
+            total = lanes.add_product(total, lanes.load_class(a, k, first), lanes.load_class(b, k, first))
         lanes.store(out, first, total)
 
 
@@ -43,11 +39,11 @@ def multiply_with_neighbors(out, a, labels, starts, kinds):
         return
     for begin in range(0, width, LANES):
         first = min(begin, width - LANES)
-        for n in range(0, len(starts), 2):
+        for n in range(0, len(starts), 2):  # in pairs, which load the `Row` once
             total, other = lanes.repeat(zero), lanes.repeat(zero)
             for k in kinds:
                 skip = k * stride + first
-                p = lanes.load(a.values, a.start + k * a.stride + first)
+                p = lanes.load_class(a, k, first)
                 total = lanes.add_product(total, p, lanes.load(values, starts[n] + skip))
                 other = lanes.add_product(other, p, lanes.load(values, starts[n + 1] + skip))
             lanes.store(out[n], first, total)

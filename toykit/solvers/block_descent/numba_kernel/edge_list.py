@@ -41,7 +41,7 @@ def sweep(digest):
         _ = digest  # closes over it, see `outer`
         for tile in range(first, last):
             count = _most_neighbors(block, tile)
-            room = make_room(_size_of_room(block, count), block.free.dtype)
+            room = make_room(_size_of_room(block, count), block.labels.dtype)
             _update_tile(block, terms, options, tile * TILE, change[tile : tile + 1], count, room)
 
     return sweep_tiles
@@ -55,7 +55,7 @@ def energy(digest):
         _ = digest  # closes over it, see `outer`
         for tile in range(first, last):
             count = _most_neighbors(block, tile)
-            room = make_room(_size_of_room(block, count), block.free.dtype)
+            room = make_room(_size_of_room(block, count), block.labels.dtype)
             value[tile] = _energy(block, terms, tile * TILE, count, room)
 
     return energy_of_tiles
@@ -102,7 +102,7 @@ def _energy(block, terms, first, count, room):
 
 @inner
 def _most_neighbors(block, tile):
-    """Return the largest number of neighbours of a tile's pixels, or the next even one."""
+    """Return the largest number of neighbours of a tile's pixels, at least 2, rounded up to an even one."""
     count, starts = 2, block.starts[tile * TILE : (tile + 1) * TILE + 1]
     for x in range(len(starts) - 1):
         count = max(count, starts[x + 1] - starts[x])

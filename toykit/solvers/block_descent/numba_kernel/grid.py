@@ -11,7 +11,14 @@ import numpy as np
 from toykit._shared.compiled import inlined, inner, outer
 from toykit.solvers.block_descent.numba_kernel.class_sums import set_products
 from toykit.solvers.block_descent.numba_kernel.forms import add_potts
-from toykit.solvers.block_descent.numba_kernel.room import make_room, size_of_room, take, take_integers, take_rows
+from toykit.solvers.block_descent.numba_kernel.room import (
+    clear,
+    make_room,
+    size_of_room,
+    take,
+    take_integers,
+    take_rows,
+)
 from toykit.solvers.block_descent.numba_kernel.rows import (
     Row,
     add_image_sums,
@@ -56,7 +63,7 @@ def sweep(digest):
 
     def sweep_lines(first, last, grid, terms, options, row, change):
         _ = digest  # closes over it, see `outer`
-        room = make_room(size_of_room(len(grid.offsets), grid.labels.shape[4], grid.free.shape[4]), grid.free.dtype)
+        room = make_room(size_of_room(len(grid.offsets), grid.labels.shape[4], grid.free.shape[4]), grid.labels.dtype)
         _update_lines(first, last, grid, terms, options, row, change, room)
 
     return sweep_lines
@@ -68,7 +75,7 @@ def energy(digest):
 
     def energy_of_half_rows(first, last, grid, terms, value):
         _ = digest  # closes over it, see `outer`
-        room = make_room(size_of_room(len(grid.offsets), grid.labels.shape[4], grid.free.shape[4]), grid.free.dtype)
+        room = make_room(size_of_room(len(grid.offsets), grid.labels.shape[4], grid.free.shape[4]), grid.labels.dtype)
         _add_energies(first, last, grid, terms, value, room)
 
     return energy_of_half_rows
@@ -80,7 +87,7 @@ def _update_lines(first, last, grid, terms, options, row, change, room):
     for task in range(first, last):
         image, line = task // grid.free.shape[3], task % grid.free.shape[3]
         for column in range(2):
-            room.used[:] = 0
+            clear(room)
             _update_half_row(grid, terms, options, image, row, column, line, change[image, line, row], room)
 
 
@@ -90,7 +97,7 @@ def _add_energies(first, last, grid, terms, value, room):
     for task in range(first, last):
         quarter, line = task // grid.free.shape[3], task % grid.free.shape[3]
         image, row, column = quarter // 4, quarter // 2 % 2, quarter % 2
-        room.used[:] = 0
+        clear(room)
         _add_energy(grid, terms, image, row, column, line, value[image, row, column, line], room)
 
 
@@ -189,7 +196,7 @@ def _neighbors(grid, places, image, row, column, line, room):
         shift = 1 + (column + grid.offsets[n, 1]) // 2
         i, j = first + n * height * width, places[n] * wide + shift
         starts[n] = places[n] * classes * wide + shift
-        copy(weights[n], affinity[i : i + width])
+        copy(weights[n], affinity[i : i + width])  # of slices: numbers at computed places would be gathered one by one
         copy(impurity[n], mixed[j : j + width])
     return Neighbors(starts, weights, impurity)
 

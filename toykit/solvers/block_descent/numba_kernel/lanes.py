@@ -1,14 +1,15 @@
-"""Sixteen pixels at a time, in compiled code: numbers that stay in vector registers while classes are added up.
+"""`LANES` pixels at a time, in compiled code: numbers that stay in vector registers while classes are added up.
 
 A loop along a row that adds one class after another loads and stores the sums each time. These functions take `LANES` pixels
 through all classes instead. Numba has no vectors; the type is ours, and LLVM splits it into the registers that there are.
+(`toykit.neighborhoods.vectors` holds rows of eight numbers as tuples.)
 """
 
 from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core.datamodel import models, register_default
+from numba.extending import models, register_model
 
 from toykit._shared.compiled import generated
 
@@ -24,13 +25,12 @@ class Lanes(types.Type):
         self.dtype = dtype
 
 
-@register_default(Lanes)
+@register_model(Lanes)
 class _LanesModel(models.PrimitiveModel):
     """A vector register, or several."""
 
     def __init__(self, manager: Any, kind: Lanes):
-        number = ir.FloatType() if kind.dtype == types.float32 else ir.DoubleType()
-        super().__init__(manager, kind, ir.VectorType(number, LANES))
+        super().__init__(manager, kind, ir.VectorType(manager.lookup(kind.dtype).get_value_type(), LANES))
 
 
 @generated
@@ -41,6 +41,20 @@ def load(typing_context: Any, values: Any, first: Any) -> Any:
         return builder.load(_address(context, builder, values, *arguments), align=values.dtype.bitwidth // 8)
 
     return Lanes(values.dtype)(values, types.intp), generate
+
+
+@generated
+def load_class(typing_context: Any, row: Any, k: Any, first: Any) -> Any:
+    """Return the numbers of class k of a `Row` at the pixels first, ..., first + LANES - 1."""
+    kind = row.types[0]
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        row, k, first = arguments
+        values, start, stride = (builder.extract_value(row, n) for n in range(3))
+        place = builder.add(builder.add(start, builder.mul(k, stride)), first)
+        return builder.load(_address(context, builder, kind, values, place), align=kind.dtype.bitwidth // 8)
+
+    return Lanes(kind.dtype)(row, types.intp, types.intp), generate
 
 
 @generated
@@ -57,7 +71,7 @@ def store(typing_context: Any, values: Any, first: Any, v: Any) -> Any:
 
 @generated
 def repeat(typing_context: Any, x: Any) -> Any:
-    """Return a number x in every place."""
+    """Return `LANES` times the number x."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         vector, place = context.get_data_type(signature.return_type), ir.IntType(32)
@@ -100,7 +114,8 @@ def where_above(typing_context: Any, u: Any, v: Any, w: Any) -> Any:
 
 
 def _address(context: Any, builder: Any, kind: Any, values: Any, first: Any) -> Any:
-    """Return the address of `LANES` numbers from a place on."""
+    """Return the address of `LANES` numbers of a contiguous array from a place on."""
+    assert kind.layout == "C"
     data = context.make_array(kind)(context, builder, values).data
     vector = ir.VectorType(context.get_data_type(kind.dtype), LANES)
     return builder.bitcast(builder.gep(data, [first]), vector.as_pointer())

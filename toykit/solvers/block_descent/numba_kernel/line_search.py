@@ -96,19 +96,23 @@ def _restrict(a, terms, some, room):
     count, width, classes = len(a.weights), len(some), 0
     if terms.cross_entropy == RCE:
         classes = len(a.goal.values) // len(a.impurity)
-    edges, pixels, values = take(room, 4 * count * width), take_rows(room, 5, width), take(room, 3 * classes * width)
+    edges, pixels, values = (
+        take_rows(room, 4 * count, width),
+        take_rows(room, 5, width),
+        take(room, 3 * classes * width),
+    )
     for n, of_edges in enumerate((a.weights, a.others, a.products, a.goal_products)):
         for m in range(count):
-            _pick(edges[(n * count + m) * width : (n * count + m + 1) * width], of_edges[m], some)
+            _pick(edges[n * count + m], of_edges[m], some)
     for n, of_pixels in enumerate((a.impurity, a.goal_impurity, a.square, a.match, a.goal_match)):
         _pick(pixels[n], of_pixels, some)
     for n, row in enumerate((a.labels, a.goal, a.target)):
         for k in range(classes):
-            first = (n * classes + k) * width
-            _pick(values[first : first + width], of_class(row, k, len(a.impurity)), some)
-    part, size = edges.reshape(4, count, width), classes * width
+            _pick(of_class(Row(values, 0, width), n * classes + k, width), of_class(row, k, len(a.impurity)), some)
+    size = classes * width
     return Segment(
-        part[0], part[1], part[2], part[3], pixels[0], pixels[1], pixels[2], pixels[3], pixels[4],
+        edges[:count], edges[count : 2 * count], edges[2 * count : 3 * count], edges[3 * count :],
+        pixels[0], pixels[1], pixels[2], pixels[3], pixels[4],
         Row(values[:size], 0, width), Row(values[size : 2 * size], 0, width), Row(values[2 * size :], 0, width),
     )  # fmt: skip
 
@@ -156,7 +160,7 @@ def _secant(t, low, high, low_slope, high_slope):
 @inlined
 def _rise(rise, t, segment, terms, room):
     """Set the change of each pixel's energy at p + t (z - p)."""
-    used = room.used[0]
+    mark = room.used[0]
     a, moved, one = segment, take(room, len(t)), t.dtype.type(1)
     for x in range(len(t)):
         left = one - t[x]
@@ -164,13 +168,13 @@ def _rise(rise, t, segment, terms, room):
     rise[:] = 0
     add_rises(terms.relaxation, (rise, t, a.weights, a.products, a.goal_products, a.impurity, moved, a.others))
     add_unary_rise(rise, t, moved, segment, terms)
-    give_back(room, used)
+    give_back(room, mark)
 
 
 @inlined
 def _slope(slope, t, segment, terms, room):
     """Set the derivative of `_rise` by t."""
-    used = room.used[0]
+    mark = room.used[0]
     a, moved, turn, one = segment, take(room, len(t)), take(room, len(t)), t.dtype.type(1)
     for x in range(len(t)):
         left = one - t[x]
@@ -179,4 +183,4 @@ def _slope(slope, t, segment, terms, room):
     slope[:] = 0
     add_turns(terms.relaxation, (slope, t, a.weights, a.products, a.goal_products, moved, turn, a.others))
     add_unary_slope(slope, t, turn, segment, terms)
-    give_back(room, used)
+    give_back(room, mark)

@@ -23,14 +23,14 @@ def find_thresholds(shift, pull, point, target, lengths, terms, options, kinds, 
 
     lengths: each pixel's step length, 1 / curvature.
     """
-    used = room.used[0]
+    mark = room.used[0]
     if terms.cross_entropy == CCE:
         _collision_threshold(shift, pull, point, target, lengths, terms.eta, options.projection_steps, kinds, room)
     elif terms.cross_entropy == RCE:
         _reverse_threshold(shift, point, target, lengths, terms.eta, options.newton_steps, kinds, room)
     else:
         _projection_threshold(shift, point, options.projection_steps, kinds, room)
-    give_back(room, used)
+    give_back(room, mark)
 
 
 @inner
@@ -76,7 +76,7 @@ def _start_from_all(shift, point, kinds):
 def _projection_threshold(shift, point, repeats, kinds, room):
     """Find the shift of `proximal.project` by active-set steps."""
     width = len(shift)
-    total, used = take(room, len(shift)), take(room, len(shift))
+    total, used = take(room, width), take(room, width)
     _start_from_all(shift, point, kinds)
     for _ in range(repeats):
         total[:] = 0
@@ -125,27 +125,19 @@ def _collision_threshold(shift, pull, point, target, lengths, eta, repeats, kind
 @inner
 def _add_up_used(sums, point, target, pull, shift, kinds):
     """Set the sums over the classes in use of 1, z, sigma, sigma z, sigma^2; z is the point."""
-    width, one, zero = len(shift), shift.dtype.type(1), shift.dtype.type(0)
+    width, zero = len(shift), shift.dtype.type(0)
+    ones = lanes.repeat(shift.dtype.type(1))
     if width < LANES:
         sums[:] = 0
         for k in kinds:
             _add_used(sums, of_class(point, k, width), of_class(target, k, width), pull, shift)
         return
     for begin in range(0, width, LANES):
-        first, ones = min(begin, width - LANES), lanes.repeat(one)
-        count, total, mass, mixed, power = (
-            lanes.repeat(zero),
-            lanes.repeat(zero),
-            lanes.repeat(zero),
-            lanes.repeat(zero),
-            lanes.repeat(zero),
-        )
+        first, none = min(begin, width - LANES), lanes.repeat(zero)
+        count, total, mass, mixed, power = none, none, none, none, none
         pulls, shifts = lanes.load(pull, first), lanes.load(shift, first)
         for k in kinds:
-            z, sigma = (
-                lanes.load(point.values, point.start + k * point.stride + first),
-                lanes.load(target.values, target.start + k * target.stride + first),
-            )
+            z, sigma = lanes.load_class(point, k, first), lanes.load_class(target, k, first)
             y = lanes.add_product(z, pulls, sigma)
             used = lanes.where_above(y, shifts, sigma)
             count = lanes.add(count, lanes.where_above(y, shifts, ones))

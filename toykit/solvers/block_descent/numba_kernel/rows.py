@@ -1,4 +1,4 @@
-"""Loops along a row of pixels. All arrays have the row's length; each loop is simple enough to become vector code.
+"""A row of pixels, and loops along it, each simple enough to become vector code. Most arrays have the row's length.
 
 Constants have the arrays' type, since one of double precision would make the whole loop double.
 """
@@ -87,7 +87,7 @@ def multiply(out, a, b):
 
 @inner
 def scale(a, b):
-    """Multiply a by b."""
+    """Multiply a by b, in place; `multiply(a, a, b)` would not become vector code."""
     for x in range(len(a)):
         a[x] *= b[x]
 
@@ -102,7 +102,7 @@ def add_impurity(out, p):
 @inner
 def normalize(row, kinds, width, room):
     """Scale the numbers of some classes so that each pixel's sum is 1."""
-    used, one, least = room.used[0], row.values.dtype.type(1), row.values.dtype.type(1e-37)
+    mark, one, least = room.used[0], row.values.dtype.type(1), row.values.dtype.type(1e-37)
     sums = take(room, width)
     sums[:] = 0
     for k in kinds:
@@ -111,7 +111,7 @@ def normalize(row, kinds, width, room):
         sums[x] = one / max(sums[x], least)
     for k in kinds:
         scale(of_class(row, k, width), sums)
-    give_back(room, used)
+    give_back(room, mark)
 
 
 @inner

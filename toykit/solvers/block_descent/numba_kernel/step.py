@@ -76,8 +76,8 @@ class Gradient(NamedTuple):
 def update(pixels, neighbors, terms, options, held, alive, change, room):
     """Move the labels of a row by one step and return the classes that it may hold now.
 
-    held[:alive]: the classes that a pixel or a neighbour holds; `held` has room for all classes. The energy change of each
-    image in the row is added to `change`.
+    held[:alive]: the classes that a pixel or a neighbour holds; `held` has room for all classes and is overwritten. The energy
+    change of each image in the row is added to `change`.
     """
     if terms.cross_entropy == RCE:  # its barrier keeps every class above zero
         count_up(held)

@@ -73,7 +73,7 @@ def scene_gallery(scenes: Scenes, rows: int = 3):
         own = scenes.images[scenes.labels == k][:rows]
         axes[0, k].set_title(name)
         for axis, image in zip(axes[:, k], own, strict=False):
-            axis.imshow(image.movedim(0, -1))
+            axis.imshow(image.movedim(0, -1).numpy())
         for axis in axes[:, k]:
             axis.set_axis_off()
     return figure

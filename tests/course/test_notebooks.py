@@ -236,20 +236,15 @@ def test_an_interrupted_run_keeps_what_was_there(tmp_path, monkeypatch):
     assert (output / "b.ipynb").read_text() == before
     assert sorted(path.name for path in output.iterdir()) == ["a.ipynb", "b.ipynb", "c.ipynb", "metrics.json"]
     metrics = output / "metrics.json"
-    entries = json.loads(metrics.read_text())["notebooks"]
-    assert {name: entry["metrics"] for name, entry in entries.items()} == {
-        "a": {"n": 2},
-        "b": {"n": 1},
-    }  # c is not of this run
+    numbers = {name: entry["metrics"] for name, entry in json.loads(metrics.read_text())["notebooks"].items()}
+    assert numbers == {"a": {"n": 2}, "b": {"n": 1}}  # c is not of this run
     metrics.write_text(metrics.read_text().replace('"torch": "', '"torch": "another '))
     with pytest.raises(KeyboardInterrupt):
         run(paths[:2], [{}, {}], output, progress=False)
-    assert set(json.loads(metrics.read_text())["notebooks"]) == {
-        "a"
-    }  # numbers of other versions are not mixed with these
-    assert json.loads((output / "a.ipynb").read_text())["metadata"]["papermill"]["output_path"] == str(
-        output / "a.ipynb"
-    )
+    # numbers of other versions are not mixed with these
+    assert set(json.loads(metrics.read_text())["notebooks"]) == {"a"}
+    target = output / "a.ipynb"
+    assert json.loads(target.read_text())["metadata"]["papermill"]["output_path"] == str(target)
 
 
 def test_a_result_over_the_limit_is_named(tmp_path, monkeypatch):

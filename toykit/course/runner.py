@@ -130,7 +130,7 @@ def run(
             if result.bytes > SIZE_LIMIT and status == "ok":
                 result.status = "large"
         results.append(result)
-        to_come = {name: earlier[name] for name in (p.stem for p in paths[number:]) if name in earlier}
+        to_come = {p.stem: earlier[p.stem] for p in paths[number:] if p.stem in earlier}
         _write_metrics(output / "metrics.json", results, plans, to_come)
     return results
 

@@ -63,8 +63,7 @@ def sweep(digest):
 
     def sweep_lines(first, last, grid, terms, options, row, change):
         _ = digest  # closes over it, see `outer`
-        room = make_room(size_of_room(len(grid.offsets), grid.labels.shape[4], grid.free.shape[4]), grid.labels.dtype)
-        _update_lines(first, last, grid, terms, options, row, change, room)
+        _update_lines(first, last, grid, terms, options, row, change, _room_of(grid))
 
     return sweep_lines
 
@@ -75,10 +74,15 @@ def energy(digest):
 
     def energy_of_half_rows(first, last, grid, terms, value):
         _ = digest  # closes over it, see `outer`
-        room = make_room(size_of_room(len(grid.offsets), grid.labels.shape[4], grid.free.shape[4]), grid.labels.dtype)
-        _add_energies(first, last, grid, terms, value, room)
+        _add_energies(first, last, grid, terms, value, _room_of(grid))
 
     return energy_of_half_rows
+
+
+@inlined
+def _room_of(grid):
+    """Return room for a half-row."""
+    return make_room(size_of_room(len(grid.offsets), grid.labels.shape[4], grid.free.shape[4]), grid.labels.dtype)
 
 
 @inner

@@ -12,6 +12,7 @@ from numba import types
 from numba.extending import models, register_model
 
 from toykit._shared.compiled import generated
+from toykit.solvers.block_descent.numba_kernel.rows import start_of_class
 
 LANES = 16
 _CONTRACT = ("contract",)
@@ -50,9 +51,9 @@ def load_class(typing_context: Any, row: Any, k: Any, first: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         row, k, first = arguments
-        values, start, stride = (builder.extract_value(row, n) for n in range(3))
-        place = builder.add(builder.add(start, builder.mul(k, stride)), first)
-        return builder.load(_address(context, builder, kind, values, place), align=kind.dtype.bitwidth // 8)
+        values, start = start_of_class(builder, row, k)
+        address = _address(context, builder, kind, values, builder.add(start, first))
+        return builder.load(address, align=kind.dtype.bitwidth // 8)
 
     return Lanes(kind.dtype)(row, types.intp, types.intp), generate
 

@@ -27,11 +27,15 @@ def of_class(typing_context: Any, row: Any, k: Any, width: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         row, k, width = arguments
-        values, start, stride = (builder.extract_value(row, n) for n in range(3))
-        first = builder.add(start, builder.mul(k, stride))
-        return view(context, builder, kind, values, first, [width])
+        return view(context, builder, kind, *start_of_class(builder, row, k), [width])
 
     return kind(row, types.intp, types.intp), generate
+
+
+def start_of_class(builder: Any, row: Any, k: Any) -> tuple[Any, Any]:
+    """Generate code for a `Row`'s array and the place in it where class k starts."""
+    values, start, stride = (builder.extract_value(row, n) for n in range(3))
+    return values, builder.add(start, builder.mul(k, stride))
 
 
 @inner

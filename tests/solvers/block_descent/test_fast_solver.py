@@ -383,7 +383,8 @@ def test_max_steps_bounds_all_sweeps_also_after_a_restart(max_steps, make_proble
         assert not solution.converged
 
 
-def test_one_image_of_a_batch_starts_again(make_problem, monkeypatch):
+@pytest.mark.parametrize("in_rows", [False, True])
+def test_one_image_of_a_batch_starts_again(in_rows, make_problem, monkeypatch):
     """The path of a GPU, all images at once and no early end of the sweeps on Q: each ends as alone."""
     monkeypatch.setattr(fast, "WARM_UP_TOLERANCE", -1.0)
     energy = Energy("CE", "CD", eta=30.0)
@@ -391,7 +392,7 @@ def test_one_image_of_a_batch_starts_again(make_problem, monkeypatch):
     start, kernels = problem.fix_seeds(problem.sigma), fast.kernel_of("numba", torch.device("cpu"))
 
     def run(images):
-        descent = fast._Descent(kernels, True, problem[images], start[images], 0.0, lambda *_: False)
+        descent = fast._Descent(kernels, in_rows, problem[images], start[images], 0.0, lambda *_: False, True)
         descent.descend(1e-4, 100)
         return descent.labels(), descent.trace[-1]
 

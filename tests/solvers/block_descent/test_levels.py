@@ -10,7 +10,7 @@ from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.energy.cells import cell_seeds
 from toykit.potts import RELAXATIONS
 from toykit.simplex import one_hot
-from toykit.solvers.block_descent import levels
+from toykit.solvers.block_descent import levels, numba_kernel
 from toykit.solvers.block_descent.levels import coarse_edges, coarsen, number_of_levels, prolong
 
 every_energy = pytest.mark.parametrize(
@@ -153,6 +153,36 @@ def test_each_image_as_alone_and_twice_the_same(make_problem):
     in_rows = solve(*problem, levels=2, side_by_side=True)
     assert "1 of 2 images started" in in_rows.message
     assert torch.allclose(in_rows.energies[-1], together.energies[-1], rtol=1e-3)
+
+
+def test_coarse_grids_of_several_images_together(make_problem, monkeypatch):
+    """As of each image alone, in fewer calls; the images on which the trial failed take part in none after it."""
+    swept, sweep = [], numba_kernel.sweep
+    monkeypatch.setattr(numba_kernel, "sweep", lambda x, *rest: swept.append(len(x.labels)) or sweep(x, *rest))
+    problem = undecided(make_problem, batch=3, dtype=torch.float32)
+    decided = make_problem(height=32, width=40, dtype=torch.float32)
+    problem[0][1], problem[2][1] = decided[0][0], decided[2][0]
+    solutions = []
+    for pixels, most in ((1, 1), (2 * 32 * 40, 2), (levels.TOGETHER, 3)):
+        monkeypatch.setattr(levels, "TOGETHER", pixels)
+        swept.clear()
+        solutions.append(solve(*problem, levels=2))
+        assert max(swept) == most
+        assert solutions[0].message == solutions[-1].message
+        assert torch.equal(solutions[0].labels, solutions[-1].labels)
+        assert torch.equal(solutions[0].energies, solutions[-1].energies)
+    assert "2 of 3 images started" in solutions[0].message
+
+
+@pytest.mark.parametrize("relaxation", RELAXATIONS)
+def test_sweeps_on_q_come_first_on_the_coarsest_grid(relaxation, make_problem, monkeypatch):
+    """And for the relaxations of which local minima matter most, on each."""
+    swept, sweep = [], numba_kernel.sweep
+    monkeypatch.setattr(numba_kernel, "sweep", lambda x, *rest: swept.append((x.size[0], rest[1])) or sweep(x, *rest))
+    problem = undecided(make_problem, batch=1, dtype=torch.float32)
+    assert "1 of 1 images started" in solve(*problem, Energy("CCE", relaxation), levels=2).message
+    with_q = {size for size, kind in swept if kind == "Q"}
+    assert with_q == ({8} if relaxation in ("NQ", "LQ", "CD") else {8, 16, 32})
 
 
 def test_both_kernels_agree(make_problem):

@@ -1,16 +1,22 @@
 """The numba kernel's parts: vectors, sums over classes and the room for intermediate results, against numpy."""
 
+from dataclasses import replace
+
 import numba
 import numpy as np
 import pytest
+import torch
 
+from toykit import Energy
 from toykit._shared.compiled import inner
+from toykit.solvers.block_descent import numba_kernel, torch_kernel
 from toykit.solvers.block_descent.numba_kernel import lanes
 from toykit.solvers.block_descent.numba_kernel.class_sums import multiply_with_neighbors, set_products
 from toykit.solvers.block_descent.numba_kernel.lanes import LANES
 from toykit.solvers.block_descent.numba_kernel.proximal import _add_up_used
 from toykit.solvers.block_descent.numba_kernel.room import give_back, make_room, take, take_integers, take_rows
 from toykit.solvers.block_descent.numba_kernel.rows import Row
+from toykit.solvers.layouts.four_colour_grid import pack
 
 TYPES = (np.float32, np.float64)
 
@@ -118,3 +124,23 @@ def test_inner_functions_cannot_allocate():
 
     with pytest.raises(numba.core.errors.NumbaError, match="Only accept returning of array"):
         call(3)
+
+
+def test_impurity_and_held_classes_stay_true(make_problem):
+    """After sweeps, and after torch has changed the labels, also through another object with the same labels."""
+    problem = Energy("CCE", "CD").subproblem(*make_problem(batch=2, height=21, width=40, classes=5, padding=True))
+    x = pack(problem, problem.fix_seeds(problem.sigma))
+    first, other = x.unpack(), replace(x, free=x.free.clone())
+    for relaxation in ("Q", "CD", "CD"):
+        numba_kernel.sweep(other, "CCE", relaxation, 0.3, 1.75)
+        _, impurity, held = x.notes["survey"]
+        labels = x.labels.numpy()
+        np.testing.assert_allclose(impurity, (labels * (1 - labels)).sum(-2), atol=1e-14)
+        assert held[(labels > 0).any(-1)].all()
+        assert torch.allclose(numba_kernel.energy(x, "CCE", "CD", 0.3), torch_kernel.energy(x, "CCE", "CD", 0.3))
+    swept = numba_kernel.energy(x, "CCE", "CD", 0.3)
+    x.restore(first, torch.tensor([True, False]))
+    now = numba_kernel.energy(other, "CCE", "CD", 0.3)
+    assert torch.allclose(now, torch_kernel.energy(x, "CCE", "CD", 0.3))
+    assert now[0] > swept[0]
+    assert now[1] == swept[1]

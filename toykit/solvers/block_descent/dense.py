@@ -32,9 +32,11 @@ SEARCH = 10
 
 
 class DenseDescent(Descent):
-    """The descent of one image's labels y; it keeps the pairwise term's flow (D - W) y with them."""
+    """The descent of one image's labels y; it keeps the pairwise term's flow (D - W) y with them. No detour, no levels."""
 
-    def __init__(self, problem: Subproblem, start: Tensor, threshold: float, report: Callable[[int, "Descent"], bool]):
+    def __init__(
+        self, problem: Subproblem, start: Tensor, threshold: float, report: Callable[[int, "Descent"], bool], *_: object
+    ):
         super().__init__(problem, start, threshold, report)
         self.degree = self.problem.edges.degree()
         self.y = self.first()

@@ -44,7 +44,7 @@ class Descent:
         self.classes, self.problem, self.given = torch.arange(problem.sigma.shape[1]), problem, start
         self.narrow = threshold > 0
         if self.narrow:
-            self.classes, self.problem, self.given = _restrict_to_active(problem, self.first(), threshold)
+            self.classes, self.problem, self.given = restrict_to_active(problem, self.first(), threshold)
 
     def first(self) -> Tensor:
         """Return the labels to start from, on the active classes. The predictions are copied anew, which saves memory."""
@@ -97,7 +97,7 @@ def relative_decrease(change: Tensor, energy: Tensor, rounding: Tensor) -> Tenso
     return (-change / scale).clamp_min(0)
 
 
-def _restrict_to_active(problem: Subproblem, start: Tensor, threshold: float) -> tuple[Tensor, Subproblem, Tensor]:
+def restrict_to_active(problem: Subproblem, start: Tensor, threshold: float) -> tuple[Tensor, Subproblem, Tensor]:
     """Return the active classes of an image, at least two, its sub-problem on them, and the start on them."""
     unlabelled, known = problem.unlabelled[:, None], problem.is_seed
     peak = problem.sigma.where(unlabelled, 0).amax((0, 2, 3))

@@ -35,7 +35,7 @@ from toykit.neighborhoods import Edges
 from toykit.solvers.block_descent.dense import DenseDescent
 from toykit.solvers.block_descent.descent import Descent, relative_decrease, set_seeds
 from toykit.solvers.block_descent.kernels import kernel_of, takes_numba
-from toykit.solvers.block_descent.levels import is_large, number_of_levels, start_from_levels
+from toykit.solvers.block_descent.levels import SOFT, coarse_starts, is_large, number_of_levels, prolong
 from toykit.solvers.block_descent.options import FastOptions
 from toykit.solvers.layouts.edge_list import EdgeListProblem, list_edges
 from toykit.solvers.layouts.four_colour_grid import FourColourGrid, pack
@@ -83,13 +83,13 @@ def fast_descent(
     """
     tolerance, start, sigma = options.tolerance, options.start, problem.sigma
     levels = 0 if start is not None else number_of_levels(options.levels, problem)
-    descent = _descent_of(problem.edges, options.kernel, sigma.device, start is None, levels)
+    size = _group_size(problem, options, callback is not None)
+    descent = _descent_of(problem.edges, options.kernel, sigma.device, size > 1)
     scale, problem = _scaled(problem)
     if start is not None:
         problem.check_labels(start, "start")
         _check_simplex(start)
         start = set_seeds(problem, start.detach().clone())
-    size = _group_size(problem, options, callback is not None)
 
     def report(step: int, run: Descent) -> bool:
         """Call the callbacks; return whether one stops the descent."""
@@ -99,16 +99,18 @@ def fast_descent(
             return False
         return callback(step, run.labels(), ((run.trace[-1] + run.constant) * scale).to(sigma.dtype)) is True
 
-    labels, traces, residuals, stopped, most_classes, coarse = [], [], [], False, 0, 0
-    for first in range(0, len(sigma), size):
+    labels, traces, residuals, stopped, most_classes, from_coarser = [], [], [], False, 0, 0
+    starts = coarse_starts(problem, levels, size, options.active_classes, descent)
+    for first, coarse in zip(range(0, len(sigma), size), starts, strict=True):
         group = slice(first, first + size)
-        run = descent(problem[group], None if start is None else start[group], options.active_classes, report)
+        given = None if start is None else start[group]
+        run = descent(problem[group], given, options.active_classes, report, start is None, coarse)
         run.descend(tolerance, options.max_steps)
         labels.append(run.labels())
         traces.append(torch.stack(run.trace) + run.constant)
         residuals.append(run.residual)
         stopped, most_classes = stopped or run.stopped, max(most_classes, len(run.classes))
-        coarse += run.from_coarser
+        from_coarser += run.from_coarser
         del run  # the next one needs its memory
     energies = join_traces(traces) * scale
     steps = len(energies) - 1
@@ -117,8 +119,8 @@ def fast_descent(
     message = _describe(tolerance, steps, stopped, residual, late)
     if options.active_classes:
         message += f"; at most {most_classes} of {sigma.shape[1]} classes in an image"
-    if coarse:
-        message += f"; {coarse} of {len(sigma)} images started from the labels of coarser grids"
+    if from_coarser:
+        message += f"; {from_coarser} of {len(sigma)} images started from the labels of coarser grids"
     whole = labels[0] if len(labels) == 1 else torch.cat(labels)
     return Solution(whole, energies.to(sigma.dtype), steps, residual.to(sigma.dtype), not bool(late.any()), message)
 
@@ -163,50 +165,50 @@ def _describe(tolerance: float, steps: int, stopped: bool, residual: Tensor, lat
 class _Descent(Descent):
     """The descent of labels in the layout of their edges.
 
-    detour: whether sweeps on Q may precede those on the relaxation. levels: number of coarser grids to start from.
+    kernels: sweep and energy. in_rows: whether several images lie side by side on the CPU. detour: whether sweeps on Q may
+    precede those on the relaxation. coarse: from `coarse_starts`.
     """
 
     def __init__(
         self,
         kernels,
-        detour: bool,
+        in_rows: bool,
         problem: Subproblem,
         start: Tensor | None,
         threshold: float,
         report,
-        levels: int = 0,
+        detour: bool,
+        coarse: tuple[Tensor, Tensor] | None = None,
     ):
         super().__init__(problem, start, threshold, report)
-        (self.sweep, self.energy_of), self.detour, self.from_cells, coarse = kernels, detour, False, None
-        if levels:  # before the layout needs its memory
-            descent = partial(_Descent, kernels, True, threshold=0.0, report=lambda *_: False)
-            coarse = start_from_levels(self.problem, levels, descent)
-        self.layout = self._lay_out()
+        (self.sweep, self.energy_of), self.detour, self.from_cells = kernels, detour, False
+        self.layout = self._lay_out(in_rows)
         energy = self.energy()
         self.begin(energy if coarse is None else self._start_from(*coarse, energy))
 
     def _start_from(self, labels: Tensor, better: Tensor, energy: Tensor) -> Tensor:
         """Take coarse labels on the `better` images where they have less than the energy (B,); return the lower one."""
+        labels = prolong(labels, self.problem)
         self.layout.restore(labels, better)
         now = self.energy()
         below = now < energy
         if not bool(below.all()):
             labels = torch.where(below[:, None, None, None], labels, self.first())
             self.layout.restore(labels, ~below)
-        self.from_coarser, self.from_cells = int(below.sum()), is_large(self.problem) and bool(below.all())
-        if self.from_cells:  # no detour follows, so nothing will lead back to these labels: they are not kept
-            self.detour = False
-        else:
+        self.from_coarser, large = int(below.sum()), is_large(self.problem)
+        if self.from_coarser == len(below) and (large or self.problem.energy.relaxation in SOFT):
+            self.detour, self.from_cells = False, large
+        if not self.from_cells:  # else nothing will lead back to these labels: they are not kept
             self.given = labels
         return torch.where(below, now, energy)
 
-    def _lay_out(self) -> FourColourGrid | EdgeListProblem:
+    def _lay_out(self, in_rows: bool) -> FourColourGrid | EdgeListProblem:
         """Return the sub-problem with its first labels in the layout of its edges."""
         if not self.problem.edges.on_grid:
             return list_edges(self.problem, self.first())
         grid = pack(self.problem, self.first())  # which releases them as soon as it can
         on_cpu = self.problem.sigma.device.type == "cpu"
-        return grid.side_by_side() if len(self.problem.sigma) > 1 and on_cpu else grid
+        return grid.side_by_side() if in_rows and on_cpu and len(self.problem.sigma) > 1 else grid
 
     def energy(self) -> Tensor:
         """Compute the energy (B,), float64, without the constant."""
@@ -285,11 +287,11 @@ def _check_simplex(start: Tensor) -> None:
 
 
 def _descent_of(
-    edges: Edges, kernel: str, device: torch.device, detour: bool, levels: int
+    edges: Edges, kernel: str, device: torch.device, in_rows: bool
 ) -> "Callable[..., _Descent | DenseDescent]":
-    """Return the constructor of the descent, to call with (problem, start, threshold, report)."""
+    """Return the constructor of the descent, to call with (problem, start, threshold, report, detour, coarse)."""
     if not edges.listed:
         if kernel not in ("auto", "torch"):
             raise ValueError(f'kernel={kernel!r} needs a list of edges; on dense neighbourhoods take kernel="torch"')
         return DenseDescent
-    return partial(_Descent, kernel_of(kernel, device, edges.on_grid), detour, levels=levels)
+    return partial(_Descent, kernel_of(kernel, device, edges.on_grid), in_rows)

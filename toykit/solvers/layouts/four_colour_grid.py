@@ -15,8 +15,9 @@ Edges between two seeds have weight 0 here: they are the constant of `Subproblem
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,6 +41,8 @@ class FourColourGrid:
         Height and width of each image.
     images : int, default 1
         Number of images side by side in each row, see `side_by_side`; 1 in the layout above.
+    notes : dict
+        For a kernel to keep what it knows about these labels.
     """
 
     labels: Tensor
@@ -49,6 +52,7 @@ class FourColourGrid:
     offsets: tuple[tuple[int, int], ...]
     size: tuple[int, int]
     images: int = 1
+    notes: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __getitem__(self, images) -> "FourColourGrid":
         """Return the sub-problem of some images (a slice or index tensor; a slice shares memory)."""

@@ -57,12 +57,19 @@ def _terms(x: FourColourGrid | EdgeListProblem, cross_entropy: str, relaxation: 
 
 
 def _surveyed(x: FourColourGrid) -> GridArrays:
-    """Return the grid as arrays that share its memory, with the impurities and held classes of its labels."""
+    """Return the grid as arrays that share its memory, with the impurities and held classes of its labels.
+
+    Sweeps keep these two up to date. So they are read off the labels again only after torch has changed these, which it counts.
+    """
     labels, target, weights, free = (tensor.numpy() for tensor in (x.labels, x.target, x.weights, x.free))
-    impurity, held = np.empty_like(labels[..., 0, :]), np.empty(labels.shape[:-1], np.bool_)
-    arrays = GridArrays(labels, target, weights, free, np.array(x.offsets), impurity, held)
-    share(grid.survey, impurity[..., 0].size, arrays, work=labels.size)
-    return arrays
+    offsets, changes = np.array(x.offsets), x.labels._version
+    surveyed_at, impurity, held = x.notes.get("survey", (None, None, None))
+    if surveyed_at != changes:
+        impurity, held = np.empty_like(labels[..., 0, :]), np.empty(labels.shape[:-1], np.bool_)
+        arrays = GridArrays(labels, target, weights, free, offsets, impurity, held)
+        share(grid.survey, impurity[..., 0].size, arrays, work=labels.size)
+        x.notes["survey"] = changes, impurity, held
+    return GridArrays(labels, target, weights, free, offsets, impurity, held)
 
 
 def _sum_over_tiles(x: EdgeListProblem, loop: Callable[..., None], *arguments: Any) -> Tensor:

@@ -4,9 +4,7 @@ import pytest
 import torch
 
 from toykit import PADDING, UNLABELLED, Energy, SelfLabelingLoss
-from toykit.energy.balance import LEAST_SEEDS, class_weights, mask_weights, network_loss, seed_nll, seed_nll_at_cells
-from toykit.energy.cells import to_pixels
-from toykit.simplex import one_hot
+from toykit.energy.balance import LEAST_SEEDS, class_weights, network_loss, seed_nll
 
 
 def test_nll_is_minus_the_log_likelihood_of_the_seeds(make_problem):
@@ -120,33 +118,3 @@ def test_class_balance_weighs_the_networks_step_only(make_problem):
     assert exact(*single).dtype == torch.float32
     with pytest.raises(TypeError, match="class_balance"):
         SelfLabelingLoss(class_balance=1)
-
-
-def test_weights_of_masks(generator):
-    """By hand, and equal to those of the masks as labels; a class below a thousandth is left out."""
-    seeds = torch.tensor([[[0, 0, 0, 0], [1, UNLABELLED, 2, PADDING]], [[UNLABELLED] * 4] * 2])
-    for dtype in (torch.uint8, torch.int64):
-        weights = mask_weights(seeds.to(dtype), 4, 0.5)
-        assert torch.allclose(weights[0], torch.tensor([[0.75] * 4, [1.5, 0, 1.5, 0]]))
-        assert (weights[1] == 0).all()
-    assert torch.equal(mask_weights(seeds, 4, 0), (seeds < PADDING).float())
-    masks = torch.randint(0, 3, (2, 40, 50), generator=generator)
-    masks[0, 0, 0], masks[1, :3] = 3, PADDING
-    labels = one_hot(masks.where(masks < PADDING, 0), 4, dtype=torch.float32)
-    assert torch.allclose(mask_weights(masks, 4, 1), class_weights(labels, masks < PADDING), rtol=1e-5)
-    assert mask_weights(masks, 4, 1)[0, 0, 0] == 0
-
-
-@pytest.mark.parametrize("share", [0.05, 1.0])
-def test_weights_of_the_nll(share, make_problem, generator):
-    """At pixels and at cells, where seeds are few and where they are many: the sum over the seeds, each times its weight."""
-    logits, _, seeds = make_problem(height=12, width=16, padding=True)
-    keep = torch.rand(seeds.shape, generator=generator) < share
-    seeds = torch.randint(0, 3, seeds.shape, generator=generator).where(keep & (seeds != PADDING), UNLABELLED)
-    weights = torch.rand(seeds.shape, generator=generator, dtype=logits.dtype)
-    cells = logits[..., ::4, ::4]
-    for given, nll in ((logits, seed_nll_at_cells(logits, seeds, 4, weights)), (to_pixels(cells, (12, 16), 4), None)):
-        nll = seed_nll_at_cells(cells, seeds, 4, weights) if nll is None else nll
-        known = (seeds < PADDING)[:, None]
-        own = given.log_softmax(1).gather(1, seeds.where(seeds < PADDING, 0)[:, None])
-        assert torch.allclose(nll, -(own * weights[:, None]).where(known, 0).flatten(1).sum(1))

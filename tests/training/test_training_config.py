@@ -304,18 +304,6 @@ def test_each_option_of_the_loss_matters(option, make_problem):
     assert losses[0] != losses[1]
 
 
-def test_the_balance_of_masks_matters_to_the_method_full_only(make_problem):
-    logits, _, seeds = make_problem(height=12, width=12)
-    for method in ("full", "seeds_only", "gradient_descent", "soft"):
-        losses = [
-            Objective(Config(method=method, energy=EnergyConfig(mask_balance=power))).on_seeds(logits, seeds).item()
-            for power in (0.0, 0.5, 1.0)
-        ]
-        assert len(set(losses)) == (3 if method == "full" else 1)
-    with pytest.raises(ValueError, match=r"energy.mask_balance: .*\[0, 1\].*1.5"):
-        load_config("toy", ["energy.mask_balance=1.5"])
-
-
 def test_a_ramp_weakens_the_unlabelled_terms_only(make_problem):
     logits, image, seeds = make_problem(height=12, width=12)
     for method in ("soft", "gradient_descent"):

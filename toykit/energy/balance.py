@@ -32,7 +32,7 @@ DENSE = 0.2
 LEAST_MASS = 1e-3
 
 
-def seed_nll(logits: Tensor, seeds: Tensor, weights: Tensor | None = None) -> Tensor:
+def seed_nll(logits: Tensor, seeds: Tensor) -> Tensor:
     """Compute the negative log-likelihood, eq. (3), - sum over the seeds of ln sigma^y, per image.
 
     Parameters
@@ -40,19 +40,16 @@ def seed_nll(logits: Tensor, seeds: Tensor, weights: Tensor | None = None) -> Te
     logits : Tensor, float (B, K, H, W)
     seeds : Tensor, uint8 or int64 (B, H, W)
         See `toykit.conventions`.
-    weights : Tensor, float (B, H, W), optional
-        A weight for each seed, e.g. from `mask_weights`. Default: 1.
 
     Returns
     -------
     Tensor, (B,)
     """
     target = seeds.where(seeds != PADDING, UNLABELLED).long()
-    nll = F.cross_entropy(logits, target, ignore_index=UNLABELLED, reduction="none")
-    return (nll if weights is None else nll * weights).flatten(1).sum(1)
+    return F.cross_entropy(logits, target, ignore_index=UNLABELLED, reduction="none").flatten(1).sum(1)
 
 
-def seed_nll_at_cells(logits: Tensor, seeds: Tensor, stride: int, weights: Tensor | None = None) -> Tensor:
+def seed_nll_at_cells(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
     """Compute `seed_nll` of logits at cells, interpolated to the pixels as `toykit.energy.cells.to_pixels` does.
 
     Where seeds are few, only the seed pixels' logits are interpolated.
@@ -64,8 +61,6 @@ def seed_nll_at_cells(logits: Tensor, seeds: Tensor, stride: int, weights: Tenso
     seeds : Tensor, uint8 or int64 (B, H, W)
     stride : int
         Side of the cells in pixels.
-    weights : Tensor, float (B, H, W), optional
-        As for `seed_nll`.
 
     Returns
     -------
@@ -77,16 +72,15 @@ def seed_nll_at_cells(logits: Tensor, seeds: Tensor, stride: int, weights: Tenso
         For logits of another size.
     """
     if logits.shape[-2:] == seeds.shape[-2:]:
-        return seed_nll(logits, seeds, weights)
+        return seed_nll(logits, seeds)
     cells = cell_size(seeds.shape[-2:], stride)
     if tuple(logits.shape[-2:]) != cells:
         raise ValueError(f"logits: expected {cells} cells of {stride} pixels, got {tuple(logits.shape)}")
     known = seeds < PADDING
     if known.float().mean() > DENSE:
         # image by image: the logits of a batch at the pixels are large, and a third of the time goes into moving them
-        parts = [None] * len(seeds) if weights is None else weights.split(1)
-        triples = zip(logits.split(1), seeds.split(1), parts, strict=True)
-        return torch.cat([seed_nll(to_pixels(one, seeds.shape[-2:], stride), its, part) for one, its, part in triples])
+        pairs = zip(logits.split(1), seeds.split(1), strict=True)
+        return torch.cat([seed_nll(to_pixels(one, seeds.shape[-2:], stride), its_seeds) for one, its_seeds in pairs])
     image, row, column = known.nonzero(as_tuple=True)
     height, width = logits.shape[-2:]
     flat = logits.permute(0, 2, 3, 1).reshape(-1, logits.shape[1])
@@ -95,7 +89,6 @@ def seed_nll_at_cells(logits: Tensor, seeds: Tensor, stride: int, weights: Tenso
         for c, by_column in _between(column, width, stride, logits.dtype):
             at_seeds = at_seeds + flat[(image * height + r) * width + c] * (by_row * by_column)[:, None]
     nll = F.cross_entropy(at_seeds, seeds[image, row, column].long(), reduction="none")
-    nll = nll if weights is None else nll * weights[image, row, column]
     return torch.zeros(len(logits), dtype=nll.dtype, device=nll.device).index_add(0, image, nll)
 
 
@@ -175,29 +168,3 @@ def class_weights(y: Tensor, unlabelled: Tensor) -> Tensor:
     count = unlabelled.flatten(1).sum(1)
     scale = count / weights.flatten(1).sum(1).where(count > 0, 1)
     return weights * scale[:, None, None]
-
-
-def mask_weights(seeds: Tensor, num_classes: int, power: float) -> Tensor:
-    """Compute weights of labelled pixels by their class: `class_weights` of full masks, with the classes' sizes to a power.
-
-    Parameters
-    ----------
-    seeds : Tensor, uint8 or int64 (B, H, W)
-        See `toykit.conventions`.
-    num_classes : int
-        Number K of classes.
-    power : float
-        In [0, 1]. 0: pixels weigh the same. 1: classes of an image weigh the same.
-
-    Returns
-    -------
-    Tensor, float32 (B, H, W)
-        Proportional to m_k ^ -power for the m_k seeds of class k in the image, mean 1 over its seeds; zero elsewhere.
-    """
-    known = seeds < PADDING
-    index = seeds.where(known, 0).long().flatten(1)
-    sizes = torch.zeros(len(seeds), num_classes, device=seeds.device).scatter_add(1, index, known.flatten(1).float())
-    count = sizes.sum(1, keepdim=True)
-    share = (sizes > LEAST_MASS * count) * sizes.clamp_min(1) ** -power
-    total = (share * sizes).sum(1, keepdim=True)
-    return (share * count / total.where(count > 0, 1)).gather(1, index).view(seeds.shape) * known

@@ -7,7 +7,7 @@ that is null is left out, so that an override can drop an option of a preset, e.
 from dataclasses import dataclass, field
 from typing import Any
 
-from toykit._shared.arguments import check_choice, check_number, check_whole
+from toykit._shared.arguments import check_choice, check_whole
 from toykit.energy import Energy
 from toykit.energy.balance import BALANCES
 from toykit.neighborhoods import NEIGHBORHOODS, Neighborhood, build_neighborhood
@@ -69,8 +69,6 @@ class EnergyConfig:
         See `toykit.energy.balance`. Used by the methods soft and hard only; phase one always has "terms".
     class_balance : bool, default False
         See `toykit.energy.balance.class_weights`. Used by the methods soft and hard only.
-    mask_balance : float, default 0
-        In [0, 1], see `toykit.energy.balance.mask_weights`. Used by the method full only.
 
     Raises
     ------
@@ -87,12 +85,10 @@ class EnergyConfig:
     stride: int = 1
     balance: str = "terms"
     class_balance: bool = False
-    mask_balance: float = 0.0
 
     def __post_init__(self):
         check_whole("energy.stride", self.stride)
         check_choice("energy.balance", self.balance, BALANCES)
-        check_number("energy.mask_balance", self.mask_balance, "[0, 1]")
         self.build()
 
     def build(self) -> Energy:

@@ -20,7 +20,7 @@ def with_method(base: Config, name: str) -> Config:
     Parameters
     ----------
     base : Config
-        Data, supervision, network, schedule, stride, class_balance and mask_balance stay as they are here.
+        Data, supervision, network, schedule, stride and class_balance stay as they are here.
     name : str
         One of `toykit.training.config.METHODS`, or the name of a preset: its method, terms, solver and error rate are taken.
 
@@ -54,8 +54,7 @@ def with_method(base: Config, name: str) -> Config:
     if energy.balance == "terms":
         factor = base.energy.eta / EnergyConfig.eta
         energy = dataclasses.replace(energy, eta=energy.eta * factor, lam=energy.lam * factor)
-    kept = {name: getattr(base.energy, name) for name in ("stride", "class_balance", "mask_balance")}
-    energy = dataclasses.replace(energy, **kept)
+    energy = dataclasses.replace(energy, stride=base.energy.stride, class_balance=base.energy.class_balance)
     return dataclasses.replace(
         base, method=preset.method, energy=energy, solver=preset.solver, error_rate=preset.error_rate
     )

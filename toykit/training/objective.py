@@ -20,7 +20,7 @@ from torch import Tensor
 
 from toykit.conventions import PADDING, check_logits, check_seeds
 from toykit.energy import Subproblem
-from toykit.energy.balance import mask_weights, network_loss, seed_nll_at_cells
+from toykit.energy.balance import network_loss, seed_nll_at_cells
 from toykit.self_labeling import SelfLabelingLoss
 from toykit.training.config import Config
 
@@ -63,7 +63,7 @@ class Objective:
     def __init__(self, config: Config):
         energy = config.energy
         self.method, self.error_rate, self.decisiveness = config.method, config.error_rate, energy.decisiveness
-        self.stride, self.mask_balance = energy.stride, energy.mask_balance
+        self.stride = energy.stride
         self.evaluation_mode = self.has_labels and config.solver.predictions == "evaluation"
         self.self_labeling = SelfLabelingLoss(
             energy.build(), config.solver.method, stride=energy.stride, balance=energy.balance,
@@ -131,10 +131,7 @@ class Objective:
         """
         logits = check_logits(logits)
         seeds = check_seeds(seeds, logits.shape[1])
-        weights = None
-        if self.method == "full" and self.mask_balance:
-            weights = mask_weights(seeds, logits.shape[1], self.mask_balance)
-        nll = seed_nll_at_cells(logits, seeds, stride, weights)
+        nll = seed_nll_at_cells(logits, seeds, stride)
         counts = (seeds < PADDING).flatten(1).sum(1)
         nothing = torch.zeros_like(counts)
         return network_loss(nll, nothing, counts, nothing, balance)

@@ -179,6 +179,8 @@ def test_wrong_predictions_are_called_so(stride, make_problem):
         (logits.long(), TypeError),
         (logits / 0, ValueError),
         (logits[:, :1], ValueError),
+        (logits[:, :, 1:], ValueError),
+        (logits[:1], ValueError),
     ):
         with pytest.raises(error, match="predictions: "):
             loss(logits, image, seeds, predictions=wrong)

@@ -132,7 +132,7 @@ class SelfLabelingLoss(nn.Module):
         """Return separate logits for the solver on the cells; None for None. The seeds are at the pixels."""
         if predictions is None or self.stride == 1:  # `solve` checks and detaches them
             return predictions
-        return cell_logits(check_logits(predictions, "predictions").detach(), seeds, self.stride)
+        return cell_logits(check_logits(predictions, "predictions").detach(), seeds, self.stride, "predictions")
 
     def solve(self, problem: Subproblem, predictions: Tensor | None = None) -> Solution:
         """Compute the pseudo-labels of a mini-batch, detached.

@@ -198,7 +198,7 @@ def test_the_likelihood_of_few_seeds_is_that_of_all_pixels_interpolated(make_pro
 def test_predictions_of_another_number_of_images_are_refused(make_problem):
     logits, image, seeds = make_problem(batch=2, height=8, width=8)
     for predictions in (logits[:1], logits[:1, :, :2, :2]):
-        with pytest.raises(ValueError, match="logits: expected those of 2 images"):
+        with pytest.raises(ValueError, match="predictions: expected those of 2 images"):
             SelfLabelingLoss(stride=4)(logits, image, seeds, predictions=predictions)
     with pytest.raises(ValueError, match="predictions"):
         SelfLabelingLoss()(logits, image, seeds, predictions=logits[:1])

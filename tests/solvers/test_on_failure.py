@@ -66,6 +66,12 @@ def test_the_error_names_the_remedy_and_survives_a_copy(make_problem):
         assert torch.equal(twin.solution.labels, error.value.solution.labels)
 
 
+def test_a_callback_is_called_so_it_must_be_callable(make_problem):
+    logits, image, seeds = make_problem()
+    with pytest.raises(TypeError, match="callback: expected a callable or None, got int"):
+        solve(logits, image, seeds.where(seeds > 2, 9), callback=3)
+
+
 def test_other_values_are_refused_before_any_work(make_problem):
     logits, image, seeds = make_problem()
     message = "on_failure: expected one of warn, ignore, raise; got 'stop'"

@@ -71,7 +71,7 @@ def cell_inputs(logits: Tensor, image: Tensor, seeds: Tensor, stride: int) -> tu
     )
 
 
-def cell_logits(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
+def cell_logits(logits: Tensor, seeds: Tensor, stride: int, name: str = "logits") -> Tensor:
     """Pool logits on cells, unless they are given on cells.
 
     Parameters
@@ -81,6 +81,8 @@ def cell_logits(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
         Only the padding is read.
     stride : int
         Side of a cell in pixels.
+    name : str, default "logits"
+        The argument's name in errors.
 
     Returns
     -------
@@ -92,16 +94,16 @@ def cell_logits(logits: Tensor, seeds: Tensor, stride: int) -> Tensor:
         For logits of neither size, of another number of images, or on another device.
     """
     if len(logits) != len(seeds):
-        raise ValueError(f"logits: expected those of {len(seeds)} images, got {tuple(logits.shape)}")
+        raise ValueError(f"{name}: expected those of {len(seeds)} images, got {tuple(logits.shape)}")
     if logits.device != seeds.device:
-        raise ValueError(f"logits: expected them on {seeds.device}, as the seeds are, got {logits.device}")
+        raise ValueError(f"{name}: expected them on {seeds.device}, as the seeds are, got {logits.device}")
     size = (seeds.shape[-2], seeds.shape[-1])
     cells = cell_size(size, stride)
     if tuple(logits.shape[-2:]) == cells:
         return logits
     if tuple(logits.shape[-2:]) != size:
         raise ValueError(
-            f"logits: expected the image's height and width {size} or, at stride {stride}, the cells' {cells}; got "
+            f"{name}: expected the image's height and width {size} or, at stride {stride}, the cells' {cells}; got "
             f"{tuple(logits.shape)}"
         )
     return _mean(logits, *_inside(seeds, stride, logits.dtype), stride)

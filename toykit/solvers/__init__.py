@@ -127,6 +127,8 @@ def solve(
     energy = Energy() if energy is None else energy
     if not isinstance(energy, Energy):
         raise TypeError(f"energy: expected a toykit.Energy, got {type(energy).__name__}")
+    if not (callback is None or callable(callback)):
+        raise TypeError(f"callback: expected a callable or None, got {type(callback).__name__}")
     # ordinary tensors and full precision, also within a caller's inference mode or autocast
     with torch.inference_mode(False), torch.no_grad():
         if torch.is_tensor(logits):

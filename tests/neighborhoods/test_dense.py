@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from toykit import PADDING, UNLABELLED, Dense, Energy, potts, random_walker, solve
+from toykit._shared import lanes
 from toykit._shared.compiled import digest
 from toykit.datasets.photos import photo
-from toykit.neighborhoods import bilateral_loops, vectors
+from toykit.neighborhoods import bilateral_loops
 from toykit.neighborhoods.bilateral import BilateralGrid, BruteForce
 from toykit.simplex import one_hot
 
@@ -276,7 +277,7 @@ def test_compiled_loops_and_torch_agree(spread, classes, generator, monkeypatch)
 def test_a_changed_source_compiles_the_loops_again():
     """The loop closes over a digest of all sources that are compiled into it: see tests/_shared/test_compiled.py."""
     (cell,) = bilateral_loops.filter_classes.py_func.__closure__
-    assert cell.cell_contents == digest(Path(module.__file__) for module in (bilateral_loops, vectors))
+    assert cell.cell_contents == digest(Path(module.__file__) for module in (bilateral_loops, lanes))
 
 
 def test_threads_change_no_bit(generator):

@@ -10,17 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
+from toykit._shared import lanes
 from toykit._shared.compiled import inner, outer
-from toykit.neighborhoods import vectors
-from toykit.neighborhoods.vectors import PATCH, WIDTH, add_linked, add_products, fetch, plus, read, times, write
+from toykit._shared.lanes import add, add_product, fetch, loader, multiply, repeater, store
 
+#: Classes at a time, one row of a table; and rows that `_add_linked` adds up at a time.
+WIDTH, PATCH = 8, 4
 #: Pixels that are put into another order at a time.
 BLOCK = 256
 #: Points of a cell that are added up at a time, and how many points before its turn each one is loaded.
 POINTS, AHEAD = 64, 16
+load, repeat = loader(WIDTH), repeater(WIDTH)
 
 
-@outer((Path(__file__), Path(vectors.__file__)))
+@outer((Path(__file__), Path(lanes.__file__)))
 def weigh(digest):
     """Compute the hats of some ordered points (N, 12): 8 corners of their cells of colours; 4 corners in space, scaled."""
 
@@ -41,7 +44,7 @@ def weigh(digest):
     return weigh_points
 
 
-@outer((Path(__file__), Path(vectors.__file__)))
+@outer((Path(__file__), Path(lanes.__file__)))
 def filter_classes(digest):
     """In each turn, filter WIDTH classes (K, N) on one grid; results (G, K, N) sum to the average less the own values."""
 
@@ -129,15 +132,15 @@ def _blur_space(table, colors, links, local, half):
         for spot in range(area):
             row = _row(colors, color, spot)
             for c in range(some):
-                write(local, spot * PATCH + c, read(table, row + c * PATCH))
+                _write(local, spot * PATCH + c, _read(table, row + c * PATCH))
         for n in range(area):
-            add_linked(half, n, local, index, weight, starts[n], starts[n + 1])
+            _add_linked(half, n, local, index, weight, starts[n], starts[n + 1])
         for n in range(area):
-            add_linked(local, n, half, next_index, next_weight, next_starts[n], next_starts[n + 1])
+            _add_linked(local, n, half, next_index, next_weight, next_starts[n], next_starts[n + 1])
         for spot in range(area):
             row = _row(colors, color, spot)
             for c in range(some):
-                write(table, row + c * PATCH, read(local, spot * PATCH + c))
+                _write(table, row + c * PATCH, _read(local, spot * PATCH + c))
 
 
 @inner
@@ -145,7 +148,7 @@ def _blur_colors(out, rows, links):
     """Add up the linked colours' values, PATCH rows per colour."""
     starts, index, weight = links
     for color in range(len(starts) - 1):
-        add_linked(out, color, rows, index, weight, starts[color], starts[color + 1])
+        _add_linked(out, color, rows, index, weight, starts[color], starts[color + 1])
 
 
 @inner
@@ -159,14 +162,14 @@ def _splat(table, colors, points, cells, values, local, at_once):
             count = min(POINTS, starts[cell + 1] - first)
             some, soon = order[first : first + count], order[first + AHEAD : first + AHEAD + count]
             for p in range(count):
-                fetch(values, soon[p])
-                write(at_once, p, read(values, some[p]))
+                fetch(values, soon[p] * WIDTH)
+                _write(at_once, p, _read(values, some[p]))
             for corner in range(4):
-                add_products(local, 8 * corner, hats[first : first + count], 8 + corner, at_once, count)
+                _add_products(local, 8 * corner, hats[first : first + count], 8 + corner, at_once, count)
         for corner in range(4):
             for c in range(8):
                 row = _row(colors, corners[cell, c], spots[cell, corner])
-                write(table, row, plus(read(table, row), table.dtype.type(1), read(local, 8 * corner + c)))
+                _write(table, row, add(_read(table, row), _read(local, 8 * corner + c)))
 
 
 @inner
@@ -175,7 +178,7 @@ def _fetch_nodes(table, colors, cells, cell):
     _, spots, corners = cells
     for c in range(8):
         for corner in range(4):
-            fetch(table, _row(colors, corners[cell, c], spots[cell, corner]))
+            fetch(table, _row(colors, corners[cell, c], spots[cell, corner]) * WIDTH)
 
 
 @inner
@@ -186,26 +189,84 @@ def _slice(table, colors, points, cells, out, local, part):
         for corner in range(4):
             for c in range(8):
                 row = _row(colors, corners[cell, c], spots[cell, corner])
-                write(local, 8 * corner + c, times(part, read(table, row)))
+                _write(local, 8 * corner + c, multiply(repeat(part), _read(table, row)))
         _fetch_nodes(table, colors, cells, min(cell + 1, len(spots) - 1))
         first, last = starts[cell], starts[cell + 1]
         some, soon, weights = order[first:last], order[first + AHEAD : last + AHEAD], hats[first:last]
         for p in range(last - first):
-            fetch(out, soon[p])
-            total = read(out, some[p])
+            fetch(out, soon[p] * WIDTH)
+            total = _read(out, some[p])
             for corner in range(4):
-                total = plus(total, weights[p, 8 + corner], _near(local, 8 * corner, weights, p))
-            write(out, some[p], total)
+                total = _plus(total, weights[p, 8 + corner], _near(local, 8 * corner, weights, p))
+            _write(out, some[p], total)
 
 
 @inner
 def _near(rows, first, hats, p):
     """Interpolate between eight rows, one for each corner of a cell of colours."""
-    total = times(hats[p, 0], read(rows, first))
-    total = plus(total, hats[p, 1], read(rows, first + 1))
-    total = plus(total, hats[p, 2], read(rows, first + 2))
-    total = plus(total, hats[p, 3], read(rows, first + 3))
-    total = plus(total, hats[p, 4], read(rows, first + 4))
-    total = plus(total, hats[p, 5], read(rows, first + 5))
-    total = plus(total, hats[p, 6], read(rows, first + 6))
-    return plus(total, hats[p, 7], read(rows, first + 7))
+    total = multiply(repeat(hats[p, 0]), _read(rows, first))
+    total = _plus(total, hats[p, 1], _read(rows, first + 1))
+    total = _plus(total, hats[p, 2], _read(rows, first + 2))
+    total = _plus(total, hats[p, 3], _read(rows, first + 3))
+    total = _plus(total, hats[p, 4], _read(rows, first + 4))
+    total = _plus(total, hats[p, 5], _read(rows, first + 5))
+    total = _plus(total, hats[p, 6], _read(rows, first + 6))
+    return _plus(total, hats[p, 7], _read(rows, first + 7))
+
+
+@inner
+def _add_linked(out, n, rows, index, weight, first, last):
+    """Set the n-th PATCH rows to the sum over first <= m < last of weight[m] times the index[m]-th PATCH rows."""
+    a = repeat(out.dtype.type(0))
+    b, c, d = a, a, a
+    for m in range(first, last):
+        factor, row = repeat(weight[m]), index[m] * PATCH
+        a = add_product(a, factor, _read(rows, row))
+        b = add_product(b, factor, _read(rows, row + 1))
+        c = add_product(c, factor, _read(rows, row + 2))
+        d = add_product(d, factor, _read(rows, row + 3))
+    _write(out, n * PATCH, a)
+    _write(out, n * PATCH + 1, b)
+    _write(out, n * PATCH + 2, c)
+    _write(out, n * PATCH + 3, d)
+
+
+@inner
+def _add_products(out, first, hats, column, rows, count):
+    """Add to row first + c of `out`, c < 8, the sum over p < count of hats[p, c] hats[p, column] times row p."""
+    a, b = _read(out, first), _read(out, first + 1)
+    c, d = _read(out, first + 2), _read(out, first + 3)
+    e, f = _read(out, first + 4), _read(out, first + 5)
+    g, h = _read(out, first + 6), _read(out, first + 7)
+    for p in range(count):
+        v = multiply(repeat(hats[p, column]), _read(rows, p))
+        a, b = _plus(a, hats[p, 0], v), _plus(b, hats[p, 1], v)
+        c, d = _plus(c, hats[p, 2], v), _plus(d, hats[p, 3], v)
+        e, f = _plus(e, hats[p, 4], v), _plus(f, hats[p, 5], v)
+        g, h = _plus(g, hats[p, 6], v), _plus(h, hats[p, 7], v)
+    _write(out, first, a)
+    _write(out, first + 1, b)
+    _write(out, first + 2, c)
+    _write(out, first + 3, d)
+    _write(out, first + 4, e)
+    _write(out, first + 5, f)
+    _write(out, first + 6, g)
+    _write(out, first + 7, h)
+
+
+@inner
+def _read(rows, n):
+    """Return row n."""
+    return load(rows, n * WIDTH)
+
+
+@inner
+def _write(rows, n, v):
+    """Set row n."""
+    store(rows, n * WIDTH, v)
+
+
+@inner
+def _plus(u, w, v):
+    """Return u + w v."""
+    return add_product(u, repeat(w), v)

@@ -11,9 +11,8 @@ import numpy as np
 from torch import Tensor
 
 from toykit._shared.threads import share
-from toykit.neighborhoods.bilateral_loops import AHEAD, filter_classes, weigh
+from toykit.neighborhoods.bilateral_loops import AHEAD, WIDTH, filter_classes, weigh
 from toykit.neighborhoods.lattice import Lattice
-from toykit.neighborhoods.vectors import WIDTH
 
 
 class CompiledGrids:

@@ -1,4 +1,4 @@
-"""The numba kernel's parts: vectors, sums over classes and the room for intermediate results, against numpy."""
+"""The numba kernel's parts: sums over classes and the room for intermediate results, against numpy."""
 
 from dataclasses import replace
 
@@ -10,7 +10,6 @@ import torch
 from toykit import Energy
 from toykit._shared.compiled import inner
 from toykit.solvers.block_descent import numba_kernel, torch_kernel
-from toykit.solvers.block_descent.numba_kernel import lanes
 from toykit.solvers.block_descent.numba_kernel.class_sums import multiply_with_neighbors, set_products
 from toykit.solvers.block_descent.numba_kernel.lanes import LANES
 from toykit.solvers.block_descent.numba_kernel.proximal import _add_up_used
@@ -19,25 +18,6 @@ from toykit.solvers.block_descent.numba_kernel.rows import Row
 from toykit.solvers.layouts.four_colour_grid import pack
 
 TYPES = (np.float32, np.float64)
-
-
-@numba.njit
-def calculate(out, u, v, w, x, first):
-    """Set the LANES numbers from `first` on to u + v w + x where u > v, else to u + v w."""
-    a, b, c = lanes.load(u, first), lanes.load(v, first), lanes.load(w, first)
-    lanes.store(out, first, lanes.add(lanes.add_product(a, b, c), lanes.where_above(a, b, lanes.repeat(x))))
-
-
-@pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize("first", [0, 3])
-def test_vectors_calculate_as_numpy(kind, first):
-    u, v, w = np.random.default_rng(0).normal(size=(3, LANES + 5)).astype(kind)
-    v[first] = u[first]  # equal is not above
-    out = np.full_like(u, 7)
-    calculate(out, u, v, w, kind(2.5), first)
-    expected, inside = np.full_like(u, 7), slice(first, first + LANES)
-    expected[inside] = (u + v * w + np.where(u > v, kind(2.5), 0))[inside]
-    np.testing.assert_allclose(out, expected, atol=8 * np.finfo(kind).eps)
 
 
 @numba.njit

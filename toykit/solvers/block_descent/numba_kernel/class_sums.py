@@ -4,9 +4,9 @@ Where a row's width is no multiple of `LANES`, the last pixels that are taken ov
 Shorter rows are added up class by class.
 """
 
+from toykit._shared import lanes
 from toykit._shared.compiled import inner
-from toykit.solvers.block_descent.numba_kernel import lanes
-from toykit.solvers.block_descent.numba_kernel.lanes import LANES
+from toykit.solvers.block_descent.numba_kernel.lanes import LANES, load, load_class, repeat
 from toykit.solvers.block_descent.numba_kernel.rows import Row, add_product, of_class
 
 
@@ -20,9 +20,9 @@ def set_products(out, a, b, kinds):
             add_product(out, of_class(a, k, width), of_class(b, k, width))
         return
     for begin in range(0, width, LANES):
-        first, total = min(begin, width - LANES), lanes.repeat(zero)
+        first, total = min(begin, width - LANES), repeat(zero)
         for k in kinds:
-            total = lanes.add_product(total, lanes.load_class(a, k, first), lanes.load_class(b, k, first))
+            total = lanes.add_product(total, load_class(a, k, first), load_class(b, k, first))
         lanes.store(out, first, total)
 
 
@@ -40,11 +40,11 @@ def multiply_with_neighbors(out, a, labels, starts, kinds):
     for begin in range(0, width, LANES):
         first = min(begin, width - LANES)
         for n in range(0, len(starts), 2):  # in pairs, which load the `Row` once
-            total, other = lanes.repeat(zero), lanes.repeat(zero)
+            total, other = repeat(zero), repeat(zero)
             for k in kinds:
                 skip = k * stride + first
-                p = lanes.load_class(a, k, first)
-                total = lanes.add_product(total, p, lanes.load(values, starts[n] + skip))
-                other = lanes.add_product(other, p, lanes.load(values, starts[n + 1] + skip))
+                p = load_class(a, k, first)
+                total = lanes.add_product(total, p, load(values, starts[n] + skip))
+                other = lanes.add_product(other, p, load(values, starts[n + 1] + skip))
             lanes.store(out[n], first, total)
             lanes.store(out[n + 1], first, other)

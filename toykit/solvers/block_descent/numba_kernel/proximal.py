@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
+from toykit._shared import lanes
 from toykit._shared.compiled import inner
-from toykit.solvers.block_descent.numba_kernel import lanes
-from toykit.solvers.block_descent.numba_kernel.lanes import LANES
+from toykit.solvers.block_descent.numba_kernel.lanes import LANES, load, load_class, repeat
 from toykit.solvers.block_descent.numba_kernel.room import give_back, take, take_rows
 from toykit.solvers.block_descent.numba_kernel.rows import add, of_class
 from toykit.solvers.block_descent.numba_kernel.unary import CCE, RCE
@@ -126,18 +126,18 @@ def _collision_threshold(shift, pull, point, target, lengths, eta, repeats, kind
 def _add_up_used(sums, point, target, pull, shift, kinds):
     """Set the sums over the classes in use of 1, z, sigma, sigma z, sigma^2; z is the point."""
     width, zero = len(shift), shift.dtype.type(0)
-    ones = lanes.repeat(shift.dtype.type(1))
+    ones = repeat(shift.dtype.type(1))
     if width < LANES:
         sums[:] = 0
         for k in kinds:
             _add_used(sums, of_class(point, k, width), of_class(target, k, width), pull, shift)
         return
     for begin in range(0, width, LANES):
-        first, none = min(begin, width - LANES), lanes.repeat(zero)
+        first, none = min(begin, width - LANES), repeat(zero)
         count, total, mass, mixed, power = none, none, none, none, none
-        pulls, shifts = lanes.load(pull, first), lanes.load(shift, first)
+        pulls, shifts = load(pull, first), load(shift, first)
         for k in kinds:
-            z, sigma = lanes.load_class(point, k, first), lanes.load_class(target, k, first)
+            z, sigma = load_class(point, k, first), load_class(target, k, first)
             y = lanes.add_product(z, pulls, sigma)
             used = lanes.where_above(y, shifts, sigma)
             count = lanes.add(count, lanes.where_above(y, shifts, ones))

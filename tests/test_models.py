@@ -6,8 +6,6 @@ import torch
 
 from toykit._shared.resources import data_root
 from toykit.models import MODELS, architectures, build, load_weights, parameter_groups
-from toykit.training import load_config
-from toykit.training.setup import build_network
 
 
 def tiny(name=MODELS[0], **options):
@@ -68,14 +66,6 @@ def test_frozen_batch_norm_keeps_its_statistics_and_dropout_stays():
         assert all(m.training for m in drops)
         assert any(m.p == 0.5 for m in drops)
     assert not any(m.p for m in tiny(dropout=0.0).modules() if isinstance(m, torch.nn.Dropout))
-
-
-@pytest.mark.parametrize("width", [16, 48])
-def test_the_width_of_the_light_head(width):
-    config = load_config("toy", ["model.name=light_mobilenetv2", "model.weights=null", f"model.head_width={width}"])
-    network = build_network(config, 3)
-    assert network.head.classifier.in_channels == network.head.reduce.out_channels == width
-    assert network(255 * torch.rand(1, 3, 32, 48)).shape == (1, 3, 32, 48)
 
 
 def test_a_frozen_body_stays_in_evaluation_mode_whatever_the_head_does():

@@ -150,7 +150,6 @@ def test_what_it_writes_it_reads(tmp_path):
         ("model.name=unet", "model.name: expected one of deeplabv3plus_mobilenetv2"),
         ("model.head_factor=0", r"model.head_factor: expected a number in \(0, inf\), got 0"),
         ("model.dropout=1", r"model.dropout: expected a number in \[0, 1\), got 1"),
-        ("model.head_width=0", "model.head_width: expected a whole number, at least 1; got 0"),
         ("energy.relaxation=TV", "relaxation: expected one of BL"),
         ("energy.lam=-1", r"lam: expected a number in \[0, inf\), got -1"),
         (

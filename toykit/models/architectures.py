@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from toykit._shared.arguments import check_choice, check_whole
+from toykit._shared.arguments import check_choice
 from toykit._shared.torchvision import torchvision
 from toykit.models.decoders import DeepLabHead, LightHead
 from toykit.models.network import MULTIPLE, Network
@@ -24,7 +24,6 @@ def build(
     image_size: int = 512,
     weights: str | Path | None = "imagenet",
     dropout: float = 0.5,
-    head_width: int = 48,
     freeze_batch_norm: bool = False,
     freeze_body: bool = False,
 ) -> Network:
@@ -43,8 +42,6 @@ def build(
         torchvision (MobileNetV2, ResNet-101) or timm (ViT), whose classifier is left out. None starts from random weights.
     dropout : float, default 0.5
         Probability in DeepLabV3+'s pyramid pooling and in the light head's hidden layer (ViT-linear has no dropout).
-    head_width : int, default 48
-        Channels of the light head's boundary decoder; the other heads are the paper's.
     freeze_batch_norm, freeze_body : bool, default False
         See `Network`.
 
@@ -65,7 +62,6 @@ def build(
         The train extra is missing.
     """
     check_choice("model.name", name, MODELS)
-    check_whole("model.head_width", head_width)
     if image_size % MULTIPLE:
         raise ValueError(
             f"image size: expected a multiple of {MULTIPLE} (512 where the paper has 513), got {image_size}"
@@ -76,7 +72,7 @@ def build(
         if name == "vit_linear":
             network = _vit(num_classes, image_size, download)
         elif name == "light_mobilenetv2":
-            network = _light("mobilenet_v2", num_classes, download, dropout, head_width)
+            network = _light("mobilenet_v2", num_classes, download, dropout)
         else:
             network = _deeplab(ENCODERS[name], num_classes, download, dropout)
     except ImportError as error:
@@ -113,14 +109,14 @@ def _deeplab(encoder: str, num_classes: int, download: bool, dropout: float) -> 
     return Network(network.encoder, DeepLabHead(network), stride=4)
 
 
-def _light(encoder: str, num_classes: int, download: bool, dropout: float, width: int) -> Network:
+def _light(encoder: str, num_classes: int, download: bool, dropout: float) -> Network:
     """Build the light head on an encoder."""
     import segmentation_models_pytorch as smp
 
     weights = "imagenet" if download else None
     body: Any = smp.encoders.get_encoder(encoder, weights=weights, output_stride=MULTIPLE)
     channels = [*(body.out_channels[i] for i in LightHead.READ[:-1]), body.features[-1][0].in_channels]
-    return Network(body, LightHead(channels, num_classes, dropout, width), stride=8)
+    return Network(body, LightHead(channels, num_classes, dropout), stride=8)
 
 
 def _vit(num_classes: int, image_size: int, download: bool) -> Network:

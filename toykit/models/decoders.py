@@ -41,10 +41,10 @@ class LightHead(Head):
     num_classes : int
     dropout : float
         Probability in the hidden layer.
-    width : int
-        Channels of the boundary decoder.
     hidden : int, default 192
         Channels of the hidden layer.
+    width : int, default 48
+        Channels of the boundary decoder.
 
     Notes
     -----
@@ -56,7 +56,7 @@ class LightHead(Head):
     #: Positions of the maps that it reads: a quarter and an eighth of the resolution, and the last.
     READ = (2, 3, -1)
 
-    def __init__(self, channels: list[int], num_classes: int, dropout: float, width: int, hidden: int = 192):
+    def __init__(self, channels: list[int], num_classes: int, dropout: float, hidden: int = 192, width: int = 48):
         super().__init__()
         self.standardise = nn.ModuleList(nn.BatchNorm2d(n, affine=False) for n in channels)
         self.hidden, self.drop = _conv(channels[-1], hidden), nn.Dropout2d(dropout)

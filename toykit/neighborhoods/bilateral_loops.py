@@ -14,7 +14,8 @@ from toykit._shared import lanes
 from toykit._shared.compiled import inner, outer
 from toykit._shared.lanes import add, add_product, fetch, loader, multiply, repeater, store
 
-#: Classes at a time, one row of a table; and rows that `_add_linked` adds up at a time.
+#: Classes at a time, one row of a table; and rows that `_add_linked` adds up at a time. `_add_products` takes the 8 corners of
+#: a cell at a time. Both are written out for these numbers, so that the sums stay in registers.
 WIDTH, PATCH = 8, 4
 #: Pixels that are put into another order at a time.
 BLOCK = 256

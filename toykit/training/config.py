@@ -130,8 +130,6 @@ class Model:
         The head's learning rate over the body's.
     dropout : float, default 0.5
         Probability in [0, 1).
-    head_width : int, default 48
-        Channels of the boundary decoder of the head of "light_mobilenetv2".
     freeze_batch_norm : bool, default False
         Whether batch normalisation keeps its stored statistics.
     sync_batch_norm : bool, default False
@@ -151,7 +149,6 @@ class Model:
     weights: str | None = "imagenet"
     head_factor: float = 10.0
     dropout: float = 0.5
-    head_width: int = 48
     freeze_batch_norm: bool = False
     sync_batch_norm: bool = False
     freeze: str = "none"
@@ -161,7 +158,6 @@ class Model:
         check_choice("model.freeze", self.freeze, FREEZE)
         check_number("model.head_factor", self.head_factor, "(0, inf)")
         check_number("model.dropout", self.dropout, "[0, 1)")
-        check_whole("model.head_width", self.head_width)
 
 
 @dataclass(frozen=True)

@@ -222,7 +222,7 @@ def build_network(config: Config, num_classes: int) -> Network:
     model = config.model
     return build(
         model.name, num_classes, image_size=config.data.crop, weights=model.weights, dropout=model.dropout,
-        head_width=model.head_width, freeze_batch_norm=model.freeze_batch_norm, freeze_body=model.freeze == "body",
+        freeze_batch_norm=model.freeze_batch_norm, freeze_body=model.freeze == "body",
     )  # fmt: skip
 
 

@@ -385,7 +385,7 @@ def test_max_steps_bounds_all_sweeps_also_after_a_restart(max_steps, make_proble
 
 @pytest.mark.parametrize("in_rows", [False, True])
 def test_one_image_of_a_batch_starts_again(in_rows, make_problem, monkeypatch):
-    """The path of a GPU, all images at once and no early end of the sweeps on Q: each ends as alone."""
+    """All images at once, as on a GPU, or side by side, with no early end of the sweeps on Q: each ends as alone."""
     monkeypatch.setattr(fast, "WARM_UP_TOLERANCE", -1.0)
     energy = Energy("CE", "CD", eta=30.0)
     problem = energy.subproblem(*make_problem(batch=3, height=7, width=7, classes=4, dtype=torch.float32))

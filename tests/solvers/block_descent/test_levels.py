@@ -158,23 +158,44 @@ def test_each_image_as_alone_and_twice_the_same(make_problem):
 def test_coarse_grids_of_several_images_together(make_problem, monkeypatch):
     """As of each image alone, in fewer calls; the images on which the trial failed take part in none after it."""
     swept, sweep = [], numba_kernel.sweep
-    monkeypatch.setattr(numba_kernel, "sweep", lambda x, *rest: swept.append(len(x.labels)) or sweep(x, *rest))
+    monkeypatch.setattr(
+        numba_kernel, "sweep", lambda x, *rest: swept.append((x.size[0], len(x.labels))) or sweep(x, *rest)
+    )
     problem = undecided(make_problem, batch=3, dtype=torch.float32)
     decided = make_problem(height=32, width=40, dtype=torch.float32)
     problem[0][1], problem[2][1] = decided[0][0], decided[2][0]
-    solutions = []
-    for pixels, most in ((1, 1), (2 * 32 * 40, 2), (levels.TOGETHER, 3)):
-        monkeypatch.setattr(levels, "TOGETHER", pixels)
+    solutions, numbers = [], problem[0][0].numel()
+    for together, most in ((1, 1), (2 * numbers, 2), (levels.TOGETHER, 3)):
+        monkeypatch.setattr(levels, "TOGETHER", together)
         swept.clear()
         solutions.append(solve(*problem, levels=2))
-        assert max(swept) == most
+        assert max(images for _, images in swept) == most
         assert solutions[0].message == solutions[-1].message
         assert torch.equal(solutions[0].labels, solutions[-1].labels)
         assert torch.equal(solutions[0].energies, solutions[-1].energies)
     assert "2 of 3 images started" in solutions[0].message
+    on_cells = [images for rows, images in swept if rows == 16]
+    assert on_cells[: levels.TRIAL] == [3] * levels.TRIAL
+    assert set(on_cells[levels.TRIAL :]) == {2}
 
 
 @pytest.mark.parametrize("relaxation", RELAXATIONS)
+def test_images_of_a_batch_need_different_sweeps(relaxation, make_problem, monkeypatch):
+    """A large image as alone: sweeps on Q are taken by the images that need them, and none uses up another's sweeps."""
+    monkeypatch.setattr(levels, "LARGE", 20 * 24)
+    problem = undecided(make_problem, batch=3, height=44, width=48, dtype=torch.float32)
+    decided = make_problem(height=44, width=48, dtype=torch.float32)
+    problem[0][1], problem[2][1] = decided[0][0], decided[2][0]
+    energy = Energy("CCE", relaxation)
+    for most in (levels.COARSE_SWEEPS, 26):
+        monkeypatch.setattr(levels, "COARSE_SWEEPS", most)
+        together = solve(*problem, energy, levels=2, on_failure="ignore")
+        for b in range(3):
+            alone = solve(*(x[b : b + 1] for x in problem), energy, levels=2, on_failure="ignore")
+            assert torch.equal(alone.labels[0], together.labels[b])
+
+
+@pytest.mark.parametrize("relaxation", [r for r in RELAXATIONS if r != "Q"])
 def test_sweeps_on_q_come_first_on_the_coarsest_grid(relaxation, make_problem, monkeypatch):
     """And for the relaxations of which local minima matter most, on each."""
     swept, sweep = [], numba_kernel.sweep

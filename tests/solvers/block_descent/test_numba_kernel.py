@@ -10,6 +10,7 @@ import torch
 from toykit import Energy
 from toykit._shared.compiled import inner
 from toykit.solvers.block_descent import numba_kernel, torch_kernel
+from toykit.solvers.block_descent.numba_kernel import grid
 from toykit.solvers.block_descent.numba_kernel.class_sums import multiply_with_neighbors, set_products
 from toykit.solvers.block_descent.numba_kernel.lanes import LANES
 from toykit.solvers.block_descent.numba_kernel.proximal import _add_up_used
@@ -106,21 +107,41 @@ def test_inner_functions_cannot_allocate():
         call(3)
 
 
-def test_impurity_and_held_classes_stay_true(make_problem):
-    """After sweeps, and after torch has changed the labels, also through another object with the same labels."""
+def test_impurity_and_held_classes_stay_true(make_problem, monkeypatch):
+    """They are read off the labels once, and again where torch, or a sweep of a part, has changed these, or others are met."""
+    surveys, share = [], numba_kernel.share
+    monkeypatch.setattr(
+        numba_kernel,
+        "share",
+        lambda loop, *rest, **more: surveys.append(loop is grid.survey) or share(loop, *rest, **more),
+    )
     problem = Energy("CCE", "CD").subproblem(*make_problem(batch=2, height=21, width=40, classes=5, padding=True))
     x = pack(problem, problem.fix_seeds(problem.sigma))
     first, other = x.unpack(), replace(x, free=x.free.clone())
+
+    def check(y):
+        """Compare with torch's energy; return it."""
+        energy = numba_kernel.energy(y, "CCE", "CD", 0.3)
+        assert torch.allclose(energy, torch_kernel.energy(y, "CCE", "CD", 0.3))
+        return energy
+
     for relaxation in ("Q", "CD", "CD"):
         numba_kernel.sweep(other, "CCE", relaxation, 0.3, 1.75)
-        _, impurity, held = x.notes["survey"]
+        *_, impurity, held = x.notes["survey"]
         labels = x.labels.numpy()
         np.testing.assert_allclose(impurity, (labels * (1 - labels)).sum(-2), atol=1e-14)
-        assert held[(labels > 0).any(-1)].all()
-        assert torch.allclose(numba_kernel.energy(x, "CCE", "CD", 0.3), torch_kernel.energy(x, "CCE", "CD", 0.3))
-    swept = numba_kernel.energy(x, "CCE", "CD", 0.3)
+        np.testing.assert_array_equal(held, (labels > 0).any(-1))
+        check(x)
+    assert sum(surveys) == 1
+    swept = check(x)
     x.restore(first, torch.tensor([True, False]))
-    now = numba_kernel.energy(other, "CCE", "CD", 0.3)
-    assert torch.allclose(now, torch_kernel.energy(x, "CCE", "CD", 0.3))
+    now = check(other)
     assert now[0] > swept[0]
     assert now[1] == swept[1]
+    numba_kernel.sweep(x[:1], "CCE", "CD", 0.3, 1.75)
+    assert check(x)[0] < now[0]
+    check(replace(x, labels=x.labels.flip(-2)))
+    with torch.inference_mode():
+        check(pack(problem, first))
+    x.labels[:] = 0
+    assert (check(x) != now).all()

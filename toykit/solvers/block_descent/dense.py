@@ -32,10 +32,19 @@ SEARCH = 10
 
 
 class DenseDescent(Descent):
-    """The descent of one image's labels y; it keeps the pairwise term's flow (D - W) y with them. No detour, no levels."""
+    """The descent of one image's labels y; it keeps the pairwise term's flow (D - W) y with them.
+
+    It takes no detour, and `coarse` is None.
+    """
 
     def __init__(
-        self, problem: Subproblem, start: Tensor, threshold: float, report: Callable[[int, "Descent"], bool], *_: object
+        self,
+        problem: Subproblem,
+        start: Tensor,
+        threshold: float,
+        report: Callable[[int, "Descent"], bool],
+        detour: bool = False,
+        coarse: None = None,
     ):
         super().__init__(problem, start, threshold, report)
         self.degree = self.problem.edges.degree()

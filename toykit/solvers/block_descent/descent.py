@@ -91,6 +91,15 @@ def set_seeds(problem: Subproblem, y: Tensor) -> Tensor:
     return y
 
 
+def check_simplex(start: Tensor) -> None:
+    """Raise ValueError for labels that are negative, not finite, or do not sum to 1: the steps would preserve that."""
+    low, off = float(start.min()), float((start.sum(1) - 1).abs().max())
+    if not (low >= 0 and off <= 1e-3):
+        raise ValueError(
+            f"start: expected labels >= 0 that sum to 1; got a least of {low:g} and sums off by up to {off:g}"
+        )
+
+
 def relative_decrease(change: Tensor, energy: Tensor, rounding: Tensor) -> Tensor:
     """Return the decrease of the energy relative to it (B,); the divisor is at least the rounding error."""
     scale = torch.maximum(energy.abs(), rounding).clamp_min(torch.finfo(torch.float64).tiny)

@@ -23,14 +23,14 @@ An image of more than `LARGE` pixels starts from the labels of its cells of 2 x 
 are solved in the same way, so a photo of 12 megapixels passes through 3, 0.75 and 0.19. The sweeps on Q, which precede those
 on the relaxation, are then needed on the coarsest grid only, and a few sweeps are left on the image.
 
-The relaxations in `SOFT` take them on the coarsest grid only, on images of any size: on photos the final energy was 0.03% above
-that with them on each grid (at most 0.2%), in a third to three quarters of the time. BL and CCE ended up to 10% higher.
+For the relaxations in `SOFT` they are needed on the coarsest grid only, on images of any size: on photos the final energy was
+0.03% above that with them on each grid (at most 0.2%), in a third to three quarters of the time. BL and CCE ended up to 10%
+higher.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import product
 
 import torch
@@ -48,8 +48,8 @@ from toykit.solvers.block_descent.descent import Descent, restrict_to_active, se
 SMALLEST, LEAST_PIXELS = 8, 128 * 128
 #: Number of pixels above which an image starts from its cells of 2 x 2 pixels without a trial.
 LARGE = 512 * 512
-#: Number of pixels of the images whose coarser grids are solved together.
-TOGETHER = 1024 * 1024
+#: Numbers in the labels of the images whose coarser grids are solved together.
+TOGETHER = 2**24
 #: Least `pull` of the predictions, with "auto": from there on a trial would cost time and hardly ever succeed.
 LEAST_PULL = 1e-3
 #: The share of the pairwise weight that is left on the next coarser grid; 1 for relaxations that are not listed.
@@ -61,7 +61,7 @@ TRIAL = 4
 #: Terms for which no levels are used: BL is concave, and with these unaries, which pull undecided labels towards undecided
 #: predictions, it ended up to 60% above the descent from the predictions, in other local minima.
 WITHOUT_LEVELS = {("Q", "BL"), ("RCE", "BL")}
-#: Makes a descent of a sub-problem from given labels. detour: whether sweeps on Q may come first; coarse: see `coarse_starts`.
+#: Makes a descent of a sub-problem from given labels. detour: whether sweeps on Q may come first; coarse: `start_from_levels`.
 MakeDescent = Callable[..., Descent]
 
 
@@ -135,22 +135,32 @@ def coarse_starts(
     threshold : float
         Least probability of an active class: above 0, a group's labels are on its active classes only, see `Descent`.
     descent_of : callable
-        As for `start_from_levels`, without threshold and report.
+        As for `start_from_levels`.
 
     Yields
     ------
     tuple of Tensor, or None
-        `start_from_levels` for the group.
+        `start_from_levels` for the group; None where the trial failed on all of its images.
     """
-    pixels = math.prod(problem.seeds.shape[1:])
-    together = size if threshold else size * max(1, TOGETHER // (size * pixels))
-    for first in range(0, len(problem.sigma), together):
-        some, found = problem[first : first + together], None
+    together = 1 if threshold or size > 1 else max(1, TOGETHER // problem.sigma[0].numel())
+    for first in range(0, len(problem.sigma), size * together):
+        some = slice(first, min(first + size * together, len(problem.sigma)))
+        parts = [None] * -(-(some.stop - first) // size)
         if levels:
-            some = restrict_to_active(some, set_seeds(some, some.sigma.clone()), threshold)[1] if threshold else some
-            found = start_from_levels(some, levels, partial(descent_of, threshold=0.0, report=lambda *_: False))
-        for group in range(0, len(some.sigma), size):
-            yield None if found is None else (found[0][group : group + size], found[1][group : group + size])
+            found = start_from_levels(_active(problem[some], threshold), levels, descent_of)
+            parts = parts if found is None else list(zip(*(x.split(size) for x in found), strict=True))
+            del found  # its memory ends with the parts
+        while parts:
+            part = parts.pop(0)
+            yield part if part is not None and bool(part[1].any()) else None
+            del part
+
+
+def _active(problem: Subproblem, threshold: float) -> Subproblem:
+    """Return the sub-problem on its active classes; of all classes with a threshold of 0."""
+    if threshold == 0:
+        return problem
+    return restrict_to_active(problem, set_seeds(problem, problem.sigma.clone()), threshold)[1]
 
 
 def start_from_levels(problem: Subproblem, levels: int, descent_of: MakeDescent) -> tuple[Tensor, Tensor] | None:
@@ -188,9 +198,9 @@ def start_from_levels(problem: Subproblem, levels: int, descent_of: MakeDescent)
             better = _below_predictions(grids[number], labels, descent_of)
             if not bool(better.any()):
                 return None
-            chosen = better.nonzero()[:, 0]
-            labels = labels[chosen]
-            grids = [grid[chosen] for grid in grids[: number + 1]]
+            if not bool(better.all()):
+                chosen = better.nonzero()[:, 0]
+                labels, grids = labels[chosen], [grid[chosen] for grid in grids[: number + 1]]
         labels = _solve(grids[number], labels, descent_of, detour=problem.energy.relaxation not in SOFT)
     return _predictions(cells).index_copy(0, chosen, labels), better
 

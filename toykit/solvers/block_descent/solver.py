@@ -12,7 +12,8 @@ next quarter moves. Five ideas make this fast:
   or not at all, so the whole energy never rises beyond rounding, whatever the relaxation and the input;
 - classes that occur neither in a row of pixels nor among its neighbours are skipped (in the numba kernel).
 
-Relaxations other than Q begin with a few sweeps on Q, which is convex: this escapes poor local minima near the start.
+Relaxations other than Q begin with a few sweeps on Q, which is convex: this escapes poor local minima near the start (and is
+not needed where NQ, LQ and CD start from coarser grids, see below).
 CD and CCE begin on a Q with less of the unary, that is, with more smoothing (`UNARY_SHARE`). On an image
 where this ends above the start, the descent is repeated without them.
 
@@ -33,7 +34,7 @@ from torch import Tensor
 from toykit.energy import Subproblem
 from toykit.neighborhoods import Edges
 from toykit.solvers.block_descent.dense import DenseDescent
-from toykit.solvers.block_descent.descent import Descent, relative_decrease, set_seeds
+from toykit.solvers.block_descent.descent import Descent, check_simplex, relative_decrease, set_seeds
 from toykit.solvers.block_descent.kernels import kernel_of, takes_numba
 from toykit.solvers.block_descent.levels import SOFT, coarse_starts, is_large, number_of_levels, prolong
 from toykit.solvers.block_descent.options import FastOptions
@@ -88,7 +89,7 @@ def fast_descent(
     scale, problem = _scaled(problem)
     if start is not None:
         problem.check_labels(start, "start")
-        _check_simplex(start)
+        check_simplex(start)
         start = set_seeds(problem, start.detach().clone())
 
     def report(step: int, run: Descent) -> bool:
@@ -100,11 +101,12 @@ def fast_descent(
         return callback(step, run.labels(), ((run.trace[-1] + run.constant) * scale).to(sigma.dtype)) is True
 
     labels, traces, residuals, stopped, most_classes, from_coarser = [], [], [], False, 0, 0
-    starts = coarse_starts(problem, levels, size, options.active_classes, descent)
-    for first, coarse in zip(range(0, len(sigma), size), starts, strict=True):
+    silent = partial(descent, threshold=0.0, report=lambda *_: False)
+    starts = coarse_starts(problem, levels, size, options.active_classes, silent)
+    for first in range(0, len(sigma), size):
         group = slice(first, first + size)
         given = None if start is None else start[group]
-        run = descent(problem[group], given, options.active_classes, report, start is None, coarse)
+        run = descent(problem[group], given, options.active_classes, report, start is None, next(starts))
         run.descend(tolerance, options.max_steps)
         labels.append(run.labels())
         traces.append(torch.stack(run.trace) + run.constant)
@@ -139,7 +141,7 @@ def _group_size(problem: Subproblem, options: FastOptions, has_callback: bool) -
     """Return the number of images to solve together.
 
     On the grid, all of them fill a GPU, and with `side_by_side` a few small ones fill long rows on the CPU. Otherwise each
-    image is solved alone: it fits the CPU's cache, and lists of edges and active classes differ between images.
+    image is solved alone, but for coarser grids: it fits the CPU's cache, and lists of edges and active classes differ.
     """
     batch, num_classes, _, width = problem.sigma.shape
     together = options.active_classes == 0 and problem.edges.on_grid
@@ -166,7 +168,7 @@ class _Descent(Descent):
     """The descent of labels in the layout of their edges.
 
     kernels: sweep and energy. in_rows: whether several images lie side by side on the CPU. detour: whether sweeps on Q may
-    precede those on the relaxation. coarse: from `coarse_starts`.
+    precede those on the relaxation. coarse: from `start_from_levels`.
     """
 
     def __init__(
@@ -182,13 +184,15 @@ class _Descent(Descent):
     ):
         super().__init__(problem, start, threshold, report)
         (self.sweep, self.energy_of), self.detour, self.from_cells = kernels, detour, False
+        if coarse is not None:  # before the layout needs its memory
+            coarse = prolong(coarse[0], self.problem), coarse[1]
         self.layout = self._lay_out(in_rows)
         energy = self.energy()
+        self.takes_detour = torch.full_like(energy, detour, dtype=torch.bool)
         self.begin(energy if coarse is None else self._start_from(*coarse, energy))
 
     def _start_from(self, labels: Tensor, better: Tensor, energy: Tensor) -> Tensor:
         """Take coarse labels on the `better` images where they have less than the energy (B,); return the lower one."""
-        labels = prolong(labels, self.problem)
         self.layout.restore(labels, better)
         now = self.energy()
         below = now < energy
@@ -196,8 +200,9 @@ class _Descent(Descent):
             labels = torch.where(below[:, None, None, None], labels, self.first())
             self.layout.restore(labels, ~below)
         self.from_coarser, large = int(below.sum()), is_large(self.problem)
-        if self.from_coarser == len(below) and (large or self.problem.energy.relaxation in SOFT):
-            self.detour, self.from_cells = False, large
+        if large or self.problem.energy.relaxation in SOFT:
+            self.takes_detour &= ~below
+        self.from_cells = large and self.from_coarser == len(below)
         if not self.from_cells:  # else nothing will lead back to these labels: they are not kept
             self.given = labels
         return torch.where(below, now, energy)
@@ -220,16 +225,20 @@ class _Descent(Descent):
 
     def descend(self, tolerance: float, max_steps: int) -> None:
         """Sweep until the energy stops changing, or the callback or max_steps ends it; never above the start."""
-        start, terms = self.trace[0], self.problem.energy
+        start, terms, sweeps = self.trace[0], self.problem.energy, max_steps
         detour = self.detour and terms.relaxation != "Q" and terms.lam > 0 and max_steps >= 2 * WARM_UP
         if not self.notify() and detour:
-            self._warm_up()
-            self._run(tolerance, min(max_steps - 1, max(max_steps // 2, WARM_UP + 4)))
-            above = self.energy() > start
+            # the same shares of the sweeps whatever other images of the group need
+            first = min(max_steps - 1, max(max_steps // 2, WARM_UP + 4)) - WARM_UP
+            sweeps = max_steps - WARM_UP - first
+            if bool(self.takes_detour.any()):
+                self._warm_up()
+            self._run(tolerance, first)
+            above = (self.energy() > start) & self.takes_detour
             if bool(above.any()):  # the sweeps on Q increased the energy: those images start again without them
                 self.layout.restore(self.first(), above)
                 self.residual[above] = torch.inf
-        self._run(tolerance, max_steps)
+        self._run(tolerance, sweeps)
         last = self.energy()
         if not self.from_cells:
             if bool((last > start).any()):  # stopped on a detour, or rounding
@@ -242,7 +251,8 @@ class _Descent(Descent):
     def _warm_up(self) -> None:
         """Sweep on Q, as long as the energy changes much."""
         terms, total = self.problem.energy, torch.zeros_like(self.trace[0])
-        eta, x = terms.eta * UNARY_SHARE.get(terms.relaxation, 1.0), replace(self.layout, free=self.layout.free.clone())
+        eta = terms.eta * UNARY_SHARE.get(terms.relaxation, 1.0)
+        x = replace(self.layout, free=self.layout.free * self.layout.at_pixels(self.takes_detour))
         for _ in range(WARM_UP):
             change = self.sweep(x, terms.cross_entropy, "Q", eta, OMEGA)
             total = total + change
@@ -254,8 +264,8 @@ class _Descent(Descent):
             if len(moving) > 1 and not on_gpu:
                 x.free.mul_(x.at_pixels(moving))
 
-    def _run(self, tolerance: float, max_steps: int) -> None:
-        """Sweep on the images that have not converged until the energy of each stops changing."""
+    def _run(self, tolerance: float, sweeps: int) -> None:
+        """Sweep on the images that have not converged until the energy of each stops changing, at most so many times."""
         terms, moving = self.problem.energy, self.residual > tolerance
         if not bool(moving.any()):
             return
@@ -264,7 +274,8 @@ class _Descent(Descent):
         x = replace(self.layout, free=self.layout.free * self.layout.at_pixels(moving)) if freezes else self.layout
         now = self.energy() if len(self.trace) > 1 else self.trace[0]
         rounding = torch.finfo(self.problem.sigma.dtype).eps * self.trace[0].abs()
-        while len(self.trace) <= max_steps and not self.stopped:
+        end = len(self.trace) + sweeps
+        while len(self.trace) < end and not self.stopped:
             change = self.sweep(x, terms.cross_entropy, terms.relaxation, terms.eta, OMEGA)
             now = now + change
             self.residual = torch.where(moving, relative_decrease(change, now, rounding), self.residual)
@@ -275,15 +286,6 @@ class _Descent(Descent):
             self.notify()
             if (now.device.type != "cuda" or len(self.trace) % POLL == 0) and not bool(moving.any()):
                 break
-
-
-def _check_simplex(start: Tensor) -> None:
-    """Raise ValueError for labels that are negative, not finite, or do not sum to 1: the steps would preserve that."""
-    low, off = float(start.min()), float((start.sum(1) - 1).abs().max())
-    if not (low >= 0 and off <= 1e-3):
-        raise ValueError(
-            f"start: expected labels >= 0 that sum to 1; got a least of {low:g} and sums off by up to {off:g}"
-        )
 
 
 def _descent_of(

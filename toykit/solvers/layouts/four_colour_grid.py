@@ -42,7 +42,8 @@ class FourColourGrid:
     images : int, default 1
         Number of images side by side in each row, see `side_by_side`; 1 in the layout above.
     notes : dict
-        For a kernel to keep what it knows about these labels.
+        For a kernel to keep what it knows about the labels. Shared with copies that `dataclasses.replace` makes, so a note must
+        say of which labels it is.
     """
 
     labels: Tensor

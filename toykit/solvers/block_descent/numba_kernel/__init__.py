@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 from toykit._shared.threads import share
 from toykit.solvers.block_descent.numba_kernel import edge_list, grid
@@ -37,6 +38,8 @@ def sweep(x: FourColourGrid | EdgeListProblem, cross_entropy: str, relaxation: s
     arrays = _surveyed(x)
     for row in range(2):
         share(grid.sweep, change.shape[0] * change.shape[1], arrays, terms, options, row, change, work=x.labels.numel())
+    increment_version(x.labels)  # for other views of these labels
+    _note(x, arrays)
     return torch.from_numpy(change.sum((1, 2)).reshape(-1))
 
 
@@ -59,17 +62,25 @@ def _terms(x: FourColourGrid | EdgeListProblem, cross_entropy: str, relaxation: 
 def _surveyed(x: FourColourGrid) -> GridArrays:
     """Return the grid as arrays that share its memory, with the impurities and held classes of its labels.
 
-    Sweeps keep these two up to date. So they are read off the labels again only after torch has changed these, which it counts.
+    Sweeps keep these two up to date. They are read off the labels again where other labels, or changed ones, are met: torch
+    counts the changes of a tensor and of its views.
     """
     labels, target, weights, free = (tensor.numpy() for tensor in (x.labels, x.target, x.weights, x.free))
-    offsets, changes = np.array(x.offsets), x.labels._version
-    surveyed_at, impurity, held = x.notes.get("survey", (None, None, None))
-    if surveyed_at != changes:
+    noted, changes, impurity, held = x.notes.get("survey", (None, None, None, None))
+    known = noted is x.labels and not x.labels.is_inference() and changes == x.labels._version
+    if not known:
         impurity, held = np.empty_like(labels[..., 0, :]), np.empty(labels.shape[:-1], np.bool_)
-        arrays = GridArrays(labels, target, weights, free, offsets, impurity, held)
+    arrays = GridArrays(labels, target, weights, free, np.array(x.offsets), impurity, held)
+    if not known:
         share(grid.survey, impurity[..., 0].size, arrays, work=labels.size)
-        x.notes["survey"] = changes, impurity, held
-    return GridArrays(labels, target, weights, free, offsets, impurity, held)
+        _note(x, arrays)
+    return arrays
+
+
+def _note(x: FourColourGrid, arrays: GridArrays) -> None:
+    """Note the survey of the labels as they are now. Tensors made in inference mode have no count of changes."""
+    if not x.labels.is_inference():
+        x.notes["survey"] = x.labels, x.labels._version, arrays.impurity, arrays.held
 
 
 def _sum_over_tiles(x: EdgeListProblem, loop: Callable[..., None], *arguments: Any) -> Tensor:

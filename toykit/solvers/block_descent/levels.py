@@ -145,15 +145,16 @@ def coarse_starts(
     together = 1 if threshold or size > 1 else max(1, TOGETHER // problem.sigma[0].numel())
     for first in range(0, len(problem.sigma), size * together):
         some = slice(first, min(first + size * together, len(problem.sigma)))
-        parts = [None] * -(-(some.stop - first) // size)
-        if levels:
-            found = start_from_levels(_active(problem[some], threshold), levels, descent_of)
-            parts = parts if found is None else list(zip(*(x.split(size) for x in found), strict=True))
-            del found  # its memory ends with the parts
-        while parts:
-            part = parts.pop(0)
-            yield part if part is not None and bool(part[1].any()) else None
-            del part
+        found = start_from_levels(_active(problem[some], threshold), levels, descent_of) if levels else None
+        if found is None:
+            parts = [None] * -(-(some.stop - first) // size)
+        else:
+            parts = [
+                part if bool(part[1].any()) else None for part in zip(*(x.split(size) for x in found), strict=True)
+            ]
+        del found
+        while parts:  # no name holds a part while its group descends: of a large photo every copy counts
+            yield parts.pop(0)
 
 
 def _active(problem: Subproblem, threshold: float) -> Subproblem:

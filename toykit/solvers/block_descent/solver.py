@@ -231,10 +231,11 @@ class _Descent(Descent):
             # the same shares of the sweeps whatever other images of the group need
             first = min(max_steps - 1, max(max_steps // 2, WARM_UP + 4)) - WARM_UP
             sweeps = max_steps - WARM_UP - first
-            if bool(self.takes_detour.any()):
+            some = bool(self.takes_detour.any())
+            if some:
                 self._warm_up()
             self._run(tolerance, first)
-            above = (self.energy() > start) & self.takes_detour
+            above = self.takes_detour & (self.energy() > start) if some else self.takes_detour
             if bool(above.any()):  # the sweeps on Q increased the energy: those images start again without them
                 self.layout.restore(self.first(), above)
                 self.residual[above] = torch.inf

@@ -31,7 +31,7 @@ higher.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import product
+from itertools import product, repeat
 
 import torch
 import torch.nn.functional as F
@@ -129,7 +129,7 @@ def coarse_starts(
     problem : Subproblem
         Of B images.
     levels : int
-        Number of coarser grids; 0 yields None for each group.
+        Number of coarser grids, at least 1.
     size : int
         Number of images in a group.
     threshold : float
@@ -144,14 +144,12 @@ def coarse_starts(
     """
     together = 1 if threshold or size > 1 else max(1, TOGETHER // problem.sigma[0].numel())
     for first in range(0, len(problem.sigma), size * together):
-        some = slice(first, min(first + size * together, len(problem.sigma)))
-        found = start_from_levels(_active(problem[some], threshold), levels, descent_of) if levels else None
+        some = problem[first : first + size * together]
+        found = start_from_levels(_active(some, threshold), levels, descent_of)
         if found is None:
-            parts = [None] * -(-(some.stop - first) // size)
-        else:
-            parts = [
-                part if bool(part[1].any()) else None for part in zip(*(x.split(size) for x in found), strict=True)
-            ]
+            yield from repeat(None, math.ceil(len(some.sigma) / size))
+            continue
+        parts = [part if bool(part[1].any()) else None for part in zip(*(x.split(size) for x in found), strict=True)]
         del found
         while parts:  # no name holds a part while its group descends: of a large photo every copy counts
             yield parts.pop(0)
@@ -192,7 +190,6 @@ def start_from_levels(problem: Subproblem, levels: int, descent_of: MakeDescent)
         grids.append(coarsen(grids[-1]))
     trial = min(1, levels - 2)
     labels = _solve(grids[-1], _predictions(grids[-1]), descent_of)
-    chosen = better.nonzero()[:, 0]
     for number in range(levels - 2, -1, -1):
         labels = prolong(labels, grids[number])
         if number == trial:
@@ -203,7 +200,9 @@ def start_from_levels(problem: Subproblem, levels: int, descent_of: MakeDescent)
                 chosen = better.nonzero()[:, 0]
                 labels, grids = labels[chosen], [grid[chosen] for grid in grids[: number + 1]]
         labels = _solve(grids[number], labels, descent_of, detour=problem.energy.relaxation not in SOFT)
-    return _predictions(cells).index_copy(0, chosen, labels), better
+    whole = _predictions(cells)
+    whole[better] = labels
+    return whole, better
 
 
 def coarsen(problem: Subproblem) -> Subproblem:

@@ -24,6 +24,7 @@ Three kernels do the same arithmetic: torch (any device), numba (the CPU, where 
 Triton (grids on a CUDA device, where Triton is installed).
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -85,7 +86,7 @@ def fast_descent(
     tolerance, start, sigma = options.tolerance, options.start, problem.sigma
     levels = 0 if start is not None else number_of_levels(options.levels, problem)
     size = _group_size(problem, options, callback is not None)
-    descent = _descent_of(problem.edges, options.kernel, sigma.device, size > 1)
+    descent = _descent_of(problem.edges, options.kernel, sigma.device, in_rows=size > 1 and sigma.device.type == "cpu")
     scale, problem = _scaled(problem)
     if start is not None:
         problem.check_labels(start, "start")
@@ -102,7 +103,7 @@ def fast_descent(
 
     labels, traces, residuals, stopped, most_classes, from_coarser = [], [], [], False, 0, 0
     silent = partial(descent, threshold=0.0, report=lambda *_: False)
-    starts = coarse_starts(problem, levels, size, options.active_classes, silent)
+    starts = coarse_starts(problem, levels, size, options.active_classes, silent) if levels else itertools.repeat(None)
     for first in range(0, len(sigma), size):
         group = slice(first, first + size)
         given = None if start is None else start[group]
@@ -167,7 +168,7 @@ def _describe(tolerance: float, steps: int, stopped: bool, residual: Tensor, lat
 class _Descent(Descent):
     """The descent of labels in the layout of their edges.
 
-    kernels: sweep and energy. in_rows: whether several images lie side by side on the CPU. detour: whether sweeps on Q may
+    kernels: sweep and energy. in_rows: whether several images lie side by side. detour: whether sweeps on Q may
     precede those on the relaxation. coarse: from `start_from_levels`.
     """
 
@@ -212,8 +213,7 @@ class _Descent(Descent):
         if not self.problem.edges.on_grid:
             return list_edges(self.problem, self.first())
         grid = pack(self.problem, self.first())  # which releases them as soon as it can
-        on_cpu = self.problem.sigma.device.type == "cpu"
-        return grid.side_by_side() if in_rows and on_cpu and len(self.problem.sigma) > 1 else grid
+        return grid.side_by_side() if in_rows and len(self.problem.sigma) > 1 else grid
 
     def energy(self) -> Tensor:
         """Compute the energy (B,), float64, without the constant."""

@@ -1,4 +1,4 @@
-"""A loop that threads share: each turn once, on as many threads as torch uses, and an error is not lost."""
+"""Loops and parts of a task that threads share: each once, on as many threads as torch uses, and an error is not lost."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from toykit._shared.threads import share
+from toykit._shared.threads import in_threads, share
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 100])
@@ -93,3 +93,62 @@ def test_all_parts_have_ended_when_an_error_reaches_the_caller():
     with pytest.raises(ValueError, match="at once"):
         share(loop, 2)
     assert ended == [2]
+
+
+def in_another_thread(function):
+    """Return function's result in a new thread, which has torch's default number of threads and mode."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(function()))
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+@pytest.mark.parametrize(
+    ("threads", "parts", "each"), [(1, 1, 1), (3, 1, 3), (2, 2, 1), (3, 2, 1), (4, 2, 2), (6, 3, 2)]
+)
+def test_parts_divide_torchs_threads_and_come_back_in_order(threads, parts, each):
+    torch.set_num_threads(threads)
+    met = threading.Barrier(parts)
+
+    def function(part):
+        met.wait(60)  # all at the same time
+        return part, torch.get_num_threads(), torch.is_grad_enabled(), threading.current_thread()
+
+    for _ in range(2):  # threads that have been used before, too
+        with torch.set_grad_enabled(parts % 2 == 0):
+            results = in_threads(function, range(parts))
+        assert [result[:3] for result in results] == [(part, each, parts % 2 == 0) for part in range(parts)]
+        assert len({result[3] for result in results}) == parts
+        assert results[0][3] == threading.current_thread()
+        assert torch.get_num_threads() == threads
+        assert torch.is_grad_enabled()
+        assert in_another_thread(torch.get_num_threads) == threads
+
+
+def test_parts_may_share_loops():
+    torch.set_num_threads(4)
+    turns = np.zeros((2, 1000), int)
+
+    def loop(first, last, out):
+        out[first:last] += 1
+
+    in_threads(lambda part: share(loop, 1000, turns[part]), range(2))
+    assert (turns == 1).all()
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_an_error_in_a_part_waits_for_the_others_and_reaches_the_caller(bad):
+    torch.set_num_threads(2)
+    ended = []
+
+    def function(part):
+        if part == bad:
+            raise ValueError("in a part")
+        time.sleep(0.2)
+        ended.append(part)
+
+    with pytest.raises(ValueError, match="in a part"):
+        in_threads(function, range(2))
+    assert ended == [1 - bad]
+    assert torch.get_num_threads() == 2

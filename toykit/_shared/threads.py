@@ -1,12 +1,15 @@
-"""Share a compiled loop among as many threads as torch uses."""
+"""Share a compiled loop, or parts of a task, among as many threads as torch uses."""
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
 
 _pools: dict[int, tuple[int, ThreadPoolExecutor]] = {}  # by process: the number of threads, and these
 
@@ -41,6 +44,43 @@ def share(loop: Callable[..., None], count: int, *arguments: Any, work: int | No
         wait(parts)  # also if one fails: the others still write to the arguments
     for part in parts:
         part.result()
+
+
+def in_threads(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
+    """Call a function with each part, all at the same time; return the results in the order of the parts.
+
+    The first part is done in the thread that calls. Torch's threads are divided among the parts. With one thread each, none
+    waits for another, and torch's own idle threads, which wait actively for their next loop, take no core from them.
+
+    Parameters
+    ----------
+    function : callable
+        It spends its time without the interpreter's lock: in torch, numpy, or compiled loops.
+    parts : sequence
+        At most as many as torch has threads.
+
+    Returns
+    -------
+    list
+    """
+    if len(parts) == 1:
+        return [function(parts[0])]
+    threads, gradients = torch.get_num_threads(), torch.is_grad_enabled()
+
+    def call(part: Part) -> Result:
+        torch.get_num_threads()  # the first call in a thread sets their number, which would undo the next line
+        torch.set_num_threads(max(1, threads // len(parts)))
+        with torch.set_grad_enabled(gradients):  # each thread has a mode of its own
+            return function(part)
+
+    pool = _pool(threads - 1)
+    others = [pool.submit(call, part) for part in parts[1:]]
+    try:
+        own = call(parts[0])
+    finally:
+        wait(others)
+        torch.set_num_threads(threads)
+    return [own, *(other.result() for other in others)]
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:

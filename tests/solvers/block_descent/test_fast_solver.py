@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from toykit import (
     solve,
 )
 from toykit._shared.compiled import digest
+from toykit._shared.threads import in_threads
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
 from toykit.seed_model import seed_logits
@@ -454,6 +456,62 @@ def test_the_number_of_threads_changes_nothing(make_problem, neighborhood, monke
         labels.append(solve(*problem, Energy("CCE", "CD", neighborhood=neighborhood), tolerance=0.01).labels)
     assert all((labels[0] == other).all() for other in labels[1:])
     assert set(used) == {2, 3}
+
+
+@pytest.mark.parametrize(
+    ("neighborhood", "options"),
+    [
+        (NearestNeighbors(), {}),
+        (NearestNeighbors(connectivity=8), {"levels": 2}),
+        (NearestNeighbors(), {"active_classes": 0.05}),
+        (NearestNeighbors(), {"side_by_side": True}),
+        (SparseNonLocal(), {}),
+    ],
+)
+@pytest.mark.parametrize(("cross_entropy", "relaxation"), [("CCE", "CD"), ("Q", "Q"), ("CE", "BL")])
+def test_images_in_threads_end_as_one_after_another(
+    neighborhood, options, cross_entropy, relaxation, make_problem, monkeypatch
+):
+    monkeypatch.setattr(fast, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(fast, "LONG_ROW", 40)  # two images side by side
+    energy = Energy(cross_entropy, relaxation, eta=0.1, lam=5.0, neighborhood=neighborhood)
+    problem, solutions, parts = make_problem(batch=5, classes=5, height=18, width=20, padding=True), [], []
+    problem[0][3] *= 1e-3  # undecided: takes other sweeps, perhaps from coarser grids
+    monkeypatch.setattr(
+        fast, "in_threads", lambda function, some: (parts.append(len(some)), in_threads(function, some))[1]
+    )
+    for threads in (1, 2, 3, 8):
+        torch.set_num_threads(threads)
+        solutions.append(solve(*problem, energy, on_failure="ignore", **options))
+    assert parts == [1, 2, 3, 3 if "side_by_side" in options else 5]
+    first = solutions[0]
+    for other in solutions[1:]:
+        assert (other.labels == first.labels).all()
+        assert (other.energies == first.energies).all()
+        assert (other.residual == first.residual).all()
+        assert (other.steps, other.converged, other.message) == (first.steps, first.converged, first.message)
+
+
+@pytest.mark.parametrize("option", ["callback", "progress"])
+def test_a_callback_meets_one_image_after_another(option, make_problem, monkeypatch):
+    monkeypatch.setattr(fast, "WORTH_A_THREAD", 1)
+    torch.set_num_threads(2)
+    names = set()
+    solve(*make_problem(batch=4), **{option: lambda *_: names.add(threading.current_thread().name) and None})
+    assert names == {threading.current_thread().name}
+
+
+def test_memory_bounds_the_images_in_threads(make_problem, monkeypatch):
+    problem, parts = make_problem(batch=4, classes=3, height=10, width=10), []
+    monkeypatch.setattr(fast, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(
+        fast, "in_threads", lambda function, some: (parts.append(len(some)), in_threads(function, some))[1]
+    )
+    torch.set_num_threads(4)
+    for numbers in (299, 300, 900, 10_000):
+        monkeypatch.setattr(fast, "IN_FLIGHT", numbers)
+        solve(*problem)
+    assert parts == [1, 1, 3, 4]
 
 
 def test_a_start_near_the_end_saves_sweeps(make_problem, check_solution):

@@ -21,17 +21,18 @@ Sweeps move labels by a few pixels each. On large images, and where predictions 
 labels of coarser grids (`toykit.solvers.block_descent.levels`).
 
 Three kernels do the same arithmetic: torch (any device), numba (the CPU, where numba is installed; several times faster) and
-Triton (grids on a CUDA device, where Triton is installed).
+Triton (grids on a CUDA device, where Triton is installed). With numba the images of a batch are divided among torch's threads.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from toykit._shared.threads import in_threads
 from toykit.energy import Subproblem
 from toykit.neighborhoods import Edges
 from toykit.solvers.block_descent.dense import DenseDescent
@@ -39,9 +40,10 @@ from toykit.solvers.block_descent.descent import Descent, check_simplex, relativ
 from toykit.solvers.block_descent.kernels import kernel_of, takes_numba
 from toykit.solvers.block_descent.levels import SOFT, coarse_starts, is_large, number_of_levels, prolong
 from toykit.solvers.block_descent.options import FastOptions
+from toykit.solvers.block_descent.outcome import Outcome, join
 from toykit.solvers.layouts.edge_list import EdgeListProblem, list_edges
 from toykit.solvers.layouts.four_colour_grid import FourColourGrid, pack
-from toykit.solvers.solution import Solution, join_traces
+from toykit.solvers.solution import Solution
 
 #: Over-relaxation factor; largest number of warm-up sweeps on Q; relative decrease below which the warm-up stops.
 OMEGA, WARM_UP, WARM_UP_TOLERANCE = 1.75, 12, 0.005
@@ -53,6 +55,8 @@ UNARY_SHARE = {"CD": 1 / 2, "CCE": 1 / 100}
 FEW_CLASSES, LONG_ROW = 8, 1024
 #: Sweeps between convergence checks on a GPU; each check synchronises.
 POLL = 8
+#: Numbers in the labels of images that are solved at a time in several threads, at most; and for each thread, at least.
+IN_FLIGHT, WORTH_A_THREAD = 2**26, 2**15
 
 
 def fast_descent(
@@ -86,6 +90,7 @@ def fast_descent(
     tolerance, start, sigma = options.tolerance, options.start, problem.sigma
     levels = 0 if start is not None else number_of_levels(options.levels, problem)
     size = _group_size(problem, options, callback is not None)
+    parts = _parts(problem, options, size, callback is not None)
     descent = _descent_of(problem.edges, options.kernel, sigma.device, in_rows=size > 1 and sigma.device.type == "cpu")
     scale, problem = _scaled(problem)
     if start is not None:
@@ -101,31 +106,22 @@ def fast_descent(
             return False
         return callback(step, run.labels(), ((run.trace[-1] + run.constant) * scale).to(sigma.dtype)) is True
 
-    labels, traces, residuals, stopped, most_classes, from_coarser = [], [], [], False, 0, 0
     silent = partial(descent, threshold=0.0, report=lambda *_: False)
-    starts = coarse_starts(problem, levels, size, options.active_classes, silent) if levels else itertools.repeat(None)
-    for first in range(0, len(sigma), size):
-        group = slice(first, first + size)
-        given = None if start is None else start[group]
-        run = descent(problem[group], given, options.active_classes, report, start is None, next(starts))
+
+    def solve(part: slice) -> list[Outcome]:
+        """Solve some images, one group after another."""
+        some, given = problem[part], None if start is None else start[part]
+        starts = coarse_starts(some, levels, size, options.active_classes, silent) if levels else itertools.repeat(None)
+        groups = (slice(first, first + size) for first in range(0, len(some.sigma), size))
+        return [solve_group(some[group], None if given is None else given[group], starts) for group in groups]
+
+    def solve_group(group: Subproblem, given: Tensor | None, starts: Iterator[tuple[Tensor, Tensor] | None]) -> Outcome:
+        run = descent(group, given, options.active_classes, report, start is None, next(starts))  # unnamed: no memory
         run.descend(tolerance, options.max_steps)
-        labels.append(run.labels())
-        traces.append(torch.stack(run.trace) + run.constant)
-        residuals.append(run.residual)
-        stopped, most_classes = stopped or run.stopped, max(most_classes, len(run.classes))
-        from_coarser += run.from_coarser
-        del run  # the next one needs its memory
-    energies = join_traces(traces) * scale
-    steps = len(energies) - 1
-    residual = torch.cat(residuals)
-    late = ~(residual <= tolerance)  # NaN is late
-    message = _describe(tolerance, steps, stopped, residual, late)
-    if options.active_classes:
-        message += f"; at most {most_classes} of {sigma.shape[1]} classes in an image"
-    if from_coarser:
-        message += f"; {from_coarser} of {len(sigma)} images started from the labels of coarser grids"
-    whole = labels[0] if len(labels) == 1 else torch.cat(labels)
-    return Solution(whole, energies.to(sigma.dtype), steps, residual.to(sigma.dtype), not bool(late.any()), message)
+        return Outcome.of(run)
+
+    outcomes = [outcome for part in in_threads(solve, parts) for outcome in part]
+    return join(outcomes, scale, tolerance, problem.sigma, options.active_classes > 0)
 
 
 def _scaled(problem: Subproblem) -> tuple[float, Subproblem]:
@@ -152,17 +148,21 @@ def _group_size(problem: Subproblem, options: FastOptions, has_callback: bool) -
     return max(1, LONG_ROW // width) if together and in_rows else 1
 
 
-def _describe(tolerance: float, steps: int, stopped: bool, residual: Tensor, late: Tensor) -> str:
-    """Describe the outcome and the remedy; late: bool (B,), the images that did not converge."""
-    head = f"fast, {steps} sweeps{' (stopped by the callback)' if stopped else ''}: "
-    if not late.any():
-        return f"{head}converged (the last sweep lowered the energy by at most {tolerance:.2%})"
-    gain = float(residual.max())  # infinite where none was measured
-    still = f"the last sweep still lowered the energy by up to {gain:.2%}, " if gain < float("inf") else ""
-    return (
-        f"{head}{int(late.sum())} of {len(late)} images had not converged ({still}tolerance {tolerance:.2%}); take a larger "
-        "max_steps or tolerance"
-    )
+def _parts(problem: Subproblem, options: FastOptions, size: int, has_callback: bool) -> list[slice]:
+    """Return the images that each of torch's threads solves; all of them in one part if they are solved one after another.
+
+    Within an image threads wait for each other after every sweep, and torch's own between short loops; images are independent.
+    """
+    count, numbers = len(problem.sigma), problem.sigma[:size].numel()
+    groups = -(-count // size)
+    parts = min(torch.get_num_threads(), groups, IN_FLIGHT // numbers, problem.sigma.numel() // WORTH_A_THREAD)
+    compiled = problem.edges.listed and problem.sigma.device.type == "cpu" and takes_numba(options.kernel)
+    if parts <= 1 or not compiled or has_callback or options.progress is not None:
+        return [slice(0, count)]
+    return [
+        slice(size * first, size * last)
+        for first, last in itertools.pairwise(groups * n // parts for n in range(parts + 1))
+    ]
 
 
 class _Descent(Descent):

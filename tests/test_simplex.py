@@ -168,18 +168,29 @@ def test_softmax_equals_torchs_and_survives_extremes(dtype, generator):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_softmax_without_gradients_is_the_same_for_any_number_of_threads(dtype, generator):
+def test_softmax_is_the_same_for_any_number_of_threads_and_with_gradients(dtype, generator):
     logits = torch.randn(2, 21, 71, 67, generator=generator, dtype=dtype) * 3  # odd sizes: shares with remainders
     results = []
     for threads in (1, 2, 3, 5):
         torch.set_num_threads(threads)
         results.append(softmax(logits))
+    results.append(softmax(logits.requires_grad_()).detach())
     with torch.no_grad():
-        results.append(softmax(logits.requires_grad_()))
+        results.append(softmax(logits))
     assert all(torch.equal(results[0], other) for other in results[1:])
     rtol = 1e-5 if dtype == torch.float32 else 1e-14
     assert torch.allclose(results[0], logits.detach().softmax(1), rtol=rtol, atol=0)
-    assert torch.allclose(results[0], softmax(logits).detach(), rtol=rtol, atol=0)
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_softmax_has_the_first_and_second_derivatives_of_torchs(dim, generator):
+    logits = (torch.randn(3, 4, 2, generator=generator, dtype=torch.float64) * 3).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: softmax(x, dim), logits)
+    assert torch.autograd.gradgradcheck(lambda x: softmax(x, dim), logits)
+    value = torch.func.vmap(lambda x: softmax(x, dim))(torch.stack([logits, -logits]))
+    assert torch.allclose(value[1], (-logits).softmax(dim))
+    jacobian = torch.func.jacrev(lambda x: softmax(x, dim))(logits.detach())
+    assert torch.allclose(jacobian, torch.func.jacrev(lambda x: x.softmax(dim))(logits.detach()))
 
 
 def test_softmax_of_the_largest_finite_logits():

@@ -113,15 +113,31 @@ def softmax(logits: Tensor, dim: int = 1) -> Tensor:
     cross-entropy, for example, remains p - y.
     """
     check_distributions(dim, logits=logits)
-    below_max = logits - logits.amax(dim, keepdim=True).detach()
-    lowest = math.log(smallest_probability(logits.dtype))
-    if not (torch.is_grad_enabled() and logits.requires_grad):
+    return _Softmax.apply(logits, dim)
+
+
+class _Softmax(torch.autograd.Function):
+    """The value is floored; the gradient is that of softmax there, as if there were no floor ("straight through")."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(logits: Tensor, dim: int) -> Tensor:
         # torch.softmax rounds differently beside the borders of threads' shares; these steps do not, and are as fast
-        shares = below_max.clamp_min_(lowest).exp_()
+        lowest = math.log(smallest_probability(logits.dtype))
+        shares = (logits - logits.amax(dim, keepdim=True)).clamp_min_(lowest).exp_()
         return shares.div_(shares.sum(dim, keepdim=True))
-    floored = below_max.clamp_min(lowest)
-    # the value is floored; the gradient ignores the floor ("straight through": the value of the bracket is zero)
-    return (floored.detach() + (logits - logits.detach())).softmax(dim)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple[Tensor, int], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+        ctx.dim = inputs[1]
+
+    @staticmethod
+    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+        (p,), (gradient,) = ctx.saved_tensors, grad_outputs
+        product = p * gradient
+        return product.sub_(p * product.sum(ctx.dim, keepdim=True)), None
 
 
 def one_hot(labels: Tensor, num_classes: int, dim: int = 1, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -15,7 +15,7 @@ from toykit.energy.cells import cell_logits
 
 BATCH, SIZE = 12, 192
 #: How often each kind of step is measured; the fastest counts.
-TURNS = 4
+TURNS = 8
 
 
 def step(show: Show) -> dict[str, float]:

@@ -110,13 +110,13 @@ def fast_descent(
 
     def solve(part: slice) -> list[Outcome]:
         """Solve some images, one group after another."""
-        some, given = problem[part], None if start is None else start[part]
-        starts = coarse_starts(some, levels, size, options.active_classes, silent) if levels else itertools.repeat(None)
-        groups = (slice(first, first + size) for first in range(0, len(some.sigma), size))
-        return [solve_group(some[group], None if given is None else given[group], starts) for group in groups]
+        coarse = (levels, size, options.active_classes, tolerance, silent)
+        starts = coarse_starts(problem[part], *coarse) if levels else itertools.repeat(None)
+        return [solve_group(slice(first, first + size), starts) for first in range(part.start, part.stop, size)]
 
-    def solve_group(group: Subproblem, given: Tensor | None, starts: Iterator[tuple[Tensor, Tensor] | None]) -> Outcome:
-        run = descent(group, given, options.active_classes, report, start is None, next(starts))  # unnamed: no memory
+    def solve_group(group: slice, starts: Iterator[tuple[Tensor, Tensor] | None]) -> Outcome:
+        given = None if start is None else start[group]
+        run = descent(problem[group], given, options.active_classes, report, start is None, next(starts))
         run.descend(tolerance, options.max_steps)
         return Outcome.of(run)
 

@@ -120,7 +120,7 @@ def test_parts_divide_torchs_threads_and_come_back_in_order(threads, parts, each
             results = in_threads(function, range(parts))
         assert [result[:3] for result in results] == [(part, each, parts % 2 == 0) for part in range(parts)]
         assert len({result[3] for result in results}) == parts
-        assert results[0][3] == threading.current_thread()
+        assert threading.current_thread() in {result[3] for result in results}
         assert torch.get_num_threads() == threads
         assert torch.is_grad_enabled()
         assert in_another_thread(torch.get_num_threads) == threads
@@ -137,18 +137,38 @@ def test_parts_may_share_loops():
     assert (turns == 1).all()
 
 
+def test_a_thread_takes_the_next_part_when_it_has_done_one():
+    torch.set_num_threads(2)
+    done, all_others = [], threading.Event()
+
+    def function(part):
+        if part == 0:  # holds one thread until the other has done all other parts
+            assert all_others.wait(60)
+        done.append(part)
+        if len(done) == 6:
+            all_others.set()
+        return -part
+
+    assert in_threads(function, range(7)) == [0, -1, -2, -3, -4, -5, -6]
+    assert done == [1, 2, 3, 4, 5, 6, 0]
+    assert in_threads(function, []) == []
+
+
 @pytest.mark.parametrize("bad", [0, 1])
 def test_an_error_in_a_part_waits_for_the_others_and_reaches_the_caller(bad):
     torch.set_num_threads(2)
-    ended = []
+    begun, ended, both = [], [], threading.Barrier(2)
 
     def function(part):
+        begun.append(part)
+        both.wait(60)
         if part == bad:
             raise ValueError("in a part")
         time.sleep(0.2)
         ended.append(part)
 
     with pytest.raises(ValueError, match="in a part"):
-        in_threads(function, range(2))
+        in_threads(function, range(4))
+    assert sorted(begun) == [0, 1]  # no further part after the error
     assert ended == [1 - bad]
     assert torch.get_num_threads() == 2

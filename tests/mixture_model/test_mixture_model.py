@@ -264,6 +264,9 @@ def test_a_backbone_reads_files_and_names_what_it_cannot(tmp_path):
     maps = Backbone(tmp_path / "weights.pt")(photo)
     assert [x.shape[0] for x in maps] == [32, 96, 320]
     assert all(x.isfinite().all() for x in maps)
+    mirrored = Backbone(tmp_path / "weights.pt")(photo.flip(2))  # a mirrored photo has the mirrored maps
+    assert all(torch.allclose(x, y.flip(2), atol=1e-5) for x, y in zip(maps, mirrored, strict=True))
+    assert not torch.allclose(maps[0], maps[0].flip(2), atol=1e-3)
     assert Backbone(tmp_path / "weights.pt").body is Backbone(str(tmp_path / "weights.pt")).body  # built once
     torch.manual_seed(1)
     torch.save(mobilenet_v2(weights=None).state_dict(), tmp_path / "weights.pt")

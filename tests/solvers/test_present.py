@@ -1,9 +1,13 @@
 """Labels limited to the classes that a photo shows: the same as the problem without the others, for every solver."""
 
+import threading
+
 import pytest
 import torch
 
+import toykit.solvers.present
 from toykit import PADDING, UNLABELLED, Dense, Energy, SelfLabelingLoss, SparseNonLocal, random_walker, solve
+from toykit._shared.threads import in_threads
 from toykit.solvers import SOLVERS, ConvergenceWarning
 
 CLASSES = 5
@@ -61,6 +65,37 @@ def test_every_solver_solves_the_problem_without_the_absent_classes(make_problem
         assert torch.allclose(solution.energies[-1], energy(solution.labels, logits, image, seeds), rtol=1e-9)
     assert solution.energies.shape == (solution.steps + 1, len(PRESENT))
     assert solution.residual.shape == (len(PRESENT),)
+
+
+@pytest.mark.filterwarnings("ignore::toykit.ConvergenceWarning")
+@pytest.mark.parametrize(("method", "energy"), CASES, ids=lambda x: x if isinstance(x, str) else x.relaxation)
+def test_groups_in_threads_end_as_one_after_another(make_problem, method, energy, monkeypatch):
+    parts, solutions = [], []
+    count = lambda function, some: (parts.append(len(some)), in_threads(function, some))[1]  # noqa: E731
+    monkeypatch.setattr(toykit.solvers.present, "in_threads", count)
+    for threads in (1, 2, 5):
+        torch.set_num_threads(threads)
+        *inputs, present = problem_of(make_problem)
+        solutions.append(solve(*inputs, energy, method, present=present))
+    assert parts == [4, 4, 4]  # one class, two, three, five
+    for other in solutions[1:]:
+        assert torch.equal(other.labels, solutions[0].labels)
+        assert torch.equal(other.energies, solutions[0].energies)
+        assert (other.steps, other.message) == (solutions[0].steps, solutions[0].message)
+    seen = []
+    if method != "closed_form":
+        solve(
+            *inputs,
+            energy,
+            method,
+            present=present,
+            callback=lambda *_: seen.append(threading.current_thread()) and None,
+        )
+        assert set(seen) == {threading.current_thread()}
+        assert len(parts) == 3
+    monkeypatch.setattr(toykit.solvers.present, "SMALL", 0)
+    solve(*inputs, energy, method, present=present)
+    assert len(parts) == 3
 
 
 def test_every_solver_is_among_the_cases():

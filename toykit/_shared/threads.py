@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
@@ -47,40 +48,59 @@ def share(loop: Callable[..., None], count: int, *arguments: Any, work: int | No
 
 
 def in_threads(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
-    """Call a function with each part, all at the same time; return the results in the order of the parts.
+    """Call a function with each part, as many at a time as torch has threads; return the results in the order of the parts.
 
-    The first part is done in the thread that calls. Torch's threads are divided among the parts. With one thread each, none
-    waits for another, and torch's own idle threads, which wait actively for their next loop, take no core from them.
+    The thread that calls takes part, and each thread takes the next part when it has done one. With fewer parts than threads,
+    each call gets its share of torch's threads. With one thread each, none waits for another, and torch's own idle threads,
+    which wait actively for their next loop, take no core from them.
 
     Parameters
     ----------
     function : callable
         It spends its time without the interpreter's lock: in torch, numpy, or compiled loops.
     parts : sequence
-        At most as many as torch has threads.
 
     Returns
     -------
     list
-    """
-    if len(parts) == 1:
-        return [function(parts[0])]
-    threads, gradients = torch.get_num_threads(), torch.is_grad_enabled()
 
-    def call(part: Part) -> Result:
+    Raises
+    ------
+    Exception
+        What the function raises for a part, when all threads have ended; no further part is begun then.
+    """
+    threads, gradients = torch.get_num_threads(), torch.is_grad_enabled()
+    count = min(threads, len(parts))
+    if count <= 1:
+        return [function(part) for part in parts]
+    results, left, one_at_a_time = {}, iter(range(len(parts))), threading.Lock()
+
+    def work() -> None:
         torch.get_num_threads()  # the first call in a thread sets their number, which would undo the next line
-        torch.set_num_threads(max(1, threads // len(parts)))
+        torch.set_num_threads(threads // count)
         with torch.set_grad_enabled(gradients):  # each thread has a mode of its own
-            return function(part)
+            while True:
+                with one_at_a_time:
+                    number = next(left, None)
+                if number is None:
+                    return
+                try:
+                    results[number] = function(parts[number])
+                except BaseException:
+                    with one_at_a_time:
+                        list(left)
+                    raise
 
     pool = _pool(threads - 1)
-    others = [pool.submit(call, part) for part in parts[1:]]
+    others = [pool.submit(work) for _ in range(count - 1)]
     try:
-        own = call(parts[0])
+        work()
     finally:
         wait(others)
         torch.set_num_threads(threads)
-    return [own, *(other.result() for other in others)]
+    for other in others:
+        other.result()
+    return [results[number] for number in range(len(parts))]
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:

@@ -47,14 +47,18 @@ class Backbone:
 
     @torch.no_grad()
     def __call__(self, photo: Tensor) -> list[Tensor]:
-        """Return the `LEVELS` coarsest maps (C, h, w) of a photo (3, H, W) in 0..255, each of the whole photo."""
+        """Return the `LEVELS` coarsest maps (C, h, w) of a photo (3, H, W) in 0..255, each of the whole photo.
+
+        They are the means of the photo's maps and those of its mirror image, turned back.
+        """
         height, width = photo.shape[1:]
         scale = min(ENLARGE, SIDE / max(height, width))
         size = tuple(max(1, round(n * scale / MULTIPLE)) * MULTIPLE for n in (height, width))
         image = F.interpolate(photo.float()[None], size, mode="bilinear", antialias=True)
-        maps = self.body((image - self.mean) / self.std)
+        image = (image - self.mean) / self.std
+        maps = self.body(torch.cat([image, image.flip(3)]))
         maps = [maps] if torch.is_tensor(maps) else list(maps)[-LEVELS:]
-        return [x[0] for x in maps]
+        return [(x[0] + x[1].flip(2)) / 2 for x in maps]
 
 
 @lru_cache(maxsize=1)

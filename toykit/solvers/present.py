@@ -13,10 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from toykit._shared.threads import in_threads
 from toykit.energy import Subproblem
 from toykit.energy.energy import at_pixels, select
 from toykit.simplex import softmax
 from toykit.solvers.solution import Solution, join_traces
+
+#: Numbers in the labels of all images up to which groups are solved at the same time: a solver's own threads are of no use to
+#: so few, and memory for several groups at a time is no matter.
+SMALL = 2**22
 
 
 def solve_present(
@@ -56,13 +61,17 @@ def solve_present(
         problem.check_labels(start, "start")
     # solvers may call the callback for one image of a group: its classes are known if they are those of the whole group
     group_of = present.sum(1) if callback is None else present.unique(dim=0, return_inverse=True)[1]
-    groups, solutions = [], []
-    for group in group_of.unique():
-        images = (group_of == group).nonzero()[:, 0]
+    groups = [(group_of == group).nonzero()[:, 0] for group in group_of.unique()]
+    groups.sort(key=len, reverse=True)  # in threads, a large one must not come last
+
+    def solve(images: Tensor) -> Solution:
         classes = present[images].nonzero()[:, 1].view(len(images), -1)
         own = options if start is None else replace(options, start=start[images])
-        groups.append(images)
-        solutions.append(_solve_group(solver, problem[images], classes, own, callback))
+        return _solve_group(solver, problem[images], classes, own, callback)
+
+    one_by_one = callback is not None or getattr(options, "progress", None) is not None
+    small = problem.sigma.device.type == "cpu" and problem.sigma.numel() <= SMALL and not one_by_one
+    solutions = in_threads(solve, groups) if small else [solve(images) for images in groups]
     order = torch.cat(groups).argsort()
     slowest = max(solutions, key=lambda s: (not s.converged, s.steps))
     return Solution(

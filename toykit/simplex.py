@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from toykit._shared.arguments import check_number, check_whole
+from toykit._shared.floored_softmax import FlooredSoftmax
 
 #: Corners of the drawing of Delta^3: class 0 left, class 1 right, class 2 on top (an equilateral triangle of side 1).
 TRIANGLE = ((0.0, 0.0), (1.0, 0.0), (0.5, math.sqrt(3) / 2))
@@ -113,31 +114,7 @@ def softmax(logits: Tensor, dim: int = 1) -> Tensor:
     cross-entropy, for example, remains p - y.
     """
     check_distributions(dim, logits=logits)
-    return _Softmax.apply(logits, dim)
-
-
-class _Softmax(torch.autograd.Function):
-    """The value is floored; the gradient is that of softmax there, as if there were no floor ("straight through")."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(logits: Tensor, dim: int) -> Tensor:
-        # torch.softmax rounds differently beside the borders of threads' shares; these steps do not, and are as fast
-        lowest = math.log(smallest_probability(logits.dtype))
-        shares = (logits - logits.amax(dim, keepdim=True)).clamp_min_(lowest).exp_()
-        return shares.div_(shares.sum(dim, keepdim=True))
-
-    @staticmethod
-    def setup_context(ctx, inputs: tuple[Tensor, int], output: Tensor) -> None:
-        ctx.save_for_backward(output)
-        ctx.dim = inputs[1]
-
-    @staticmethod
-    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, None]:
-        (p,), (gradient,) = ctx.saved_tensors, grad_outputs
-        product = p * gradient
-        return product.sub_(p * product.sum(ctx.dim, keepdim=True)), None
+    return FlooredSoftmax.apply(logits, dim, math.log(smallest_probability(logits.dtype)))
 
 
 def one_hot(labels: Tensor, num_classes: int, dim: int = 1, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -182,15 +182,19 @@ def test_softmax_is_the_same_for_any_number_of_threads_and_with_gradients(dtype,
     assert torch.allclose(results[0], logits.detach().softmax(1), rtol=rtol, atol=0)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:FutureWarning")  # torch's own forward mode
 @pytest.mark.parametrize("dim", [0, 1, -1])
 def test_softmax_has_the_first_and_second_derivatives_of_torchs(dim, generator):
     logits = (torch.randn(3, 4, 2, generator=generator, dtype=torch.float64) * 3).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: softmax(x, dim), logits)
     assert torch.autograd.gradgradcheck(lambda x: softmax(x, dim), logits)
     value = torch.func.vmap(lambda x: softmax(x, dim))(torch.stack([logits, -logits]))
-    assert torch.allclose(value[1], (-logits).softmax(dim))
-    jacobian = torch.func.jacrev(lambda x: softmax(x, dim))(logits.detach())
-    assert torch.allclose(jacobian, torch.func.jacrev(lambda x: x.softmax(dim))(logits.detach()))
+    assert torch.allclose(value, torch.stack([logits.softmax(dim), (-logits).softmax(dim)]))
+    for jacobian in (torch.func.jacrev, torch.func.jacfwd):
+        own = jacobian(lambda x: softmax(x, dim))(logits.detach())
+        assert torch.allclose(own, jacobian(lambda x: x.softmax(dim))(logits.detach()))
+    own = torch.func.hessian(lambda x: softmax(x, dim).square().sum())(logits.detach())
+    assert torch.allclose(own, torch.func.hessian(lambda x: x.softmax(dim).square().sum())(logits.detach()))
 
 
 def test_softmax_of_the_largest_finite_logits():

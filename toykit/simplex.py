@@ -110,7 +110,7 @@ def softmax(logits: Tensor, dim: int = 1) -> Tensor:
     -----
     Up to rounding the result equals ``torch.softmax`` unless a logit lies more than ln(1/epsilon) (34.9 in float32, 283 in
     float64) below the largest. There torch's gradient is exactly zero, so a confidently wrong prediction could never be
-    corrected. Here, in reverse mode, the Jacobian diag(p) - p p^T is that of the floored point; the gradient of the
+    corrected. Here the Jacobian diag(p) - p p^T is that of the floored point; the gradient of the
     cross-entropy, for example, remains p - y.
     """
     check_distributions(dim, logits=logits)

@@ -21,10 +21,19 @@ class FlooredSoftmax(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs: tuple[Tensor, int, float], output: Tensor) -> None:
         ctx.save_for_backward(output)
+        ctx.save_for_forward(output)
         ctx.dim = inputs[1]
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
-        (p,), (gradient,) = ctx.saved_tensors, grad_outputs
-        product = p * gradient
-        return product.sub_(p * product.sum(ctx.dim, keepdim=True)), None, None
+        return _times_jacobian(ctx.saved_tensors[0], grad_outputs[0], ctx.dim), None, None
+
+    @staticmethod
+    def jvp(ctx, *grad_inputs: Tensor) -> Tensor:
+        return _times_jacobian(ctx.saved_tensors[0], grad_inputs[0], ctx.dim)
+
+
+def _times_jacobian(p: Tensor, x: Tensor, dim: int) -> Tensor:
+    """Compute (diag(p) - p p^T) x; the matrix is symmetric."""
+    product = p * x
+    return product.sub_(p * product.sum(dim, keepdim=True))

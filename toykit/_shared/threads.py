@@ -3,8 +3,9 @@
 import itertools
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 import torch
@@ -13,12 +14,14 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 _pools: dict[int, tuple[int, ThreadPoolExecutor]] = {}  # by process: the number of threads, and these
+_changing = threading.RLock()  # the pools, or torch's number of threads
+_thread = threading.local()
 
 
 def share(loop: Callable[..., None], count: int, *arguments: Any, work: int | None = None) -> None:
     """Call loop(first, last, *arguments) for parts of range(count), one for each of torch's threads, and wait for all.
 
-    The first part runs in the thread that calls.
+    The first part runs in the thread that calls, as do all that no other thread has begun by then.
 
     Parameters
     ----------
@@ -36,23 +39,26 @@ def share(loop: Callable[..., None], count: int, *arguments: Any, work: int | No
         loop(0, count, *arguments)
         return
     bounds = [count * part // threads for part in range(threads + 1)]
-    pool = _pool(torch.get_num_threads() - 1)
     own, *others = itertools.pairwise(bounds)
-    parts = [pool.submit(loop, *bound, *arguments) for bound in others]
+    parts = [_submit(torch.get_num_threads(), loop, *bound, *arguments) for bound in others]
     try:
         loop(*own, *arguments)
+        for bound, part in zip(others, parts, strict=True):
+            if part is None or part.cancel():  # the others may all be busy, and wait for this thread
+                loop(*bound, *arguments)
     finally:
-        wait(parts)  # also if one fails: the others still write to the arguments
-    for part in parts:
+        begun = [part for part in parts if part is not None and not part.cancel()]
+        wait(begun)  # also if one fails: the others still write to the arguments
+    for part in begun:
         part.result()
 
 
 def in_threads(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
     """Call a function with each part, as many at a time as torch has threads; return the results in the order of the parts.
 
-    The thread that calls takes part, and each thread takes the next part when it has done one. With fewer parts than threads,
-    each call gets its share of torch's threads. With one thread each, none waits for another, and torch's own idle threads,
-    which wait actively for their next loop, take no core from them.
+    The thread that calls waits. Each other one takes the next part when it has done one. With fewer parts than threads, each
+    call gets its share of torch's threads. With one thread each, torch's own idle threads, which wait actively for their next
+    loop, take no core from the others. Within a part, the function calls of another `in_threads` come one after another.
 
     Parameters
     ----------
@@ -71,45 +77,71 @@ def in_threads(function: Callable[[Part], Result], parts: Sequence[Part]) -> lis
     """
     threads, gradients = torch.get_num_threads(), torch.is_grad_enabled()
     count = min(threads, len(parts))
-    if count <= 1:
+    if count <= 1 or getattr(_thread, "in_part", False):
         return [function(part) for part in parts]
     results, left, one_at_a_time = {}, iter(range(len(parts))), threading.Lock()
 
-    def work() -> None:
-        torch.get_num_threads()  # the first call in a thread sets their number, which would undo the next line
-        torch.set_num_threads(threads // count)
-        with torch.set_grad_enabled(gradients):  # each thread has a mode of its own
-            while True:
-                with one_at_a_time:
-                    number = next(left, None)
-                if number is None:
-                    return
-                try:
-                    results[number] = function(parts[number])
-                except BaseException:
-                    with one_at_a_time:
-                        list(left)
-                    raise
+    def next_part() -> int | None:
+        with one_at_a_time:
+            return next(left, None)
 
-    pool = _pool(threads - 1)
-    others = [pool.submit(work) for _ in range(count - 1)]
+    def stop() -> None:
+        with one_at_a_time:
+            deque(left, maxlen=0)
+
+    def work() -> None:
+        _thread.in_part = True
+        try:
+            _set_torchs_threads(threads // count)
+            with torch.set_grad_enabled(gradients):  # each thread has a mode of its own
+                while (number := next_part()) is not None:
+                    results[number] = function(parts[number])
+        except BaseException:
+            stop()
+            raise
+        finally:
+            _thread.in_part = False
+
+    tasks = []
     try:
-        work()
-    finally:
-        wait(others)
-        torch.set_num_threads(threads)
-    for other in others:
-        other.result()
+        while len(tasks) < count and (task := _submit(threads, work)) is not None:
+            tasks.append(task)
+        wait(tasks)
+    except BaseException:  # Ctrl-C
+        stop()
+        wait(tasks)
+        raise
+    for task in tasks:
+        task.result()
+    for number in left:  # no thread could be had, as while Python ends
+        results[number] = function(parts[number])
     return [results[number] for number in range(len(parts))]
 
 
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Return this process's pool, of at least so many threads. Those of a parent process do not exist in its forks."""
+def _submit(threads: int, task: Callable[..., None], *arguments: Any) -> Future | None:
+    """Hand a task to this process's pool, of at least so many threads; None where it takes no more, as while Python ends.
+
+    The threads of a parent process do not exist in its forks.
+    """
     process = os.getpid()
-    size, pool = _pools.get(process, (0, None))
-    if pool is None or size < threads:
-        if pool is not None:
-            pool.shutdown(wait=False)
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="toykit")
-        _pools[process] = threads, pool
-    return pool
+    with _changing:
+        size, pool = _pools.get(process, (0, None))
+        if pool is None or size < threads:
+            if pool is not None:
+                pool.shutdown(wait=False)
+            pool = ThreadPoolExecutor(threads, thread_name_prefix="toykit")
+            _pools[process] = threads, pool
+        try:
+            return pool.submit(task, *arguments)
+        except RuntimeError:
+            return None
+
+
+def _set_torchs_threads(number: int) -> None:
+    """Set the number of torch's threads in this thread only: torch would set it for all threads that begin later, too."""
+    if torch.get_num_threads() == number:  # the first call in a thread sets it
+        return
+    with _changing, ThreadPoolExecutor(1) as new:
+        default = new.submit(torch.get_num_threads).result()
+        torch.set_num_threads(number)
+        new.submit(torch.set_num_threads, default).result()

@@ -20,8 +20,8 @@ from toykit.simplex import softmax
 from toykit.solvers.solution import Solution, join_traces
 
 #: Numbers in the labels of all images up to which groups are solved at the same time: a solver's own threads are of no use to
-#: so few, and memory for several groups at a time is no matter.
-SMALL = 2**22
+#: so few, and several groups at a time need little memory.
+SMALL = 2**20
 
 
 def solve_present(

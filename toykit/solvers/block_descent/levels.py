@@ -55,7 +55,7 @@ LEAST_PULL = 1e-3
 #: The share of the pairwise weight that is left on the next coarser grid; 1 for relaxations that are not listed.
 SOFT = {"Q": 1 / 2, "NQ": 1 / 2, "CD": 1 / 2, "LQ": 1 / 2}
 #: Tolerance and largest number of sweeps on each coarser grid. For `SOFT` relaxations the tolerance is at least `LOOSE` times
-#: that of the image; BL ended up to 0.2% higher.
+#: that of the image; BL, which is not among them, would end up to 0.2% higher.
 COARSE_TOLERANCE, LOOSE, COARSE_SWEEPS = 1e-4, 0.3, 40
 #: Sweeps from the predictions with which the trial compares.
 TRIAL = 4

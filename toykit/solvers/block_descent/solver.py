@@ -55,7 +55,7 @@ UNARY_SHARE = {"CD": 1 / 2, "CCE": 1 / 100}
 FEW_CLASSES, LONG_ROW = 8, 1024
 #: Sweeps between convergence checks on a GPU; each check synchronises.
 POLL = 8
-#: Numbers in the labels of images that are solved at a time in several threads, at most; and for each thread, at least.
+#: Numbers in the labels of images that are solved at a time, at most (in several times the memory); for each thread, at least.
 IN_FLIGHT, WORTH_A_THREAD = 2**26, 2**15
 
 

@@ -4,10 +4,14 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
 from toykit._shared import files
+from toykit._shared.result_folder import ResultFolder
+from toykit.course import runner
+from toykit.training import run_folder
 
 
 def test_files_appear_whole_or_not_at_all(tmp_path):
@@ -37,24 +41,56 @@ def test_others_may_read_what_the_umask_lets_them(tmp_path, monkeypatch):
     assert (tmp_path / "file.bin").stat().st_mode & 0o777 == 0o640
 
 
-def test_only_what_dead_processes_left_is_removed(tmp_path):
+@pytest.fixture
+def gone():
+    """The number of a process that has ended."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+def test_only_what_dead_processes_left_is_removed(tmp_path, gone):
     def look(file):
-        files.remove_unfinished(tmp_path, ".*")  # as a second command does while this one writes
+        files.remove_unfinished(tmp_path)  # as a second command does while this one writes
         file.write(b"whole")
 
     files.write_atomically(tmp_path / "file.bin", look)
     assert (tmp_path / "file.bin").read_bytes() == b"whole"
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.wait()
-    here, gone = files._machine(), child.pid
-    stay = [f".a.{here}-{os.getpid()}.x", f".a.ffffffff-{gone}.x", ".a.other", "a.bin"]
-    old = [f".a.{here}-{os.getpid()}.y"]
-    for name in (*stay, *old, f".a.{here}-{gone}.x", ".a.old", f".a.ffffffff-{gone}.old"):
+    here = files._machine()
+    stay = [f".a.{here}-{os.getpid()}.x", f".a.ffffffff-{gone}.x", f"a.{here}-{gone}.x", ".a.other", "a.bin"]
+    old = [f".a.{here}-{os.getpid()}.y", ".gitignore"]
+    for name in (*stay, *old, f".a.{here}-{gone}.x", f".b.c.{here}-{gone}.y", f".a.ffffffff-{gone}.old"):
         (tmp_path / name).touch()
         if "old" in name or name in old:
             os.utime(tmp_path / name, (1, 1))
-    files.remove_unfinished(tmp_path, ".a.*")
+    files.remove_unfinished(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {*stay, *old, "file.bin"}
+    files.remove_unfinished(tmp_path / "none")
+
+
+def test_each_folder_of_results_is_cleared_of_what_was_left(tmp_path, gone):
+    left = f".any.name.{files._machine()}-{gone}.x"
+    folders = [tmp_path / name for name in ("labels", "labels/records", "run", "run/pictures", "course")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / left).touch()
+    ResultFolder(tmp_path / "labels", ("mask.png",)).prepare({}, fresh=False)
+    run_folder.prepare(tmp_path / "run", fresh=False)
+    runner.run([], [], tmp_path / "course")
+    assert not [folder for folder in folders if (folder / left).exists()]
+
+
+def test_a_probe_of_a_folder_that_gets_a_name_is_one_that_is_removed(tmp_path, monkeypatch):
+    named = tempfile.NamedTemporaryFile
+    kept = []
+    monkeypatch.setattr(
+        tempfile, "TemporaryFile", lambda **options: kept.append(named(**options, delete=False)) or kept[0]
+    )
+    files.check_writable(tmp_path)
+    monkeypatch.setattr(files, "_in_use", lambda *_: False)
+    assert len(list(tmp_path.iterdir())) == 1
+    files.remove_unfinished(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_fingerprint_is_that_of_the_content(tmp_path):

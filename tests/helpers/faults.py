@@ -7,6 +7,7 @@ after a time drawn uniformly from that of an unbroken run. Then its folder must 
 unchanged. Then it is resumed, to be killed again, until it ends by itself. Its end must be that of the unbroken run.
 """
 
+import contextlib
 import os
 import random
 import shutil
@@ -65,9 +66,10 @@ def endure(case, times, folder, seed=0):
 def fork(action, *arguments):
     """Run an action in a process group of its own; return its id."""
     pid = os.fork()
+    with contextlib.suppress(PermissionError, ProcessLookupError):  # both make the group: one may come late
+        os.setpgid(pid, pid)
     if pid:
         return pid
-    os.setsid()
     try:
         action(*arguments)
     except BaseException:

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-#: Ends of the names of temporary files: the machine and the process that write them.
-_WRITER = re.compile(r"\.([0-9a-f]{8})-(\d+)\.[^.]*$")
+#: Names of temporary files: that of the file, the machine and the process that write it, and what makes them different.
+_TEMPORARY = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)\.[^.]+")
 #: Seconds for which a temporary file stays where it is unknown whether its process lives.
 FRESH = 3600.0
 #: Errors of a disk without room: full, over its quota, or with a limit on the size of a file.
@@ -39,7 +39,7 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{_machine()}-{os.getpid()}.{secrets.token_hex(4)}")
+    temporary = path.with_name(_prefix(path.name) + secrets.token_hex(4))
     file = temporary.open("xb")  # with tempfile's mode, 0600, others could not read the result
     try:
         with file:
@@ -78,34 +78,38 @@ def write_text(path: str | Path, text: str) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def remove_unfinished(folder: str | Path, pattern: str) -> None:
-    """Remove the temporary files of `write_atomically` that killed processes left.
+def remove_unfinished(folder: str | Path) -> None:
+    """Remove the temporary files that killed processes left in a folder.
 
     Parameters
     ----------
     folder : str or Path
-    pattern : str
-        Which files, for glob: ".NAME.*" are those of the file NAME. Files that a living process writes stay. Where that is
-        unknown (another machine, Windows, a name of another program), those stay that changed in the last hour.
+        It need not exist. Folders in it are not searched. Files that a living process writes stay. Where that is unknown
+        (another machine, Windows), those stay that changed in the last hour.
     """
-    for path in Path(folder).glob(pattern):
-        with contextlib.suppress(FileNotFoundError):
-            if not _in_use(path):
+    for path in Path(folder).glob(".*"):
+        writer = _TEMPORARY.fullmatch(path.name)
+        with contextlib.suppress(FileNotFoundError, PermissionError):  # removed meanwhile; another user's
+            if writer and not _in_use(path, writer[1], int(writer[2])):
                 path.unlink()
 
 
-def _in_use(path: Path) -> bool:
+def _in_use(path: Path, machine: str, process: int) -> bool:
     """Return whether another process may still write a temporary file."""
-    writer = _WRITER.search(path.name)
-    if writer is None or writer[1] != _machine() or os.name != "posix":
+    if machine != _machine() or os.name != "posix":
         return time.time() - path.stat().st_mtime < FRESH
     try:
-        os.kill(int(writer[2]), 0)  # sends nothing
+        os.kill(process, 0)  # sends nothing
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # another user's
         return True
     return True
+
+
+def _prefix(name: str) -> str:
+    """Return how the names of this process's temporary files for a file begin."""
+    return f".{name}.{_machine()}-{os.getpid()}."
 
 
 def _machine() -> str:
@@ -163,7 +167,9 @@ def check_writable(folder: str | Path) -> None:
     folder = Path(folder)
     nearest = nearest_folder(folder)
     try:
-        with tempfile.TemporaryFile(dir=nearest):
+        with tempfile.TemporaryFile(
+            dir=nearest, prefix=_prefix("writable")
+        ):  # on some disks it has a name for a moment
             pass
     except OSError as error:
         part = "" if nearest == folder.absolute() else f", because {nearest} is not"

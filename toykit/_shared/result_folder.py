@@ -88,8 +88,8 @@ class ResultFolder:
 
     def clear(self) -> None:
         """Remove the files that killed processes left unfinished."""
-        for folder, ending in [(self.folder, kind) for kind in self.kinds] + [(self.folder / RECORDS, "json")]:
-            remove_unfinished(folder, f".*{ending}.*")
+        for folder in (self.folder, self.folder / RECORDS):
+            remove_unfinished(folder)
 
     def row(self, job: Job) -> dict | None:
         """Return the row of a finished photo, None for one that is not finished."""

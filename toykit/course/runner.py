@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toykit._shared.files import write_text
+from toykit._shared.files import remove_unfinished, write_text
 from toykit.course.notebooks import read, shrink_drawings, store
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def run(
     from papermill.exceptions import PapermillExecutionError
 
     output.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(output)  # of a run that was killed
     logging.getLogger("papermill").setLevel(logging.ERROR)
     results, earlier = [], _earlier(output / "metrics.json")
     for number, (path, values) in enumerate(zip(paths, plans, strict=True), 1):

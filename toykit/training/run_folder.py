@@ -107,9 +107,10 @@ def read_run(folder: str | Path) -> RunResult:
 def prepare(folder: Path, fresh: bool) -> None:
     """Make the folder; with `fresh`, remove the files of an old run (and no others)."""
     folder.mkdir(parents=True, exist_ok=True)
+    for place in (folder, folder / "pictures"):
+        remove_unfinished(place)  # of a run that was killed while writing
     own = (checkpoint.NAME, checkpoint.PREVIOUS, *WEIGHTS.values(), "config.yaml", "versions.json", "metrics.json")
     for name in (*own, checkpoint.NAME + checkpoint.DAMAGED):
-        remove_unfinished(folder, f".{name}.*")  # of a run that was killed while writing
         if fresh:
             (folder / name).unlink(missing_ok=True)
     if fresh:

@@ -103,7 +103,7 @@ def text_of(number):
 
 
 def test_the_solvers_warm_up_is_told_as_it_is():
-    from toykit.solvers.block_descent.solver import WARM_UP
+    from toykit.solvers.block_descent.listed import WARM_UP
 
     assert WARM_UP == 12
     assert "start with up to twelve sweeps on Q" in text_of(4)

@@ -13,7 +13,7 @@ from toykit import UNLABELLED, Energy, NearestNeighbors, solve
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
 from toykit.solvers.block_descent import torch_kernel, triton_kernel
-from toykit.solvers.block_descent.solver import OMEGA
+from toykit.solvers.block_descent.listed import OMEGA
 from toykit.solvers.layouts.four_colour_grid import pack
 
 PAIRS = [f"{c}-{r}" for c, r in product(CROSS_ENTROPIES, RELAXATIONS)]

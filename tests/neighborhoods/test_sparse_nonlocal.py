@@ -10,7 +10,7 @@ from toykit import PADDING, UNLABELLED, Energy, NearestNeighbors, SelfLabelingLo
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
 from toykit.solvers.block_descent import numba_kernel, proximal, torch_kernel
-from toykit.solvers.block_descent.solver import OMEGA
+from toykit.solvers.block_descent.listed import OMEGA
 from toykit.solvers.layouts.edge_list import list_edges
 
 SIZES = [(6, 7), (5, 4), (1, 6), (3, 1), (1, 1), (2, 2)]

@@ -16,7 +16,7 @@ from toykit.conventions import UNLABELLED, seeded_classes
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
 from toykit.solvers.block_descent.kernels import kernel_of
-from toykit.solvers.block_descent.solver import OMEGA, WARM_UP
+from toykit.solvers.block_descent.listed import OMEGA, WARM_UP
 from toykit.solvers.layouts.four_colour_grid import pack
 
 #: Largest relative difference between the energies of the device's kernel and of the CPU's torch kernel, in single precision.

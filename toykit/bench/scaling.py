@@ -7,7 +7,8 @@ import torch
 
 from toykit import UNLABELLED, Energy, solve
 from toykit.bench.problems import Inputs, Show, best_time, problems, timed
-from toykit.solvers.block_descent import solver as fast
+from toykit.solvers.block_descent.kernels import kernel_of
+from toykit.solvers.block_descent.listed import OMEGA
 from toykit.solvers.layouts.four_colour_grid import pack
 
 
@@ -26,7 +27,7 @@ def copies(height: int, width: int, show: Show) -> dict[str, float]:
     dict
         Seconds and gigabytes per second of a copy; copies per sweep by relaxation and kernel.
     """
-    sweeps = {f"{kernel} kernel": fast.kernel_of(kernel, torch.device("cpu"))[0] for kernel in ("numba", "torch")}
+    sweeps = {f"{kernel} kernel": kernel_of(kernel, torch.device("cpu"))[0] for kernel in ("numba", "torch")}
     return sweeps_in_copies(problems(4, height, width), sweeps, show)
 
 
@@ -62,7 +63,7 @@ def sweeps_in_copies(
             grid = pack(problem, problem.fix_seeds(problem.sigma))
             pieces = [grid[b : b + 1] for b in range(len(logits))] if device.type == "cpu" else [grid]
             seconds = best_time(
-                lambda sweep=sweep, pieces=pieces, r=relaxation: [sweep(p, "CCE", r, 0.3, fast.OMEGA) for p in pieces],
+                lambda sweep=sweep, pieces=pieces, r=relaxation: [sweep(p, "CCE", r, 0.3, OMEGA) for p in pieces],
                 repeats, device,
             )  # fmt: skip
             results[f"{relaxation}_{name.removesuffix(' kernel')}"] = seconds / copy

@@ -26,12 +26,12 @@ from toykit._shared.threads import in_threads
 from toykit.cross_entropy import CROSS_ENTROPIES
 from toykit.potts import RELAXATIONS
 from toykit.seed_model import seed_logits
-from toykit.solvers.block_descent import numba_kernel, scalar_forms, torch_kernel
+from toykit.solvers.block_descent import listed, numba_kernel, scalar_forms, torch_kernel
 from toykit.solvers.block_descent import solver as fast
 from toykit.solvers.block_descent.descent import set_seeds
+from toykit.solvers.block_descent.listed import OMEGA
 from toykit.solvers.block_descent.numba_kernel import edge_list, forms, grid
 from toykit.solvers.block_descent.numba_kernel.sources import SOURCES
-from toykit.solvers.block_descent.solver import OMEGA
 from toykit.solvers.layouts.four_colour_grid import FourColourGrid, pack
 
 KERNELS = {"torch": torch_kernel.sweep, "numba": numba_kernel.sweep}
@@ -364,7 +364,7 @@ def test_less_of_the_unary_on_the_way_ends_lower(relaxation, gain, monkeypatch):
         return torch.tensor(energies)
 
     lower = ends()
-    monkeypatch.setitem(fast.UNARY_SHARE, relaxation, 1.0)
+    monkeypatch.setitem(listed.UNARY_SHARE, relaxation, 1.0)
     assert (lower / ends()).mean() < 1 - gain
 
 
@@ -379,7 +379,7 @@ def test_max_steps_bounds_all_sweeps_also_after_a_restart(max_steps, make_proble
     problem = make_problem(batch=1, height=7, width=7, classes=4, dtype=torch.float32)
     solution = solve(*problem, Energy("CE", "CD", eta=30.0), max_steps=max_steps, tolerance=0.3)
     assert len(swept) == solution.steps <= max_steps
-    assert any(restarts) == (max_steps >= 2 * fast.WARM_UP)
+    assert any(restarts) == (max_steps >= 2 * listed.WARM_UP)
     assert (solution.energies[-1] <= solution.energies[0]).all()
     if solution.energies[-1] == solution.energies[0]:  # nothing was left for the second try
         assert not solution.converged
@@ -388,13 +388,13 @@ def test_max_steps_bounds_all_sweeps_also_after_a_restart(max_steps, make_proble
 @pytest.mark.parametrize("in_rows", [False, True])
 def test_one_image_of_a_batch_starts_again(in_rows, make_problem, monkeypatch):
     """All images at once, as on a GPU, or side by side, with no early end of the sweeps on Q: each ends as alone."""
-    monkeypatch.setattr(fast, "WARM_UP_TOLERANCE", -1.0)
+    monkeypatch.setattr(listed, "WARM_UP_TOLERANCE", -1.0)
     energy = Energy("CE", "CD", eta=30.0)
     problem = energy.subproblem(*make_problem(batch=3, height=7, width=7, classes=4, dtype=torch.float32))
     start, kernels = problem.fix_seeds(problem.sigma), fast.kernel_of("numba", torch.device("cpu"))
 
     def run(images):
-        descent = fast._Descent(kernels, in_rows, problem[images], start[images], 0.0, lambda *_: False, True)
+        descent = listed.ListedDescent(kernels, in_rows, problem[images], start[images], 0.0, lambda *_: False, True)
         descent.descend(1e-4, 100)
         return descent.labels(), descent.trace[-1]
 

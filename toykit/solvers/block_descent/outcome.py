@@ -26,18 +26,18 @@ class Outcome(NamedTuple):
         return cls(run.labels(), trace, run.residual, run.stopped, len(run.classes), run.from_coarser)
 
 
-def join(outcomes: list[Outcome], scale: float, tolerance: float, sigma: Tensor, on_active: bool) -> Solution:
+def join(outcomes: list[Outcome], labels: Tensor | None, scale: float, tolerance: float, on_active: bool) -> Solution:
     """Join the groups' outcomes, in the order of the images.
 
     Parameters
     ----------
     outcomes : list of Outcome
+    labels : Tensor, float (B, K, H, W), or None
+        Of all groups; those of the only group by default.
     scale : float
         What the energies are multiplied by.
     tolerance : float
         A residual of at most this means convergence.
-    sigma : Tensor, float (B, K, H, W)
-        The predictions.
     on_active : bool
         Whether the descents left out classes.
 
@@ -45,17 +45,17 @@ def join(outcomes: list[Outcome], scale: float, tolerance: float, sigma: Tensor,
     -------
     Solution
     """
+    labels = outcomes[0].labels if labels is None else labels
     energies = join_traces([outcome.trace for outcome in outcomes]) * scale
     steps, residual = len(energies) - 1, torch.cat([outcome.residual for outcome in outcomes])
     late = ~(residual <= tolerance)  # NaN is late
     message = _describe(tolerance, steps, any(outcome.stopped for outcome in outcomes), residual, late)
     if on_active:
         most = max(outcome.classes for outcome in outcomes)
-        message += f"; at most {most} of {sigma.shape[1]} classes in an image"
+        message += f"; at most {most} of {labels.shape[1]} classes in an image"
     if from_coarser := sum(outcome.from_coarser for outcome in outcomes):
-        message += f"; {from_coarser} of {len(sigma)} images started from the labels of coarser grids"
-    whole = outcomes[0].labels if len(outcomes) == 1 else torch.cat([outcome.labels for outcome in outcomes])
-    return Solution(whole, energies.to(sigma.dtype), steps, residual.to(sigma.dtype), not bool(late.any()), message)
+        message += f"; {from_coarser} of {len(labels)} images started from the labels of coarser grids"
+    return Solution(labels, energies.to(labels.dtype), steps, residual.to(labels.dtype), not bool(late.any()), message)
 
 
 def _describe(tolerance: float, steps: int, stopped: bool, residual: Tensor, late: Tensor) -> str:

@@ -76,16 +76,37 @@ def test_a_frozen_body_stays_in_evaluation_mode_whatever_the_head_does():
         assert all(module.training == mode for module in network.head.modules())
 
 
-@pytest.mark.parametrize("name", [MODELS[0], "light_mobilenetv2", "vit_linear"])
+def test_the_fine_head_starts_as_the_light_one_and_adds_a_finer_grid():
+    light, fine = tiny("light_mobilenetv2"), tiny("light_mobilenetv2_fine")
+    assert (light.stride, fine.stride) == (8, 4)
+    missing, unexpected = fine.load_state_dict(light.state_dict(), strict=False)
+    assert not unexpected
+    assert all(name.startswith("head.finest.") for name in missing)
+    image = 255 * torch.rand(2, 3, 64, 48)
+    with torch.no_grad():
+        coarse = light.eval()(image, coarse=True)
+        enlarged = torch.nn.functional.interpolate(coarse, scale_factor=2.0, mode="bilinear")
+        assert torch.allclose(fine.eval()(image, coarse=True), enlarged, atol=1e-4)
+    fine.train()(image).square().sum().backward()
+    for name, parameter in fine.head.finest.classifier.named_parameters():
+        assert parameter.grad.abs().max() > 0, name
+    torch.nn.init.normal_(fine.head.finest.classifier.weight)
+    fine.zero_grad()
+    fine(image).square().sum().backward()
+    assert all(parameter.grad.abs().max() > 0 for parameter in fine.head.finest.parameters())
+
+
+@pytest.mark.parametrize("name", [MODELS[0], "light_mobilenetv2", "light_mobilenetv2_fine", "vit_linear"])
 def test_weights_from_a_file(name, tmp_path):
-    network = tiny(MODELS[0] if name == "light_mobilenetv2" else name)  # files hold the whole encoder
+    light = name in architectures.LIGHT
+    network = tiny(MODELS[0] if light else name)  # files hold the whole encoder
     body = getattr(network.body, "vit", network.body)
     state = {k: torch.randn_like(v) if v.is_floating_point() else v for k, v in body.state_dict().items()}
     torch.save(state | {"classifier.1.weight": torch.zeros(1), "head.bias": torch.zeros(1)}, tmp_path / "w.pt")
     loaded = build(name, 3, image_size=32, weights=tmp_path / "w.pt")
     weights = getattr(loaded.body, "vit", loaded.body).state_dict()
     assert all(torch.equal(v, state[k]) for k, v in weights.items())
-    assert len(state) - len(weights) == (6 if name == "light_mobilenetv2" else 0)  # its last layer is left out
+    assert len(state) - len(weights) == (6 if light else 0)  # its last layer is left out
 
 
 def test_vit_weights_of_another_size_are_resized(tmp_path):

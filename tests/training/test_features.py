@@ -26,7 +26,7 @@ def files(folder):
     return sorted(folder.rglob("*.npy"))
 
 
-@pytest.mark.parametrize("name", ["light_mobilenetv2", "deeplabv3plus_mobilenetv2"])
+@pytest.mark.parametrize("name", ["light_mobilenetv2", "light_mobilenetv2_fine", "deeplabv3plus_mobilenetv2"])
 def test_the_head_on_stored_maps_is_the_network(name, tmp_path):
     network = frozen(name).eval()
     cache = FeatureCache(network, tmp_path)

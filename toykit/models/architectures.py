@@ -13,8 +13,10 @@ from toykit.models.vit import LinearHead, ViTBody
 from toykit.models.weights import load_weights
 
 ENCODERS = {"deeplabv3plus_mobilenetv2": "mobilenet_v2", "deeplabv3plus_resnet101": "resnet101"}
-#: The light head on MobileNetV2 is ours, for short runs with a frozen body; the others are the paper's.
-MODELS = (*ENCODERS, "light_mobilenetv2", "vit_linear")
+#: The light heads on MobileNetV2, by the channels of their decoder at a quarter of the resolution.
+LIGHT = {"light_mobilenetv2": 0, "light_mobilenetv2_fine": 24}
+#: The light heads are ours, for short runs with a frozen body; the others are the paper's.
+MODELS = (*ENCODERS, *LIGHT, "vit_linear")
 
 
 def build(
@@ -71,8 +73,8 @@ def build(
     try:
         if name == "vit_linear":
             network = _vit(num_classes, image_size, download)
-        elif name == "light_mobilenetv2":
-            network = _light("mobilenet_v2", num_classes, download, dropout)
+        elif name in LIGHT:
+            network = _light("mobilenet_v2", num_classes, download, dropout, LIGHT[name])
         else:
             network = _deeplab(ENCODERS[name], num_classes, download, dropout)
     except ImportError as error:
@@ -86,7 +88,7 @@ def build(
     network.body.requires_grad_(not freeze_body)
     if weights is not None and not download:
         load_weights(network.body, weights)
-    if name == "light_mobilenetv2":
+    if name in LIGHT:
         # the head reads the last bottleneck, not its expansion to four times as many channels
         features = network.body.get_submodule("features")
         assert isinstance(features, nn.Sequential)
@@ -109,14 +111,14 @@ def _deeplab(encoder: str, num_classes: int, download: bool, dropout: float) -> 
     return Network(network.encoder, DeepLabHead(network), stride=4)
 
 
-def _light(encoder: str, num_classes: int, download: bool, dropout: float) -> Network:
-    """Build the light head on an encoder."""
+def _light(encoder: str, num_classes: int, download: bool, dropout: float, finest: int) -> Network:
+    """Build a light head on an encoder."""
     import segmentation_models_pytorch as smp
 
     weights = "imagenet" if download else None
     body: Any = smp.encoders.get_encoder(encoder, weights=weights, output_stride=MULTIPLE)
     channels = [*(body.out_channels[i] for i in LightHead.READ[:-1]), body.features[-1][0].in_channels]
-    return Network(body, LightHead(channels, num_classes, dropout), stride=8)
+    return Network(body, LightHead(channels, num_classes, dropout, finest=finest), stride=4 if finest else 8)
 
 
 def _vit(num_classes: int, image_size: int, download: bool) -> Network:

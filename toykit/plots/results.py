@@ -42,7 +42,7 @@ def length_curves(rows: Rows):
 
 
 def dot_rows(groups: dict[str, Sequence[float]], title: str, label: str = "mIoU, percent", axis=None, color: int = 0):
-    """Draw one row per group: values as dots, with the number beside them; of several values their mean, also as a line.
+    """Draw one row per group: values as dots, with the number at the right; of several values their mean, also as a line.
 
     Parameters
     ----------
@@ -79,10 +79,11 @@ def dot_rows(groups: dict[str, Sequence[float]], title: str, label: str = "mIoU,
         )
         if len(values) > 1:
             axis.plot([mean, mean], [row - 0.3, row + 0.3], color="0.15", linewidth=1.8)
-        axis.annotate(number, (max(values), row), (8, 0), textcoords="offset points", va="center", fontsize=9)
+        place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+        axis.annotate(number, (1, row), (6, 0), **place, va="center", fontsize=9)  # beside the axis: no dot lies there
     axis.set_yticks(range(len(groups)), [in_words(name) for name in groups])
     axis.set(title=title, xlabel=label, ylim=(len(groups) - 0.4, -0.6))
-    axis.margins(x=0.14 if max(map(len, groups.values()), default=1) == 1 else 0.24)
+    axis.margins(x=0.08)
     axis.grid(axis="y", color="0.9")
     axis.set_axisbelow(True)
     return axis

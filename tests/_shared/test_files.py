@@ -56,20 +56,39 @@ def test_only_what_dead_processes_left_is_removed(tmp_path, gone):
 
     files.write_atomically(tmp_path / "file.bin", look)
     assert (tmp_path / "file.bin").read_bytes() == b"whole"
-    here = files._machine()
-    stay = [f".a.{here}-{os.getpid()}.x", f".a.ffffffff-{gone}.x", f"a.{here}-{gone}.x", ".a.other", "a.bin"]
-    old = [f".a.{here}-{os.getpid()}.y", ".gitignore"]
-    for name in (*stay, *old, f".a.{here}-{gone}.x", f".b.c.{here}-{gone}.y", f".a.ffffffff-{gone}.old"):
+    here = f"toykit-{files._machine()}"
+    (tmp_path / f".folder.{here}-{gone}.00000000").mkdir()
+    stay = [
+        f".a.{here}-{os.getpid()}.00000000",
+        f".a.toykit-ffffffff-{gone}.00000000",
+        f"a.{here}-{gone}.00000000",
+        "a.bin",
+    ]
+    old = [f".a.{here}-{os.getpid()}.00000001", ".gitignore", ".database.20240131-120000.bak", f".a.{here}-{gone}.bak"]
+    left = [f".a.{here}-{gone}.00000000", f".b.c.{here}-{gone}.00000001", f".a.toykit-ffffffff-{gone}.00000001"]
+    for name in (*stay, *old, *left):
         (tmp_path / name).touch()
-        if "old" in name or name in old:
-            os.utime(tmp_path / name, (1, 1))
+    for name in (*old, left[-1]):
+        os.utime(tmp_path / name, (1, 1))
     files.remove_unfinished(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {*stay, *old, "file.bin"}
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {*stay, *old, "file.bin"}
     files.remove_unfinished(tmp_path / "none")
 
 
+def test_processes_of_another_container_are_others(monkeypatch):
+    files._machine.cache_clear()
+    own = files._machine()
+    for name, module in (("readlink", os), ("node", files.platform)):
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, lambda *_: "another")
+            files._machine.cache_clear()
+            assert files._machine() != own
+    files._machine.cache_clear()
+    assert files._machine() == own
+
+
 def test_each_folder_of_results_is_cleared_of_what_was_left(tmp_path, gone):
-    left = f".any.name.{files._machine()}-{gone}.x"
+    left = f".any.name.toykit-{files._machine()}-{gone}.00000000"
     folders = [tmp_path / name for name in ("labels", "labels/records", "run", "run/pictures", "course")]
     for folder in folders:
         folder.mkdir()

@@ -153,10 +153,10 @@ def killed_run(tmp_path, count, death):
 def test_killed_twice_and_rerun_nothing_is_lost_and_nothing_done_twice(tmp_path):
     count = 9
     (tmp_path / "out").mkdir()
-    half = tmp_path / "out" / ".photo_000_copy.txt.ffffffff-9.a"  # a writer was killed
+    half = tmp_path / "out" / ".photo_000_copy.txt.toykit-ffffffff-9.aaaaaaaa"  # a writer was killed
     half.write_text("x")
     os.utime(half, (1, 1))
-    fresh = tmp_path / "out" / ".photo_000_copy.txt.ffffffff-9.b"  # perhaps another machine writes it
+    fresh = tmp_path / "out" / ".photo_000_copy.txt.toykit-ffffffff-9.bbbbbbbb"  # perhaps another machine writes it
     fresh.write_text("x")
     killed_run(tmp_path, count, "photo_003")
     assert len(list((tmp_path / "out" / "records").iterdir())) == 3

@@ -95,7 +95,8 @@ def test_rows_of_dots_show_values_and_means():
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"]
     assert [text.get_text() for text in axis.texts] == ["mean 1.5", "4.0"]
     axis.figure.draw_without_rendering()
-    assert all(text.get_window_extent().x0 > axis.bbox.x1 for text in axis.texts)  # no dot is covered
+    places = [text.get_window_extent() for text in axis.texts]
+    assert all(axis.bbox.x1 < place.x0 and place.x1 < axis.figure.bbox.x1 for place in places)  # no dot is covered
     assert (axis.get_title(), axis.get_xlabel()) == ("title", "mIoU, percent")
     _, given = plt.subplots()
     assert plots.dot_rows({"a": [1.0]}, "title", "accuracy", axis=given) is given

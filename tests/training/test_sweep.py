@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import os
 import shutil
 import signal
 import subprocess
@@ -152,7 +153,13 @@ def test_each_run_once_and_finished_ones_are_loaded(trainings, table, tmp_path):
     assert [common.name for _, _, common in trainings.done] == ["phase_one_0.pt", "phase_one_1.pt"] * 2
     assert {(r["variant"], r["seed"]) for r in rows} == {(v, s) for v in ("seeds_only", "descent") for s in (0, 1)}
     assert rows[0]["overrides"] == "method=seeds_only"
+    left = (
+        tmp_path / "runs" / ".table.csv.toykit-ffffffff-9.00000000"
+    )  # by a worker of another machine, which was killed
+    left.touch()
+    os.utime(left, (1, 1))
     assert run_sweep(path, tmp_path / "runs", ["schedule.pretrain_epochs=1"]) == rows
+    assert not left.exists()
     assert len(trainings.done) == 4
     with pytest.raises(ValueError, match="begun with another table or other overrides; choose another folder"):
         run_sweep(path, tmp_path / "runs", ["schedule.pretrain_epochs=2"])

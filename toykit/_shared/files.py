@@ -11,11 +11,12 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
-#: Names of temporary files: that of the file, the machine and the process that write it, and what makes them different.
-_TEMPORARY = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)\.[^.]+")
+#: Names of temporary files: that of the file, the machine and the process that write it, and a random part.
+_TEMPORARY = re.compile(r"\..+\.toykit-([0-9a-f]{8})-(\d+)\.[0-9a-z_]{8}")
 #: Seconds for which a temporary file stays where it is unknown whether its process lives.
 FRESH = 3600.0
 #: Errors of a disk without room: full, over its quota, or with a limit on the size of a file.
@@ -85,12 +86,12 @@ def remove_unfinished(folder: str | Path) -> None:
     ----------
     folder : str or Path
         It need not exist. Folders in it are not searched. Files that a living process writes stay. Where that is unknown
-        (another machine, Windows), those stay that changed in the last hour.
+        (another machine or container, Windows), those stay that changed in the last hour.
     """
     for path in Path(folder).glob(".*"):
         writer = _TEMPORARY.fullmatch(path.name)
         with contextlib.suppress(FileNotFoundError, PermissionError):  # removed meanwhile; another user's
-            if writer and not _in_use(path, writer[1], int(writer[2])):
+            if writer and path.is_file() and not _in_use(path, writer[1], int(writer[2])):
                 path.unlink()
 
 
@@ -109,12 +110,16 @@ def _in_use(path: Path, machine: str, process: int) -> bool:
 
 def _prefix(name: str) -> str:
     """Return how the names of this process's temporary files for a file begin."""
-    return f".{name}.{_machine()}-{os.getpid()}."
+    return f".{name}.toykit-{_machine()}-{os.getpid()}."
 
 
+@cache
 def _machine() -> str:
-    """Return eight digits that distinguish this machine from others."""
-    return f"{zlib.crc32(platform.node().encode()):08x}"
+    """Return eight digits that distinguish this machine, or container, from others: within it a process has one number."""
+    parts = [platform.node()]
+    with contextlib.suppress(OSError):  # Linux
+        parts += [Path("/proc/sys/kernel/random/boot_id").read_text(), os.readlink("/proc/self/ns/pid")]
+    return f"{zlib.crc32(''.join(parts).encode()):08x}"
 
 
 def fingerprint(path: str | Path) -> str:

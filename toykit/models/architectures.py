@@ -13,7 +13,7 @@ from toykit.models.vit import LinearHead, ViTBody
 from toykit.models.weights import load_weights
 
 ENCODERS = {"deeplabv3plus_mobilenetv2": "mobilenet_v2", "deeplabv3plus_resnet101": "resnet101"}
-#: The light heads on MobileNetV2, by the channels of their decoder at a quarter of the resolution.
+#: The light heads on MobileNetV2, with the channels of their decoder at a quarter of the resolution (0: none).
 LIGHT = {"light_mobilenetv2": 0, "light_mobilenetv2_fine": 24}
 #: The light heads are ours, for short runs with a frozen body; the others are the paper's.
 MODELS = (*ENCODERS, *LIGHT, "vit_linear")
@@ -43,7 +43,7 @@ def build(
         Weights of the body. "imagenet" downloads them through the libraries. A file holds a state dict in the layout of
         torchvision (MobileNetV2, ResNet-101) or timm (ViT), whose classifier is left out. None starts from random weights.
     dropout : float, default 0.5
-        Probability in DeepLabV3+'s pyramid pooling and in the light head's hidden layer (ViT-linear has no dropout).
+        Probability in DeepLabV3+'s pyramid pooling and in the light heads' hidden layer (ViT-linear has no dropout).
     freeze_batch_norm, freeze_body : bool, default False
         See `Network`.
 

@@ -53,9 +53,9 @@ class LightHead(Head):
     Notes
     -----
     A hidden layer on the standardised last map gives logits of each place and of the whole photo. A decoder with few channels
-    on the maps at a quarter and an eighth of the resolution, which starts from zero, adds the boundaries, and so does a second
-    one at a quarter. DeepLabV3+'s own decoder spends most of a step on dilated convolutions of the last map and learns rare
-    classes slowly.
+    on the maps at a quarter and an eighth of the resolution, which starts from zero, adds the boundaries; with `finest` a
+    second one at a quarter adds finer ones. DeepLabV3+'s own decoder spends most of a step on dilated convolutions of the last
+    map and learns rare classes slowly.
     """
 
     #: Positions of the maps that it reads: a quarter and an eighth of the resolution, and the last.

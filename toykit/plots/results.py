@@ -65,7 +65,7 @@ def dot_rows(groups: dict[str, Sequence[float]], title: str, label: str = "mIoU,
     import matplotlib.pyplot as plt
 
     if axis is None:
-        _, axis = plt.subplots(figsize=(6.5, 0.6 + 0.32 * max(2, len(groups))))
+        _, axis = plt.subplots(figsize=(6.5, 0.6 + 0.32 * max(2, len(groups))), layout="constrained")
     for row, values in enumerate(groups.values()):
         mean = sum(values) / len(values)
         number = f"{mean:.1f}" if len(values) == 1 else f"mean {mean:.1f}"

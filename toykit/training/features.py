@@ -4,8 +4,8 @@ On two cores the body takes nine tenths of a step. Its weights are fixed, and it
 never change. They are stored as float16, one file for each photo as the network sees it, in the folder `features` of the
 user's cache (`toykit._shared.resources.cache_root`). A file's name is a hash of the body's weights, the head's kind, the
 shapes of the maps and the photo's pixels: other weights, another crop or a mirror image have files of their own, and runs of
-one set share theirs. The light network uses 0.4 MB per photo of 320 x 320 pixels. The folder can be deleted at any time. If
-it cannot be written, maps are computed again.
+one set share theirs. The light network uses 0.4 MB per photo of 320 x 320 pixels, the fine one 0.7 MB. The folder can be
+deleted at any time. If it cannot be written, maps are computed again.
 """
 
 from __future__ import annotations

@@ -109,11 +109,10 @@ def prepare(folder: Path, fresh: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for place in (folder, folder / "pictures"):
         remove_unfinished(place)  # of a run that was killed while writing
-    own = (checkpoint.NAME, checkpoint.PREVIOUS, *WEIGHTS.values(), "config.yaml", "versions.json", "metrics.json")
-    for name in (*own, checkpoint.NAME + checkpoint.DAMAGED):
-        if fresh:
-            (folder / name).unlink(missing_ok=True)
     if fresh:
+        own = (checkpoint.NAME, checkpoint.PREVIOUS, *WEIGHTS.values(), "config.yaml", "versions.json", "metrics.json")
+        for name in (*own, checkpoint.NAME + checkpoint.DAMAGED):
+            (folder / name).unlink(missing_ok=True)
         for path in folder.glob(FAILED_BATCH.format(process="*")):
             path.unlink()
         for name in ("events", "pictures"):

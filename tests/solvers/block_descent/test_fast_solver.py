@@ -385,6 +385,27 @@ def test_max_steps_bounds_all_sweeps_also_after_a_restart(max_steps, make_proble
         assert not solution.converged
 
 
+@pytest.mark.parametrize("relaxation", ["Q", "BL", "CD"])
+@pytest.mark.parametrize("kernel", list(KERNELS))
+def test_an_energy_is_computed_once_for_the_same_labels(kernel, relaxation, make_problem, monkeypatch):
+    asked, own = [], listed.ListedDescent.energy
+
+    def energy(self):
+        asked.append(self.known is None)
+        found, self.known = own(self), None
+        fresh, self.known = own(self), found
+        assert torch.equal(found, fresh)
+        return found
+
+    monkeypatch.setattr(listed.ListedDescent, "energy", energy)
+    inputs = make_problem(batch=2, height=33, width=34, classes=4, dtype=torch.float32)
+    for terms in (Energy("CE", relaxation, eta=30.0), Energy("CCE", relaxation)):
+        for levels in (0, 2):
+            solve(*inputs, terms, kernel=kernel, levels=levels, tolerance=1e-3)
+    assert any(asked)
+    assert all(asked) == (relaxation == "Q")  # whose sweeps are the only ones
+
+
 @pytest.mark.parametrize("in_rows", [False, True])
 def test_one_image_of_a_batch_starts_again(in_rows, make_problem, monkeypatch):
     """All images at once, as on a GPU, or side by side, with no early end of the sweeps on Q: each ends as alone."""

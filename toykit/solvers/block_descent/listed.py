@@ -102,7 +102,10 @@ class ListedDescent(Descent):
         return known
 
     def _sweep(self, x: FourColourGrid | EdgeListProblem, relaxation: str, eta: float) -> Tensor:
-        """Move all labels once; return the change of that energy (B,). x: the layout, without free pixels in frozen images."""
+        """Move all labels once; return the change of the energy with that relaxation and eta (B,).
+
+        x: the layout, without free pixels in frozen images.
+        """
         self.known = None
         return self.sweep_of(x, self.problem.energy.cross_entropy, relaxation, eta, OMEGA)
 

@@ -33,7 +33,7 @@ def join(outcomes: list[Outcome], labels: Tensor | None, scale: float, tolerance
     ----------
     outcomes : list of Outcome
     labels : Tensor, float (B, K, H, W), or None
-        Of all groups; those of the only group by default.
+        Of all groups; None: those of the only group.
     scale : float
         What the energies are multiplied by.
     tolerance : float

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from toykit._shared.files import write_text
+from toykit._shared.files import remove_unfinished, write_text
 from toykit.training.sweep.queue import ERROR
 from toykit.training.sweep.results import format_table, write_tables
 from toykit.training.sweep.sweep import JOURNAL, LEASE, Sweep, work
@@ -60,6 +60,7 @@ def run_sweep(
     table, folder = load_table(source, overrides), Path(folder)
     check_needs(table)
     sweep = Sweep(table, folder, storage, lease)
+    remove_unfinished(folder)  # of workers that were killed
     path = _keep_table(source, overrides, folder, table)
     sweep.add_startable(again=True)
     if workers == 1:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
 import platform
 import re
@@ -79,16 +80,16 @@ def write_text(path: str | Path, text: str) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def remove_unfinished(folder: str | Path) -> None:
-    """Remove the temporary files that killed processes left in a folder.
+def remove_unfinished(*folders: str | Path) -> None:
+    """Remove the temporary files that killed processes left in some folders.
 
     Parameters
     ----------
-    folder : str or Path
-        It need not exist. Folders in it are not searched. Files that a living process writes stay. Where that is unknown
+    *folders : str or Path
+        They need not exist. Folders in them are not searched. Files that a living process writes stay. Where that is unknown
         (another machine or container, Windows), those stay that changed in the last hour.
     """
-    for path in Path(folder).glob(".*"):
+    for path in itertools.chain.from_iterable(Path(folder).glob(".*") for folder in folders):
         writer = _TEMPORARY.fullmatch(path.name)
         with contextlib.suppress(FileNotFoundError, PermissionError):  # removed meanwhile; another user's
             if writer and path.is_file() and not _in_use(path, writer[1], int(writer[2])):

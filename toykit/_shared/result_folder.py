@@ -88,8 +88,7 @@ class ResultFolder:
 
     def clear(self) -> None:
         """Remove the files that killed processes left unfinished."""
-        for folder in (self.folder, self.folder / RECORDS):
-            remove_unfinished(folder)
+        remove_unfinished(self.folder, self.folder / RECORDS)
 
     def row(self, job: Job) -> dict | None:
         """Return the row of a finished photo, None for one that is not finished."""

@@ -105,10 +105,9 @@ def read_run(folder: str | Path) -> RunResult:
 
 
 def prepare(folder: Path, fresh: bool) -> None:
-    """Make the folder; with `fresh`, remove the files of an old run (and no others)."""
+    """Make the folder and remove what a killed run left half-written; with `fresh`, all files of an old run (and no others)."""
     folder.mkdir(parents=True, exist_ok=True)
-    for place in (folder, folder / "pictures"):
-        remove_unfinished(place)  # of a run that was killed while writing
+    remove_unfinished(folder, folder / "pictures")
     if fresh:
         own = (checkpoint.NAME, checkpoint.PREVIOUS, *WEIGHTS.values(), "config.yaml", "versions.json", "metrics.json")
         for name in (*own, checkpoint.NAME + checkpoint.DAMAGED):

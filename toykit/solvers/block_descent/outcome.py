@@ -12,7 +12,6 @@ from toykit.solvers.solution import Solution, join_traces
 class Outcome(NamedTuple):
     """The end of one group's descent; the descent itself, which holds much memory, is not kept."""
 
-    labels: Tensor
     trace: Tensor  # (T + 1, B), float64
     residual: Tensor
     stopped: bool
@@ -23,17 +22,17 @@ class Outcome(NamedTuple):
     def of(cls, run: Descent) -> "Outcome":
         """Read off a descent that has ended."""
         trace = torch.stack(run.trace) + run.constant
-        return cls(run.labels(), trace, run.residual, run.stopped, len(run.classes), run.from_coarser)
+        return cls(trace, run.residual, run.stopped, len(run.classes), run.from_coarser)
 
 
-def join(outcomes: list[Outcome], labels: Tensor | None, scale: float, tolerance: float, on_active: bool) -> Solution:
+def join(outcomes: list[Outcome], labels: Tensor, scale: float, tolerance: float, on_active: bool) -> Solution:
     """Join the groups' outcomes, in the order of the images.
 
     Parameters
     ----------
     outcomes : list of Outcome
-    labels : Tensor, float (B, K, H, W), or None
-        Of all groups; None: those of the only group.
+    labels : Tensor, float (B, K, H, W)
+        Of all groups.
     scale : float
         What the energies are multiplied by.
     tolerance : float
@@ -45,7 +44,6 @@ def join(outcomes: list[Outcome], labels: Tensor | None, scale: float, tolerance
     -------
     Solution
     """
-    labels = outcomes[0].labels if labels is None else labels
     energies = join_traces([outcome.trace for outcome in outcomes]) * scale
     steps, residual = len(energies) - 1, torch.cat([outcome.residual for outcome in outcomes])
     late = ~(residual <= tolerance)  # NaN is late

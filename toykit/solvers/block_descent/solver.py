@@ -69,7 +69,8 @@ def fast_descent(
     parts = _parts(problem, options, size, callback is not None)
     descent = _descent_of(problem.edges, options.kernel, sigma.device, in_rows=size > 1 and sigma.device.type == "cpu")
     scale, problem = _scaled(problem)
-    labels = None if size >= len(sigma) else sigma.new_empty(sigma.shape)  # several groups write theirs into these
+    several = size < len(sigma)
+    labels = sigma.new_empty(sigma.shape if several else 0)  # several groups write theirs into these
     if start is not None:
         problem.check_labels(start, "start")
         check_simplex(start)
@@ -92,14 +93,15 @@ def fast_descent(
         return [solve_group(slice(first, first + size), starts) for first in range(part.start, part.stop, size)]
 
     def solve_group(group: slice, starts: Iterator[tuple[Tensor, Tensor] | None]) -> Outcome:
+        nonlocal labels
         given = None if start is None else start[group]
         run = descent(problem[group], given, options.active_classes, report, start is None, next(starts))
         run.descend(tolerance, options.max_steps)
-        outcome = Outcome.of(run)
-        if labels is None:
-            return outcome
-        labels[group] = outcome.labels  # in this thread
-        return outcome._replace(labels=labels[group])
+        if several:
+            labels[group] = run.labels()  # in this thread
+        else:
+            labels = run.labels()
+        return Outcome.of(run)
 
     outcomes = [outcome for part in in_threads(solve, parts) for outcome in part]
     return join(outcomes, labels, scale, tolerance, options.active_classes > 0)

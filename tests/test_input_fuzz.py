@@ -22,8 +22,8 @@ from toykit.datasets.sample import read_image
 from toykit.segment import read_logits
 from toykit.supervision import read_seeds
 from toykit.supervision.clicks import read_clicks
+from toykit.supervision.indexed_png import write_seeds
 from toykit.supervision.scribblesup import read_scribblesup
-from toykit.supervision.seed_maps import write_seeds
 from toykit.training import Config, load_config
 from toykit.training.sweep.table import Table, load_table
 

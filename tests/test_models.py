@@ -131,9 +131,14 @@ def test_weights_that_do_not_fit(tmp_path, mobilenet):
         with pytest.raises(ValueError, match=message) as caught:
             load_weights(mobilenet.body, path)
         assert str(path) in str(caught.value)
-    (tmp_path / "text.pt").write_text("no")
-    with pytest.raises(ValueError, match=r"text\.pt: cannot be read"):
-        load_weights(mobilenet.body, tmp_path / "text.pt")
+    for content, reason in (
+        ("", "it is empty"),
+        ("<html>", "it begins with b'<htm'"),
+        ("PK\3\4", "File is not a zip file"),
+    ):
+        (tmp_path / "text.pt").write_text(content)
+        with pytest.raises(ValueError, match=rf"text\.pt: cannot be read as a state dict .*\({reason}"):
+            load_weights(mobilenet.body, tmp_path / "text.pt")
     with pytest.raises(FileNotFoundError):
         load_weights(mobilenet.body, tmp_path / "absent.pt")
 

@@ -50,6 +50,21 @@ def test_help_and_version():
     assert "0.1.0" in call("--version").output
 
 
+def test_segment_replaces_neither_its_inputs_nor_files_of_others(files):
+    _, image, seeds, _ = files
+    drawn = seeds.rename(seeds.with_name("cat_mask.png"))
+    content = drawn.read_bytes()
+    result = call("segment", image, drawn, "-o", image.parent)
+    assert result.exit_code == 1
+    assert "cat_mask.png: a result would replace it; choose another folder (-o)" in result.output
+    seeds.write_bytes(content)
+    result = call("segment", image, seeds, "-o", image.parent)
+    assert result.exit_code == 1
+    assert "holds cat_mask.png, which the results would replace; choose another folder (-o)" in result.output
+    assert drawn.read_bytes() == content
+    assert not (image.parent / "cat_labels.npz").exists()
+
+
 def test_segment_writes_labels_mask_and_picture(files):
     sample, image, seeds, output = files
     result = call("segment", image, seeds, "-o", output)
@@ -180,11 +195,14 @@ def test_bad_files_are_named_and_nothing_is_written(files, tmp_path):
         ((image, image), "cat.png: expected an indexed PNG"),
         ((image, tmp_path / "empty.png"), "empty.png: no pixel carries a class"),
         ((image, seeds, "--unary", tmp_path / "small.npy"), "small.npy: expected floating logits"),
-        ((image, seeds, "--unary", tmp_path / "few.npy"), "K of at least 4"),
+        ((image, seeds, "--unary", tmp_path / "few.npy"), "with K from 4 to 254"),
         ((image, seeds, "--unary", tmp_path / "nan.npy"), "nan.npy: "),
         ((image, seeds, "--unary", tmp_path / "objects.npy"), "objects.npy: cannot be read as an NPY file"),
         ((image, seeds, "--unary", tmp_path / "absent.npy"), "absent.npy"),
-        ((image, seeds, "--unary", tmp_path / "archive.npz"), "archive.npz: expected one array"),
+        (
+            (image, seeds, "--unary", tmp_path / "archive.npz"),
+            "archive.npz: cannot be read as an NPY file (it is an archive",
+        ),
         ((image, seeds, "--bandwidth", "-1"), "bandwidth: expected"),
         ((image, seeds, "--features", tmp_path / "absent.pt"), "absent.pt"),
     ]:

@@ -123,9 +123,19 @@ def test_logits_that_are_probabilities_or_not_finite_are_named(tmp_path):
     assert np.array_equal(read(logits)[0], logits)
     read(np.zeros_like(logits))  # uniform
     shares = np.exp(logits) / np.exp(logits).sum(0)
-    for wrong in (shares, shares.astype(np.float16)):
+    for wrong in (shares, shares.astype(np.float16), 100 * shares, (255 * shares).round()):
         with pytest.raises(ValueError, match=r"net\.npy: these look like probabilities .*np\.log"):
             read(wrong)
+    assert np.allclose(read(np.log(shares))[0], np.log(shares))
+    for wrong in (-np.log(shares), -np.log(shares.clip(1e-4)).astype(np.float16)):
+        with pytest.raises(ValueError, match=r"net\.npy: these look like costs, -log p .*change their sign"):
+            read(wrong)
+    with pytest.raises(ValueError, match=r"net\.npy: expected floating logits .* with K from 3 to 254, got"):
+        read(np.zeros((255, 4, 5), np.float32))
+    for content, message in ((b"0.1 0.2", "it begins with b'0.1 0."), (b"PK\3\4", "it is an archive, such as NPZ")):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=rf"net\.npy: cannot be read as an NPY file \({message}.*numpy\.save"):
+            toykit.segment.read_logits(path, 3, size)
     with pytest.warns(SeedWarning, match=r"net\.npy: all values lie in 0\.\.1"):
         read(1 / (1 + np.exp(-logits)))
     logits[1, 2, 3] = np.nan

@@ -320,3 +320,92 @@ def test_the_background_of_masks_keeps_its_margin(tmp_path):
     top, left = inside.nonzero()
     nearest = np.hypot(rows[:, None] - top, columns[:, None] - left).min()
     assert nearest >= 3
+
+
+def test_shapes_without_a_pixel_are_listed(tmp_path):
+    path, far = tmp_path / "a.json", [[500, 6], [515, 6], [515, 16]]
+    labelme(
+        path,
+        {"label": "cat", "points": SQUARE},
+        {"label": "dog", "points": far},
+        {"label": "cow", "points": [[9, 9]], "shape_type": "rectangle"},
+        {"label": "cat", "points": [[-9, -9]], "shape_type": "mask", "mask": png(np.full((2, 2), 255, np.uint8))},
+    )
+    count, classes, notes = convert(path, tmp_path / "out", "floor", margin=1000)
+    assert (count, classes) == (1, ("floor", "cat", "cow", "dog"))
+    assert notes == [
+        "3 shapes lie outside of their photo or hold no pixel's centre: dog in a, cow in a, cat in a",
+        "no pixel is 1000 pixels from all shapes, so none is floor, in a",
+    ]
+    labelme(path, {"label": "dog", "points": far})
+    with pytest.raises(ValueError, match="holds no shape that has a pixel"):
+        convert(path, tmp_path / "other", "floor")
+
+
+def test_coordinates_in_shares_of_the_sides_are_refused(tmp_path):
+    shares = (np.array(SQUARE) / (WIDTH, HEIGHT)).tolist()
+    labelme(tmp_path / "a.json", {"label": "cat", "points": shares})
+    with pytest.raises(ValueError, match=r"a\.jpg: all coordinates lie in 0\.\.1; expected pixels"):
+        convert(tmp_path / "a.json", tmp_path / "out", "floor")
+    coco(tmp_path / "a.json", [{"category_id": 1, "segmentation": [np.ravel(shares).tolist()]}])
+    with pytest.raises(ValueError, match=r"a\.jpg: all coordinates lie in 0\.\.1"):
+        convert(tmp_path / "a.json", tmp_path / "out", "floor")
+
+
+@pytest.mark.parametrize(
+    ("key", "changes", "words"),
+    [
+        ("images", {"id": 7}, r"images: .* two have the id 7: .*a\.jpg.* and .*b\.jpg.*; merged files\?"),
+        ("categories", {"id": 3}, "categories: .* two have the id 3: dog and cat"),
+        ("images", {"width": None}, "images: .* expected the photo's width and height in pixels, got None"),
+        (
+            "annotations",
+            {"category_id": 9},
+            "annotation 0: .* expected the ids of an image and a category, got 7 and 9",
+        ),
+        ("annotations", {"image_id": "7"}, "annotation 0: .* got '7' and 1"),
+        (
+            "annotations",
+            {"segmentation": [5, 6, 15, 6, 15, 16]},
+            "annotation 0: .* expected polygons as lists x, y, x, y",
+        ),
+    ],
+)
+def test_ids_and_values_of_coco_that_do_not_fit(tmp_path, key, changes, words):
+    path = tmp_path / "a.json"
+    coco(path, [{"category_id": 1, "segmentation": [np.ravel(SQUARE).tolist()]}], photos=2)
+    whole = json.loads(path.read_text())
+    whole[key][1 if key in ("images", "categories") else 0].update(changes)
+    path.write_text(json.dumps(whole))
+    with pytest.raises(ValueError, match=rf"a\.json: {words}"):
+        convert(path, tmp_path / "out", "floor")
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ({"label": None, "points": SQUARE}, "a shape without a label"),
+        (
+            {"label": "cat", "points": [[5, 5]], "shape_type": "circle"},
+            "a circle's centre and a point of its edge, got 1",
+        ),
+        ({"points": SQUARE}, "it has no 'label'"),
+    ],
+)
+def test_faulty_shapes_of_labelme(tmp_path, shape, words):
+    labelme(tmp_path / "a.json", shape)
+    with pytest.raises(ValueError, match=rf"a\.json: not Labelme's format \(.*{words}"):
+        convert(tmp_path / "a.json", tmp_path / "out", "floor")
+
+
+def test_sources_without_shapes_say_so(tmp_path):
+    cvat(tmp_path / "annotations.xml", "")
+    with pytest.raises(ValueError, match=r"annotations\.xml: holds no shape; expected"):
+        convert(tmp_path / "annotations.xml", tmp_path / "out", "floor")
+    track = '<annotations><track id="0" label="cat"><box frame="0"/></track></annotations>'
+    (tmp_path / "annotations.xml").write_text(track)
+    with pytest.raises(ValueError, match="holds the tracks of a video; export it as CVAT for images"):
+        convert(tmp_path / "annotations.xml", tmp_path / "out", "floor")
+    (tmp_path / "labelmap.txt").write_text("background:0,0,0::\ncat:9,0,0::\ndog:9,0,0::\n")
+    with pytest.raises(ValueError, match=r"labelmap\.txt: two labels have the colour 9,0,0, the second is dog"):
+        convert(tmp_path, tmp_path / "out", "floor")

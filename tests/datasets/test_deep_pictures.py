@@ -52,6 +52,19 @@ def test_the_bits_that_a_photo_uses_are_scaled_to_8(tmp_path, bits, channels, su
     assert picture_size(path) == (8, 6)
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+@pytest.mark.parametrize("kind", ["unassalpha", "assocalpha"])
+def test_transparency_has_the_bits_of_the_colours(tmp_path, bits, kind):
+    colors, top = ramp(bits).astype(float), 2**bits - 1
+    alpha = np.full((6, 8, 1), float(top))
+    alpha[:3] = top // 2
+    stored = (colors * alpha / top if kind == "assocalpha" else colors).round()
+    values = np.concatenate([stored, alpha], 2).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "p.tif", values, photometric="rgb", extrasamples=[kind])
+    expected = 255 * (colors / top * (alpha / top) + 1 - alpha / top)
+    assert abs(read_image(tmp_path / "p.tif") - expected).max() <= 1
+
+
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 def test_planes_and_inverted_grey(tmp_path, planar):
     values = ramp(16)

@@ -1,6 +1,7 @@
 """Folders of photos: which seeds belong to which photo, and what the command writes, skips, refuses and reports."""
 
 import csv
+import sys
 import unicodedata
 
 import numpy as np
@@ -141,6 +142,28 @@ def test_a_folder_with_a_bad_photo_then_mended(folders):
     assert {path.name: path.stat().st_mtime_ns for path in output.glob("*_*")} == after
     call(*run, "--eta", 0.5, "--fresh")
     assert not set(after.values()) & {path.stat().st_mtime_ns for path in output.glob("*_*")}
+
+
+def test_files_of_others_are_not_replaced(folders):
+    photos, seeds, output = folders
+    output.mkdir()
+    (output / "a_mask.png").write_bytes(b"mine")
+    message = "holds a_mask.png, which the results would replace"
+    assert message in call(photos, seeds, "-o", output, code=1)
+    assert message in call(photos, seeds, "-o", output, "--fresh", code=1)
+    assert [path.name for path in output.iterdir()] == ["a_mask.png"]
+    assert (output / "a_mask.png").read_bytes() == b"mine"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text on other systems")
+def test_a_name_that_is_not_utf_8_does_not_end_the_command(folders):
+    photos, seeds, output = folders
+    for folder in (photos, seeds):
+        (folder / "a.png").rename(folder / "M\udce4rz.png")
+    call(photos, seeds, "-o", output, "--solver", "closed-form", code=1)  # c.png is no photo
+    rows = summary(output)
+    assert rows["M\\udce4rz"]["error"] == rows["b"]["error"] == ""
+    assert (output / "M\udce4rz_mask.png").exists()
 
 
 def test_logits_of_each_photo(folders):

@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from toykit._shared.palette import voc_palette
+from toykit.datasets import read_image
 from toykit.supervision import Scribbles, Stroke, read_seeds, write_scribbles, write_seeds
-from toykit.supervision.seed_maps import inspect_seeds, read_indexed_png
+from toykit.supervision.indexed_png import read_indexed_png
+from toykit.supervision.seed_maps import inspect_seeds
 
 
 def test_indexed_png_round_trip(tmp_path):
@@ -30,6 +32,32 @@ def test_a_truncated_png_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(ValueError, match=r"seeds\.png: cannot be read"):
         read_seeds(path, (60, 60))
+
+
+def test_a_png_whose_end_is_zeros_is_named(tmp_path):
+    """An interrupted copy leaves zeros, which the decoder takes for class 0."""
+    path, rng = tmp_path / "seeds.png", np.random.default_rng(1)
+    seeds = np.full((480, 640), 255, np.uint8)
+    for k in range(60):
+        row, column = rng.integers(0, 470), rng.integers(0, 600)
+        seeds[row : row + 3, column : column + 40] = k % 2
+    write_seeds(path, seeds)
+    content = path.read_bytes()
+    for share in (0.4, 0.6, 0.8, 0.95):
+        kept = int(share * len(content))
+        path.write_bytes(content[:kept] + bytes(len(content) - kept))
+        with pytest.raises(ValueError, match=r"seeds\.png: cannot be read"):
+            read_seeds(path, (640, 480))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_map_is_turned_upright_as_its_photo(tmp_path, orientation):
+    """Some tools turn all files of a folder by their EXIF tag alone."""
+    ids, exif = np.arange(54, dtype=np.uint8).reshape(6, 9), Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(ids).save(tmp_path / "s.png", exif=exif)
+    Image.fromarray(np.stack([ids] * 3, 2)).save(tmp_path / "p.png", exif=exif)
+    assert np.array_equal(read_indexed_png(tmp_path / "s.png"), read_image(tmp_path / "p.png")[..., 0])
 
 
 def test_broken_and_missing_pngs_are_named(tmp_path):

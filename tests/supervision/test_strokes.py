@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toykit.supervision import Scribbles, Stroke, read_scribbles, read_seeds, write_scribbles
+from toykit.supervision import Scribbles, SeedWarning, Stroke, read_scribbles, read_seeds, write_scribbles
 
 CONTENT = {
     "photo": "cat",
@@ -167,7 +167,11 @@ def test_deep_nesting_does_not_crash(tmp_path):
 
 def test_strokes_for_a_photo_of_another_shape_are_refused(scribble_file):
     path = scribble_file()
-    assert read_seeds(path, (60, 30))[0].shape == (30, 60)
-    assert read_seeds(path, (13, 7))[0].shape == (7, 13)  # rounding
+    with pytest.warns(
+        SeedWarning, match=r"cat\.json: the strokes on 40 x 20 pixels were scaled to the photo.s 60 x 30"
+    ):
+        assert read_seeds(path, (60, 30))[0].shape == (30, 60)
+    with pytest.warns(SeedWarning, match=r"scaled to the photo.s 13 x 7"):  # rounding
+        assert read_seeds(path, (13, 7))[0].shape == (7, 13)
     with pytest.raises(ValueError, match=r"cat\.json: the strokes are for a photo of 40 x 20 pixels"):
         read_seeds(path, (20, 40))

@@ -174,6 +174,17 @@ def test_predict_refuses_before_any_work(result, photos, tmp_path):
     assert "expected a folder of its own" in call(*run, tmp_path, "-o", tmp_path, code=1)
     assert "no such file; expected a run's folder" in call("predict", tmp_path, photos[0], code=1)
     assert not (tmp_path / "out").exists()
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "classes.txt").write_text("sky\n")
+    message = "set: holds classes.txt, which the results would replace"
+    assert message in call(*run, photos[0], "-o", tmp_path / "set", code=1)
+    assert (tmp_path / "set" / "classes.txt").read_text() == "sky\n"
+    broken = shutil.copytree(result.folder, tmp_path / "broken")
+    state = torch.load(broken / "best.pt", weights_only=True)
+    next(iter(state["network"].values())).view(-1)[0] = torch.nan
+    torch.save(state, broken / "best.pt")
+    text = call("predict", broken, photos[0], "-o", tmp_path / "out", "--device", "cpu", code=1)
+    assert "best.pt: its weights are NaN or infinite" in text
 
 
 @one_run

@@ -239,6 +239,15 @@ def test_divergence_names_the_step_and_the_cure(configure, tmp_path):
         train(configure("schedule.lr=1e30"), tmp_path)
 
 
+def test_divergence_in_the_last_step_leaves_no_weights(configure, tmp_path):
+    one_step = ("method=seeds_only", "schedule.pretrain_epochs=0", "schedule.epochs=1", "schedule.batch=6")
+    with pytest.raises(ValueError, match=r"step 1: the network's weights became NaN or infinite: training diverged"):
+        train(configure("schedule.lr=1e38", *one_step), tmp_path)
+    assert not any((tmp_path / name).exists() for name in ("best.pt", "last.pt", "checkpoint.pt"))
+    with pytest.raises(ValueError, match=r"schedule\.momentum: expected a number in \[0, 1\), got 1\.5"):
+        configure("schedule.momentum=1.5")
+
+
 class Recorder(torch.optim.SGD):
     """Keeps each group's settings at each step."""
 

@@ -147,12 +147,13 @@ def process(
     Raises
     ------
     ValueError, OSError
-        See `ResultFolder.prepare` and `ResultFolder.refuse_others`; and what `run_on_cluster` raises.
+        See `ResultFolder`'s `prepare`, `refuse_foreign` and `refuse_others`; and what `run_on_cluster` raises.
     """
     from tqdm import tqdm
 
     options = options or JobOptions()
     results = ResultFolder(folder, work.kinds)
+    results.refuse_foreign(f"{job.name}_{kind}" for job in jobs for kind in work.kinds)
     results.prepare(settings, options.fresh)
     rows = {job.name: row for job in jobs if (row := results.row(job)) is not None}
     pending = [job for job in jobs if job.name not in rows]

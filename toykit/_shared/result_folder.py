@@ -86,6 +86,16 @@ class ResultFolder:
         write_text(path, json.dumps(new, indent=1) + "\n")
         self.clear()
 
+    def refuse_foreign(self, names: Iterable[str]) -> None:
+        """Raise ValueError if a folder that holds no results yet has files that results would replace; lists them."""
+        there = [] if (self.folder / SETTINGS).exists() else [name for name in names if (self.folder / name).exists()]
+        if there:
+            more = f" and {len(there) - 8} more" if len(there) > 8 else ""
+            raise ValueError(
+                f"{self.folder}: holds {', '.join(there[:8])}{more}, which the results would replace; choose another "
+                "folder (-o)"
+            )
+
     def clear(self) -> None:
         """Remove the files that killed processes left unfinished."""
         remove_unfinished(self.folder, self.folder / RECORDS)
@@ -131,7 +141,8 @@ class ResultFolder:
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        write_text(self.folder / SUMMARY, text.getvalue())
+        # a name of a file that is not UTF-8, from an old archive, holds half characters
+        write_text(self.folder / SUMMARY, text.getvalue().encode(errors="backslashreplace").decode())
 
     def _record(self, name: str) -> Path:
         """Return the file of a photo's record."""

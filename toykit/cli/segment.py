@@ -17,7 +17,7 @@ from toykit.neighborhoods import NearestNeighbors
 from toykit.potts import RELAXATIONS
 from toykit.segment import Labelling, class_shares, read_logits, read_sample, segment_folder
 from toykit.segment import segment as segment_sample
-from toykit.segment.labelling import CELLS, LARGE, LARGE_TOLERANCE
+from toykit.segment.labelling import CELLS, FILES, LARGE, LARGE_TOLERANCE
 from toykit.solvers import SOLVERS
 from toykit.solvers.gradient import OPTIMIZERS
 
@@ -168,6 +168,11 @@ def _label_photo(image: Path, seeds: Path, work: Labelling, logits: Path | None)
     """Label one photo and print its classes' shares, the solver's message and the files."""
     from tqdm import tqdm
 
+    for given in (image, seeds, *([] if logits is None else [logits])):
+        for kind in FILES:
+            result = work.output / f"{image.stem}_{kind}"
+            if result.exists() and given.exists() and result.samefile(given):
+                raise ValueError(f"{given}: a result would replace it; choose another folder (-o)")
     with shown_warnings():
         sample = read_sample(image, seeds, work.unlabelled)
         height, width = sample.seeds.shape

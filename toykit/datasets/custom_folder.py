@@ -1,7 +1,7 @@
 """A user's own folder: photos with scribbles, and masks where there are any.
 
 images/ID.jpg (or .png, .tif, .bmp, .webp; suffixes in upper or lower case)
-scribbles/ID.png or ID.json      toykit/supervision/seed_maps.py (class ids, 255 = unlabelled, 254 = padding), strokes.py;
+scribbles/ID.png or ID.json      toykit/supervision/indexed_png.py (class ids, 255 = unlabelled, 254 = padding), strokes.py;
                                  at the photo's size, or at another size of the same shape, which is scaled
 masks/ID.png                     optional: class ids, 255 = void
 classes.txt                      one name per line; the first is class 0

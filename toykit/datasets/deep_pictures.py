@@ -119,9 +119,10 @@ def read_tiff(path: str | Path, most_pixels: int | None = None) -> tuple[np.ndar
             values = np.iinfo(values.dtype).max - values
     values = np.moveaxis(values, 0, 2) if page.axes == "SYX" else values.reshape(*values.shape[:2], -1)
     if extra == (1,):
-        alpha = values[..., -1:].astype(float) / np.iinfo(values.dtype).max
+        top = _largest(values)
+        alpha = values[..., -1:] / top
         colors = np.divide(values[..., :-1], alpha, out=np.zeros(values[..., :-1].shape), where=alpha > 0)
-        values = np.concatenate([colors.clip(0, np.iinfo(values.dtype).max).astype(values.dtype), values[..., -1:]], 2)
+        values = np.concatenate([colors.clip(0, top).astype(values.dtype), values[..., -1:]], 2)
     return turn_upright(values, orientation), bool(extra)
 
 
@@ -155,11 +156,18 @@ def to_rgb(values: np.ndarray, transparent: bool) -> np.ndarray:
             f"its values {values.min()}..{values.max()} have no fixed range; save it with 8 or 16 bits per channel"
         )
     colors = values[..., :channels].astype(np.float64)
-    colors /= 2.0 ** next(bits for bits in BITS if colors.max() < 2**bits) - 1
+    top = _largest(colors)
+    colors /= top
     if transparent:
-        alpha = values[..., -1:] / max(np.iinfo(values.dtype).max if values.dtype.kind == "u" else 65535, 1)
+        alpha = values[..., -1:]
+        alpha = alpha / max(top, _largest(alpha))
         colors = colors * alpha + (1 - alpha)
     return np.broadcast_to((255 * colors).round().astype(np.uint8), (*values.shape[:2], 3)).copy()
+
+
+def _largest(values: np.ndarray) -> float:
+    """Return the largest number of the bits that values use."""
+    return 2.0 ** next((bits for bits in BITS if values.max() < 2**bits), 32) - 1
 
 
 def turn_upright(values: np.ndarray, orientation: int) -> np.ndarray:

@@ -156,6 +156,9 @@ def read_image(path: str | Path, most_pixels: int | None = None) -> np.ndarray:
                 pages = getattr(file, "n_frames", 1)
                 if pages > 1 and file.format in _PAGED:
                     raise ValueError(f"it holds {pages} pictures; save the one that is meant by itself")
+                if file.format == "PNG":  # checksums: zeros, as an interrupted copy leaves them, may decode
+                    with Image.open(path, formats=["PNG"]) as twin:
+                        twin.verify()
                 if is_deep(file):
                     return to_rgb(*read_deep(path, file))
                 if file.mode == "F":

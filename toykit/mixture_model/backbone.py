@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from toykit._shared.tensors import load_tensors
+from toykit._shared.tensors import load_tensors, reason
 from toykit.models import MULTIPLE, build
 
 #: The network of `toykit.models` for a file of weights, by how the file's keys begin.
@@ -77,7 +77,7 @@ def _layout(path: str | Path) -> str:
     except FileNotFoundError:
         raise
     except Exception as error:
-        raise ValueError(f"{path}: cannot be read as a state dict saved by torch.save ({error})") from error
+        raise ValueError(f"{path}: cannot be read as a state dict saved by torch.save ({reason(error)})") from error
     for prefix, name in LAYOUTS.items():
         if any(str(key).startswith(prefix) for key in keys):
             return name

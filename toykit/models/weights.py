@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from toykit._shared.tensors import load_tensors
+from toykit._shared.tensors import load_tensors, reason
 from toykit.models.vit import ViTBody
 
 
@@ -49,8 +49,9 @@ def _read(path: str | Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: cannot be read as a state dict of tensors saved by torch.save ({reason})") from error
+        raise ValueError(
+            f"{path}: cannot be read as a state dict of tensors saved by torch.save ({reason(error)})"
+        ) from error
 
 
 def _resized(state: dict[str, Tensor], body: Any) -> dict[str, Tensor]:

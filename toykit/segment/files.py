@@ -1,6 +1,7 @@
 """The files of a labelled photo: soft labels as an array, and a picture."""
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +17,22 @@ from toykit.simplex import most_likely
 
 #: Longer side of a photo in the picture, in pixels: a panel shows no more.
 LONGEST = 1000
+
+
+def refuse_foreign(files: Mapping[str, Path]) -> None:
+    """Raise ValueError if files are there that `segment` did not write: its first result is always beside the others.
+
+    Parameters
+    ----------
+    files : mapping of str to Path
+        The files of the results by kind, in the order in which they are written.
+    """
+    first, *others = files.values()
+    there = [path.name for path in others if path.exists()]
+    if there and not first.exists():
+        raise ValueError(
+            f"{first.parent}: holds {', '.join(there)}, which the results would replace; choose another folder (-o)"
+        )
 
 
 def write_labels(path: Path, planes: dict[int, np.ndarray], names: np.ndarray) -> None:

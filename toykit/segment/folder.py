@@ -198,8 +198,8 @@ def segment_folder(
     Raises
     ------
     ValueError
-        Names are ambiguous, the folder of the results is one of the others or has results of other settings, or an option is
-        out of range or has no effect. Nothing has been computed then.
+        Names are ambiguous, the folder of the results is one of the others, has results of other settings or other files that
+        would be replaced, or an option is out of range or has no effect. Nothing has been computed then.
     TypeError
         For an option that the solver does not have.
     OSError

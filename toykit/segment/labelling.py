@@ -22,7 +22,7 @@ from toykit.energy import Energy
 from toykit.energy.cells import cell_logits, cell_photo, cell_seeds, cell_size, labels_at_pixels
 from toykit.mixture_model import ROUNDS, Backbone, mixture_logits
 from toykit.neighborhoods import NearestNeighbors
-from toykit.segment.files import write_labels, write_picture
+from toykit.segment.files import refuse_foreign, write_labels, write_picture
 from toykit.simplex import most_likely
 from toykit.solvers import Solution, solve
 from toykit.supervision import write_seeds
@@ -228,8 +228,8 @@ def segment(
     Raises
     ------
     TypeError, ValueError
-        Those of `toykit.solve` and `toykit.mixture_model.Backbone`; ValueError for a stride other than 1 with another
-        neighbourhood than `NearestNeighbors`. No file is written then.
+        Those of `toykit.solve` and `toykit.mixture_model.Backbone`; ValueError for a stride other than 1 without
+        `NearestNeighbors`, and for files that are there and that `segment` did not write. No file is written then.
     OSError
         If the folder cannot be made or written.
     """
@@ -253,7 +253,9 @@ def segment(
         stride = _large_stride(sample.seeds.shape)
     else:
         stride = 1
-    check_writable(output)  # before any work
+    files = {kind: Path(output) / f"{sample.name}_{kind}" for kind in FILES}
+    refuse_foreign(files)  # before any work
+    check_writable(output)
     Path(output).mkdir(parents=True, exist_ok=True)
     cells = _on_cells(solved, stride)
     image, seeds = cells.tensors(torch.uint8)
@@ -280,8 +282,6 @@ def segment(
     labels = labels_at_pixels(of_cells, marks, stride)
     solution = replace(solution, labels=labels, message=message)
     names, ids = _names(sample, solution), _ids(sample, solution)
-    stem = Path(output) / sample.name
-    files = {kind: stem.with_name(f"{stem.name}_{kind}") for kind in FILES}
     planes = dict(zip(ids.tolist(), labels[0].float().cpu().numpy(), strict=True))
     write_labels(files["labels.npz"], planes, np.array(names))
     mask = hard_mask(sample, solution)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from toykit._shared.tensors import load_array
-from toykit.conventions import UNLABELLED
+from toykit.conventions import PADDING, UNLABELLED
 from toykit.datasets.sample import Sample, read_image
 from toykit.supervision import SeedWarning, read_seeds
 
@@ -73,7 +73,8 @@ def read_logits(path: str | Path, num_classes: int, size: tuple[int, int]) -> Te
     FileNotFoundError
         If the file is missing.
     ValueError
-        If it contains anything else, such as probabilities, NaN or infinite values; the message names the file and its content.
+        If it contains anything else, such as probabilities, their costs (-log p), NaN or infinite values; the message names
+        the file and its content.
 
     Warns
     -----
@@ -82,9 +83,10 @@ def read_logits(path: str | Path, num_classes: int, size: tuple[int, int]) -> Te
     """
     array = load_array(path)
     array = array[0] if array.ndim == 4 and len(array) == 1 else array
-    if array.ndim != 3 or array.shape[1:] != size[::-1] or array.shape[0] < num_classes or array.dtype.kind != "f":
+    fits = array.ndim == 3 and array.shape[1:] == size[::-1] and num_classes <= array.shape[0] <= PADDING
+    if not fits or array.dtype.kind != "f":
         raise ValueError(
-            f"{path}: expected floating logits (K, {size[1]}, {size[0]}) with K of at least {num_classes}, got "
+            f"{path}: expected floating logits (K, {size[1]}, {size[0]}) with K from {num_classes} to {PADDING}, got "
             f"{array.dtype} {array.shape}"
         )
     _check_logits(path, array)
@@ -93,22 +95,31 @@ def read_logits(path: str | Path, num_classes: int, size: tuple[int, int]) -> Te
 
 
 def _check_logits(path: str | Path, array: np.ndarray) -> None:
-    """Raise ValueError for values that are not finite, or probabilities; warn of values that a sigmoid may have produced."""
+    """Raise ValueError for values that are not finite, probabilities or costs; warn of values that a sigmoid may give."""
     finite = np.isfinite(array)
     if not finite.all():
         first = tuple(int(x) for x in np.argwhere(~finite)[0])
         raise ValueError(
             f"{path}: {int((~finite).sum())} of {array.size} logits are NaN or infinite, the first at {first} ({array[first]})"
         )
-    if array.min() < 0 or array.max() > 1 or array.min() == array.max():
+    if array.min() < 0 or array.min() == array.max():
         return
-    if np.abs(array.sum(0, dtype=np.float64) - 1).max() < 1e-2:
+    sums = array.sum(0, dtype=np.float64)
+    if sums.max() - sums.min() < 0.02 * sums.max():
         raise ValueError(
-            f"{path}: these look like probabilities (in 0..1, and each pixel's sum is 1); expected logits, the values before "
-            "the softmax. The logarithm of probabilities p serves as well: np.log(np.maximum(p, 1e-6))"
+            f"{path}: these look like probabilities (not negative, and each pixel's sum is {sums.mean():.3g}); expected "
+            "logits, the values before the softmax. The logarithm of probabilities p in 0..1 serves as well: "
+            "np.log(np.maximum(p, 1e-6))"
         )
-    warnings.warn(
-        f"{path}: all values lie in 0..1; expected logits, the values before the softmax or sigmoid",
-        SeedWarning,
-        stacklevel=3,
-    )
+    some = array[:, ::4, ::4].astype(np.float64)
+    if np.abs(np.exp(-some).sum(0) - 1).max() < 1e-2:
+        raise ValueError(
+            f"{path}: these look like costs, -log p of probabilities p; expected logits, which are largest for the most likely "
+            "class: change their sign"
+        )
+    if array.max() <= 1:
+        warnings.warn(
+            f"{path}: all values lie in 0..1; expected logits, the values before the softmax or sigmoid",
+            SeedWarning,
+            stacklevel=3,
+        )

@@ -3,8 +3,9 @@
 from toykit.supervision.blocks import blocks
 from toykit.supervision.clicks import read_clicks
 from toykit.supervision.findings import SeedWarning
+from toykit.supervision.indexed_png import read_indexed_png, write_seeds
 from toykit.supervision.scribblesup import read_scribblesup
-from toykit.supervision.seed_maps import read_indexed_png, read_seeds, write_seeds
+from toykit.supervision.seed_maps import read_seeds
 from toykit.supervision.simulate import simulate
 from toykit.supervision.spec import KINDS, Supervision
 from toykit.supervision.strokes import Scribbles, Stroke, read_scribbles, write_scribbles

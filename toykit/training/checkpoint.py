@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import torch
 
 from toykit._shared.files import write_atomically
-from toykit._shared.tensors import load_tensors
+from toykit._shared.tensors import load_tensors, reason
 from toykit.training.differences import check_none, differing, flatten
 from toykit.training.epoch_stats import Tally
 
@@ -237,7 +237,7 @@ def _load_into(network, state: dict[str, Any], path: Path) -> None:
     try:
         network.load_state_dict(state["network"])
     except (RuntimeError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: its weights do not fit this network ({str(error).splitlines()[0]})") from error
+        raise ValueError(f"{path}: its weights do not fit this network ({reason(error)})") from error
 
 
 def _put_aside(path: Path) -> None:
@@ -280,8 +280,7 @@ def _read(path: Path) -> dict[str, Any]:
     except Exception as error:
         if _is_no_damage(error):
             raise
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{path}: cannot be read as a checkpoint ({reason})") from error
+        raise ValueError(f"{path}: cannot be read as a checkpoint ({reason(error)})") from error
     if missing:
         raise ValueError(f"{path}: cannot be read as a checkpoint (it has no {', '.join(sorted(missing))})")
     return state

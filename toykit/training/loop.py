@@ -27,7 +27,7 @@ from toykit.training.objective import Outcome, now
 from toykit.training.report import Report
 from toykit.training.run_folder import RunResult
 from toykit.training.setup import TrainingRun, prepare
-from toykit.training.stops import check_finite, failing_term, readable_worker_errors, stop_if_asked
+from toykit.training.stops import check_finite, check_weights, failing_term, readable_worker_errors, stop_if_asked
 
 Callback = Callable[[int, float], object]
 
@@ -108,6 +108,7 @@ def train(
     with repeatable(config.run.deterministic), readable_worker_errors(), Report(run) as report:
         while run.progress.epoch < config.schedule.total_epochs:
             train_epoch(run, report, callback, should_stop)
+            check_weights(run)
             row = epoch_row(run) | validate(run)
             draw_pictures(run, report)
             report.epoch(row)

@@ -17,7 +17,7 @@ import numpy as np
 from toykit import __version__
 from toykit._shared.files import write_atomically, write_text
 from toykit._shared.photo_jobs import JobOptions, list_photos, process, refuse_colliding
-from toykit._shared.result_folder import Job
+from toykit._shared.result_folder import Job, ResultFolder
 from toykit.datasets.sample import read_image
 from toykit.simplex import most_likely
 from toykit.supervision import write_seeds
@@ -133,7 +133,8 @@ def predict_photos(
     Raises
     ------
     FileNotFoundError, ValueError
-        See `find_photos`; also ValueError for a folder that holds the photos, or results of other settings.
+        See `find_photos`; also ValueError for a folder that holds the photos, results of other settings, or other files
+        that would be replaced.
     OSError
         The folder cannot be written.
     """
@@ -146,6 +147,7 @@ def predict_photos(
         "soft": soft, "scale": views.scale, "factors": views.factors, "flip": views.flip, "tile": views.tile,
         "precision": trained.config.run.precision,
     }  # fmt: skip
+    ResultFolder(output, ()).refuse_foreign(["classes.txt"])
     work, jobs = Prediction(trained, output, views, soft), [Job(photo.stem, (photo,)) for photo in photos]
     rows = process(work, jobs, output, settings, JobOptions(fresh, report=report))
     write_text(output / "classes.txt", "".join(f"{name}\n" for name in trained.classes))

@@ -31,7 +31,7 @@ class Schedule:
     ramp_epochs : float, default 0.0
         Over this many epochs at the start of phase two the terms on unlabelled pixels grow linearly to their weights.
     momentum : float, default 0.9
-        Of SGD.
+        Of SGD, below 1.
     weight_decay : float, default 0.0001
     power : float, default 0.9
         The learning rate decays to 0 as (1 - step / steps)^power.
@@ -67,7 +67,8 @@ class Schedule:
                 raise ValueError(
                     "schedule.pretrain_lr: needs schedule.restart=true and a phase one; else both phases decay from schedule.lr"
                 )
-        for name in ("momentum", "weight_decay", "power", "ramp_epochs"):
+        check_number("schedule.momentum", self.momentum, "[0, 1)")
+        for name in ("weight_decay", "power", "ramp_epochs"):
             check_number(f"schedule.{name}", getattr(self, name), "[0, inf)")
         if self.ramp_epochs > self.epochs:
             raise ValueError(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from toykit._shared.files import write_atomically
+from toykit._shared.tensors import all_finite
 
 if TYPE_CHECKING:
     from toykit.training.loop import Batch
@@ -43,7 +44,7 @@ def check_finite(run: TrainingRun, batch: Batch, term: str, values: Sequence[Ten
         `torch.load(path, weights_only=True)` reads, with step, term, photos, image, seeds, mask, present and network (the
         weights with which it happened).
     """
-    if all(bool(part.isfinite().all()) for part in values):
+    if all_finite(values):
         return
     process = run.fabric.global_rank
     path = run.folder / FAILED_BATCH.format(process=f"_{process}" if process else "")
@@ -54,6 +55,21 @@ def check_finite(run: TrainingRun, batch: Batch, term: str, values: Sequence[Ten
         f"step {run.step + 1}: {term} became NaN or infinite with the photos {', '.join(batch.photos)}: training diverged; try "
         f"a lower schedule.lr than {run.config.schedule.lr:g}; the batch and the weights are in {path}"
     )
+
+
+def check_weights(run: TrainingRun) -> None:
+    """Stop the run if its last step made a weight NaN or infinite, which no further step would notice.
+
+    Raises
+    ------
+    ValueError
+        No checkpoint of these weights is written.
+    """
+    if not all_finite(run.module.state_dict().values()):
+        raise ValueError(
+            f"step {run.step}: the network's weights became NaN or infinite: training diverged; try a lower schedule.lr than "
+            f"{run.config.schedule.lr:g}"
+        )
 
 
 def failing_term(run: TrainingRun, batch: Batch, outcome: Outcome, logits: Tensor) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toykit._shared.tensors import all_finite, reason
 from toykit.models import Network
 from toykit.simplex import most_likely
 from toykit.training import weights as weights_files
@@ -147,7 +148,7 @@ def load_network(run: str | Path, weights: str = "best", accelerator: str = "aut
     FileNotFoundError
         There is no such file.
     ValueError
-        The file cannot be read, or its weights do not fit the network.
+        The file cannot be read, or its weights do not fit the network, or are not finite.
     ImportError
         Without the train extra.
     """
@@ -158,7 +159,11 @@ def load_network(run: str | Path, weights: str = "best", accelerator: str = "aut
     try:
         network.load_state_dict(state["network"])
     except RuntimeError as error:
-        raise ValueError(f"{path}: its weights do not fit its network ({str(error).splitlines()[0]})") from error
+        raise ValueError(f"{path}: its weights do not fit its network ({reason(error)})") from error
+    if not all_finite(network.state_dict().values()):
+        raise ValueError(
+            f"{path}: its weights are NaN or infinite: the training diverged; train again with a lower schedule.lr"
+        )
     fabric = launch(dataclasses.replace(config.run, accelerator=accelerator, devices=1))
     network.to(fabric.device)
     return TrainedNetwork(network, tuple(state["classes"]), config, path, state["epoch"], state["val_miou"], fabric)

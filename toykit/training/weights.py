@@ -16,7 +16,7 @@ import torch
 
 from toykit._shared.arguments import check_choice
 from toykit._shared.files import write_atomically
-from toykit._shared.tensors import load_tensors
+from toykit._shared.tensors import load_tensors, reason
 
 FILES = {"best": "best.pt", "last": "last.pt"}
 
@@ -78,7 +78,7 @@ def read(folder: Path, which: str) -> tuple[Path, dict[str, Any]]:
         state = load_tensors(path)
         missing = {"network", "classes", "config", "epoch", "val_miou"} - set(state)
     except Exception as error:
-        raise ValueError(f"{path}: cannot be read as weights of a run ({str(error).splitlines()[0]})") from error
+        raise ValueError(f"{path}: cannot be read as weights of a run ({reason(error)})") from error
     if missing:
         raise ValueError(f"{path}: cannot be read as weights of a run (it has no {', '.join(sorted(missing))})")
     return path, state

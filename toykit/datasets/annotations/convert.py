@@ -78,10 +78,10 @@ def convert(
     maps, classes = _read(source, background)
     _check_classes(folder / "classes.txt", classes, source)
     available = files_by_name(Path(photos), PICTURES) if photos is not None else {}
-    written, notes, empty = {}, [], 0
+    written, notes, empty, lost, bare = {}, [], 0, [], []
     with tempfile.TemporaryDirectory(dir=nearest_folder(folder), prefix=".toykit-convert.") as temporary:
         new = Path(temporary) / "set"
-        for name, seeds in maps:
+        for name, seeds, without_pixels in maps:
             key = name_key(PurePosixPath(name.replace("\\", "/")).stem)
             if not _names_a_file(key):
                 raise ValueError(f"{source}: the photo {name[:60]!r} has no name that a file can have; rename it")
@@ -89,24 +89,35 @@ def convert(
                 other = written[key.casefold()]
                 called = key if key == other else f"{key} and {other}"
                 raise ValueError(f"{source}: two photos are called {called}; rename one")
+            lost += [f"{label} in {key}" for label in without_pixels]
             if (seeds == UNLABELLED).all():
                 empty += 1
                 continue
             written[key.casefold()] = key
             if background is not None:
                 add_background(seeds, classes.index(background), margin)
+                bare += [] if (seeds == classes.index(background)).any() else [key]
             write_seeds(new / "scribbles" / f"{key}.png", seeds)
         if not written:
-            raise ValueError(f"{source}: holds no shape; {EXPECTED}")
+            raise ValueError(f"{source}: holds no shape{' that has a pixel' if lost else ''}; {EXPECTED}")
         copied = {key: available[key] for key in written.values() if key in available}
         _copy_photos(copied, new / "images", folder / "images")
         write_text(new / "classes.txt", "".join(f"{name}\n" for name in classes))
         _move(new, folder)
     if empty:
         notes.append(f"{empty} photos have no shape and were left out")
+    if lost:
+        notes.append(f"{len(lost)} shapes lie outside of their photo or hold no pixel's centre: {_some(lost)}")
+    if bare:
+        notes.append(f"no pixel is {margin:g} pixels from all shapes, so none is {background}, in {_some(bare)}")
     if photos is not None and len(copied) < len(written):
         notes.append(f"{len(written) - len(copied)} photos are not in {photos}")
     return len(written), tuple(classes), notes
+
+
+def _some(names: list[str]) -> str:
+    """List the first of some names."""
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _check_classes(path: Path, classes: list[str], source: Path) -> None:
@@ -153,8 +164,8 @@ def _names_a_file(name: str) -> bool:
         return False
 
 
-def _read(source: Path, background: str | None) -> tuple[Iterable[tuple[str, np.ndarray]], list[str]]:
-    """Return each photo's name with its map of seeds, read one by one, and the class names."""
+def _read(source: Path, background: str | None) -> tuple[Iterable[tuple[str, np.ndarray, list[str]]], list[str]]:
+    """Return each photo's name with its map of seeds and the labels without a pixel, read one by one, and the class names."""
     if not source.exists():
         raise FileNotFoundError(f"{source}: no such file or folder; {EXPECTED}")
     if source.is_dir() and (source / "labelmap.txt").exists():
@@ -163,9 +174,11 @@ def _read(source: Path, background: str | None) -> tuple[Iterable[tuple[str, np.
         files = files_by_name(source / "SegmentationClass", (".png",))
         # the background's pixels are labelled by their distance from all shapes, as for the other formats
         objects = ["" if name == background else name for name in classes]
-        return ((path.name, read_color_mask(path, colors, objects)) for path in files.values()), classes
+        return ((path.name, read_color_mask(path, colors, objects), []) for path in files.values()), classes
     found, names = _read_shapes(source)
     used = {shape.label for photo in found for shape in photo.shapes}
+    if not used:
+        raise ValueError(f"{source}: holds no shape; {EXPECTED}")
     names = [name for name in dict.fromkeys(names) if name in used] + sorted(used - set(names))
     classes = _checked(source, names, background)
     return _drawn(found, classes), classes
@@ -200,14 +213,16 @@ def _checked(source: Path, names: list[str], background: str | None) -> list[str
     first = [background] if background is not None else []
     classes = [*first, *(name for name in names if name != background)]
     if not 2 <= len(classes) <= PADDING:
-        hint = "; name the class of all other pixels: --background background" if len(classes) == 1 else ""
+        hint = (
+            "; name the class of all other pixels: --background background" if len(classes) == 1 and not first else ""
+        )
         raise ValueError(f"{source}: expected shapes of 2 to {PADDING} classes, got {len(classes)} {classes[:8]}{hint}")
     if any(name != name.strip() or not name or len(name.splitlines()) > 1 for name in classes):
         raise ValueError(f"{source}: expected labels of one line without spaces around them, got {classes[:8]}")
     return classes
 
 
-def _drawn(photos: list[Annotated], classes: list[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield each photo's name and seeds."""
+def _drawn(photos: list[Annotated], classes: list[str]) -> Iterator[tuple[str, np.ndarray, list[str]]]:
+    """Yield each photo's name, its seeds, and the labels of shapes without a pixel."""
     for photo in photos:
-        yield photo.name, draw_shapes(photo, classes)
+        yield photo.name, *draw_shapes(photo, classes)

@@ -48,6 +48,8 @@ def read_cvat_xml(path: Path) -> tuple[list[Annotated], list[str]]:
             parts = sorted(image, key=lambda part: int(part.get("z_order", "0")))  # stable: else in the file's order
             shapes = [_xml_shape(part, size) for part in parts if part.tag != "tag"]
             photos.append(Annotated(name, size, tuple(shapes)))
+        if not photos and root.find("track") is not None:
+            raise ValueError("holds the tracks of a video; export it as CVAT for images")
         labels = [(label.findtext("name") or "").strip() for label in root.findall("meta//labels/label")]
     except DefusedXmlException as error:
         raise ValueError(f"{path}: declares a document type or entities, which is refused ({error})") from error
@@ -109,6 +111,10 @@ def read_label_map(path: Path) -> dict[str, tuple[int, int, int]]:
             red, green, blue = (int(value) for value in color.split(","))
         except ValueError as error:
             raise ValueError(f'{path}: expected "name:red,green,blue::", got {text!r}') from error
+        if name not in colors and (red, green, blue) in colors.values():
+            raise ValueError(
+                f"{path}: two labels have the colour {color}, the second is {name}; give each label its own"
+            )
         colors[name] = (red, green, blue)
     return colors
 

@@ -7,14 +7,16 @@ import json
 import math
 import struct
 import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from toykit.datasets.annotations.shapes import MOST_BYTES, Annotated, Shape, from_runs, photo_size, rectangle, ring
 
+T = TypeVar("T")
 #: What a file with wrong keys, types or values raises.
 FAULTS = (
     AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError, RecursionError, binascii.Error, SyntaxError,
@@ -74,16 +76,25 @@ def read_labelme(path: Path, content: dict[str, Any]) -> Annotated:
         shapes = tuple(_labelme_shape(shape) for shape in content["shapes"] if shape["label"] != "__ignore__")
         return Annotated(str(content.get("imagePath") or f"{path.stem}.jpg"), size, shapes)
     except FAULTS as error:
-        raise ValueError(f"{path}: not Labelme's format ({type(error).__name__}: {error})") from error
+        raise ValueError(f"{path}: not Labelme's format ({_fault(error)})") from error
+
+
+def _fault(error: Exception) -> str:
+    """Describe what a file with wrong keys, types or values raised."""
+    return f"it has no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
 
 
 def _labelme_shape(shape: dict[str, Any]) -> Shape:
     """Return one of Labelme's shapes."""
+    if shape["label"] is None:
+        raise ValueError("a shape without a label")
     kind, label, points = shape.get("shape_type") or "polygon", str(shape["label"]), ring(shape["points"])
     if kind == "rectangle":
         (left, top), (right, bottom) = points.min(0), points.max(0)
         return Shape(label, (rectangle(left, top, right, bottom),))
     if kind == "circle":
+        if len(points) != 2:
+            raise ValueError(f"expected a circle's centre and a point of its edge, got {len(points)} points")
         angles = np.linspace(0, 2 * math.pi, 64, endpoint=False)
         radius = float(np.hypot(*(points[1] - points[0])))
         return Shape(label, (points[0] + radius * np.stack([np.cos(angles), np.sin(angles)], 1),))
@@ -121,17 +132,29 @@ def read_coco(path: Path, content: dict[str, Any]) -> tuple[list[Annotated], lis
     """
     where = "images"
     try:
-        sizes = {i["id"]: (str(i["file_name"]), photo_size(i["width"], i["height"])) for i in content["images"]}
+        sizes = _by_number(content["images"], lambda i: (str(i["file_name"]), photo_size(i["width"], i["height"])))
         where = "categories"
-        names = {c["id"]: str(c["name"]) for c in sorted(content.get("categories") or [], key=lambda c: c["id"])}
+        categories = sorted(content.get("categories") or [], key=lambda c: c["id"])
+        names = _by_number(categories, lambda c: str(c["name"]))
         shapes: dict[Any, list[Shape]] = {number: [] for number in sizes}
         for annotation in content["annotations"]:
             where = f"annotation {annotation.get('id')}"
-            _, size = sizes[annotation["image_id"]]
-            shapes[annotation["image_id"]].append(_coco_shape(annotation, names[annotation["category_id"]], size))
+            image, category = annotation["image_id"], annotation["category_id"]
+            if image not in sizes or category not in names:
+                raise ValueError(f"expected the ids of an image and a category, got {image!r} and {category!r}")
+            shapes[image].append(_coco_shape(annotation, names[category], sizes[image][1]))
     except FAULTS as error:
-        raise ValueError(f"{path}: {where}: not COCO's format ({type(error).__name__}: {error})") from error
+        raise ValueError(f"{path}: {where}: not COCO's format ({_fault(error)})") from error
     return [Annotated(*sizes[number], tuple(parts)) for number, parts in shapes.items()], list(names.values())
+
+
+def _by_number(entries: Sequence[dict[str, Any]], value: Callable[[dict[str, Any]], T]) -> dict[Any, T]:
+    """Return what entries hold by their ids; raise ValueError for an id of two different ones."""
+    found: dict[Any, T] = {}
+    for entry in entries:
+        if found.setdefault(entry["id"], value(entry)) != value(entry):
+            raise ValueError(f"two have the id {entry['id']!r}: {found[entry['id']]} and {value(entry)}; merged files?")
+    return found
 
 
 def _coco_shape(annotation: dict[str, Any], label: str, size: tuple[int, int]) -> Shape:
@@ -146,6 +169,8 @@ def _coco_shape(annotation: dict[str, Any], label: str, size: tuple[int, int]) -
         return Shape(label, mask=from_runs(runs, height, width, by_columns=True))
     if not segmentation:
         raise ValueError("has no segmentation; boxes alone are no seeds")
+    if not all(isinstance(part, list) and len(part) % 2 == 0 for part in segmentation):
+        raise ValueError(f"expected polygons as lists x, y, x, y, ..., got {str(segmentation)[:60]}")
     return Shape(label, tuple(ring(np.reshape(part, (-1, 2))) for part in segmentation))
 
 

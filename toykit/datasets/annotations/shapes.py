@@ -65,7 +65,7 @@ class Annotated:
     shapes: tuple[Shape, ...]
 
 
-def draw_shapes(photo: Annotated, classes: Sequence[str]) -> np.ndarray:
+def draw_shapes(photo: Annotated, classes: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     """Draw the seeds of a photo.
 
     Parameters
@@ -76,30 +76,47 @@ def draw_shapes(photo: Annotated, classes: Sequence[str]) -> np.ndarray:
 
     Returns
     -------
-    ndarray, shape (H, W), uint8
+    seeds : ndarray, shape (H, W), uint8
         Class ids, 255 elsewhere.
+    lost : list of str
+        The labels of shapes that hold no pixel's centre.
+
+    Raises
+    ------
+    ValueError
+        If all coordinates lie in 0..1, as shares of the sides do; names the photo.
     """
     from skimage.draw import polygon
 
     width, height = photo.size
+    corners = np.concatenate([np.empty((0, 2)), *(ring for shape in photo.shapes for ring in shape.rings)])
+    if len(corners) > 2 and corners.min() >= 0 and corners.max() <= 1 < max(photo.size):
+        raise ValueError(
+            f"{photo.name}: all coordinates lie in 0..1; expected pixels: multiply x by the width, y by the height"
+        )
     seeds = np.full((height, width), UNLABELLED, np.uint8)
-    numbers = {name: k for k, name in enumerate(classes)}
+    numbers, lost = {name: k for k, name in enumerate(classes)}, []
     for shape in photo.shapes:
-        number = numbers.get(shape.label)
+        number, count = numbers.get(shape.label), 0
         if number is None:
             continue
         for ring in shape.rings:
             points = np.clip(ring, -1e6, 1e6) - 0.5
             if shape.closed:
-                seeds[polygon(points[:, 1], points[:, 0], seeds.shape)] = number
+                inside = polygon(points[:, 1], points[:, 0], seeds.shape)
             else:
-                seeds[line(points.tolist(), STROKE, photo.size)] = number
+                inside = line(points.tolist(), STROKE, photo.size)
+            seeds[inside] = number
+            count += seeds[inside].size
         if shape.mask is not None:
             left, top = shape.corner
             part = seeds[max(top, 0) : top + shape.mask.shape[0], max(left, 0) : left + shape.mask.shape[1]]
             mask = shape.mask[max(-top, 0) :, max(-left, 0) :][: part.shape[0], : part.shape[1]]
             part[mask] = number
-    return seeds
+            count += int(mask.sum())
+        if not count:
+            lost.append(shape.label)
+    return seeds, lost
 
 
 def add_background(seeds: np.ndarray, number: int, margin: float) -> None:
@@ -144,7 +161,10 @@ def photo_size(width: object, height: object) -> tuple[int, int]:
 
 def _whole(number: object) -> int:
     """Return a whole number that is given as 48, 48.0 or "48"; 0 for a fraction. Raises: ValueError for what is no number."""
-    value = float(str(number))
+    try:
+        value = float(str(number))
+    except ValueError as error:
+        raise ValueError(f"expected the photo's width and height in pixels, got {number!r}") from error
     return int(value) if value.is_integer() else 0
 
 

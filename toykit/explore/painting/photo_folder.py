@@ -19,7 +19,7 @@ from toykit.datasets.sample import fit_within, read_image
 from toykit.explore.painting.files import read_colors, scribbles_json
 from toykit.explore.painting.paint import Painting
 from toykit.supervision import Scribbles, read_indexed_png, read_scribbles, write_seeds
-from toykit.supervision.seed_maps import read_class_names
+from toykit.supervision.indexed_png import read_class_names
 from toykit.supervision.spec import check_unlabelled
 
 #: Longer side of a thumbnail, in pixels.

@@ -207,6 +207,7 @@ def test_a_folder_that_cannot_be_written_keeps_the_strokes(tmp_path, monkeypatch
     [
         (lambda f: None, None, "no photos"),
         (lambda f: None, ("sky", "sky"), "different class names"),
+        (lambda f: None, ("sky", "", "sea"), "2 to 254 different class names, got sky, , sea"),
         (lambda f: (f / "classes.txt").write_text("x\ny\n"), ("sky", "sea"), "lists x, y"),
         (lambda f: (f / "b.tif").touch(), None, "would collide"),
         (lambda f: (f / "B.tif").touch(), None, "would collide"),

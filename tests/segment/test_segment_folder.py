@@ -79,6 +79,9 @@ def test_ambiguous_names_are_refused(tmp_path, photos, seeds, message):
 def test_no_pair_at_all(tmp_path):
     with pytest.raises(FileNotFoundError, match="no seeds for any of the 1 photos"):
         find_pairs(touch(tmp_path / "photos", "a.jpg"), touch(tmp_path / "seeds", "b.png"))
+    (tmp_path / "set" / "images").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match=r"set: no photos directly in it"):
+        find_pairs(tmp_path / "set", tmp_path / "seeds")
 
 
 @pytest.fixture

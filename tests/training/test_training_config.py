@@ -128,13 +128,15 @@ def test_what_it_writes_it_reads(tmp_path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("schedule.epochs=three", "^schedule.epochs=three: schedule.epochs: Value 'three'"),
+        ("data.only=cat", "^data.only=cat: expected a list"),
+        ("data.scale=[1]", "^data.scale=.1.: .*length 1 does not match"),
         ("model.wieghts=x", "overrides: unknown key model.wieghts; model has name, weights, head_factor"),
         ("modle.name=x", "unknown key modle; the configuration has method, data, supervision, model, energy"),
         ("supervision.rate=0.5", "unknown key supervision.rate; supervision has kind, ratio"),
         ("model=deeplab", "overrides: model: expected keys .name, weights"),
         ("schedule.lr=fast", "schedule.lr: Value 'fast' of type 'str' could not be converted to Float"),
         ("schedule.epochs=1.5", "schedule.epochs: Value '1.5'"),
-        ("data.scale=[1]", "length 1 does not match"),
         ("schedule.lr", "schedule.lr: expected KEY=VALUE"),
         ("method=harder", "method: expected one of full, seeds_only, gradient_descent, soft, hard; got 'harder'"),
         ("method=hard", "solver.method: the method hard takes graph_cut, mean_field; got 'fast'"),
@@ -180,7 +182,7 @@ def test_what_it_writes_it_reads(tmp_path):
         ("schedule.batch=0", "schedule.batch: expected a whole number, at least 1"),
         ("schedule.epochs=0", "schedule.epochs . pretrain_epochs: expected"),
         ("schedule.lr=0", r"schedule.lr: expected a number in \(0, inf\), got 0"),
-        ("schedule.momentum=-1", r"schedule.momentum: expected a number in \[0, inf\), got -1"),
+        ("schedule.momentum=1", r"schedule.momentum: expected a number in \[0, 1\), got 1"),
         ("run.precision=16-mixed", "run.precision: expected one of 32-true, bf16-mixed"),
         ("run.devices=0", "run.devices: expected a whole number, at least 1"),
         ("run.accelerator=tpu", "run.accelerator: expected one of auto, cpu, cuda"),
@@ -189,6 +191,11 @@ def test_what_it_writes_it_reads(tmp_path):
 def test_invalid_values_are_rejected(override, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         load_config(write(tmp_path / "c.yaml", "method: soft\n"), [override])
+
+
+def test_an_empty_file_is_no_configuration(tmp_path):
+    with pytest.raises(ValueError, match=r"c\.yaml: it is empty"):
+        load_config(write(tmp_path / "c.yaml", ""))
 
 
 def test_a_text_is_taken_as_it_is_written():

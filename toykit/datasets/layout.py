@@ -83,8 +83,8 @@ def read_lines(path: Path, what: str) -> list[str]:
     """
     try:
         return [line.strip() for line in decode_text(path.read_bytes()).splitlines() if line.strip()]
-    except FileNotFoundError:
-        raise
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path}: no such file; a list of {what}, one per line, is expected there") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: cannot be read as a list of {what} ({error})") from error
 

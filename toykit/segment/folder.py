@@ -88,6 +88,8 @@ def find_pairs(photos: Path, seeds: Path) -> Pairs:
     refuse_ambiguous(chosen, f"{seeds}: more than one file of seeds for a photo")
     refuse_ambiguous({str(path): shared for path, shared in owners.items()}, f"{photos}: photos share their seeds")
     found = {image: chosen[_name(image)][0] for image in images if chosen[_name(image)]}
+    if not images:
+        raise FileNotFoundError(f"{photos}: no photos directly in it")
     if not found:
         raise FileNotFoundError(
             f"{seeds}: no seeds for any of the {len(images)} photos in {photos}; expected NAME.png, NAME.json, "

@@ -86,36 +86,48 @@ def build(schema: type[C], given: Mapping[str, Path | dict], overrides: Sequence
         if not item.partition("=")[2].strip():
             raise ValueError(f"{item}: has no value; expected KEY=VALUE, or KEY=null for none")
     odd = (OmegaConfBaseException, yaml.YAMLError, *ODD_VALUE)
+    merged, origin = _defaults(schema), ""
     try:
-        trees = {name: OmegaConf.load(x) if isinstance(x, Path) else OmegaConf.create(x) for name, x in given.items()}
-        trees |= {"overrides": _from_items(schema, overrides)}
-    except FileNotFoundError:
-        raise
-    except (*odd, OSError, ValueError) as error:
-        raise ValueError(_message(given, error)) from error
-    try:
-        merged = _defaults(schema)
-        for origin, tree in trees.items():
+        for origin, content in given.items():
+            tree = _from_file(content) if isinstance(content, Path) else OmegaConf.create(content)
             _check_keys(OmegaConf.to_container(tree), schema, origin)
             merged = OmegaConf.merge(merged, tree)
+        for origin in overrides:
+            tree = _from_item(schema, origin)
+            _check_keys(OmegaConf.to_container(tree), schema, "overrides")
+            merged = OmegaConf.merge(merged, tree)
+        origin = ", ".join(given)
         config = OmegaConf.to_object(merged)
     except odd as error:
-        raise ValueError(_message(given, error)) from error
+        raise ValueError(_message(origin, error)) from error
     assert isinstance(config, schema)
     return config
 
 
-def _from_items(schema: type, overrides: Sequence[str]) -> Any:
-    """Return the tree of KEY=VALUE items. A text is taken as it is written, not as YAML: 2024_05 is a folder, no number."""
+def _from_file(path: Path) -> Any:
+    """Return the tree of a YAML file. Raises: ValueError, with its name, if it is empty or cannot be read."""
+    from omegaconf import OmegaConf
+
+    try:
+        if not path.read_bytes().strip():
+            raise ValueError("it is empty")
+        return OmegaConf.load(path)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise ValueError(_message(str(path), error)) from error
+
+
+def _from_item(schema: type, item: str) -> Any:
+    """Return the tree of KEY=VALUE. A text is taken as it is written, not as YAML: 2024_05 is a folder, no number."""
     from omegaconf import OmegaConf
 
     tree = OmegaConf.create({})
-    for item in overrides:
-        key, value = (part.strip() for part in item.split("=", 1))
-        if _is_text(schema, key) and value not in ("null", "~") and value[0] not in "'\"":
-            OmegaConf.update(tree, key, value)
-        else:
-            tree.merge_with_dotlist([item])
+    key, value = (part.strip() for part in item.split("=", 1))
+    if _is_text(schema, key) and value not in ("null", "~") and value[0] not in "'\"":
+        OmegaConf.update(tree, key, value)
+    else:
+        tree.merge_with_dotlist([item])
     return tree
 
 
@@ -127,12 +139,14 @@ def _is_text(schema: type, key: str) -> bool:
     return kind in (str, str | None)
 
 
-def _message(given: Mapping[str, Path | dict], error: Exception) -> str:
-    """Return where a configuration comes from, the key, and what is wrong with it."""
+def _message(origin: str, error: Exception) -> str:
+    """Return where a part of a configuration comes from, the key, and what is wrong with it."""
     key, lines = getattr(error, "full_key", None), str(error).splitlines()
+    if "is not a ListConfig" in str(error):
+        return f"{origin}: expected a list, such as [1, 2]"
     if key:  # OmegaConf's further lines repeat it
-        return f"{', '.join(given)}: {key}: {lines[0]}"
-    return f"{', '.join(given)}: {' '.join(' '.join(lines).split())}"
+        return f"{origin}: {key}: {lines[0]}"
+    return f"{origin}: {' '.join(' '.join(lines).split())}"
 
 
 @functools.cache

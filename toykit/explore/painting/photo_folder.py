@@ -205,7 +205,7 @@ class PhotoFolder:
         if (
             len(set(names)) < len(names)
             or not 2 <= len(names) <= PADDING
-            or any(name != name.strip() for name in names)
+            or any(not name or name != name.strip() for name in names)
         ):
             raise ValueError(f"expected 2 to {PADDING} different class names, got {', '.join(names)}")
         if listed and names[: len(listed)] != listed:

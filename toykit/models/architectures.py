@@ -14,7 +14,7 @@ from toykit.models.weights import load_weights
 
 ENCODERS = {"deeplabv3plus_mobilenetv2": "mobilenet_v2", "deeplabv3plus_resnet101": "resnet101"}
 #: The light heads on MobileNetV2, with the channels of their decoder at a quarter of the resolution (0: none).
-LIGHT = {"light_mobilenetv2": 0, "light_mobilenetv2_fine": 48}
+LIGHT = {"light_mobilenetv2": 0, "light_mobilenetv2_fine": 24}
 #: The light heads are ours, for short runs with a frozen body; the others are the paper's.
 MODELS = (*ENCODERS, *LIGHT, "vit_linear")
 

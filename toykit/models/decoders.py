@@ -107,12 +107,11 @@ class _Finest(nn.Module):
         super().__init__()
         self.lead, self.detail = nn.Conv2d(width, hidden, 1), nn.Conv2d(channels, hidden, 1, bias=False)
         self.mix = nn.Sequential(nn.BatchNorm2d(hidden), nn.ReLU(), _separable(hidden, 1))
-        self.block = _separable(hidden, 2)
         self.classifier = _zero(hidden, num_classes)
 
     def forward(self, logits: Tensor, fine: Tensor, quarter: Tensor) -> Tensor:
         mixed = self.mix(self.detail(quarter) + _enlarge(self.lead(fine), quarter))
-        return _enlarge(logits, quarter) + self.classifier(mixed + self.block(mixed))
+        return _enlarge(logits, quarter) + self.classifier(mixed)
 
 
 def _enlarge(x: Tensor, to: Tensor) -> Tensor:

@@ -60,9 +60,12 @@ def test_segment_replaces_neither_its_inputs_nor_files_of_others(files):
     seeds.write_bytes(content)
     result = call("segment", image, seeds, "-o", image.parent)
     assert result.exit_code == 1
-    assert "holds cat_mask.png, which the results would replace; choose another folder (-o)" in result.output
+    assert "cat_mask.png: the result would replace it; choose another folder (-o)" in result.output
     assert drawn.read_bytes() == content
     assert not (image.parent / "cat_labels.npz").exists()
+    for _ in range(2):  # the second time without the largest result
+        assert call("segment", image, seeds, "-o", image.parent / "out").exit_code == 0
+        (image.parent / "out" / "cat_labels.npz").unlink()
 
 
 def test_segment_writes_labels_mask_and_picture(files):

@@ -122,6 +122,7 @@ def test_logits_that_are_probabilities_or_not_finite_are_named(tmp_path):
 
     assert np.array_equal(read(logits)[0], logits)
     read(np.zeros_like(logits))  # uniform
+    read(np.broadcast_to(np.float32([[[3]], [[1]], [[0]]]), logits.shape))  # a prior, the same at all pixels
     shares = np.exp(logits) / np.exp(logits).sum(0)
     for wrong in (shares, shares.astype(np.float16), 100 * shares, (255 * shares).round()):
         with pytest.raises(ValueError, match=r"net\.npy: these look like probabilities .*np\.log"):

@@ -20,7 +20,7 @@ LONGEST = 1000
 
 
 def refuse_foreign(files: Mapping[str, Path]) -> None:
-    """Raise ValueError if files are there that `segment` did not write: its first result is always beside the others.
+    """Raise ValueError if a file is there that `segment` did not write: only its first result is ever there alone.
 
     Parameters
     ----------
@@ -28,11 +28,9 @@ def refuse_foreign(files: Mapping[str, Path]) -> None:
         The files of the results by kind, in the order in which they are written.
     """
     first, *others = files.values()
-    there = [path.name for path in others if path.exists()]
-    if there and not first.exists():
-        raise ValueError(
-            f"{first.parent}: holds {', '.join(there)}, which the results would replace; choose another folder (-o)"
-        )
+    there = [path for path in others if path.exists()]
+    if len(there) == 1 and not first.exists():
+        raise ValueError(f"{there[0]}: the result would replace it; choose another folder (-o)")
 
 
 def write_labels(path: Path, planes: dict[int, np.ndarray], names: np.ndarray) -> None:

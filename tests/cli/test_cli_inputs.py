@@ -128,6 +128,8 @@ def test_logits_that_are_probabilities_or_not_finite_are_named(tmp_path):
         with pytest.raises(ValueError, match=r"net\.npy: these look like probabilities .*np\.log"):
             read(wrong)
     assert np.allclose(read(np.log(shares))[0], np.log(shares))
+    read(10 * (logits == logits.max(0)).astype(np.float32))  # sure, but logits
+    read(logits + 100)
     for wrong in (-np.log(shares), -np.log(shares.clip(1e-4)).astype(np.float16)):
         with pytest.raises(ValueError, match=r"net\.npy: these look like costs, -log p .*change their sign"):
             read(wrong)

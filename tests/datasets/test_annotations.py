@@ -101,7 +101,7 @@ def test_coco(tmp_path, compressed):
     )
     count, classes, notes = convert(path, tmp_path / "out")
     assert (count, classes) == (1, ("cat", "dog"))
-    assert notes == ["1 photos have no shape and were left out"]
+    assert notes == ["1 photos have no pixel of a shape and were left out"]
     expected = np.full((HEIGHT, WIDTH), 255, np.uint8)
     expected[COVERED] = expected[2:8, 30:36] = 0
     expected[crowd] = 1
@@ -335,7 +335,7 @@ def test_shapes_without_a_pixel_are_listed(tmp_path):
     assert (count, classes) == (1, ("floor", "cat", "cow", "dog"))
     assert notes == [
         "3 shapes lie outside of their photo or hold no pixel's centre: dog in a, cow in a, cat in a",
-        "no pixel is 1000 pixels from all shapes, so none is floor, in a",
+        "all pixels are on a shape or within 1000 pixels of one, so none is floor, in a",
     ]
     labelme(path, {"label": "dog", "points": far})
     with pytest.raises(ValueError, match="holds no shape that has a pixel"):
@@ -345,10 +345,10 @@ def test_shapes_without_a_pixel_are_listed(tmp_path):
 def test_coordinates_in_shares_of_the_sides_are_refused(tmp_path):
     shares = (np.array(SQUARE) / (WIDTH, HEIGHT)).tolist()
     labelme(tmp_path / "a.json", {"label": "cat", "points": shares})
-    with pytest.raises(ValueError, match=r"a\.jpg: all coordinates lie in 0\.\.1; expected pixels"):
+    with pytest.raises(ValueError, match=r"a\.json: all coordinates lie in 0\.\.1; expected pixels"):
         convert(tmp_path / "a.json", tmp_path / "out", "floor")
     coco(tmp_path / "a.json", [{"category_id": 1, "segmentation": [np.ravel(shares).tolist()]}])
-    with pytest.raises(ValueError, match=r"a\.jpg: all coordinates lie in 0\.\.1"):
+    with pytest.raises(ValueError, match=r"a\.json: all coordinates lie in 0\.\.1"):
         convert(tmp_path / "a.json", tmp_path / "out", "floor")
 
 
@@ -406,6 +406,19 @@ def test_sources_without_shapes_say_so(tmp_path):
     (tmp_path / "annotations.xml").write_text(track)
     with pytest.raises(ValueError, match="holds the tracks of a video; export it as CVAT for images"):
         convert(tmp_path / "annotations.xml", tmp_path / "out", "floor")
-    (tmp_path / "labelmap.txt").write_text("background:0,0,0::\ncat:9,0,0::\ndog:9,0,0::\n")
-    with pytest.raises(ValueError, match=r"labelmap\.txt: two labels have the colour 9,0,0, the second is dog"):
-        convert(tmp_path, tmp_path / "out", "floor")
+
+
+def test_colours_of_two_labels_count_where_they_are_used(tmp_path):
+    (tmp_path / "SegmentationClass").mkdir()
+    colors = np.zeros((6, 8, 3), np.uint8)
+    colors[2:4, 2:4] = 9, 0, 0
+    Image.fromarray(colors).save(tmp_path / "SegmentationClass" / "a.png")
+    labels = "background:0,0,0::\nBackground:0,0,0::\ncat:9,0,0::\ndog:7,7,7::\ncow:7,7,7::\n"
+    (tmp_path / "labelmap.txt").write_text(labels)
+    assert convert(tmp_path, tmp_path / "out", "floor")[1] == ("floor", "cat", "dog", "cow")
+    (tmp_path / "labelmap.txt").write_text(labels.replace("7,7,7", "9,0,0"))
+    with pytest.raises(ValueError, match=r"a\.png: labelmap\.txt gives the colour \(9, 0, 0\) to dog and to another"):
+        convert(tmp_path, tmp_path / "new", "floor")
+    (tmp_path / "labelmap.txt").write_text("cat:9,0,0::\ncat:0,9,0::\n")
+    with pytest.raises(ValueError, match=r"labelmap\.txt: lists cat twice, with different colours"):
+        convert(tmp_path, tmp_path / "new", "floor")

@@ -53,11 +53,33 @@ def test_a_png_whose_end_is_zeros_is_named(tmp_path):
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_map_is_turned_upright_as_its_photo(tmp_path, orientation):
     """Some tools turn all files of a folder by their EXIF tag alone."""
-    ids, exif = np.arange(54, dtype=np.uint8).reshape(6, 9), Image.Exif()
+    ids, exif = np.full((24, 36), 255, np.uint8), Image.Exif()
+    ids[:6, :10], ids[15:, 8:30] = 0, 1
     exif[274] = orientation
     Image.fromarray(ids).save(tmp_path / "s.png", exif=exif)
     Image.fromarray(np.stack([ids] * 3, 2)).save(tmp_path / "p.png", exif=exif)
     assert np.array_equal(read_indexed_png(tmp_path / "s.png"), read_image(tmp_path / "p.png")[..., 0])
+    size = (24, 36) if orientation > 4 else (36, 24)
+    notes = inspect_seeds(tmp_path / "s.png", size).notes
+    assert any("the map was turned upright according to its EXIF orientation" in note for note in notes) == (
+        orientation > 1
+    )
+
+
+def test_an_exif_that_cannot_be_read_does_not_matter(tmp_path):
+    ids, path = np.arange(54, dtype=np.uint8).reshape(6, 9), tmp_path / "s.png"
+    Image.fromarray(ids).save(path, exif=b"garbage of some kind")
+    assert np.array_equal(read_indexed_png(path), ids)
+
+
+def test_a_png_without_pixels_is_named(tmp_path):
+    path = tmp_path / "s.png"
+    write_seeds(path, np.zeros((6, 9), np.uint8))
+    content = path.read_bytes()
+    start, end = content.index(b"IDAT") - 4, content.index(b"IEND") - 4
+    path.write_bytes(content[:start] + content[end:])
+    with pytest.raises(ValueError, match=r"s\.png: cannot be read as a PNG \(it holds no pixels"):
+        read_indexed_png(path)
 
 
 def test_broken_and_missing_pngs_are_named(tmp_path):

@@ -129,7 +129,8 @@ def test_what_it_writes_it_reads(tmp_path):
     ("override", "message"),
     [
         ("schedule.epochs=three", "^schedule.epochs=three: schedule.epochs: Value 'three'"),
-        ("data.only=cat", "^data.only=cat: expected a list"),
+        ("data.only=cat", "^data.only=cat: data.only: expected a list in brackets"),
+        ("data.scale=2", "^data.scale=2: data.scale: expected a list in brackets"),
         ("data.scale=[1]", "^data.scale=.1.: .*length 1 does not match"),
         ("model.wieghts=x", "overrides: unknown key model.wieghts; model has name, weights, head_factor"),
         ("modle.name=x", "unknown key modle; the configuration has method, data, supervision, model, energy"),
@@ -194,8 +195,9 @@ def test_invalid_values_are_rejected(override, message, tmp_path):
 
 
 def test_an_empty_file_is_no_configuration(tmp_path):
-    with pytest.raises(ValueError, match=r"c\.yaml: it is empty"):
-        load_config(write(tmp_path / "c.yaml", ""))
+    for text in ("", "# nothing\n", "---\n"):
+        with pytest.raises(ValueError, match=r"c\.yaml: it is empty"):
+            load_config(write(tmp_path / "c.yaml", text))
 
 
 def test_a_text_is_taken_as_it_is_written():

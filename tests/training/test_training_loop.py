@@ -244,6 +244,9 @@ def test_divergence_in_the_last_step_leaves_no_weights(configure, tmp_path):
     with pytest.raises(ValueError, match=r"step 1: the network's weights became NaN or infinite: training diverged"):
         train(configure("schedule.lr=1e38", *one_step), tmp_path)
     assert not any((tmp_path / name).exists() for name in ("best.pt", "last.pt", "checkpoint.pt"))
+    with pytest.raises(ValueError, match=r"step 1: the network's weights became NaN"):  # within an epoch
+        train(configure("schedule.lr=1e38", *one_step[:3], "schedule.batch=2", "run.checkpoint_steps=1"), tmp_path)
+    assert not (tmp_path / "checkpoint.pt").exists()
     with pytest.raises(ValueError, match=r"schedule\.momentum: expected a number in \[0, 1\), got 1\.5"):
         configure("schedule.momentum=1.5")
 

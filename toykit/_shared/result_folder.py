@@ -141,7 +141,7 @@ class ResultFolder:
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        # a name of a file that is not UTF-8, from an old archive, holds half characters
+        # a name of a file that is not UTF-8, from an old archive, holds surrogates
         write_text(self.folder / SUMMARY, text.getvalue().encode(errors="backslashreplace").decode())
 
     def _record(self, name: str) -> Path:

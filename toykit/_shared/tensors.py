@@ -1,6 +1,7 @@
 """Read files of tensors and arrays that anyone may have written."""
 
 import pickle
+import re
 import tokenize
 import zipfile
 from collections.abc import Iterable
@@ -51,8 +52,10 @@ def load_tensors(path: str | Path, mmap: bool | None = None) -> Any:
     try:
         return torch.load(path, map_location="cpu", mmap=mmap, weights_only=True)
     except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)", str(error))
         raise ValueError(
-            "it is damaged, or holds more than tensors and plain values, whose loading could run code"
+            f"it is damaged, or holds objects{f' such as {named[1]}' if named else ''}, whose loading could run code; save a "
+            "state dict alone"
         ) from error
 
 
@@ -90,6 +93,8 @@ def load_array(path: str | Path) -> np.ndarray:
             begin = file.read(len(np.lib.format.MAGIC_PREFIX))
             if begin[:2] == b"PK":
                 raise ValueError("it is an archive, such as NPZ or torch.save's; save one array with numpy.save")
+            if not begin:
+                raise ValueError("it is empty")
             if begin != np.lib.format.MAGIC_PREFIX:
                 raise ValueError(f"it begins with {begin!r}; save the array with numpy.save")
             file.seek(0)

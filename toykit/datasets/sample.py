@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from toykit._shared.arguments import check_choice
+from toykit._shared.png import verify_png
 from toykit.conventions import UNLABELLED
 from toykit.datasets.deep_pictures import is_deep, read_deep, read_tiff, to_rgb
 from toykit.supervision.spec import PRESENT
@@ -156,9 +157,8 @@ def read_image(path: str | Path, most_pixels: int | None = None) -> np.ndarray:
                 pages = getattr(file, "n_frames", 1)
                 if pages > 1 and file.format in _PAGED:
                     raise ValueError(f"it holds {pages} pictures; save the one that is meant by itself")
-                if file.format == "PNG":  # checksums: zeros, as an interrupted copy leaves them, may decode
-                    with Image.open(path, formats=["PNG"]) as twin:
-                        twin.verify()
+                if file.format == "PNG":
+                    verify_png(path)
                 if is_deep(file):
                     return to_rgb(*read_deep(path, file))
                 if file.mode == "F":

@@ -4,6 +4,7 @@ The text `CLASSES` of such a file may hold the class names by id, as a list in J
 """
 
 import json
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,13 +12,19 @@ import numpy as np
 
 from toykit._shared.files import write_atomically
 from toykit._shared.palette import voc_palette
+from toykit._shared.png import verify_png
 from toykit.conventions import PADDING
 
 #: Key of the class names among a PNG's texts.
 CLASSES = "toykit classes"
 
 
-def read_indexed_png(path: str | Path, most_pixels: int | None = None) -> np.ndarray:
+def read_indexed_png(path: str | Path) -> np.ndarray:
+    """Read the class ids of an indexed PNG, see `read_upright`."""
+    return read_upright(path)[0]
+
+
+def read_upright(path: str | Path, most_pixels: int | None = None) -> tuple[np.ndarray, bool]:
     """Read the class ids of an indexed PNG, turned upright as photos are, according to its EXIF orientation.
 
     Parameters
@@ -29,7 +36,9 @@ def read_indexed_png(path: str | Path, most_pixels: int | None = None) -> np.nda
 
     Returns
     -------
-    ndarray, shape (H, W), uint8
+    ids : ndarray, shape (H, W), uint8
+    turned : bool
+        Whether it was turned or mirrored.
 
     Raises
     ------
@@ -41,15 +50,17 @@ def read_indexed_png(path: str | Path, most_pixels: int | None = None) -> np.nda
     from PIL import Image, ImageOps
 
     try:
+        verify_png(path)
         with Image.open(path, formats=["PNG"]) as file:
-            file.verify()  # checksums: the decoder takes zeros, as an interrupted copy leaves them, for pixels
-        with Image.open(path, formats=["PNG"]) as file:
-            mode, raw = file.mode, file.tile[0][3] if file.tile else ""
+            mode, raw = file.mode, file.tile[0][3]
             size = f"{file.width} x {file.height} pixels"
             if mode in ("P", "L") and most_pixels is not None and file.width * file.height > most_pixels:
                 raise ValueError(f"it has {size}; expected at most {most_pixels} altogether")
             # a picture of colours is refused undecoded
-            ids = np.array(ImageOps.exif_transpose(file)) if mode in ("P", "L") else np.empty(0)
+            ids = np.array(file) if mode in ("P", "L") else np.empty(0)
+            turned = mode in ("P", "L") and _orientation(file) != 1
+            if turned:
+                ids = np.array(ImageOps.exif_transpose(file))
     except FileNotFoundError:
         raise
     except (Image.DecompressionBombError, SyntaxError, OSError, ValueError) as error:
@@ -60,7 +71,16 @@ def read_indexed_png(path: str | Path, most_pixels: int | None = None) -> np.nda
         raise ValueError(f"{path}: expected an indexed PNG (mode P or L) of class ids, got mode {mode}; {reason}")
     if raw in ("L;2", "L;4"):  # grey values of 2 or 4 bits, which Pillow stretches to 0..255
         ids //= 255 // (2 ** int(raw[-1]) - 1)
-    return ids
+    return ids, turned
+
+
+def _orientation(file) -> int:
+    """Return the EXIF orientation of an opened picture that is decoded, 1 to 8; 1 for an EXIF that cannot be read."""
+    try:
+        orientation = file.getexif().get(0x0112, 1)
+    except (ArithmeticError, LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error):
+        return 1
+    return orientation if orientation in range(1, 9) else 1
 
 
 def read_class_names(path: str | Path) -> tuple[str, ...]:

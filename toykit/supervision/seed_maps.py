@@ -8,7 +8,7 @@ import numpy as np
 
 from toykit.conventions import PADDING, UNLABELLED
 from toykit.supervision.findings import SeedWarning, class_findings, fatal_findings, map_findings, stroke_findings
-from toykit.supervision.indexed_png import read_class_names, read_indexed_png
+from toykit.supervision.indexed_png import read_class_names, read_upright
 from toykit.supervision.spec import check_unlabelled
 from toykit.supervision.strokes import check_scales, read_scribbles
 
@@ -142,7 +142,8 @@ def read_drawn_map(
     FileNotFoundError, ValueError
         See `read_seeds`.
     """
-    ids, notes = read_indexed_png(path, max(MOST_PIXELS, 16 * size[0] * size[1])), []
+    ids, turned = read_upright(path, max(MOST_PIXELS, 16 * size[0] * size[1]))
+    notes = ["the map was turned upright according to its EXIF orientation, as photos are"] if turned else []
     # before ids are replaced or scaled: soft edges lie between the strokes and what is around them
     if fatal := fatal_findings(ids):
         raise ValueError(f"{path}: {fatal[0]}")

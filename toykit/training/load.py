@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os.path
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -109,9 +110,10 @@ def _from_file(path: Path) -> Any:
     from omegaconf import OmegaConf
 
     try:
-        if not path.read_bytes().strip():
+        tree = OmegaConf.load(path)
+        if not tree:
             raise ValueError("it is empty")
-        return OmegaConf.load(path)
+        return tree
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
@@ -142,8 +144,8 @@ def _is_text(schema: type, key: str) -> bool:
 def _message(origin: str, error: Exception) -> str:
     """Return where a part of a configuration comes from, the key, and what is wrong with it."""
     key, lines = getattr(error, "full_key", None), str(error).splitlines()
-    if "is not a ListConfig" in str(error):
-        return f"{origin}: expected a list, such as [1, 2]"
+    if re.search(r"is not a (List|Tuple)Config", str(error)):
+        lines = ["expected a list in brackets"]
     if key:  # OmegaConf's further lines repeat it
         return f"{origin}: {key}: {lines[0]}"
     return f"{origin}: {' '.join(' '.join(lines).split())}"

@@ -31,7 +31,7 @@ class Schedule:
     ramp_epochs : float, default 0.0
         Over this many epochs at the start of phase two the terms on unlabelled pixels grow linearly to their weights.
     momentum : float, default 0.9
-        Of SGD, below 1.
+        Of SGD, in [0, 1).
     weight_decay : float, default 0.0001
     power : float, default 0.9
         The learning rate decays to 0 as (1 - step / steps)^power.

@@ -21,6 +21,7 @@ from toykit.training.epoch_stats import Tally
 from toykit.training.features import FeatureCache
 from toykit.training.objective import Objective
 from toykit.training.sets import fingerprint, load_sets
+from toykit.training.stops import check_weights
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -103,7 +104,8 @@ class TrainingRun:
         return self.progress.epoch < self.config.schedule.pretrain_epochs
 
     def save(self) -> None:
-        """Write the checkpoint; all processes must call this."""
+        """Write the checkpoint; all processes must call this. Raises: ValueError for weights that are not finite."""
+        check_weights(self)
         config = self.config.to_dict()
         checkpoint.save(self.folder, self.fabric, self.network, self.optimizer, self.progress, config, self.sets)
 

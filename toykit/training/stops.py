@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from toykit._shared.files import write_atomically
-from toykit._shared.tensors import all_finite
+from toykit._shared.tensors import all_finite, reason
 
 if TYPE_CHECKING:
     from toykit.training.loop import Batch
@@ -58,13 +58,7 @@ def check_finite(run: TrainingRun, batch: Batch, term: str, values: Sequence[Ten
 
 
 def check_weights(run: TrainingRun) -> None:
-    """Stop the run if its last step made a weight NaN or infinite, which no further step would notice.
-
-    Raises
-    ------
-    ValueError
-        No checkpoint of these weights is written.
-    """
+    """Stop the run, by a ValueError, if a step made a weight NaN or infinite, before it is evaluated or saved."""
     if not all_finite(run.module.state_dict().values()):
         raise ValueError(
             f"step {run.step}: the network's weights became NaN or infinite: training diverged; try a lower schedule.lr than "
@@ -97,10 +91,9 @@ def readable_worker_errors() -> Iterator[None]:
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
-        reason = str(error).splitlines()[0].rstrip(". ")
         raise RuntimeError(
-            f"a process that loads photos died ({reason}), often for want of memory: take fewer data.workers (0: none), then "
-            "rerun the command to resume from the last checkpoint"
+            f"a process that loads photos died ({reason(error).rstrip('. ')}), often for want of memory: take fewer "
+            "data.workers (0: none), then rerun the command to resume from the last checkpoint"
         ) from error
 
 

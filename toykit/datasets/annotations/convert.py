@@ -105,11 +105,13 @@ def convert(
         write_text(new / "classes.txt", "".join(f"{name}\n" for name in classes))
         _move(new, folder)
     if empty:
-        notes.append(f"{empty} photos have no shape and were left out")
+        notes.append(f"{empty} photos have no pixel of a shape and were left out")
     if lost:
         notes.append(f"{len(lost)} shapes lie outside of their photo or hold no pixel's centre: {_some(lost)}")
     if bare:
-        notes.append(f"no pixel is {margin:g} pixels from all shapes, so none is {background}, in {_some(bare)}")
+        notes.append(
+            f"all pixels are on a shape or within {margin:g} pixels of one, so none is {background}, in {_some(bare)}"
+        )
     if photos is not None and len(copied) < len(written):
         notes.append(f"{len(written) - len(copied)} photos are not in {photos}")
     return len(written), tuple(classes), notes
@@ -179,9 +181,21 @@ def _read(source: Path, background: str | None) -> tuple[Iterable[tuple[str, np.
     used = {shape.label for photo in found for shape in photo.shapes}
     if not used:
         raise ValueError(f"{source}: holds no shape; {EXPECTED}")
+    _refuse_shares(source, found)
     names = [name for name in dict.fromkeys(names) if name in used] + sorted(used - set(names))
     classes = _checked(source, names, background)
     return _drawn(found, classes), classes
+
+
+def _refuse_shares(source: Path, photos: list[Annotated]) -> None:
+    """Raise ValueError if all coordinates are shares of the photos' sides instead of pixels."""
+    shapes = [shape for photo in photos for shape in photo.shapes]
+    corners = np.concatenate([np.empty((0, 2)), *(ring for shape in shapes for ring in shape.rings)])
+    drawn = len(corners) > 2 and all(shape.mask is None for shape in shapes)
+    if drawn and corners.min() >= 0 and corners.max() <= 1 < max(max(photo.size) for photo in photos):
+        raise ValueError(
+            f"{source}: all coordinates lie in 0..1; expected pixels: multiply x by the photo's width and y by its height"
+        )
 
 
 def _read_shapes(source: Path) -> tuple[list[Annotated], list[str]]:

@@ -111,10 +111,8 @@ def read_label_map(path: Path) -> dict[str, tuple[int, int, int]]:
             red, green, blue = (int(value) for value in color.split(","))
         except ValueError as error:
             raise ValueError(f'{path}: expected "name:red,green,blue::", got {text!r}') from error
-        if name not in colors and (red, green, blue) in colors.values():
-            raise ValueError(
-                f"{path}: two labels have the colour {color}, the second is {name}; give each label its own"
-            )
+        if colors.get(name, (red, green, blue)) != (red, green, blue):
+            raise ValueError(f"{path}: lists {name} twice, with different colours")
         colors[name] = (red, green, blue)
     return colors
 
@@ -143,9 +141,11 @@ def read_color_mask(path: Path, colors: dict[str, tuple[int, int, int]], classes
     seeds, known = np.full(codes.shape, UNLABELLED, np.uint8), np.zeros(codes.shape, bool)
     for name, color in colors.items():
         here = codes == color[0] << 16 | color[1] << 8 | color[2]
+        number = classes.index(name) if name in classes else UNLABELLED
+        if (seeds[here & known] != number).any():
+            raise ValueError(f"{path}: labelmap.txt gives the colour {color} to {name} and to another label")
         known |= here
-        if name in classes:
-            seeds[here] = classes.index(name)
+        seeds[here] = number
     if not known.all():
         code = int(codes[~known][0])
         raise ValueError(

@@ -152,8 +152,9 @@ def _by_number(entries: Sequence[dict[str, Any]], value: Callable[[dict[str, Any
     """Return what entries hold by their ids; raise ValueError for an id of two different ones."""
     found: dict[Any, T] = {}
     for entry in entries:
-        if found.setdefault(entry["id"], value(entry)) != value(entry):
-            raise ValueError(f"two have the id {entry['id']!r}: {found[entry['id']]} and {value(entry)}; merged files?")
+        number, held = entry["id"], value(entry)
+        if found.setdefault(number, held) != held:
+            raise ValueError(f"two have the id {number!r}: {found[number]} and {held}; merged files?")
     return found
 
 

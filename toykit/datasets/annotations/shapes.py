@@ -80,20 +80,10 @@ def draw_shapes(photo: Annotated, classes: Sequence[str]) -> tuple[np.ndarray, l
         Class ids, 255 elsewhere.
     lost : list of str
         The labels of shapes that hold no pixel's centre.
-
-    Raises
-    ------
-    ValueError
-        If all coordinates lie in 0..1, as shares of the sides do; names the photo.
     """
     from skimage.draw import polygon
 
     width, height = photo.size
-    corners = np.concatenate([np.empty((0, 2)), *(ring for shape in photo.shapes for ring in shape.rings)])
-    if len(corners) > 2 and corners.min() >= 0 and corners.max() <= 1 < max(photo.size):
-        raise ValueError(
-            f"{photo.name}: all coordinates lie in 0..1; expected pixels: multiply x by the width, y by the height"
-        )
     seeds = np.full((height, width), UNLABELLED, np.uint8)
     numbers, lost = {name: k for k, name in enumerate(classes)}, []
     for shape in photo.shapes:

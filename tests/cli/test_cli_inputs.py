@@ -128,7 +128,11 @@ def test_logits_that_are_probabilities_or_not_finite_are_named(tmp_path):
         with pytest.raises(ValueError, match=r"net\.npy: these look like probabilities .*np\.log"):
             read(wrong)
     assert np.allclose(read(np.log(shares))[0], np.log(shares))
-    read(10 * (logits == logits.max(0)).astype(np.float32))  # sure, but logits
+    for weight in (6, 10, 100, 255):  # sure, but logits
+        one_hot = (logits == logits.max(0)).astype(np.float32)
+        read(weight * one_hot)
+        np.save(path, weight * np.stack([one_hot[0], 1 - one_hot[0]]))
+        toykit.segment.read_logits(path, 2, size)
     read(logits + 100)
     for wrong in (-np.log(shares), -np.log(shares.clip(1e-4)).astype(np.float16)):
         with pytest.raises(ValueError, match=r"net\.npy: these look like costs, -log p .*change their sign"):

@@ -153,9 +153,12 @@ def test_files_of_others_are_not_replaced(folders):
     (output / "a_mask.png").write_bytes(b"mine")
     message = "holds a_mask.png, which the results would replace"
     assert message in call(photos, seeds, "-o", output, code=1)
-    assert message in call(photos, seeds, "-o", output, "--fresh", code=1)
     assert [path.name for path in output.iterdir()] == ["a_mask.png"]
     assert (output / "a_mask.png").read_bytes() == b"mine"
+    call(photos, seeds, "-o", output, "--fresh", code=1)  # c.png is no photo
+    for kind in ("labels.npz", "picture.png"):  # kept: the mask alone
+        (output / f"a_{kind}").unlink()
+    assert "2 of 3 photos labelled" in call(photos, seeds, "-o", output, code=1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are text on other systems")

@@ -1,6 +1,7 @@
 """Seed maps in indexed PNG files: written, read, and refused with the file's name where they are faulty."""
 
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -70,6 +71,16 @@ def test_an_exif_that_cannot_be_read_does_not_matter(tmp_path):
     ids, path = np.arange(54, dtype=np.uint8).reshape(6, 9), tmp_path / "s.png"
     Image.fromarray(ids).save(path, exif=b"garbage of some kind")
     assert np.array_equal(read_indexed_png(path), ids)
+    exif, rng = Image.Exif(), np.random.default_rng(0)
+    exif[274], exif[271], exif[282] = 3, "maker", 72.5
+    content = np.frombuffer(exif.tobytes(), np.uint8)
+    for _ in range(300):
+        damaged = content.copy()
+        damaged[rng.integers(8, len(damaged), 2)] = rng.integers(0, 256, 2)
+        Image.fromarray(ids).save(path, exif=damaged.tobytes())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # Pillow's
+            assert np.array_equal(np.sort(read_indexed_png(path), None), np.arange(54))
 
 
 def test_a_png_without_pixels_is_named(tmp_path):

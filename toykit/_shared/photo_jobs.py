@@ -153,7 +153,8 @@ def process(
 
     options = options or JobOptions()
     results = ResultFolder(folder, work.kinds)
-    results.refuse_foreign(f"{job.name}_{kind}" for job in jobs for kind in work.kinds)
+    if not options.fresh:
+        results.refuse_foreign(f"{job.name}_{kind}" for job in jobs for kind in work.kinds)
     results.prepare(settings, options.fresh)
     rows = {job.name: row for job in jobs if (row := results.row(job)) is not None}
     pending = [job for job in jobs if job.name not in rows]

@@ -93,7 +93,7 @@ class ResultFolder:
             more = f" and {len(there) - 8} more" if len(there) > 8 else ""
             raise ValueError(
                 f"{self.folder}: holds {', '.join(there[:8])}{more}, which the results would replace; choose another "
-                "folder (-o)"
+                "folder (-o), or replace them (--fresh)"
             )
 
     def clear(self) -> None:

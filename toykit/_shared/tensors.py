@@ -54,8 +54,7 @@ def load_tensors(path: str | Path, mmap: bool | None = None) -> Any:
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL (\S+)", str(error))
         raise ValueError(
-            f"it is damaged, or holds objects{f' such as {named[1]}' if named else ''}, whose loading could run code; save a "
-            "state dict alone"
+            f"it is damaged, or holds objects{f' such as {named[1]}' if named else ''}, whose loading could run code"
         ) from error
 
 

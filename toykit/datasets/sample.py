@@ -109,7 +109,7 @@ class Sample:
 #: The EXIF tag of the orientation, and the TIFF tags of the stored size.
 _ORIENTATION, _WIDTH, _HEIGHT = 0x0112, 256, 257
 #: What decoders raise for damaged files, besides ValueError and OSError.
-_DAMAGE = (ArithmeticError, LookupError, MemoryError, SyntaxError, TypeError, struct.error, zlib.error)
+_DAMAGE = (ArithmeticError, AttributeError, LookupError, MemoryError, SyntaxError, TypeError, struct.error, zlib.error)
 #: Formats that hold several pictures as animations or pages; a JPEG's further pictures are thumbnails of the same photo.
 _PAGED = ("TIFF", "GIF", "WEBP", "PNG", "APNG")
 

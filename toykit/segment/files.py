@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from toykit._shared.files import write_atomically
+from toykit._shared.result_folder import SETTINGS
 from toykit.conventions import PADDING
 from toykit.datasets.sample import Sample
 from toykit.energy.cells import cell_logits, cell_photo, cell_seeds
@@ -20,7 +21,7 @@ LONGEST = 1000
 
 
 def refuse_foreign(files: Mapping[str, Path]) -> None:
-    """Raise ValueError if a file is there that `segment` did not write: only its first result is ever there alone.
+    """Raise ValueError if a mask or a picture is there alone, in no folder of results: another program's, or drawn by hand.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ def refuse_foreign(files: Mapping[str, Path]) -> None:
     """
     first, *others = files.values()
     there = [path for path in others if path.exists()]
-    if len(there) == 1 and not first.exists():
+    if len(there) == 1 and not first.exists() and not (first.parent / SETTINGS).exists():
         raise ValueError(f"{there[0]}: the result would replace it; choose another folder (-o)")
 
 

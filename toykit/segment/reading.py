@@ -106,14 +106,16 @@ def _check_logits(path: str | Path, array: np.ndarray) -> None:
         return
     sums = array.sum(0, dtype=np.float64)
     for total in (1, 100, 255):
-        if _nearly_all(sums, total, 0.01) and array.max() < 1.02 * total:
+        sure = total > 1 and np.isin(array, (0, total)).all()  # one-hot labels times a weight serve as logits
+        if not sure and _nearly_all(sums, total, 0.01) and array.max() < 1.02 * total:
             raise ValueError(
                 f"{path}: these look like probabilities (not negative, and each pixel's sum is {total}); expected logits, the "
                 "values before the softmax. The logarithm of probabilities p in 0..1 serves as well: "
                 "np.log(np.maximum(p, 1e-6))"
             )
     some = array[:, ::4, ::4].astype(np.float64)
-    if _nearly_all(np.exp(-some).sum(0), 1, 0.005):
+    # with two classes, sure logits (0, 9) look alike, but costs are 0 for a probability of 1 only
+    if _nearly_all(np.exp(-some).sum(0), 1, 0.005) and (some.min(0) > 0).mean() > 0.5:
         raise ValueError(
             f"{path}: these look like costs, -log p of probabilities p; expected logits, which are largest for the most likely "
             "class: change their sign"

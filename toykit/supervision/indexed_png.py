@@ -47,7 +47,7 @@ def read_upright(path: str | Path, most_pixels: int | None = None) -> tuple[np.n
     ValueError
         If the file is unreadable or damaged, is not a PNG, or holds colours instead of ids; names the file.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         verify_png(path)
@@ -58,9 +58,9 @@ def read_upright(path: str | Path, most_pixels: int | None = None) -> tuple[np.n
                 raise ValueError(f"it has {size}; expected at most {most_pixels} altogether")
             # a picture of colours is refused undecoded
             ids = np.array(file) if mode in ("P", "L") else np.empty(0)
-            turned = mode in ("P", "L") and _orientation(file) != 1
-            if turned:
-                ids = np.array(ImageOps.exif_transpose(file))
+            method = _turn(file) if mode in ("P", "L") else None
+            if method is not None:
+                ids = np.array(Image.fromarray(ids).transpose(method))
     except FileNotFoundError:
         raise
     except (Image.DecompressionBombError, SyntaxError, OSError, ValueError) as error:
@@ -71,16 +71,19 @@ def read_upright(path: str | Path, most_pixels: int | None = None) -> tuple[np.n
         raise ValueError(f"{path}: expected an indexed PNG (mode P or L) of class ids, got mode {mode}; {reason}")
     if raw in ("L;2", "L;4"):  # grey values of 2 or 4 bits, which Pillow stretches to 0..255
         ids //= 255 // (2 ** int(raw[-1]) - 1)
-    return ids, turned
+    return ids, method is not None
 
 
-def _orientation(file) -> int:
-    """Return the EXIF orientation of an opened picture that is decoded, 1 to 8; 1 for an EXIF that cannot be read."""
+def _turn(file):
+    """Return how Pillow turns a decoded picture upright; None if it is, or if its EXIF cannot be read."""
+    from PIL.Image import Transpose as T
+
+    methods = dict(enumerate((T.FLIP_LEFT_RIGHT, T.ROTATE_180, T.FLIP_TOP_BOTTOM, T.TRANSPOSE, T.ROTATE_270, T.TRANSVERSE,
+                              T.ROTATE_90), 2))  # fmt: skip
     try:
-        orientation = file.getexif().get(0x0112, 1)
-    except (ArithmeticError, LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error):
-        return 1
-    return orientation if orientation in range(1, 9) else 1
+        return methods.get(file.getexif().get(0x0112))
+    except (ArithmeticError, AttributeError, LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error):
+        return None
 
 
 def read_class_names(path: str | Path) -> tuple[str, ...]:

@@ -147,7 +147,8 @@ def predict_photos(
         "soft": soft, "scale": views.scale, "factors": views.factors, "flip": views.flip, "tile": views.tile,
         "precision": trained.config.run.precision,
     }  # fmt: skip
-    ResultFolder(output, ()).refuse_foreign(["classes.txt"])
+    if not fresh:
+        ResultFolder(output, ()).refuse_foreign(["classes.txt"])
     work, jobs = Prediction(trained, output, views, soft), [Job(photo.stem, (photo,)) for photo in photos]
     rows = process(work, jobs, output, settings, JobOptions(fresh, report=report))
     write_text(output / "classes.txt", "".join(f"{name}\n" for name in trained.classes))

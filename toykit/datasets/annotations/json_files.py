@@ -170,7 +170,7 @@ def _coco_shape(annotation: dict[str, Any], label: str, size: tuple[int, int]) -
         return Shape(label, mask=from_runs(runs, height, width, by_columns=True))
     if not segmentation:
         raise ValueError("has no segmentation; boxes alone are no seeds")
-    if not all(isinstance(part, list) and len(part) % 2 == 0 for part in segmentation):
+    if not all(isinstance(part, list) and np.size(part) % 2 == 0 for part in segmentation):
         raise ValueError(f"expected polygons as lists x, y, x, y, ..., got {str(segmentation)[:60]}")
     return Shape(label, tuple(ring(np.reshape(part, (-1, 2))) for part in segmentation))
 
